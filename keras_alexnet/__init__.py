@@ -1,0 +1,63 @@
+"""Every AlexNet worth having, for Keras and TensorFlow.
+
+The names below stand in the order in which data flows: images, batches, network, training,
+evaluation.
+"""
+
+import os
+
+_WANTED = os.environ.get("KERAS_BACKEND", "tensorflow")
+if _WANTED != "tensorflow":
+    # Checked before Keras is imported, which would first look for that backend.
+    raise ImportError(
+        "keras_alexnet needs Keras on its TensorFlow backend. "
+        f"Received: KERAS_BACKEND={_WANTED}. Set KERAS_BACKEND=tensorflow."
+    )
+
+import keras
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        "keras_alexnet needs Keras on its TensorFlow backend. Received: "
+        f"{keras.backend.backend()!r} from keras.json. Set KERAS_BACKEND=tensorflow."
+    )
+
+from keras_alexnet import recipes, variants
+from keras_alexnet._version import __version__
+from keras_alexnet.config import TrainConfig
+from keras_alexnet.datasets import list_datasets, load_dataset, split_validation
+from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.evaluation import evaluate
+from keras_alexnet.models import build
+from keras_alexnet.pipeline import (
+    eval_batches,
+    pixel_statistics,
+    steps_per_epoch,
+    train_batches,
+)
+from keras_alexnet.recipes import list_recipes
+from keras_alexnet.runs import load
+from keras_alexnet.training import train
+from keras_alexnet.variants import list_variants
+
+__all__ = [
+    "TrainConfig",
+    "UsageError",
+    "UserError",
+    "__version__",
+    "build",
+    "eval_batches",
+    "evaluate",
+    "list_datasets",
+    "list_recipes",
+    "list_variants",
+    "load",
+    "load_dataset",
+    "pixel_statistics",
+    "recipes",
+    "split_validation",
+    "steps_per_epoch",
+    "train",
+    "train_batches",
+    "variants",
+]

@@ -1,0 +1,92 @@
+"""Checkpoints that are whole or not there, and are verified before they are believed.
+
+A checkpoint is two files in `<workdir>/checkpoints`: `step-N.npz` with every variable, and
+`step-N.json` with the training state and the SHA-256 of the former. The JSON file is written
+last, so a checkpoint without it never was.
+"""
+
+import json
+import pathlib
+import zipfile
+
+import numpy as np
+from absl import logging
+
+from keras_alexnet import files
+from keras_alexnet.errors import UserError
+
+_FOLDER = "checkpoints"
+
+
+class Checkpoints:
+    """The checkpoints of one run: the newest of kind "step", and the "best" weights so far.
+
+    Args:
+        workdir: the run's folder.
+        keep: how many of kind "step" to keep; of the best there is one.
+
+    Example:
+        >>> checkpoints = Checkpoints("runs/mine", keep=2)
+        >>> checkpoints.save(10, {"model/w": np.zeros(3)}, {"epoch": 1})
+        >>> checkpoints.restore()[1]["epoch"]
+        1
+    """
+
+    def __init__(self, workdir, keep: int = 2):
+        self.folder = pathlib.Path(workdir) / _FOLDER
+        self._keep = {"step": keep, "best": 1}
+
+    def save(
+        self, step: int, variables: dict[str, np.ndarray], state: dict, kind: str = "step"
+    ) -> None:
+        """Writes a checkpoint, then drops the oldest beyond those to keep.
+
+        Args:
+            step: optimiser steps done.
+            variables: name → value.
+            state: what JSON can hold.
+            kind: "step" or "best".
+        """
+        arrays = self.folder / f"{kind}-{step:09d}.npz"
+        with files.written_whole(arrays) as temporary:
+            np.savez(temporary, **variables)
+            digest = files.sha256_of(temporary)
+        manifest = {"sha256": digest, "state": {**state, "step": step}}
+        files.write_json(arrays.with_suffix(".json"), manifest)
+        for old in self._newest_first(kind)[self._keep[kind] :]:
+            old.unlink()
+            old.with_suffix(".npz").unlink(missing_ok=True)
+
+    def restore(self, kind: str = "step") -> tuple[dict[str, np.ndarray], dict] | None:
+        """Returns variables and state of the newest whole checkpoint, or None if there is none.
+
+        A damaged one is named in the log, and the one before is tried.
+
+        Raises:
+            UserError: if there are checkpoints and none is whole.
+        """
+        found = self._newest_first(kind)
+        for path in found:
+            try:
+                return _read(path)
+            except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                logging.warning("Checkpoint %s is damaged: %s.", path, error)
+        if found:
+            raise UserError(
+                f"None of the {len(found)} {kind} checkpoints in {self.folder} is whole. "
+                "Start again in another --workdir."
+            )
+        return None
+
+    def _newest_first(self, kind: str) -> list[pathlib.Path]:
+        return sorted(self.folder.glob(f"{kind}-*.json"), reverse=True)
+
+
+def _read(path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict]:
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    arrays = path.with_suffix(".npz")
+    received = files.sha256_of(arrays)
+    if received != manifest["sha256"]:
+        raise ValueError(f"{arrays.name} has SHA-256 {received}, not {manifest['sha256']}")
+    with np.load(arrays, allow_pickle=False) as data:
+        return {name: data[name] for name in data.files}, manifest["state"]

@@ -1,0 +1,70 @@
+"""What a training run is asked to do: the dataclass that the flags of scripts/train.py fill."""
+
+import dataclasses
+from typing import Any
+
+from keras_alexnet.recipes import OVERRIDABLE
+
+
+def _field(default, help_text, choices=None):
+    return dataclasses.field(default=default, metadata={"help": help_text, "choices": choices})
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """One training run.
+
+    `overrides` maps fields of `recipes.Recipe` to values that replace the recipe's.
+
+    Example:
+        >>> TrainConfig(variant="cifar_v2", recipe="document", overrides={"epochs": 2}).variant
+        'cifar_v2'
+    """
+
+    variant: str = _field("cifar_v1", "Network to train.")
+    recipe: str = _field("default", "Recipe: default, paper or, for CIFAR networks, document.")
+    dataset: str | None = _field(
+        None,
+        "cifar10, cifar100, fashion_mnist, imagenet2012, image_folder or shapes. Without it: "
+        "cifar10 if it can be had, else shapes.",
+    )
+    data_dir: str | None = _field(None, "Folder or archive that holds the data.")
+    dataset_name: str | None = _field(None, "Name of an image folder in results.")
+    workdir: str | None = _field(
+        None, "Folder for all that the run writes; runs/<variant>-<dataset>-<time> by default."
+    )
+    resume: bool = _field(False, "Go on with the run in --workdir from its newest checkpoint.")
+    seed: int = _field(0, "Fixes initial weights, data order, augmentation and dropout.")
+    num_classes: int | None = _field(None, "Classes; must be the data's. Taken from it by default.")
+    input_size: int | None = _field(None, "Height and width of the input, if not the variant's.")
+    activation: str = _field("relu", "Hidden non-linearity, such as relu or tanh.")
+    lrn: bool | None = _field(None, "--nolrn takes local response normalisation out.")
+    dropout: float | None = _field(None, "Dropout rate in place of the variant's; 0 takes it out.")
+    validation_images: int | None = _field(
+        None, "Training images held out for validation; by default what the recipe says."
+    )
+    class_weights: bool = _field(
+        False, "Weight the loss so that every class counts the same, however many images it has."
+    )
+    skip_corrupt: bool = _field(False, "Leave out images that cannot be decoded, and count them.")
+    precision: str = _field(
+        "float32",
+        "float32; mixed_bfloat16 (Keras's policy); graph_bfloat16 (TensorFlow's rewriter, CPU).",
+        ("float32", "mixed_bfloat16", "graph_bfloat16"),
+    )
+    num_devices: int | None = _field(None, "Devices to train on; all GPUs by default.")
+    logical_cpu_devices: int | None = _field(
+        None, "Split the CPU into so many devices, to try several replicas without GPUs."
+    )
+    views: int = _field(1, "Views of each test image that are averaged: 1, 2 or 10.", (1, 2, 10))
+    max_steps: int | None = _field(None, "Stop after so many optimiser steps.")
+    checkpoint_every_steps: int | None = _field(
+        None, "Save so often inside an epoch, besides at the end of each."
+    )
+    keep_checkpoints: int = _field(2, "How many of the newest checkpoints to keep.")
+    record: str | None = _field(None, "CSV file to which the result is added as a row.")
+    overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+FLAG_FIELDS = tuple(f for f in dataclasses.fields(TrainConfig) if f.name != "overrides")
+RECIPE_FLAG_FIELDS = OVERRIDABLE

@@ -1,0 +1,154 @@
+"""What a caller may change of a network's row, and the checks of what was asked for."""
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Callable, Iterable, Sequence
+
+import keras
+
+from keras_alexnet import rows
+from keras_alexnet.errors import UsageError, unknown_name
+
+
+def customised(
+    network: rows.Variant,
+    *,
+    lrn: bool | None = None,
+    dropout: float | None = None,
+    pixel_mean: Sequence[float] | None = None,
+    initial_weights: str | None = None,
+) -> rows.Variant:
+    """Returns the row with the caller's changes; the arguments are those of `models.build`."""
+    if lrn is not None:
+        network = _with_lrn(network, lrn)
+    if dropout is not None:
+        network = _with_dropout(network, dropout)
+    if initial_weights is not None:
+        network = _with_initial_weights(network, initial_weights)
+    if pixel_mean is not None:
+        standardisation = dataclasses.replace(network.standardisation, mean=_mean(pixel_mean))
+        network = dataclasses.replace(network, standardisation=standardisation)
+    return network
+
+
+def whole_number(name: str, value: object, least: int | None = None) -> int:
+    """Returns an argument as int.
+
+    Raises:
+        UsageError: it is not a whole number, or below `least`.
+    """
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or (least is not None and value < least):
+        bound = "" if least is None else f" from {least} up"
+        raise UsageError(f"{name} must be a whole number{bound}. Received: {value!r}.")
+    return int(value)
+
+
+def known_activation(name: str, activation: str | Callable | None) -> Callable:
+    """Returns the activation function; `keras.activations.linear` for None.
+
+    Raises:
+        UsageError: Keras knows no such activation.
+    """
+    try:
+        return keras.activations.get(activation)
+    except ValueError as error:
+        raise UsageError(
+            f"{name} must be a Keras activation, such as 'relu' or 'tanh', or a callable. "
+            f"Received: {activation!r}."
+        ) from error
+
+
+def image_shape(shape: Sequence[int], sizes_known: bool = True) -> tuple:
+    """Returns (height, width, 3); height and width may be None unless `sizes_known`.
+
+    Raises:
+        UsageError: it is no such shape.
+    """
+    shape = _as_tuple(shape)
+    if len(shape) != 3:
+        raise UsageError(f"input_shape must be (height, width, 3). Received: {shape!r}.")
+    if shape[2] != 3:
+        raise UsageError(
+            "input_shape must end in 3, for R, G and B: turn grey images into RGB and drop the "
+            f"alpha channel first. Received: {shape!r}."
+        )
+    sides = (
+        None if side is None and not sizes_known else whole_number(f"input_shape's {name}", side, 1)
+        for name, side in zip(("height", "width"), shape, strict=False)
+    )
+    return (*sides, 3)
+
+
+def _with_lrn(network, lrn):
+    if lrn:
+        _require(network, rows.LocalResponseNorm, "lrn=True")
+        return network
+    return _with_layers(network, rows.LocalResponseNorm, lambda row: None)
+
+
+def _with_dropout(network, rate):
+    if not _is_number(rate) or not 0 <= rate < 1:
+        raise UsageError(f"dropout must be a rate from 0 to below 1. Received: {rate!r}.")
+    if rate == 0:
+        return _with_layers(network, rows.Dropout, lambda row: None)
+    _require(network, rows.Dropout, f"dropout={rate}")
+    return _with_layers(network, rows.Dropout, lambda row: dataclasses.replace(row, rate=rate))
+
+
+def _with_initial_weights(network, name):
+    known = {offer.name: offer for offer in network.optional_initial_weights}
+    if not known:
+        raise UsageError(
+            f"{network.name} has one initialisation only: leave initial_weights out. "
+            f"Received: {name!r}."
+        )
+    if name not in known:
+        raise unknown_name("initial_weights", name, known)
+    offer = known[name]
+    initial = {
+        rows.Convolution: offer.convolutions,
+        rows.Dense: offer.dense,
+        rows.Classifier: offer.dense,
+    }
+    return _with_layers(
+        network, tuple(initial), lambda row: dataclasses.replace(row, initial=initial[type(row)])
+    )
+
+
+def _with_layers(network, row_type, change):
+    """Puts change(row) for each row of a type; None leaves the row out."""
+
+    def changed(layer_rows):
+        new = (change(row) if isinstance(row, row_type) else row for row in layer_rows)
+        return tuple(row for row in new if row is not None)
+
+    return dataclasses.replace(
+        network, features=changed(network.features), head=changed(network.head)
+    )
+
+
+def _require(network, row_type, received):
+    if not any(isinstance(row, row_type) for row in network.layers):
+        raise UsageError(
+            f"{network.name} has no {row_type.__name__} layer: leave the argument out. "
+            f"Received: {received}."
+        )
+
+
+def _mean(pixel_mean):
+    mean = _as_tuple(pixel_mean)
+    if len(mean) != 3 or not all(_is_number(value) and 0 <= value <= 255 for value in mean):
+        raise UsageError(
+            f"pixel_mean must be 3 numbers 0-255, for R, G and B. Received: {pixel_mean!r}."
+        )
+    return tuple(float(value) for value in mean)
+
+
+def _is_number(value):
+    return isinstance(value, numbers.Real) and math.isfinite(value)
+
+
+def _as_tuple(value):
+    return tuple(value) if isinstance(value, Iterable) else (value,)

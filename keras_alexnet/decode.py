@@ -1,0 +1,146 @@
+"""Encoded bytes → uint8 RGB, as TensorFlow graph operations.
+
+JPEG and PNG go through TensorFlow's own kernels, which run in parallel; BMP and GIF, of which
+TensorFlow reads only part (no palettes, no transparency), go through Pillow. EXIF orientation is
+ignored, as `tf.io` and torchvision's loaders do.
+"""
+
+import io
+
+import numpy as np
+import tensorflow as tf
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+
+_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+_JPEG_MAGIC = b"\xff\xd8\xff"
+
+
+def decode_image(contents: tf.Tensor) -> tf.Tensor:
+    """Decodes one JPEG, PNG, BMP or GIF (first frame), recognised by its first bytes.
+
+    Grey, palette, CMYK and 16-bit images become 8-bit RGB; alpha is composited on white.
+
+    Args:
+        contents: string scalar, the encoded file.
+
+    Returns:
+        uint8 `[height, width, 3]` in 0–255.
+
+    Raises:
+        tf.errors.InvalidArgumentError: the bytes are no image of these kinds, or are damaged.
+
+    Example:
+        >>> decode_image(tf.io.encode_png(tf.zeros([4, 5, 1], tf.uint8))).shape
+        TensorShape([4, 5, 3])
+    """
+    return _decode(contents, lambda: _decode_jpeg(contents, 1))
+
+
+def decode_square(contents: tf.Tensor, size: int) -> tf.Tensor:
+    """Decodes one image and reduces it to its centre square of `size` pixels a side.
+
+    A JPEG whose short side is at least twice `size` is first reduced by 2, 4 or 8 inside the
+    decoder's inverse cosine transform, to no less than `size`: several times faster, and the same
+    wherever this function is used, so training and evaluation see the same pixels.
+
+    Args:
+        contents: string scalar, the encoded file.
+        size: side of the square in pixels.
+
+    Returns:
+        uint8 `[size, size, 3]` in 0–255.
+
+    Raises:
+        tf.errors.InvalidArgumentError: as `decode_image`.
+
+    Example:
+        >>> decode_square(tf.io.encode_png(tf.zeros([40, 50, 3], tf.uint8)), 32).shape
+        TensorShape([32, 32, 3])
+    """
+
+    def jpeg() -> tf.Tensor:
+        short_side = tf.reduce_min(tf.io.extract_jpeg_shape(contents)[:2])
+
+        def reduced(ratio: int):
+            return lambda: _decode_jpeg(contents, ratio)
+
+        # Scaled sides are rounded up by libjpeg, so side // ratio >= size is safe.
+        return tf.case(
+            [(short_side >= ratio * size, reduced(ratio)) for ratio in (8, 4, 2)],
+            default=reduced(1),
+        )
+
+    return centre_square(_decode(contents, jpeg), size)
+
+
+def centre_square(image: tf.Tensor, size: int) -> tf.Tensor:
+    """Cuts the centre square out of one image or a batch and resizes it to `size`.
+
+    This is the paper's "rescale the short side, then cut the centre" with the order turned round:
+    the same region, and nothing outside it is computed. Reducing is bilinear with antialiasing
+    (a triangle filter as wide as the reduction), enlarging is plain bilinear; half-pixel centres.
+
+    Args:
+        image: uint8 `[height, width, 3]` or `[batch, height, width, 3]` in 0–255.
+        size: side of the square in pixels.
+
+    Returns:
+        uint8 `[size, size, 3]` or `[batch, size, size, 3]`, rounded to the nearest.
+
+    Example:
+        >>> centre_square(tf.zeros([40, 50, 3], tf.uint8), 32).shape
+        TensorShape([32, 32, 3])
+    """
+    height, width = image.shape[-3], image.shape[-2]
+    if height == size and width == size:  # static: nothing to do, as in CIFAR at 32
+        return image
+    shape = tf.shape(image)
+    height, width = shape[-3], shape[-2]
+    side = tf.minimum(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = image[..., top : top + side, left : left + side, :]
+    resized = tf.image.resize(square, [size, size], "bilinear", antialias=True)
+    # The triangle filter's weights sum to 1 only to float precision, hence the clip.
+    return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+
+
+def _decode(contents: tf.Tensor, decode_jpeg) -> tf.Tensor:
+    def starts_with(magic: bytes) -> tf.Tensor:
+        return tf.equal(tf.strings.substr(contents, 0, len(magic)), magic)
+
+    image = tf.case(
+        [
+            (starts_with(_JPEG_MAGIC), decode_jpeg),
+            (starts_with(_PNG_MAGIC), lambda: _decode_png(contents)),
+        ],
+        default=lambda: tf.numpy_function(_decode_by_pillow, [contents], tf.uint8, stateful=False),
+        exclusive=True,
+    )
+    return tf.ensure_shape(image, [None, None, 3])
+
+
+def _decode_jpeg(contents: tf.Tensor, ratio: int) -> tf.Tensor:
+    # The accurate transform is the same on every machine; TensorFlow's default is not promised.
+    return tf.io.decode_jpeg(contents, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
+
+
+def _decode_png(contents: tf.Tensor) -> tf.Tensor:
+    return composite_on_white(tf.io.decode_png(contents, channels=4))
+
+
+def composite_on_white(rgba: tf.Tensor) -> tf.Tensor:
+    """uint8 `[..., 4]` → uint8 `[..., 3]`: colour · alpha + white · (1 − alpha), rounded."""
+    colour, alpha = tf.cast(rgba[..., :3], tf.int32), tf.cast(rgba[..., 3:], tf.int32)
+    return tf.cast((colour * alpha + 255 * (255 - alpha) + 127) // 255, tf.uint8)
+
+
+def _decode_by_pillow(contents: bytes) -> np.ndarray:
+    from PIL import Image  # comes with matplotlib; only these rarer formats need it
+
+    try:
+        with Image.open(io.BytesIO(contents), formats=("BMP", "GIF")) as image:
+            rgba = image.convert("RGBA")
+    except Exception as error:  # Pillow raises many kinds for damaged files
+        raise ValueError(f"no JPEG, PNG, BMP or GIF, or a damaged one ({error})") from error
+    return composite_on_white(np.asarray(rgba)).numpy()

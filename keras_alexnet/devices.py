@@ -1,0 +1,122 @@
+"""Which devices a run uses, and in which precision."""
+
+import contextlib
+import pathlib
+
+import keras
+import tensorflow as tf
+from absl import logging
+
+from keras_alexnet.errors import UsageError
+
+PRECISIONS = ("float32", "mixed_bfloat16", "graph_bfloat16")
+
+
+def strategy_for(
+    num_devices: int | None = None, logical_cpu_devices: int | None = None
+) -> tf.distribute.Strategy:
+    """Returns the strategy that trains on this machine's devices.
+
+    All GPUs are taken unless `num_devices` says fewer; without a GPU, all logical CPU devices.
+    One device needs no distribution, so it gets TensorFlow's default strategy; several get a
+    `MirroredStrategy`.
+
+    Args:
+        num_devices: how many devices to use; None uses all there are.
+        logical_cpu_devices: split the CPU into so many devices, to try several replicas
+            without a GPU. Only possible before TensorFlow has used the CPU.
+
+    Raises:
+        UsageError: if there are fewer devices, or the CPU is already in use.
+    """
+    if logical_cpu_devices is not None:
+        _split_cpu(logical_cpu_devices)
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        _grow_memory(gpu)
+    kind = "GPU" if gpus and logical_cpu_devices is None else "CPU"
+    available = [device.name for device in tf.config.list_logical_devices(kind)]
+    wanted = len(available) if num_devices is None else num_devices
+    if not 1 <= wanted <= len(available):
+        raise UsageError(
+            f"num_devices must be from 1 to the {len(available)} {kind} devices of this machine. "
+            f"Received: {wanted}. --logical_cpu_devices N splits the CPU into N devices to try."
+        )
+    names = [name.replace("/device:", "") for name in available[:wanted]]
+    if wanted > 1:
+        return tf.distribute.MirroredStrategy(names)
+    if names[0] in ("GPU:0", "CPU:0"):
+        return tf.distribute.get_strategy()
+    return tf.distribute.OneDeviceStrategy(names[0])
+
+
+def describe(strategy: tf.distribute.Strategy) -> str:
+    """Returns the devices of `strategy` in words, such as "2 x GPU"."""
+    kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    if isinstance(strategy, tf.distribute.MirroredStrategy):
+        kind = strategy.extended.worker_devices[0].rpartition("device:")[2].partition(":")[0]
+    return f"{strategy.num_replicas_in_sync} x {kind}"
+
+
+@contextlib.contextmanager
+def precision(name: str):
+    """Runs its body in the precision `name`, and puts the former one back.
+
+    - `float32`: nothing changed.
+    - `mixed_bfloat16`: Keras's policy; layers compute in bfloat16 on float32 variables.
+    - `graph_bfloat16`: the model stays float32 and TensorFlow's graph rewriter turns the
+      operations that gain from it to bfloat16. CPU only.
+
+    Raises:
+        UsageError: for another name.
+    """
+    if name not in PRECISIONS:
+        raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}. Received: {name!r}.")
+    if name != "float32" and not _bfloat16_is_native():
+        logging.warning(
+            "precision %s: this processor has no bfloat16 instructions, so it will be slow.", name
+        )
+    former_policy = keras.config.dtype_policy()
+    former_options = tf.config.optimizer.get_experimental_options()
+    rewriter = "auto_mixed_precision_onednn_bfloat16"
+    if name == "mixed_bfloat16":
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    if name == "graph_bfloat16":
+        tf.config.optimizer.set_experimental_options({rewriter: True})
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(former_policy)
+        tf.config.optimizer.set_experimental_options(
+            {rewriter: former_options.get(rewriter, False)}
+        )
+
+
+def _split_cpu(count: int) -> None:
+    if count < 1:
+        raise UsageError(f"logical_cpu_devices must be at least 1. Received: {count}.")
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    configuration = [tf.config.LogicalDeviceConfiguration()] * count
+    if len(tf.config.get_logical_device_configuration(cpu) or [None]) == count:
+        return
+    try:
+        tf.config.set_logical_device_configuration(cpu, configuration)
+    except RuntimeError as error:
+        raise UsageError(
+            f"logical_cpu_devices={count} came after TensorFlow had started to use the CPU. "
+            "Ask for it in a fresh process."
+        ) from error
+
+
+def _grow_memory(gpu) -> None:
+    try:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    except RuntimeError:
+        logging.warning("%s is already in use; its memory growth stays as it is.", gpu.name)
+
+
+def _bfloat16_is_native() -> bool:
+    if tf.config.list_physical_devices("GPU"):
+        return True
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    return not cpuinfo.exists() or "bf16" in cpuinfo.read_text()

@@ -1,0 +1,143 @@
+"""Evaluation of a network on a split: one view of each image, or the mean of several."""
+
+import os
+
+import keras
+
+from keras_alexnet import devices, report, results, runs, variants
+from keras_alexnet.config import TrainConfig
+from keras_alexnet.datasets import DataSource, load_dataset
+from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.evaluator import Evaluator
+from keras_alexnet.recipes import Recipe
+from keras_alexnet.splits import Split
+from keras_alexnet.validation import hold_out
+
+SPLITS = ("test", "validation", "train")
+
+
+def evaluate(
+    where: str | os.PathLike | keras.Model,
+    dataset: str | None = None,
+    *,
+    data_dir: str | None = None,
+    dataset_name: str | None = None,
+    split: str = "test",
+    views: int = 1,
+    batch_size: int = 256,
+    variant: str | None = None,
+    skip_corrupt: bool = False,
+    pictures: str | os.PathLike | None = None,
+    num_devices: int | None = None,
+) -> dict:
+    """Evaluates a network in float32, and says of what data.
+
+    Args:
+        where: a run's folder, a `.keras` file, or a model that `build` made.
+        dataset: as in `load_dataset`; None takes what the run was trained on.
+        data_dir: folder or archive of the data; None takes the run's.
+        dataset_name: name of an image folder in results.
+        split: "test", "train", or "validation": the images that the run held out.
+        views: 1 the centre, 2 with its mirror image, 10 with the corners, averaged as softmax.
+        batch_size: views in one step over all devices.
+        variant: the network, when neither a config.json nor the model's name tells it.
+        skip_corrupt: leave out images that cannot be decoded.
+        pictures: a folder for confusion.png, per_class.png, per_class.csv and wrong.png.
+        num_devices: how many devices to use; None uses all GPUs, or the CPU.
+
+    Returns:
+        A dict with dataset, split, images, data_sha256, views, loss, top1, top5,
+        per_class_accuracy and the provenance.
+
+    Raises:
+        UsageError: for an unknown name, or a network whose image plan is not known.
+        UserError: for data that cannot be had, or of other classes than the network's.
+
+    Example:
+        >>> import keras_alexnet as ka
+        >>> model = ka.build("cifar_v2")
+        >>> ka.evaluate(model, "shapes", views=2)["images"]
+        2000
+    """
+    if split not in SPLITS:
+        raise UsageError(f"split must be one of {', '.join(SPLITS)}. Received: {split!r}.")
+    strategy = devices.strategy_for(num_devices)
+    with strategy.scope():
+        model, labels, config = _model_of(where)
+    trained_on = config["config"] if config else {}
+    if dataset is None and data_dir is None:
+        dataset, data_dir = trained_on.get("dataset"), trained_on.get("data_dir")
+        dataset_name = dataset_name or trained_on.get("dataset_name")
+    data = load_dataset(
+        dataset, data_dir=data_dir, dataset_name=dataset_name, skip_corrupt=skip_corrupt
+    )
+    _check_labels(model, labels, data)
+    plan = _plan(model, variant or trained_on.get("variant") or model.name)
+    images = _split(data, split, config)
+    evaluator = Evaluator(
+        model, images, plan, batch_size=batch_size, views=views, strategy=strategy
+    )
+    evaluation = evaluator.run(f"evaluating {data.name} {split}")
+    if pictures is not None:
+        report.write_pictures(pictures, evaluation, images, plan, data.class_names)
+    return {
+        "model": model.name if isinstance(where, keras.Model) else str(where),
+        "dataset": data.name,
+        "split": split,
+        "images": len(images),
+        "data_sha256": data.sha256,
+        "data_note": data.note,
+        "skipped_images": len(data.skipped),
+        "views": views,
+        "precision": "float32",
+        "devices": devices.describe(strategy),
+        **evaluation.figures(),
+        "per_class_accuracy": report.per_class(evaluation, data.class_names),
+        **results.provenance(),
+    }
+
+
+def _model_of(where):
+    if isinstance(where, keras.Model):
+        return where, None, None
+    model, labels = runs.load(where)
+    return model, labels, runs.read_config(where)
+
+
+def _check_labels(model: keras.Model, labels, data: DataSource) -> None:
+    classes = model.output_shape[-1]
+    if classes != len(data.class_names):
+        raise UserError(
+            f"The network has {classes} classes and {data.name} has {len(data.class_names)}. "
+            "Name the data that it was trained for with --dataset and --data_dir."
+        )
+    if labels is not None and tuple(labels) != tuple(data.class_names):
+        index = next(i for i, name in enumerate(labels) if name != data.class_names[i])
+        raise UserError(
+            f"The classes of {data.name} are not the network's: class {index} is "
+            f"{data.class_names[index]!r}, not {labels[index]!r}."
+        )
+
+
+def _plan(model: keras.Model, variant: str):
+    if variant not in variants.list_variants():
+        raise UsageError(
+            "It is not known how images become this network's inputs. Name its variant with "
+            f"--variant, one of {', '.join(variants.list_variants())}."
+        )
+    return variants.get(variant).image_plan_for(model.input_shape[1])
+
+
+def _split(data: DataSource, name: str, config: dict | None) -> Split:
+    if name == "test":
+        return data.test
+    if config is None:
+        if name == "train":
+            return data.train
+        raise UsageError("split=validation needs a run's folder, whose config.json tells it.")
+    training, validation = hold_out(
+        TrainConfig(**config["config"]), Recipe(**config["recipe"]), data
+    )
+    if name == "validation" and validation is None:
+        raise UsageError("This run held no images out, so it has no validation split.")
+    return training if name == "train" else validation

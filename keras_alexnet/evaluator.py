@@ -1,0 +1,86 @@
+"""The compiled forward pass over a split, on all devices."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_alexnet import pipeline
+from keras_alexnet.errors import UserError
+from keras_alexnet.metrics import Evaluation
+from keras_alexnet.progress import Progress
+
+
+class Evaluator:
+    """Evaluates one model on one split, as often as asked, without building its graph again.
+
+    Args:
+        model: a network that ends in a `logits` layer, with or without a softmax behind it.
+        split: the images, `keras_alexnet.datasets.Split`.
+        plan: how images become inputs, `keras_alexnet.variants.ImagePlan`.
+        batch_size: views in one step over all devices.
+        views: 1, 2 or 10.
+        strategy: the distribution strategy under which the model was built; the current one
+            when None.
+
+    Example:
+        >>> import keras_alexnet as ka
+        >>> data = ka.load_dataset("shapes")
+        >>> model = ka.build("cifar_v2")
+        >>> plan = ka.variants.get("cifar_v2").image_plan_for()
+        >>> Evaluator(model, data.test, plan).run().top(5)  # doctest: +SKIP
+        0.5
+    """
+
+    def __init__(self, model, split, plan, *, batch_size=256, views=1, strategy=None):
+        self.split, self.views = split, views
+        self._strategy = strategy or tf.distribute.get_strategy()
+        replicas = self._strategy.num_replicas_in_sync
+        self._batch_size = -(-max(1, batch_size // views) // replicas) * replicas
+        network = keras.Model(model.input, model.get_layer("logits").output)
+        batches = pipeline.eval_batches(split, plan, batch_size=self._batch_size, views=views)
+        self._batches = self._strategy.experimental_distribute_dataset(batches.map(self._pad))
+        self._step = self._make_step(network)
+
+    def run(self, description: str = "evaluating") -> Evaluation:
+        """Returns the evaluation of the model's present weights.
+
+        Raises:
+            UserError: if an image cannot be read.
+        """
+        parts = []
+        try:
+            with Progress(len(self.split), description) as progress:
+                for batch in self._batches:
+                    part = self._step(batch).numpy()
+                    parts.append(part[: len(self.split) - len(parts) * self._batch_size])
+                    progress.advance(len(parts[-1]))
+        except tf.errors.OpError as error:
+            raise pipeline.explain_data_error(self.split, error) from error
+        log_probabilities = np.concatenate(parts)
+        if not np.all(np.isfinite(log_probabilities)):
+            raise UserError("The network's outputs are not finite: its weights hold NaN or inf.")
+        return Evaluation(log_probabilities, np.asarray(self.split.labels), self.views)
+
+    def _pad(self, images, labels):
+        # Every replica gets the same number of images; run() cuts the padding off again.
+        missing = self._batch_size - tf.shape(images)[0]
+        padding = [[0, missing]] + [[0, 0]] * (images.shape.rank - 1)
+        padded = tf.pad(images, padding)
+        return tf.ensure_shape(padded, [self._batch_size, *images.shape[1:]])
+
+    def _make_step(self, network):
+        views, strategy = self.views, self._strategy
+
+        def replica_step(images):
+            if views > 1:
+                images = tf.reshape(images, [-1, *images.shape[2:]])
+            logits = tf.cast(network(images, training=False), tf.float32)
+            log_probabilities = tf.nn.log_softmax(logits)
+            by_view = tf.reshape(log_probabilities, [-1, views, logits.shape[-1]])
+            return tf.reduce_logsumexp(by_view, axis=1) - tf.math.log(float(views))
+
+        @tf.function
+        def step(images):
+            return strategy.gather(strategy.run(replica_step, args=(images,)), axis=0)
+
+        return step

@@ -1,0 +1,167 @@
+"""Sets of images: decoded in memory, or encoded and decoded when needed."""
+
+import os
+import pathlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from keras_alexnet import decode
+from keras_alexnet.errors import UserError
+
+MEMORY_BUDGET_BYTES = 4 * 2**30  # the most that is kept of one set's decoded squares
+_NAMES_IN_MESSAGE = 10
+
+
+class ImageArray:
+    """Decoded images in memory: uint8 `[n, height, width, 3]`."""
+
+    def __init__(self, images: np.ndarray):
+        with tf.device("/CPU:0"):  # a GPU must not hold the data set
+            self.tensor = tf.constant(images)
+        self.images = self.tensor.numpy()  # a view: the pixels are held once
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def name(self, row: int) -> str:
+        return f"image {row}"
+
+
+class EncodedImages:
+    """Images that stay encoded until needed; their squares are kept where they fit in memory.
+
+    Subclasses say how to read one image's bytes. Pipelines note in `recent` the rows that they
+    are about to read, which is where the search for a damaged file begins.
+    """
+
+    def __init__(self, names: Iterable[str]):
+        self.names = tuple(names)
+        self.recent: deque[np.ndarray] = deque(maxlen=256)
+        self._decoded: dict[int, ImageArray | None] = {}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def name(self, row: int) -> str:
+        return self.names[row]
+
+    def contents(self, row: tf.Tensor) -> tf.Tensor:
+        """The encoded bytes of one image: int64 scalar → string scalar."""
+        raise NotImplementedError
+
+    def square(self, row: tf.Tensor, size: int) -> tf.Tensor:
+        """One image's centre square: int64 scalar → uint8 `[size, size, 3]`."""
+        return decode.decode_square(self.contents(row), size)
+
+    def in_memory(self, size: int) -> ImageArray | None:
+        """The images decoded for squares of `size`, or None if they would exceed the budget.
+
+        Images that are all of one shape and no larger than `size` are kept as they are, others
+        as squares of `size`. Decoded once for each size, and the same object ever after.
+
+        Raises:
+            UserError: with the names of the files that cannot be decoded.
+        """
+        if size not in self._decoded:
+            array = self._as_they_are(size)
+            if array is None and _fits(len(self), (size, size, 3)):
+                array = self._squares(size)
+            self._decoded[size] = array
+        return self._decoded[size]
+
+    def damaged(self, rows: np.ndarray) -> dict[int, str]:
+        """Those of `rows` (int64 `[k]`) that cannot be read or decoded, each with the reason."""
+        whole = [part for part, _ in self._decoded_rows(rows, self._shape)]
+        damaged = np.setdiff1d(rows, np.concatenate(whole)) if whole else rows
+        return {int(row): self._reason(int(row)) for row in damaged}
+
+    def damage_error(self, damaged: dict[int, str]) -> UserError:
+        """The error that names damaged files."""
+        named = [f"{self.name(row)} ({reason})" for row, reason in damaged.items()]
+        more = len(named) - _NAMES_IN_MESSAGE
+        listing = "; ".join(named[:_NAMES_IN_MESSAGE]) + (f"; and {more} more" if more > 0 else "")
+        return UserError(
+            f"{len(named)} of {len(self)} images cannot be decoded: {listing}. Replace or remove "
+            "them, or pass --skip_corrupt (skip_corrupt=True) to leave them out."
+        )
+
+    def _native(self, row: tf.Tensor) -> tf.Tensor:
+        return decode.decode_image(self.contents(row))
+
+    def _shape(self, row: tf.Tensor) -> tf.Tensor:
+        return tf.shape(self._native(row))
+
+    def _reason(self, row: int) -> str:
+        try:
+            self._native(tf.constant(row, tf.int64))
+        except tf.errors.OpError as error:
+            return error.message.split(" [Op:")[0].strip().splitlines()[0]
+        return "could not be read at first, now it can"
+
+    def _decoded_rows(self, rows, decode_row) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Batches of (rows, what `decode_row` gives for each), without the rows that failed."""
+        dataset = tf.data.Dataset.from_tensor_slices(np.asarray(rows, np.int64))
+        dataset = dataset.map(
+            lambda row: (row, decode_row(row)),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=False,  # each result carries its row
+        )
+        return dataset.ignore_errors().batch(64).prefetch(4).as_numpy_iterator()
+
+    def _decode_all(self, shape, decode_row) -> tuple[np.ndarray, np.ndarray]:
+        """Decodes every image: uint8 `[n, *shape]` and int64 `[k]`, the rows that failed."""
+        images, missing = np.empty((len(self), *shape), np.uint8), np.ones(len(self), bool)
+        for rows, decoded in self._decoded_rows(np.arange(len(self)), decode_row):
+            images[rows], missing[rows] = decoded, False
+        return images, np.flatnonzero(missing)
+
+    def _squares(self, size: int) -> ImageArray:
+        logging.info("Decoding %d images to %d x %d pixels.", len(self), size, size)
+        images, failed = self._decode_all((size, size, 3), lambda row: self.square(row, size))
+        if failed.size:
+            raise self.damage_error({int(row): self._reason(int(row)) for row in failed})
+        return ImageArray(images)
+
+    def _as_they_are(self, size: int) -> ImageArray | None:
+        """All images undisturbed, if they are of one shape and their short side is <= `size`."""
+        sample = np.linspace(0, len(self) - 1, 64, dtype=np.int64)
+        shapes = {
+            tuple(shape)
+            for _, batch in self._decoded_rows(np.unique(sample), self._shape)
+            for shape in batch.tolist()
+        }
+        shape = shapes.pop() if len(shapes) == 1 else (size + 1, size + 1, 3)
+        if min(shape[:2]) > size or not _fits(len(self), shape):
+            return None
+        images, failed = self._decode_all(
+            shape, lambda row: tf.ensure_shape(self._native(row), shape)
+        )
+        if not failed.size:
+            return ImageArray(images)
+        damaged = self.damaged(failed)
+        if damaged:
+            raise self.damage_error(damaged)
+        return None  # some are of another shape
+
+
+class ImageFiles(EncodedImages):
+    """One file an image, below a folder."""
+
+    def __init__(self, folder: str | os.PathLike, names: Iterable[str]):
+        super().__init__(names)
+        self.folder = pathlib.Path(folder)
+        with tf.device("/CPU:0"):
+            self._paths = tf.constant([os.path.join(folder, name) for name in self.names])
+
+    def contents(self, row: tf.Tensor) -> tf.Tensor:
+        return tf.io.read_file(tf.gather(self._paths, row))
+
+
+def _fits(images: int, shape: tuple[int, ...]) -> bool:
+    """Whether decoded images stay within the budget, and within half of the machine's memory."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return images * int(np.prod(shape)) <= min(MEMORY_BUDGET_BYTES, memory // 2)

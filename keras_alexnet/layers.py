@@ -1,0 +1,158 @@
+"""The few layers that Keras lacks, all serialisable and all made of plain TensorFlow operations."""
+
+import keras
+import tensorflow as tf
+
+_register = keras.saving.register_keras_serializable(package="keras_alexnet")
+
+
+@_register
+class Standardise(keras.layers.Layer):
+    """(pixel - mean) / std per channel, in float32 whatever the precision policy.
+
+    Args:
+        mean: one number per channel, on the scale of the pixels.
+        std: one number per channel.
+
+    Input: pixels `[batch, height, width, channels]` of any number type. Output: float32, the same
+    shape.
+
+    Example:
+        >>> layer = Standardise(mean=[127.5] * 3, std=[127.5] * 3)
+        >>> float(layer(np.full([1, 2, 2, 3], 255, "uint8"))[0, 0, 0, 0])
+        1.0
+    """
+
+    def __init__(self, mean, std, **kwargs):
+        # bfloat16 holds 8 bits of a number: taking 123.68 from pixels in it would lose the image.
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.mean = [float(value) for value in mean]
+        self.std = [float(value) for value in std]
+
+    def call(self, inputs):
+        return (tf.cast(inputs, tf.float32) - self.mean) / self.std
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "mean": self.mean, "std": self.std}
+
+
+@_register
+class Convolution(keras.layers.Conv2D):
+    """`keras.layers.Conv2D` with zeros counted per side, and groups without XLA.
+
+    Args:
+        padding: zeros (before, after) both height and width, or one number for all four sides.
+
+    All other arguments are Conv2D's; dilation and channels-first data are not supported.
+
+    Input: `[batch, height, width, channels]`. Output: `[batch, height, width, filters]`.
+
+    Example:
+        >>> layer = Convolution(96, 11, strides=4, padding=(0, 3))
+        >>> layer(np.ones([1, 224, 224, 3], "float32")).shape
+        TensorShape([1, 55, 55, 96])
+    """
+
+    def __init__(self, filters, kernel_size, padding=(0, 0), **kwargs):
+        super().__init__(filters, kernel_size, padding="valid", **kwargs)
+        self.zeros = (padding, padding) if isinstance(padding, int) else tuple(padding)
+
+    def convolution_op(self, inputs, kernel):
+        padding = "SAME" if self._same_as_tensorflow() else "VALID"
+        if padding == "VALID" and any(self.zeros):
+            # tf.nn.conv2d takes zeros per side as well, but its CPU gradients then run outside
+            # oneDNN: 1.3 times the time in float32, some 50 times in bfloat16.
+            inputs = tf.pad(inputs, [[0, 0], self.zeros, self.zeros, [0, 0]])
+        if self.groups == 1:
+            return tf.nn.conv2d(inputs, kernel, self.strides, padding)
+        # One convolution per group is as fast as tf.nn.conv2d's own groups, whose gradient CPUs have
+        # in oneDNN only and never in float16. Keras compiles groups by XLA, and every saved model
+        # then holds a function that TF Serving cannot run.
+        parts = zip(
+            tf.split(inputs, self.groups, axis=-1),
+            tf.split(kernel, self.groups, axis=-1),
+            strict=True,
+        )
+        return tf.concat([tf.nn.conv2d(*part, self.strides, padding) for part in parts], axis=-1)
+
+    def _same_as_tensorflow(self):
+        """Whether "SAME" puts these zeros: with strides it depends on the input's size."""
+        return self.strides == (1, 1) and all(
+            self.zeros == (side // 2, side // 2) and side % 2 for side in self.kernel_size
+        )
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        height, width = (size and size + sum(self.zeros) for size in (height, width))
+        return super().compute_output_shape((batch, height, width, channels))
+
+    def get_config(self):
+        return {**super().get_config(), "padding": list(self.zeros)}
+
+
+@_register
+class LocalResponseNormalization(keras.layers.Layer):
+    """Normalisation across neighbouring channels, as in the AlexNet paper, section 3.3.
+
+    x / (bias + alpha * sum of x^2 over 2 * depth_radius + 1 channels) ^ beta, where the sum stops
+    at the first and last channel. `alpha` multiplies the sum itself: Caffe, cuda-convnet and
+    PyTorch divide theirs by the number of channels in the sum first.
+
+    Input and output: `[batch, height, width, channels]`. It computes in float32 and casts back,
+    since TensorFlow has no bfloat16 kernel on CPU and only float32 on GPU and under XLA.
+
+    Example:
+        >>> layer = LocalResponseNormalization(depth_radius=2, bias=2, alpha=1e-4, beta=0.75)
+        >>> layer(np.ones([1, 5, 5, 8], "float32")).shape
+        TensorShape([1, 5, 5, 8])
+    """
+
+    def __init__(self, depth_radius, bias, alpha, beta, **kwargs):
+        super().__init__(**kwargs)
+        self.depth_radius = depth_radius
+        self.bias = bias
+        self.alpha = alpha
+        self.beta = beta
+
+    def call(self, inputs):
+        outputs = tf.nn.local_response_normalization(
+            tf.cast(inputs, tf.float32), self.depth_radius, self.bias, self.alpha, self.beta
+        )
+        return tf.cast(outputs, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        constants = ("depth_radius", "bias", "alpha", "beta")
+        return {**super().get_config(), **{name: getattr(self, name) for name in constants}}
+
+
+@_register
+class Dropout(keras.layers.Dropout):
+    """`keras.layers.Dropout` whose masks differ from replica to replica.
+
+    Keras draws one mask for all replicas of a `tf.distribute` strategy. The seed here is the
+    layer's own state, which moves on at every call, folded with the number of the replica. Masks
+    are drawn in float32, so that they are the same and the rate exact in every precision.
+
+    Args:
+        rate: share of the units set to 0 in training; the others are divided by 1 - rate.
+        seed: int; the same seed gives the same masks.
+    """
+
+    def call(self, inputs, training=False):
+        if not training or self.rate == 0:
+            return inputs
+        kept = tf.random.stateless_uniform(tf.shape(inputs), self._next_seed()) >= self.rate
+        return tf.where(kept, inputs / (1 - self.rate), tf.zeros_like(inputs))
+
+    def _next_seed(self):
+        """Returns the seed, int32 [2], of this call on this replica."""
+        state = tf.math.floormod(self.seed_generator.next(), tf.int32.max)
+        context = tf.distribute.get_replica_context()
+        replica = context.replica_id_in_sync_group if context else 0
+        return tf.random.experimental.stateless_fold_in(tf.cast(state, tf.int32), replica)

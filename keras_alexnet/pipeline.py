@@ -1,0 +1,301 @@
+"""Split + image plan → batches, for training and for evaluation.
+
+Which images a batch holds and how they are augmented depends on (seed, epoch, index) alone.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from keras_alexnet import augment, decode, variants
+from keras_alexnet.augment import Draws, PixelStatistics
+from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.images import EncodedImages
+from keras_alexnet.splits import Split
+from keras_alexnet.variants import ImagePlan
+
+STATISTICS_IMAGES = 10_000  # sampled when the decoded images do not fit in memory
+VIEWS = (1, 2, 10)
+
+
+def train_batches(
+    split: Split,
+    plan: ImagePlan | str,
+    *,
+    global_batch_size: int,
+    seed: int,
+    flip: bool = True,
+    crop: bool = True,
+    colour_noise: str | None = None,
+    statistics: PixelStatistics | None = None,
+    start_epoch: int = 0,
+    start_step: int = 0,
+    drop_remainder: bool = False,
+) -> tf.data.Dataset:
+    """Batches for training, epoch after epoch without end, each image once an epoch.
+
+    Args:
+        split: the training images.
+        plan: how an image becomes an input; or the name of a variant, for its default plan.
+        global_batch_size: images in one step over all devices. The last batch of an epoch holds
+            what remains.
+        seed: together with the epoch fixes the order, and with the image's index its draws.
+        flip: mirror each image with probability 1/2.
+        crop: cut at a random place (after the plan's padding); otherwise in the centre.
+        colour_noise: "paper" or "2012", see `augment.colour_noise`; none when None.
+        statistics: of the training pixels; needed for colour noise.
+        start_epoch: the epoch to begin with.
+        start_step: the step of `start_epoch` to begin with. What follows is what would have
+            followed had the dataset been iterated to this place; no image is read to get there.
+        drop_remainder: leave the last batch of an epoch out if it is not full.
+
+    Returns:
+        An infinite dataset of (images, labels): uint8 `[batch, s, s, 3]` in 0–255 (float32 and
+        not clipped with colour noise), int32 `[batch]`.
+
+    Raises:
+        UsageError: for an argument out of range.
+        UserError: if images that are to be kept in memory cannot be decoded. Errors of images
+            decoded later come from the iterator: see `explain_data_error`.
+
+    Example:
+        >>> import keras_alexnet as ka
+        >>> data = ka.load_dataset("shapes")
+        >>> batches = train_batches(data.train, "cifar_v1", global_batch_size=128, seed=0)
+        >>> images, labels = next(iter(batches))
+        >>> images.shape, images.dtype
+        (TensorShape([128, 32, 32, 3]), tf.uint8)
+    """
+    plan = _plan(plan)
+    _check_noise(colour_noise, statistics)
+    steps = steps_per_epoch(split, global_batch_size, drop_remainder=drop_remainder)
+    max_offset = plan.square_size + 2 * plan.crop_padding - plan.crop_size
+
+    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
+        order = augment.order_of_epoch(seed, epoch, len(split))
+        draws = augment.draws_of_epoch(seed, epoch, len(split), max_offset)
+        first = tf.where(epoch == start_epoch + start_step // steps, start_step % steps, 0)
+
+        def batch(step):
+            indices = order[step * global_batch_size : (step + 1) * global_batch_size]
+            return indices, tf.nest.map_structure(lambda rows: tf.gather(rows, indices), draws)
+
+        return tf.data.Dataset.range(tf.cast(first, tf.int64), steps).map(batch)
+
+    def finish(squares: tf.Tensor, draws: Draws) -> tf.Tensor:
+        images = squares
+        if crop:
+            images = augment.crop(
+                augment.pad(images, plan.crop_padding), draws.offsets, plan.crop_size
+            )
+        else:
+            images = augment.centre_crop(images, plan.crop_size)
+        if flip:
+            images = augment.flip_horizontal(images, draws.flips)
+        images = augment.enlarge(images, plan.input_size)
+        if colour_noise:
+            images = augment.colour_noise(images, draws.colours, statistics, colour_noise)
+        return images
+
+    epochs = tf.data.Dataset.counter(start_epoch + start_step // steps)
+    return _batches(epochs.flat_map(epoch_batches), split, plan, global_batch_size, finish)
+
+
+def eval_batches(
+    split: Split, plan: ImagePlan | str, *, batch_size: int, views: int = 1
+) -> tf.data.Dataset:
+    """Batches for evaluation: every image once, in the order of the split.
+
+    Args:
+        split: the images.
+        plan: how an image becomes an input; or the name of a variant, for its default plan.
+        batch_size: images (not views) in a batch; the last holds what remains.
+        views: 1 the centre crop; 2 that and its mirror image; 10 the centre and the four corners,
+            then their mirror images. Where the square is no larger than the crop, the corners are
+            those of the square padded as in training.
+
+    Returns:
+        A dataset of (images, labels): uint8 `[batch, s, s, 3]` in 0–255, for more than one view
+        `[batch, views, s, s, 3]`; int32 `[batch]`.
+
+    Raises:
+        UsageError, UserError: as `train_batches`.
+
+    Example:
+        >>> import keras_alexnet as ka
+        >>> batches = eval_batches(ka.load_dataset("shapes").test, "cifar_v1", batch_size=100, views=10)
+        >>> next(iter(batches))[0].shape
+        TensorShape([100, 10, 32, 32, 3])
+    """
+    plan = _plan(plan)
+    if views not in VIEWS:
+        raise UsageError(f"views must be 1, 2 or 10. Received: {views}.")
+    _check_batch_size(batch_size)
+    indices = tf.data.Dataset.range(len(split)).batch(batch_size).map(lambda index: (index, ()))
+
+    def finish(squares: tf.Tensor, _) -> tf.Tensor:
+        if views == 1:
+            return augment.enlarge(augment.centre_crop(squares, plan.crop_size), plan.input_size)
+        if views == 2:
+            crops = augment.centre_crop(squares, plan.crop_size)[:, None]
+        else:
+            padding = plan.crop_padding if plan.square_size <= plan.crop_size else 0
+            crops = augment.five_crops(augment.pad(squares, padding), plan.crop_size)
+        return augment.enlarge_views(augment.with_mirrors(crops), plan.input_size)
+
+    return _batches(indices, split, plan, batch_size, finish)
+
+
+def steps_per_epoch(split: Split, global_batch_size: int, *, drop_remainder: bool = False) -> int:
+    """Batches in one epoch of `train_batches`.
+
+    Example:
+        >>> import keras_alexnet as ka
+        >>> steps_per_epoch(ka.load_dataset("shapes").train, 128)
+        79
+    """
+    _check_batch_size(global_batch_size)
+    whole, rest = divmod(len(split), global_batch_size)
+    steps = whole if drop_remainder else whole + (rest > 0)
+    if steps == 0:
+        raise UsageError(
+            f"A global batch of {global_batch_size} images cannot be filled from {len(split)} "
+            "training images. Choose a smaller global_batch_size."
+        )
+    return steps
+
+
+def pixel_statistics(split: Split, plan: ImagePlan | str) -> PixelStatistics:
+    """Mean and covariance of the RGB pixels of a split's squares.
+
+    Exact over all images when their squares are in memory, else over a seeded sample.
+
+    Example:
+        >>> import keras_alexnet as ka
+        >>> pixel_statistics(ka.load_dataset("shapes").train, "cifar_v1").mean.shape
+        (3,)
+    """
+    plan = _plan(plan)
+    sampled = isinstance(_source(split, plan), EncodedImages) and len(split) > STATISTICS_IMAGES
+    if sampled:
+        chosen = np.random.Generator(np.random.PCG64(0)).random(len(split)).argsort()
+        split = split.subset(np.sort(chosen[:STATISTICS_IMAGES]))
+    # Sums of whole numbers below 2**53 are exact in float64, whatever the order and the threads.
+    pixels, sums, products = 0, np.zeros(3), np.zeros((3, 3))
+    indices = tf.data.Dataset.range(len(split)).batch(64).map(lambda index: (index, ()))
+    for squares, _ in _batches(indices, split, plan, 64, lambda squares, _: squares):
+        values = squares.numpy().reshape(-1, 3).astype(np.float64)
+        pixels += len(values)
+        sums += values.sum(axis=0)
+        products += values.T @ values
+    mean = sums / pixels
+    return PixelStatistics(mean, products / pixels - np.outer(mean, mean), len(split), sampled)
+
+
+def explain_data_error(split: Split, error: Exception) -> UserError:
+    """Turns an error that came out of a pipeline into one that names the file.
+
+    The files that were asked for last are tried first, then all of the split.
+
+    Example:
+        >>> import keras_alexnet as ka
+        >>> split = ka.load_dataset("shapes").train
+        >>> type(explain_data_error(split, RuntimeError("out of memory"))).__name__
+        'UserError'
+    """
+    if isinstance(split.pixels, EncodedImages):
+        recent = list(split.pixels.recent)
+        for rows in (np.unique(np.concatenate(recent)) if recent else split.rows[:0], split.rows):
+            damaged = split.pixels.damaged(rows)
+            if damaged:
+                return split.pixels.damage_error(damaged)
+    return UserError(f"Reading the images failed: {getattr(error, 'message', error)}")
+
+
+def _batches(
+    indices: tf.data.Dataset,
+    split: Split,
+    plan: ImagePlan,
+    batch_size: int,
+    finish: Callable[[tf.Tensor, object], tf.Tensor],
+) -> tf.data.Dataset:
+    """(indices `[batch]`, draws) → (finish(squares, draws), labels)."""
+    source = _source(split, plan)
+    with tf.device("/CPU:0"):  # captured by reference, never written into a graph
+        rows, labels = tf.constant(split.rows), tf.constant(split.labels)
+    if isinstance(source, EncodedImages):
+        dataset = _decoded(indices, source, rows, plan.square_size, batch_size)
+    else:
+        pixels = source.tensor
+
+        def gather(index, draws):
+            images = tf.gather(pixels, tf.gather(rows, index))
+            return index, draws, decode.centre_square(images, plan.square_size)
+
+        dataset = indices.map(gather, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = dataset.map(
+        lambda index, draws, squares: (finish(squares, draws), tf.gather(labels, index)),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    options = tf.data.Options()
+    # One process reads all of its data; the batches are those of the caller on any strategy.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+def _decoded(indices, source: EncodedImages, rows, size: int, batch_size: int) -> tf.data.Dataset:
+    """(indices, draws) → (indices, draws, squares), one image decoded per parallel call."""
+
+    def fill(index, draws):
+        # Short batches are filled up with -1, so that batches of one size can be put together
+        # again behind the decoder without its having to stop at the end of an epoch.
+        missing = batch_size - tf.size(index)
+        row = tf.gather(rows, index)
+        tf.numpy_function(lambda asked: source.recent.append(asked), [row], [])
+
+        def filled(values):
+            return tf.pad(values, [[0, missing]] + [[0, 0]] * (values.shape.rank - 1))
+
+        return filled(index + 1) - 1, filled(row), tf.nest.map_structure(filled, draws)
+
+    def decode_one(index, row, draws):
+        nothing = tf.zeros([size, size, 3], tf.uint8)
+        square = tf.cond(index < 0, lambda: nothing, lambda: source.square(row, size))
+        return index, draws, tf.ensure_shape(square, [size, size, 3])
+
+    def cut(index, draws, squares):
+        count = tf.reduce_sum(tf.cast(index >= 0, tf.int32))
+        return tf.nest.map_structure(lambda values: values[:count], (index, draws, squares))
+
+    dataset = indices.map(fill).unbatch()
+    dataset = dataset.map(decode_one, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.batch(batch_size).map(cut)
+
+
+def _source(split: Split, plan: ImagePlan):
+    if isinstance(split.pixels, EncodedImages):
+        return split.pixels.in_memory(plan.square_size) or split.pixels
+    return split.pixels
+
+
+def _plan(plan: ImagePlan | str) -> ImagePlan:
+    return variants.get(plan).image_plan_for() if isinstance(plan, str) else plan
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise UsageError(f"The batch size must be at least 1. Received: {batch_size}.")
+
+
+def _check_noise(form: str | None, statistics: PixelStatistics | None) -> None:
+    if form is None:
+        return
+    if form not in augment.COLOUR_NOISE_FORMS:
+        raise UsageError(f"colour_noise must be 'paper', '2012' or None. Received: {form!r}.")
+    if statistics is None:
+        raise UsageError(
+            "Colour noise needs the training pixels' statistics. Received: statistics=None. Pass "
+            "statistics=pixel_statistics(split, plan)."
+        )

@@ -1,0 +1,208 @@
+"""What a network's row is made of: layer rows, initial weights, standardisation, image plan.
+
+Data only. `keras_alexnet.variants` holds the networks, `keras_alexnet.models` the one builder for
+each type of layer row.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+
+# Initial weights ---------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class NormalWeights:
+    """Kernel from N(0, std), all biases equal to `bias`."""
+
+    std: float
+    bias: float = 0.0
+
+
+@dataclass(frozen=True)
+class FanInUniform:
+    """PyTorch's default: kernel and bias uniform in +-1/sqrt(fan_in)."""
+
+
+@dataclass(frozen=True)
+class HeFanOut:
+    """Kernel from N(0, 2 / fan_out), biases 0 (`kaiming_normal_(mode="fan_out")`)."""
+
+
+InitialWeights = NormalWeights | FanInUniform | HeFanOut
+
+
+@dataclass(frozen=True)
+class OptionalInitialWeights:
+    """Initial weights that a source offers beside its default, asked for by name."""
+
+    name: str
+    convolutions: InitialWeights
+    dense: InitialWeights
+
+
+# Layer rows --------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Layer:
+    """What every layer row has: the name of the Keras layer built from it."""
+
+    name: str
+
+    def output_size(self, size: int) -> int:
+        """Returns the map's height (or width) after this layer; below 1 when nothing is left."""
+        return size
+
+
+@dataclass(frozen=True)
+class Convolution(Layer):
+    """2-D convolution, then the hidden activation. `padding` is zeros (before, after) each axis."""
+
+    filters: int
+    kernel: int
+    stride: int = 1
+    padding: tuple[int, int] = (0, 0)
+    groups: int = 1
+    initial: InitialWeights = FanInUniform()
+
+    def output_size(self, size: int) -> int:
+        return (size + sum(self.padding) - self.kernel) // self.stride + 1
+
+
+@dataclass(frozen=True)
+class LocalResponseNorm(Layer):
+    """x / (bias + alpha * sum of x^2 over 2 * depth_radius + 1 channels) ^ beta.
+
+    `alpha` multiplies the sum itself; sources that divide it by n are to be written divided.
+    """
+
+    depth_radius: int
+    bias: float
+    alpha: float
+    beta: float
+
+
+@dataclass(frozen=True)
+class MaxPool(Layer):
+    """Max pooling over whole windows only; what does not fill a window is left out."""
+
+    size: int
+    stride: int
+
+    def output_size(self, size: int) -> int:
+        return (size - self.size) // self.stride + 1
+
+
+@dataclass(frozen=True)
+class AdaptiveAveragePool(Layer):
+    """Average pooling of a map of any size to size x size, with PyTorch's bins."""
+
+    size: int
+
+    def output_size(self, size: int) -> int:
+        return self.size
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """Map to vector, in the order height, width, channel."""
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """Dropout that scales the kept units by 1 / (1 - rate) in training, as Keras and PyTorch do."""
+
+    rate: float
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """Fully connected layer, then the hidden activation."""
+
+    units: int
+    initial: InitialWeights = FanInUniform()
+
+
+@dataclass(frozen=True)
+class Classifier(Layer):
+    """The last, linear, fully connected layer; as many units as there are classes."""
+
+    initial: InitialWeights = FanInUniform()
+
+
+# Networks ----------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Standardisation:
+    """(pixel - mean) / std, per channel R, G, B on the 0-255 scale.
+
+    With `mean_of_training_set` the source subtracts its training set's mean, and `mean` stands in
+    for it where the training set is not known.
+    """
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    mean_of_training_set: bool = False
+
+
+@dataclass(frozen=True)
+class ImagePlan:
+    """How an image of any size becomes the network's input; all numbers are pixels.
+
+    The short side is resized to `square_size` and the centre square kept; crops of `crop_size` are
+    cut (random ones after `crop_padding` zeros on each side) and enlarged to `input_size`.
+    """
+
+    square_size: int
+    crop_size: int
+    crop_padding: int
+    input_size: int
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One network.
+
+    `parameters` and `macs` (multiply-accumulates of one forward pass) are the expected totals at
+    `image_plan.input_size` and `num_classes`, taken from the sources and not from the code.
+    """
+
+    name: str
+    title: str
+    source: str
+    num_classes: int
+    features: tuple[Layer, ...]
+    head: tuple[Layer, ...]
+    standardisation: Standardisation
+    image_plan: ImagePlan
+    parameters: int
+    macs: int
+    optional_initial_weights: tuple[OptionalInitialWeights, ...] = ()
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """All layer rows, from the pixels to the logits."""
+        return self.features + self.head
+
+    @property
+    def input_size(self) -> int:
+        """Height and width of the default input."""
+        return self.image_plan.input_size
+
+    def image_plan_for(self, input_size: int | None = None) -> ImagePlan:
+        """Returns the image plan, scaled in proportion to another `input_size`.
+
+        A plan that enlarges its crops keeps them: they are as large as the data is.
+
+        Example:
+            >>> variants.get("alexnet").image_plan_for(112)
+            ImagePlan(square_size=128, crop_size=112, crop_padding=0, input_size=112)
+        """
+        plan = self.image_plan
+        if input_size is None or input_size == plan.input_size:
+            return plan
+        if plan.crop_size != plan.input_size:
+            return dataclasses.replace(plan, input_size=input_size)
+        scale = input_size / plan.input_size
+        return ImagePlan(
+            square_size=round(plan.square_size * scale),
+            crop_size=input_size,
+            crop_padding=round(plan.crop_padding * scale),
+            input_size=input_size,
+        )

@@ -1,0 +1,185 @@
+"""One optimiser step over all replicas, with the metrics it adds to."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_alexnet.recipes import Recipe
+
+# Positions in the running totals.
+_LOSS, _TOP1, _TOP5, _WEIGHT, _IMAGES = range(5)
+
+
+def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
+    """Returns the recipe's optimiser; decay and clipping are the train step's.
+
+    Keras's `SGD(weight_decay=…)` skips the momentum and its `global_clipnorm` clips each
+    replica's gradient before they are added, so neither can be used here.
+    """
+    if recipe.optimizer == "adam":
+        # PyTorch's epsilon, since the recipes that name Adam come from there.
+        return keras.optimizers.Adam(recipe.learning_rate, epsilon=1e-8, name="optimizer")
+    momentum = float(recipe.momentum)
+    return keras.optimizers.SGD(recipe.learning_rate, momentum=momentum, name="optimizer")
+
+
+def decayed_kernels(model: keras.Model) -> list[bool]:
+    """Returns, for each trainable variable, whether weight decay acts on it: kernels alone."""
+    return [variable.name == "kernel" for variable in model.trainable_variables]
+
+
+class TrainStep:
+    """The compiled training step and its running totals.
+
+    Must be made inside `strategy.scope()`, as the model must.
+
+    Args:
+        model: a network with logits out.
+        recipe: gives optimiser, decay, clipping and label smoothing.
+        strategy: where the step runs.
+
+    The gradient of a global batch is that of the weighted mean of its images' losses, whatever
+    number of replicas share it and however few real images the last batch of an epoch holds.
+    """
+
+    def __init__(self, model: keras.Model, recipe: Recipe, strategy: tf.distribute.Strategy):
+        self.model, self._recipe, self._strategy = model, recipe, strategy
+        self.optimizer = make_optimizer(recipe)
+        self.optimizer.build(model.trainable_variables)
+        self._decayed = decayed_kernels(model)
+        self._totals = self._per_replica_variable([0.0] * 5, tf.float64, "totals")
+        self._first_bad_step = tf.Variable(
+            -1,
+            trainable=False,
+            dtype=tf.int64,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+        self.run = tf.function(self._run, autograph=False)
+
+    @property
+    def steps_done(self) -> int:
+        """Optimiser steps so far."""
+        return int(self.optimizer.iterations.numpy())
+
+    @property
+    def first_non_finite_step(self) -> int | None:
+        """The first step, counted from 1, whose loss or gradient was NaN or infinite."""
+        step = int(self._first_bad_step.numpy())
+        return None if step < 0 else step
+
+    def take_totals(self) -> dict[str, float]:
+        """Returns mean loss, top1 and top5 since the last call, and starts again from zero."""
+        loss, top1, top5, weight, images = self.totals()
+        self.set_totals([0.0] * 5)
+        weight, images = max(weight, 1e-30), max(images, 1.0)
+        return {"loss": loss / weight, "top1": top1 / images, "top5": top5 / images}
+
+    def totals(self) -> list[float]:
+        """Returns the running sums, for a checkpoint."""
+        return [float(value) for value in self._totals.numpy()]
+
+    def set_totals(self, values: list[float]) -> None:
+        """Puts sums that `totals` returned back."""
+        # A per-replica variable shares what it is assigned among the replicas.
+        self._totals.assign(tf.constant(values, tf.float64))
+
+    def variables(self) -> dict[str, np.ndarray]:
+        """Returns every variable that decides the future, by a unique name."""
+        return {name: variable.numpy() for name, variable in self._named_variables().items()}
+
+    def restore(self, values: dict[str, np.ndarray]) -> None:
+        """Puts the values that `variables` returned back.
+
+        Raises:
+            ValueError: if names or shapes are not those of this model and optimiser.
+        """
+        variables = self._named_variables()
+        if differing := sorted(variables.keys() ^ values.keys()):
+            raise ValueError(f"The checkpoint has other variables: {', '.join(differing)}.")
+        for name, variable in variables.items():
+            variable.assign(values[name])
+
+    def _named_variables(self) -> dict[str, keras.Variable]:
+        # Numbered, since Keras counts the names of seed generators through the whole process.
+        return {
+            f"{owner}/{number:03d}-{variable.name}": variable
+            for owner, variables in (
+                ("model", self.model.variables),
+                ("optimizer", self.optimizer.variables),
+            )
+            for number, variable in enumerate(variables)
+        }
+
+    def _per_replica_variable(self, value, dtype, name):
+        return tf.Variable(
+            tf.constant(value, dtype),
+            trainable=False,
+            name=name,
+            synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.SUM,
+        )
+
+    def _run(self, images, labels, weights):
+        self._strategy.run(self._replica_step, args=(images, labels, weights))
+
+    def _replica_step(self, images, labels, weights):
+        context = tf.distribute.get_replica_context()
+        weight_sum = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(weights))
+        variables = [variable.value for variable in self.model.trainable_variables]
+        with tf.GradientTape() as tape:
+            logits = tf.cast(self.model(images, training=True), tf.float32)
+            losses = self._losses(logits, labels) * weights
+            loss = tf.reduce_sum(losses) / weight_sum
+        gradients = tape.gradient(loss, variables)
+        self._note_non_finite(context, loss, gradients)
+        gradients = self._clipped(context, self._with_decay(gradients, variables))
+        # Keras's optimiser adds the gradients of all replicas.
+        self.optimizer.apply(gradients, self.model.trainable_variables)
+        self._add_to_totals(logits, labels, losses, weights)
+
+    def _losses(self, logits, labels):
+        targets = tf.one_hot(labels, logits.shape[-1])
+        smoothing = self._recipe.label_smoothing
+        if smoothing:
+            targets = targets * (1.0 - smoothing) + smoothing / logits.shape[-1]
+        return tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+
+    def _with_decay(self, gradients, variables):
+        # Every replica gives its share, since their gradients are added.
+        decay = self._recipe.weight_decay / self._strategy.num_replicas_in_sync
+        if not decay:
+            return gradients
+        return [
+            gradient + decay * variable if decayed else gradient
+            for gradient, variable, decayed in zip(gradients, variables, self._decayed, strict=True)
+        ]
+
+    def _clipped(self, context, gradients):
+        if not self._recipe.clip_norm:
+            return gradients
+        # The norm is that of the whole batch's gradient, so it has to be added up before.
+        whole = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        clipped, _ = tf.clip_by_global_norm(whole, self._recipe.clip_norm)
+        return [gradient / self._strategy.num_replicas_in_sync for gradient in clipped]
+
+    def _note_non_finite(self, context, loss, gradients):
+        # The bias of the classifier: its gradient is the sum of all errors at the logits, so a
+        # NaN that the loss hides still shows, at the cost of a few numbers.
+        own = loss + tf.reduce_sum(gradients[-1])
+        checked = context.all_reduce(tf.distribute.ReduceOp.SUM, own)
+        step = tf.cast(self.optimizer.iterations.value, tf.int64) + 1
+        known = self._first_bad_step
+        bad = tf.logical_and(known < 0, tf.logical_not(tf.math.is_finite(checked)))
+        known.assign(tf.where(bad, step, known.read_value()))
+
+    def _add_to_totals(self, logits, labels, losses, weights):
+        real = tf.cast(weights > 0, tf.float32)
+        own = tf.gather(logits, labels, axis=1, batch_dims=1)[:, None]
+        not_less = tf.reduce_sum(tf.cast(logits >= own, tf.int32), axis=1)
+
+        def hits(k):
+            return tf.reduce_sum(tf.cast(not_less <= k, tf.float32) * real)
+
+        sums = [tf.reduce_sum(losses), hits(1), hits(5)]
+        sums += [tf.reduce_sum(weights), tf.reduce_sum(real)]
+        self._totals.assign_add(tf.cast(tf.stack(sums), tf.float64))

@@ -1,0 +1,246 @@
+"""One frozen row per network: data only, with its source and its expected numbers.
+
+To add a network, add a row to `_ROWS`. A layer of a new kind needs a type in `keras_alexnet.rows`
+and a builder in `keras_alexnet.models`.
+"""
+
+import dataclasses
+
+from keras_alexnet.errors import unknown_name
+from keras_alexnet.rows import (
+    AdaptiveAveragePool,
+    Classifier,
+    Convolution,
+    Dense,
+    Dropout,
+    Flatten,
+    HeFanOut,
+    ImagePlan,
+    Layer,
+    LocalResponseNorm,
+    MaxPool,
+    NormalWeights,
+    OptionalInitialWeights,
+    Standardisation,
+    Variant,
+)
+
+__all__ = ["ImagePlan", "Variant", "get", "list_variants"]
+
+# The small initial weights and the LRN constants of the 2012 paper presume pixels of 0-255 with the
+# mean taken off and never divided.
+_IMAGENET_MEAN = (123.68, 116.779, 103.939)  # ILSVRC-2012 training set, as published with VGG
+_CIFAR10_MEAN = (125.307, 122.950, 113.865)  # the 50,000 training images
+_MINUS_IMAGENET_MEAN = Standardisation(mean=_IMAGENET_MEAN, mean_of_training_set=True)
+_MINUS_CIFAR10_MEAN = Standardisation(mean=_CIFAR10_MEAN, mean_of_training_set=True)
+# torchvision: x / 255, mean .485 .456 .406, deviation .229 .224 .225
+_TORCHVISION = Standardisation(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
+_MINUS_ONE_TO_ONE = Standardisation(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))
+
+_SMALL = NormalWeights(std=0.01)
+_SMALL_BIAS_1 = NormalWeights(std=0.01, bias=1.0)
+
+
+def _paper_features(groups: int) -> tuple[Layer, ...]:
+    """The 2012 paper's convolutions; `groups` = 2 for its two GPUs."""
+    return (
+        # The paper's 224 pixels give its 55 x 55 map with three more rows and columns at the end.
+        Convolution("conv1", 96, kernel=11, stride=4, padding=(0, 3), initial=_SMALL),
+        _paper_lrn("lrn1"),
+        MaxPool("pool1", size=3, stride=2),
+        Convolution("conv2", 256, 5, padding=(2, 2), groups=groups, initial=_SMALL_BIAS_1),
+        _paper_lrn("lrn2"),
+        MaxPool("pool2", size=3, stride=2),
+        Convolution("conv3", 384, 3, padding=(1, 1), initial=_SMALL),
+        Convolution("conv4", 384, 3, padding=(1, 1), groups=groups, initial=_SMALL_BIAS_1),
+        Convolution("conv5", 256, 3, padding=(1, 1), groups=groups, initial=_SMALL_BIAS_1),
+        MaxPool("pool5", size=3, stride=2),
+    )
+
+
+def _paper_lrn(name: str) -> LocalResponseNorm:
+    return LocalResponseNorm(name, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75)
+
+
+_PAPER_HEAD = (
+    Flatten("flatten"),
+    Dense("fc6", 4096, initial=_SMALL_BIAS_1),
+    Dropout("dropout6", 0.5),
+    Dense("fc7", 4096, initial=_SMALL_BIAS_1),
+    Dropout("dropout7", 0.5),
+    Classifier("logits", initial=_SMALL),
+)
+
+
+def _pytorch_head(units: int, rate: float) -> tuple[Layer, ...]:
+    """The classifier of PyTorch's AlexNets: dropout before each hidden dense layer."""
+    return (
+        Flatten("flatten"),
+        Dropout("dropout6", rate),
+        Dense("fc6", units),
+        Dropout("dropout7", rate),
+        Dense("fc7", units),
+        Classifier("logits"),
+    )
+
+
+_IMAGENET_PLAN = ImagePlan(square_size=256, crop_size=224, crop_padding=0, input_size=224)
+_CIFAR_PLAN = ImagePlan(square_size=32, crop_size=32, crop_padding=4, input_size=32)
+
+_ALEXNET = Variant(
+    name="alexnet",
+    title="The 2012 paper's network as one tower",
+    source="Krizhevsky, Sutskever, Hinton 2012; text and table of seeds/003, text of seeds/002",
+    num_classes=1000,
+    features=_paper_features(groups=1),
+    head=_PAPER_HEAD,
+    standardisation=_MINUS_IMAGENET_MEAN,
+    image_plan=_IMAGENET_PLAN,
+    parameters=62_378_344,
+    macs=1_135_256_096,
+)
+
+_ROWS = (
+    _ALEXNET,
+    dataclasses.replace(
+        _ALEXNET,
+        name="alexnet_two_tower",
+        title="The 2012 paper's network, its two GPUs as two groups",
+        source="Krizhevsky, Sutskever, Hinton 2012",
+        features=_paper_features(groups=2),
+        parameters=60_965_224,
+        macs=724_406_816,
+    ),
+    Variant(
+        name="alexnet_owt",
+        title="torchvision's AlexNet, for any input from 63 pixels up",
+        source="Krizhevsky 2014, One weird trick; torchvision; seeds/004 (code)",
+        num_classes=1000,
+        features=(
+            Convolution("conv1", 64, kernel=11, stride=4, padding=(2, 2)),
+            MaxPool("pool1", size=3, stride=2),
+            Convolution("conv2", 192, kernel=5, padding=(2, 2)),
+            MaxPool("pool2", size=3, stride=2),
+            Convolution("conv3", 384, kernel=3, padding=(1, 1)),
+            Convolution("conv4", 256, kernel=3, padding=(1, 1)),
+            Convolution("conv5", 256, kernel=3, padding=(1, 1)),
+            MaxPool("pool5", size=3, stride=2),
+        ),
+        head=(AdaptiveAveragePool("avgpool", size=6), *_pytorch_head(units=4096, rate=0.5)),
+        standardisation=_TORCHVISION,
+        image_plan=_IMAGENET_PLAN,
+        parameters=61_100_840,
+        macs=714_188_480,
+    ),
+    Variant(
+        name="alexnet_half",
+        title="One tower with half the filters and half the dense units",
+        source="seeds/003 (code)",
+        num_classes=1000,
+        features=(
+            Convolution("conv1", 48, kernel=11, stride=4, padding=(2, 2)),
+            MaxPool("pool1", size=3, stride=2),
+            Convolution("conv2", 128, kernel=5, padding=(2, 2)),
+            MaxPool("pool2", size=3, stride=2),
+            Convolution("conv3", 192, kernel=3, padding=(1, 1)),
+            Convolution("conv4", 192, kernel=3, padding=(1, 1)),
+            Convolution("conv5", 128, kernel=3, padding=(1, 1)),
+            MaxPool("pool5", size=3, stride=2),
+        ),
+        head=_pytorch_head(units=2048, rate=0.5),
+        standardisation=_TORCHVISION,
+        image_plan=_IMAGENET_PLAN,
+        parameters=16_630_440,
+        macs=311_191_824,
+        optional_initial_weights=(
+            OptionalInitialWeights("he_fan_out", convolutions=HeFanOut(), dense=_SMALL),
+        ),
+    ),
+    Variant(
+        name="cifar_v1",
+        title="AlexNet's layers at CIFAR size",
+        source="seeds/000, way 1 (code)",
+        num_classes=10,
+        features=(
+            Convolution("conv1", 64, kernel=3, stride=2, padding=(1, 1)),
+            MaxPool("pool1", size=2, stride=2),
+            Convolution("conv2", 192, kernel=3, padding=(1, 1)),
+            MaxPool("pool2", size=2, stride=2),
+            Convolution("conv3", 384, kernel=3, padding=(1, 1)),
+            Convolution("conv4", 256, kernel=3, padding=(1, 1)),
+            Convolution("conv5", 256, kernel=3, padding=(1, 1)),
+            MaxPool("pool5", size=2, stride=2),
+        ),
+        head=_pytorch_head(units=4096, rate=0.5),
+        standardisation=_MINUS_ONE_TO_ONE,
+        image_plan=_CIFAR_PLAN,
+        parameters=23_272_266,
+        macs=62_742_528,
+    ),
+    Variant(
+        name="cifar_v2",
+        title="Two convolutions and three dense layers for CIFAR",
+        source="seeds/001 (code)",
+        num_classes=10,
+        features=(
+            Convolution("conv1", 64, kernel=5),
+            MaxPool("pool1", size=3, stride=2),
+            Convolution("conv2", 64, kernel=5),
+            MaxPool("pool2", size=3, stride=2),
+        ),
+        head=(Flatten("flatten"), Dense("fc3", 384), Dense("fc4", 192), Classifier("logits")),
+        standardisation=_MINUS_ONE_TO_ONE,
+        image_plan=_CIFAR_PLAN,
+        parameters=576_778,
+        macs=12_526_464,
+    ),
+    Variant(
+        name="cifar_v3",
+        title="Wide convolutions at full CIFAR resolution",
+        source="seeds/002 (code)",
+        num_classes=10,
+        features=(
+            Convolution("conv1", 64, kernel=3, padding=(2, 2)),
+            MaxPool("pool1", size=2, stride=2),
+            Convolution("conv2", 192, kernel=3, padding=(2, 2)),
+            MaxPool("pool2", size=2, stride=2),
+            Convolution("conv3", 384, kernel=3, padding=(1, 1)),
+            Convolution("conv4", 256, kernel=3, padding=(1, 1)),
+            Convolution("conv5", 256, kernel=3, padding=(1, 1)),
+            MaxPool("pool5", size=3, stride=2),
+        ),
+        head=_pytorch_head(units=2048, rate=0.6),
+        standardisation=_MINUS_ONE_TO_ONE,
+        image_plan=_CIFAR_PLAN,
+        parameters=14_859_082,
+        macs=227_711_744,
+    ),
+    dataclasses.replace(
+        _ALEXNET,
+        name="cifar_resized",
+        title="The one-tower network on CIFAR images enlarged to 227 x 227",
+        source="seeds/000, way 2",
+        num_classes=10,
+        standardisation=_MINUS_CIFAR10_MEAN,
+        image_plan=dataclasses.replace(_CIFAR_PLAN, input_size=227),
+        parameters=58_322_314,
+        macs=1_131_201_056,
+    ),
+)
+_TABLE = {row.name: row for row in _ROWS}
+
+
+def list_variants() -> list[str]:
+    """Returns the names of all networks."""
+    return list(_TABLE)
+
+
+def get(name: str) -> Variant:
+    """Returns a network's row.
+
+    Raises:
+        UsageError: no network has that name.
+    """
+    if name not in list_variants():
+        raise unknown_name("variant", name, _TABLE)
+    return _TABLE[name]
