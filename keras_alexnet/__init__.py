@@ -24,6 +24,7 @@ if keras.backend.backend() != "tensorflow":
 
 from keras_alexnet import recipes, variants
 from keras_alexnet._version import __version__
+from keras_alexnet.applications import AlexNet, decode_predictions, preprocess_input
 from keras_alexnet.config import TrainConfig
 from keras_alexnet.datasets import list_datasets, load_dataset, split_validation
 from keras_alexnet.errors import UsageError, UserError
@@ -37,23 +38,28 @@ from keras_alexnet.pipeline import (
 )
 from keras_alexnet.recipes import list_recipes
 from keras_alexnet.runs import load
+from keras_alexnet.summary import layer_table
 from keras_alexnet.training import train
 from keras_alexnet.variants import list_variants
 
 __all__ = [
+    "AlexNet",
     "TrainConfig",
     "UsageError",
     "UserError",
     "__version__",
     "build",
+    "decode_predictions",
     "eval_batches",
     "evaluate",
+    "layer_table",
     "list_datasets",
     "list_recipes",
     "list_variants",
     "load",
     "load_dataset",
     "pixel_statistics",
+    "preprocess_input",
     "recipes",
     "split_validation",
     "steps_per_epoch",

@@ -1,7 +1,8 @@
-"""Archives: unpacked once into a cache, or read member by member."""
+"""Archives of image folders, unpacked once into a cache."""
 
 import contextlib
 import hashlib
+import io
 import os
 import pathlib
 import shutil
@@ -11,25 +12,26 @@ import tempfile
 import time
 import zipfile
 import zlib
+from collections.abc import Iterator
 
 from absl import logging
 
 from keras_alexnet.errors import UserError
 
-ENDINGS = (".tar.gz", ".tgz", ".tar", ".zip")
 CACHE_VARIABLE = "KERAS_ALEXNET_CACHE"
+_ENDINGS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar", ".zip")
 _STALE_SECONDS = 24 * 3600
 
 
-def is_archive(path: str | os.PathLike) -> bool:
-    """Whether a path is named as an archive that can be read here."""
-    return os.fspath(path).lower().endswith(ENDINGS)
-
-
 def stem(path: str | os.PathLike) -> str:
-    """A folder's or archive's name without the ending: `cifar10-jpeg.tar.gz` → `cifar10-jpeg`."""
-    name = pathlib.Path(os.path.abspath(path)).name
-    ending = next((e for e in ENDINGS if name.lower().endswith(e)), "")
+    """A folder's or archive's name without the ending.
+
+    Example:
+        >>> stem("data/cifar10-jpeg.tar.gz")
+        'cifar10-jpeg'
+    """
+    name = os.path.basename(os.path.abspath(path))
+    ending = next((ending for ending in _ENDINGS if name.lower().endswith(ending)), "")
     return name[: len(name) - len(ending)]
 
 
@@ -42,39 +44,42 @@ def cache_folder() -> pathlib.Path:
 def unpacked(archive: str | os.PathLike) -> pathlib.Path:
     """Unpacks an archive into the cache, unless it is there already, and returns the folder.
 
-    The folder is named after the archive's contents, and takes its name only when all is
+    The folder is named after the archive's contents, and gets its name only when all is
     unpacked: neither a changed archive nor a killed process can leave one that misleads.
 
     Raises:
-        UserError: if there is no such file, if it is damaged, or if a member's path leads out.
+        UserError: if the archive is damaged, or if a member's path leads out of the folder.
+
+    Example:
+        >>> unpacked("flowers.zip").name  # doctest: +SKIP
+        'flowers-5f70bf18a0860070'
     """
     archive = pathlib.Path(archive)
-    if not archive.is_file():
-        raise UserError(f"No such archive: {archive}.")
-    with open(archive, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    target = cache_folder() / f"{stem(archive)}-{digest[:16]}"
-    if not target.is_dir():
-        with reading(archive):
+    with reading(archive):
+        with open(archive, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        target = cache_folder() / f"{stem(archive)}-{digest[:16]}"
+        if not target.is_dir():
+            logging.info("Unpacking %s into %s.", archive, target)
             target.parent.mkdir(parents=True, exist_ok=True)
             _remove_stale(target)
-            logging.info("Unpacking %s into %s.", archive, target)
             _unpack_beside(archive, target)
     return target
 
 
 @contextlib.contextmanager
-def reading(archive: str | os.PathLike):
+def reading(archive: str | os.PathLike) -> Iterator[None]:
     """Turns what a damaged archive raises into a `UserError` that names it."""
     try:
         yield
     except UserError:
         raise
-    except (tarfile.FilterError, ValueError) as error:
-        raise UserError(f"{archive} was not unpacked: {error}.") from error
+    except tarfile.FilterError as error:
+        raise UserError(f"{archive} was not unpacked, since it is not safe to: {error}.") from error
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
         raise UserError(
-            f"{archive} is damaged or no archive: {error}. Download or copy it again."
+            f"{archive} is cut off, damaged or no tar or zip archive: {error}. Copy or download "
+            "it again."
         ) from error
     except OSError as error:
         raise UserError(f"{archive} could not be read or unpacked: {error}.") from error
@@ -83,12 +88,7 @@ def reading(archive: str | os.PathLike):
 def _unpack_beside(archive: pathlib.Path, target: pathlib.Path) -> None:
     partial = pathlib.Path(tempfile.mkdtemp(prefix=f"{target.name}.partial-", dir=target.parent))
     try:
-        if archive.name.lower().endswith(".zip"):
-            with zipfile.ZipFile(archive) as source:
-                _extract_zip(source, partial)
-        else:
-            with tarfile.open(archive) as source:
-                source.extractall(partial, filter="data")
+        (_extract_zip if archive.name.lower().endswith(".zip") else _extract_tar)(archive, partial)
         try:
             partial.rename(target)
         except OSError:
@@ -98,16 +98,33 @@ def _unpack_beside(archive: pathlib.Path, target: pathlib.Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _extract_zip(source: zipfile.ZipFile, folder: pathlib.Path) -> None:
-    for member in source.infolist():
-        path = pathlib.PurePosixPath(member.filename.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in member.filename:
-            raise ValueError(f"member {member.filename!r} would leave the folder")
-        if stat.S_ISLNK(member.external_attr >> 16):
-            raise ValueError(f"member {member.filename!r} is a link")
-        if member.flag_bits & 1:
-            raise ValueError(f"member {member.filename!r} is encrypted")
-        source.extract(member, folder)
+def _extract_tar(archive: pathlib.Path, folder: pathlib.Path) -> None:
+    with tarfile.open(archive) as source:
+        source.extractall(folder, filter="data")
+        # An archive that is cut off between two members reads like a shorter one, but for the
+        # block of zeros with which every archive ends. (Compressed files notice by themselves.)
+        if isinstance(source.fileobj, io.BufferedReader):
+            source.fileobj.seek(source.offset)
+            if source.fileobj.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+                raise tarfile.ReadError("the end is missing")
+
+
+def _extract_zip(archive: pathlib.Path, folder: pathlib.Path) -> None:
+    with zipfile.ZipFile(archive) as source:
+        for member in source.infolist():
+            path = pathlib.PurePosixPath(member.filename.replace("\\", "/"))
+            problem = (
+                "has a path that leads out of the folder"
+                if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]
+                else "is a link"
+                if stat.S_ISLNK(member.external_attr >> 16)
+                else "is encrypted"
+                if member.flag_bits & 1
+                else None
+            )
+            if problem:
+                raise UserError(f"{archive} was not unpacked: {member.filename!r} {problem}.")
+        source.extractall(folder)
 
 
 def _remove_stale(target: pathlib.Path) -> None:

@@ -84,7 +84,9 @@ def flip_horizontal(images: tf.Tensor, flips: tf.Tensor) -> tf.Tensor:
     """
     last = images.shape[2] - 1
     columns = tf.where(flips[:, None], tf.range(last, -1, -1), tf.range(last + 1))
-    return tf.gather(images, columns, axis=2, batch_dims=1)  # measured 2 to 8 times tf.where's speed
+    return tf.gather(
+        images, columns, axis=2, batch_dims=1
+    )  # measured 2 to 8 times tf.where's speed
 
 
 def pad(images: tf.Tensor, padding: int) -> tf.Tensor:

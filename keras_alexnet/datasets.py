@@ -1,22 +1,19 @@
 """Named data sets → labelled training and test images."""
 
 import dataclasses
-import hashlib
 import os
 import pathlib
 
 import numpy as np
 from absl import logging
 
-from keras_alexnet import archives, folders, official, prepared, shapes
+from keras_alexnet import archives, fingerprints, folders, official, prepared, shapes
 from keras_alexnet.errors import UsageError, UserError, unknown_name
 from keras_alexnet.images import ImageArray, ImageFiles
 from keras_alexnet.official import Arrays
-from keras_alexnet.splits import Split, split_validation, stratified_choice
+from keras_alexnet.splits import Split, divided, split_validation, without_damaged
 
 __all__ = ["DataSource", "Split", "list_datasets", "load_dataset", "split_validation"]
-
-_TEST_FRACTION = 10  # one in ten, where a folder has no test set of its own
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,11 +25,12 @@ class DataSource:
         class_names: the name of class i at index i.
         train: training images.
         test: test images.
-        validation: validation images, where the data set brings its own besides a test set.
         sha256: fingerprint of the data.
-        sha256_of: what was hashed: "images and labels" (sets in memory), "contents" (relative
-            names and contents of files) or "names and sizes" (of more than a few GiB).
-        skipped: files left out because they could not be decoded.
+        sha256_of: what was hashed: "images and labels" (sets in memory; the same for every copy,
+            whatever its form), "contents" (of files, with their relative names) or "names and
+            sizes" (of files of more than 4 GiB).
+        validation: validation images, if the data set brings its own besides test images.
+        skipped: files left out because they could not be read.
         note: what a reader of results should know about the data, or None.
     """
 
@@ -47,9 +45,48 @@ class DataSource:
     note: str | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class _Published:
+    """Where a published data set comes from, and what copies of it look like."""
+
+    title: str
+    address: str  # of a file
+    copies: str
+    downloadable: bool = True
+
+
+_PUBLISHED = {
+    "cifar10": _Published(
+        title="CIFAR-10",
+        address="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+        copies="cifar-10-python.tar.gz or cifar-10-binary.tar.gz, or either unpacked",
+    ),
+    "cifar100": _Published(
+        title="CIFAR-100",
+        address="https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+        copies="cifar-100-python.tar.gz or cifar-100-binary.tar.gz, or either unpacked",
+    ),
+    "fashion_mnist": _Published(
+        title="Fashion-MNIST",
+        address="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+        "train-images-idx3-ubyte.gz",
+        copies="the four files train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
+        "t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz",
+    ),
+    "imagenet2012": _Published(
+        title="ImageNet (ILSVRC 2012)",
+        address="https://www.image-net.org/challenges/LSVRC/2012/",
+        copies="imagenet2012/<version>/ as tensorflow-datasets prepares it from "
+        "ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar (for images in folders, train/<class>/ "
+        "and val/<class>/, pass --dataset image_folder instead)",
+        downloadable=False,  # only after signing in
+    ),
+}
+
+
 def list_datasets() -> list[str]:
     """Names that `load_dataset` takes."""
-    return ["cifar10", "cifar100", "fashion_mnist", "imagenet2012", "image_folder", "shapes"]
+    return [*_PUBLISHED, "image_folder", "shapes"]
 
 
 def load_dataset(
@@ -65,19 +102,20 @@ def load_dataset(
     Args:
         name: one of `list_datasets()`. None stands for CIFAR-10 if it is at hand or can be
             downloaded, and otherwise, with a warning, for "shapes".
-        data_dir: for "image_folder" the folder or archive; for "shapes" nothing; for the others
-            a prepared (tensorflow-datasets) or official copy, or a folder that holds one. By
-            default the usual places are searched: `$TFDS_DATA_DIR`, `~/tensorflow_datasets` and
-            `~/.keras/datasets`; then it is downloaded. With `data_dir` nothing is.
+        data_dir: for "image_folder" the folder or archive; for published sets a copy, official or
+            prepared by tensorflow-datasets, or a folder that holds one; nothing is downloaded
+            then. By default `$TFDS_DATA_DIR`, `~/tensorflow_datasets` and `~/.keras/datasets` are
+            searched, and what is not there is downloaded through tensorflow-datasets.
         dataset_name: what results call it; by default the folder's or archive's stem, or `name`.
-        seed: divides an image folder that has no test set of its own.
-        skip_corrupt: leave images out that cannot be decoded, instead of stopping at them.
+        seed: divides an image folder that has no test set of its own. ("shapes" is always the
+            same set.)
+        skip_corrupt: leave out images that cannot be read, instead of stopping at them.
 
     Returns:
         The `DataSource`.
 
     Raises:
-        UsageError: for an unknown name, or a `data_dir` that is missing or makes no sense.
+        UsageError: for an unknown name, or a `data_dir` that is missing or out of place.
         UserError: if the data cannot be had, or is incomplete or damaged.
 
     Example:
@@ -87,138 +125,150 @@ def load_dataset(
     """
     if name is not None and name not in list_datasets():
         raise unknown_name("dataset", name, list_datasets())
+    if data_dir is not None and not os.path.exists(data_dir):
+        raise UserError(f"The data_dir {data_dir} does not exist.")
     if name == "image_folder":
         return _image_folder(data_dir, dataset_name, seed, skip_corrupt)
     if name == "shapes":
+        if data_dir is not None:
+            raise UsageError(
+                f"The dataset shapes is drawn, not read. Received: data_dir={data_dir}. Leave it "
+                "out, or pass --dataset image_folder."
+            )
         return _shapes(dataset_name)
     if name is None:
-        return _default(data_dir, dataset_name)
-    return _published(name, data_dir, dataset_name)
+        return _cifar10_or_shapes(data_dir, dataset_name)
+    return _published(name, data_dir, dataset_name, skip_corrupt)
 
 
-def _shapes(name: str | None, note: str | None = None) -> DataSource:
-    return _in_memory(name or "shapes", Arrays(shapes.CLASSES, *shapes.make()), note)
+def _shapes(dataset_name: str | None, note: str | None = None) -> DataSource:
+    return _in_memory(dataset_name or "shapes", Arrays(shapes.CLASSES, *shapes.make()), note)
 
 
-def _default(data_dir, dataset_name) -> DataSource:
+def _cifar10_or_shapes(data_dir, dataset_name: str | None) -> DataSource:
     try:
-        return _published("cifar10", data_dir, dataset_name)
+        return _published("cifar10", data_dir, dataset_name, skip_corrupt=False)
     except UserError as error:
         if data_dir is not None:
-            raise  # the user has said where the data is
-        note = f"no --dataset given and no CIFAR-10 to be had, so this is shapes ({error})"
-    logging.warning("%s", note)
-    return _shapes(dataset_name, note)
+            raise  # whoever names a place wants what is there
+        logging.warning(
+            "No --dataset was given, and CIFAR-10 cannot be had: the built-in procedural set "
+            "'shapes' is used instead. %s",
+            error,
+        )
+    return _shapes(dataset_name, "CIFAR-10 could not be had; the built-in procedural set was used")
 
 
-def _published(name: str, data_dir, dataset_name) -> DataSource:
-    for place in _places(data_dir):
-        arrays = _find(name, place)
-        if arrays:
-            return _in_memory(dataset_name or name, arrays)
-    if data_dir is None and prepared.reachable(name):
-        return _in_memory(dataset_name or name, prepared.read(prepared.download(name)))
-    raise UserError(f"no {name}")
+def _published(name: str, data_dir, dataset_name: str | None, skip_corrupt: bool) -> DataSource:
+    problem = None
+    places = [pathlib.Path(data_dir)] if data_dir is not None else _usual_places()
+    for place in places:
+        try:
+            found = _find(name, place, dataset_name or name, skip_corrupt)
+        except UserError as error:  # another place may have a whole copy
+            problem = problem or error
+            continue
+        if found:
+            return found
+    wanted = _PUBLISHED[name]
+    download = data_dir is None and wanted.downloadable
+    if download and prepared.reachable(wanted.address):
+        builder = prepared.download(name, places[0])  # where tensorflow-datasets would put it
+        return _in_memory(dataset_name or name, prepared.read(builder))
+    if problem:
+        raise problem
+    silent = f", and {wanted.address} does not answer" if download else ""
+    raise UserError(
+        f"{wanted.title} is not in {' or '.join(map(str, places))}{silent}. Get it from "
+        f"{wanted.address} and pass --data_dir (data_dir=) with the folder that holds "
+        f"{wanted.copies}."
+    )
 
 
-def _find(name: str, place: pathlib.Path) -> Arrays | None:
-    find = {"fashion_mnist": official.find_fashion_mnist}.get(name)
-    arrays = find(place) if find else official.find_cifar(name, place)
-    if arrays is None:
-        builder = prepared.find(name, place)
-        arrays = builder and prepared.read(builder)
-    return arrays
+def _find(name: str, place: pathlib.Path, dataset_name: str, skip_corrupt: bool):
+    """The data set from one place, or None."""
+    arrays = None
+    if name in official.CIFAR_VERSIONS:
+        arrays = official.find_cifar(name, place)
+    elif name == "fashion_mnist":
+        arrays = official.find_fashion_mnist(place)
+    if arrays:
+        return _in_memory(dataset_name, arrays)
+    builder = prepared.find(name, place)
+    if builder is None:
+        return None
+    if name == "imagenet2012":
+        return _prepared_imagenet(builder, dataset_name, skip_corrupt)
+    return _in_memory(dataset_name, prepared.read(builder))
 
 
-def _places(data_dir) -> list[pathlib.Path]:
-    if data_dir is not None:
-        return [pathlib.Path(data_dir)]
+def _usual_places() -> list[pathlib.Path]:
+    named = os.environ.get("TFDS_DATA_DIR")
     home = pathlib.Path.home()
-    named = [os.environ["TFDS_DATA_DIR"]] if os.environ.get("TFDS_DATA_DIR") else []
-    places = [*named, home / "tensorflow_datasets", home / ".keras" / "datasets"]
-    return [pathlib.Path(place) for place in places]
+    places = [home / "tensorflow_datasets", home / ".keras" / "datasets"]
+    return [pathlib.Path(named), *places] if named else places
 
 
 def _in_memory(name: str, arrays: Arrays, note: str | None = None) -> DataSource:
-    for labels in (arrays.train_labels, arrays.test_labels):
+    train = arrays.train_images, arrays.train_labels
+    test = arrays.test_images, arrays.test_labels
+    for _, labels in (train, test):
         _check_labels(name, labels, arrays.class_names)
     return DataSource(
         name=name,
         class_names=arrays.class_names,
-        train=Split.of(ImageArray(arrays.train_images), arrays.train_labels),
-        test=Split.of(ImageArray(arrays.test_images), arrays.test_labels),
-        sha256=_sha256(arrays),
+        train=Split.of(ImageArray(train[0]), train[1]),
+        test=Split.of(ImageArray(test[0]), test[1]),
+        sha256=fingerprints.of_arrays(train, test),
         sha256_of="images and labels",
         note=note,
     )
 
 
 def _check_labels(name: str, labels: np.ndarray, class_names: tuple[str, ...]) -> None:
-    if labels.min() < 0 or labels.max() >= len(class_names):
+    if len(labels) and (labels.min() < 0 or labels.max() >= len(class_names)):
         raise UserError(
-            f"{name} has {len(class_names)} classes, so labels must be from 0 to "
-            f"{len(class_names) - 1}. Received: labels from {labels.min()} to {labels.max()}. The "
-            "copy is damaged: fetch it again."
+            f"{name} has {len(class_names)} classes, so its labels must be from 0 to "
+            f"{len(class_names) - 1}. Received: labels from {labels.min()} to {labels.max()}. "
+            "This copy is damaged: get it again."
         )
 
 
-def _sha256(arrays: Arrays) -> str:
-    """The same whatever the order of the images, since copies differ in it."""
-    digest = hashlib.sha256()
-    for images, labels in (
-        (arrays.train_images, arrays.train_labels),
-        (arrays.test_images, arrays.test_labels),
-    ):
-        labels = np.asarray(labels, "<i4")
-        each = (
-            hashlib.sha256(label.tobytes() + image.tobytes()).digest()
-            for image, label in zip(images, labels, strict=True)
-        )
-        digest.update(b"".join(sorted(each)))
-    return digest.hexdigest()
+def _prepared_imagenet(builder, name: str, skip_corrupt: bool) -> DataSource:
+    # The labelled images beside the training set are called validation there; those of "test"
+    # have no labels.
+    parts = {part: prepared.encoded_split(builder, part) for part in ("train", "validation")}
+    class_names = tuple(builder.info.features["label"].names)
+    for split in parts.values():
+        _check_labels(name, split.labels, class_names)
+    skipped = ()
+    if skip_corrupt:
+        parts, skipped = without_damaged(parts, class_names)
+    files = [os.path.basename(p) for part in parts for p in builder.info.splits[part].filepaths]
+    sha256, sha256_of = fingerprints.of_files(builder.data_path, files)
+    train, test = parts["train"], parts["validation"]
+    return DataSource(name, class_names, train, test, sha256, sha256_of, skipped=skipped)
 
 
-def _image_folder(data_dir, dataset_name, seed: int, skip_corrupt: bool) -> DataSource:
+def _image_folder(data_dir, dataset_name: str | None, seed: int, skip_corrupt: bool) -> DataSource:
     if data_dir is None:
         raise UsageError(
-            "The dataset image_folder needs a folder or archive. Received: no data_dir. Pass "
-            "--data_dir DIR."
+            "The dataset image_folder needs a folder or an archive of one. Received: no data_dir. "
+            "Pass --data_dir (data_dir=)."
         )
     name = dataset_name or archives.stem(data_dir)
-    archive = pathlib.Path(data_dir).is_file()
-    found = folders.scan(archives.unpacked(data_dir) if archive else data_dir)
-    sha256, sha256_of = folders.sha256(found)
-    splits = {
+    folder = archives.unpacked(data_dir) if os.path.isfile(data_dir) else data_dir
+    found = folders.scan(folder)
+    names = [name for files in found.splits.values() for name in files.names]
+    sha256, sha256_of = fingerprints.of_files(found.folder, names)
+    parts = {
         part: Split.of(ImageFiles(found.folder, files.names), np.array(files.labels))
         for part, files in found.splits.items()
     }
     skipped = ()
     if skip_corrupt:
-        splits, skipped = _without_damaged(splits)
-    train, validation, test, note = _three_parts(splits, seed)
+        parts, skipped = without_damaged(parts, found.class_names)
+    train, validation, test, note = divided(parts, seed)
     return DataSource(
         name, found.class_names, train, test, sha256, sha256_of, validation, skipped, note
     )
-
-
-def _without_damaged(splits: dict[str, Split]) -> tuple[dict[str, Split], tuple[str, ...]]:
-    whole, skipped = {}, []
-    for part, split in splits.items():
-        damaged = split.pixels.damaged(split.rows)
-        skipped += [split.name(row) for row in sorted(damaged)]
-        whole[part] = split.subset(np.setdiff1d(split.rows, list(damaged)))
-    if skipped:
-        logging.warning("Skipped %d damaged images, the first %s.", len(skipped), skipped[0])
-    return whole, tuple(skipped)
-
-
-def _three_parts(splits: dict[str, Split], seed: int):
-    """Training, validation (or None), test, and a note on how they came about."""
-    if len(splits) == 1:
-        [(part, split)] = splits.items()
-        test = stratified_choice(split.labels, round(len(split) / _TEST_FRACTION), seed)
-        note = f"a tenth divided off as test set by seed {seed}"
-        return split.subset(np.flatnonzero(~test)), None, split.subset(np.flatnonzero(test)), note
-    if "test" in splits:
-        return splits["train"], splits.get("val"), splits["test"], None
-    return splits["train"], None, splits["val"], None

@@ -1,10 +1,11 @@
 """Encoded bytes → uint8 RGB, as TensorFlow graph operations.
 
-JPEG and PNG go through TensorFlow's own kernels, which run in parallel; BMP and GIF, of which
-TensorFlow reads only part (no palettes, no transparency), go through Pillow. EXIF orientation is
-ignored, as `tf.io` and torchvision's loaders do.
+JPEG and most PNG go through TensorFlow's own kernels, which run in parallel; BMP, GIF and PNG of
+fewer than 8 bits, which those read only in part (palettes, transparency), go through Pillow. EXIF
+orientation is ignored, as `tf.io` and torchvision's loaders do.
 """
 
+import functools
 import io
 
 import numpy as np
@@ -66,10 +67,13 @@ def decode_square(contents: tf.Tensor, size: int) -> tf.Tensor:
             return lambda: _decode_jpeg(contents, ratio)
 
         # Scaled sides are rounded up by libjpeg, so side // ratio >= size is safe.
-        return tf.case(
-            [(short_side >= ratio * size, reduced(ratio)) for ratio in (8, 4, 2)],
-            default=reduced(1),
-        )
+        decoded = reduced(8)
+        for ratio in (4, 2, 1):  # so nested that the smallest images pass one condition
+            larger = decoded
+            decoded = functools.partial(
+                tf.cond, short_side >= 2 * ratio * size, larger, reduced(ratio)
+            )
+        return decoded()
 
     return centre_square(_decode(contents, jpeg), size)
 
@@ -105,18 +109,28 @@ def centre_square(image: tf.Tensor, size: int) -> tf.Tensor:
     return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
 
 
+def reason(error: tf.errors.OpError) -> str:
+    """The one line of a TensorFlow error that says what is wrong with the file."""
+    lines = error.message.split("[[")[0].split(" [Op:")[0].strip().splitlines()
+    python_error = [line for line in lines if line.startswith("ValueError: ")]
+    return python_error[-1].removeprefix("ValueError: ") if python_error else lines[0]
+
+
 def _decode(contents: tf.Tensor, decode_jpeg) -> tf.Tensor:
     def starts_with(magic: bytes) -> tf.Tensor:
         return tf.equal(tf.strings.substr(contents, 0, len(magic)), magic)
 
-    image = tf.case(
-        [
-            (starts_with(_JPEG_MAGIC), decode_jpeg),
-            (starts_with(_PNG_MAGIC), lambda: _decode_png(contents)),
-        ],
-        default=lambda: tf.numpy_function(_decode_by_pillow, [contents], tf.uint8, stateful=False),
-        exclusive=True,
-    )
+    def no_jpeg() -> tf.Tensor:
+        # Asked for four channels, TensorFlow fills the alpha of PNGs of 1, 2 or 4 bits wrongly.
+        header = tf.strings.join([tf.strings.substr(contents, 0, 25), bytes(25)])
+        depth = tf.strings.substr(header, 24, 1)
+        return tf.cond(
+            starts_with(_PNG_MAGIC) & tf.reduce_any(depth == [b"\x08", b"\x10"]),
+            lambda: composite_on_white(tf.io.decode_png(contents, channels=4)),
+            lambda: _decode_other(contents),
+        )
+
+    image = tf.cond(starts_with(_JPEG_MAGIC), decode_jpeg, no_jpeg)
     return tf.ensure_shape(image, [None, None, 3])
 
 
@@ -125,21 +139,23 @@ def _decode_jpeg(contents: tf.Tensor, ratio: int) -> tf.Tensor:
     return tf.io.decode_jpeg(contents, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
 
 
-def _decode_png(contents: tf.Tensor) -> tf.Tensor:
-    return composite_on_white(tf.io.decode_png(contents, channels=4))
-
-
 def composite_on_white(rgba: tf.Tensor) -> tf.Tensor:
     """uint8 `[..., 4]` → uint8 `[..., 3]`: colour · alpha + white · (1 − alpha), rounded."""
     colour, alpha = tf.cast(rgba[..., :3], tf.int32), tf.cast(rgba[..., 3:], tf.int32)
     return tf.cast((colour * alpha + 255 * (255 - alpha) + 127) // 255, tf.uint8)
 
 
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+def _decode_other(contents: tf.Tensor) -> tf.Tensor:
+    # A function of its own, so that errors are the same eagerly as in a pipeline.
+    return tf.numpy_function(_decode_by_pillow, [contents], tf.uint8, stateful=False)
+
+
 def _decode_by_pillow(contents: bytes) -> np.ndarray:
     from PIL import Image  # comes with matplotlib; only these rarer formats need it
 
     try:
-        with Image.open(io.BytesIO(contents), formats=("BMP", "GIF")) as image:
+        with Image.open(io.BytesIO(contents), formats=("BMP", "GIF", "PNG")) as image:
             rgba = image.convert("RGBA")
     except Exception as error:  # Pillow raises many kinds for damaged files
         raise ValueError(f"no JPEG, PNG, BMP or GIF, or a damaged one ({error})") from error

@@ -1,6 +1,7 @@
 """Which devices a run uses, and in which precision."""
 
 import contextlib
+import functools
 import pathlib
 
 import keras
@@ -44,7 +45,7 @@ def strategy_for(
         )
     names = [name.replace("/device:", "") for name in available[:wanted]]
     if wanted > 1:
-        return tf.distribute.MirroredStrategy(names)
+        return _mirrored(tuple(names))
     if names[0] in ("GPU:0", "CPU:0"):
         return tf.distribute.get_strategy()
     return tf.distribute.OneDeviceStrategy(names[0])
@@ -90,6 +91,16 @@ def precision(name: str):
         tf.config.optimizer.set_experimental_options(
             {rewriter: former_options.get(rewriter, False)}
         )
+
+
+@functools.cache
+def _mirrored(names: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
+    # One for each set of devices: the collective operations of a second one in the same process
+    # have the keys of the first's and fail at a tensor of another shape. Devices that share the
+    # CPU need no collective operations.
+    on_cpu = names[0].startswith("CPU")
+    ops = tf.distribute.ReductionToOneDevice() if on_cpu else None
+    return tf.distribute.MirroredStrategy(names, cross_device_ops=ops)
 
 
 def _split_cpu(count: int) -> None:

@@ -51,7 +51,8 @@ class Evaluator:
         try:
             with Progress(len(self.split), description) as progress:
                 for batch in self._batches:
-                    part = self._step(batch).numpy()
+                    replicas = self._strategy.experimental_local_results(self._step(batch))
+                    part = np.concatenate([replica.numpy() for replica in replicas])
                     parts.append(part[: len(self.split) - len(parts) * self._batch_size])
                     progress.advance(len(parts[-1]))
         except tf.errors.OpError as error:
@@ -81,6 +82,6 @@ class Evaluator:
 
         @tf.function
         def step(images):
-            return strategy.gather(strategy.run(replica_step, args=(images,)), axis=0)
+            return strategy.run(replica_step, args=(images,))
 
         return step

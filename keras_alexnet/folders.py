@@ -1,6 +1,5 @@
 """Image folders: one folder a class, the folder's name its label."""
 
-import hashlib
 import os
 import pathlib
 from typing import NamedTuple
@@ -11,15 +10,15 @@ from keras_alexnet.errors import UserError
 SPLIT_NAMES = {
     "train": "train",
     "val": "val",
-    "validation": "val",
     "valid": "val",
+    "validation": "val",
     "test": "test",
 }
-_HASHED_BYTES = 4 * 2**30
+_LAYOUT = "Expected train/<class>/… with test/ or val/, or <class>/… alone."
 
 
 class LabelledFiles(NamedTuple):
-    """Files below a data set's folder, sorted, and the class of each."""
+    """Names of files below a data set's folder, and the class of each."""
 
     names: list[str]
     labels: list[int]
@@ -28,7 +27,7 @@ class LabelledFiles(NamedTuple):
 class ImageFolder(NamedTuple):
     """What a folder of images holds.
 
-    `splits` has one or more of "train", "val", "test", or only "all" where the class folders
+    `splits` has one or more of "train", "val" and "test", or only "all" where the class folders
     stand directly below `folder`.
     """
 
@@ -40,68 +39,37 @@ class ImageFolder(NamedTuple):
 def scan(folder: str | os.PathLike) -> ImageFolder:
     """Lists the images of `train/<class>/…`, `val/…`, `test/…`, or of `<class>/…`.
 
-    Hidden files and those that file managers leave behind are ignored, and so are files that are
-    not named as images. A folder that only wraps another, as in many archives, is stepped into.
+    Hidden files and those that operating systems leave behind are ignored, and so are files not
+    named as images. A folder that only wraps another, as in many archives, is stepped into.
 
     Raises:
-        UserError: if there is no folder, no class, a class without an image, or if the splits
+        UserError: if there is no folder, no class or a class without an image, or if the splits
             do not have the same classes.
+
+    Example:
+        >>> scan("flowers").class_names  # doctest: +SKIP
+        ('daisy', 'rose')
     """
-    folder = _unwrap(_existing(folder))
-    below = _subfolders(folder)
-    found = {SPLIT_NAMES[name]: name for name in below if name in SPLIT_NAMES}
-    if not found:
-        found = {"all": "."}
-    classes = {split: _subfolders(folder / name) for split, name in found.items()}
-    class_names = _same_classes(folder, classes)
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"The image folder {folder} does not exist. {_LAYOUT}")
+    folder = _unwrapped(folder)
+    parts = _split_folders(folder)
+    class_names = _same_classes(folder, parts)
     splits = {}
-    for split, name in found.items():
+    for split, part in parts.items():
         names, labels = [], []
         for label, class_name in enumerate(class_names):
-            images = _images(folder, os.path.normpath(os.path.join(name, class_name)))
+            images = _images(folder, part / class_name)
             names += images
             labels += [label] * len(images)
         splits[split] = LabelledFiles(names, labels)
     return ImageFolder(folder, class_names, splits)
 
 
-def sha256(image_folder: ImageFolder) -> tuple[str, str]:
-    """Hash of the images' relative names and contents, in sorted order, and what it is of.
-
-    The same for a folder and an archive of it. Above a few GiB only names and sizes are hashed.
-
-    Returns:
-        (hexadecimal digest, "contents" or "names and sizes").
-    """
-    names = sorted(name for files in image_folder.splits.values() for name in files.names)
-    paths = [image_folder.folder / name for name in names]
-    sizes = [path.stat().st_size for path in paths]
-    digest = hashlib.sha256()
-    if sum(sizes) > _HASHED_BYTES:
-        for name, size in zip(names, sizes, strict=True):
-            digest.update(f"{_portable(name)}\0{size}\0".encode())
-        return digest.hexdigest(), "names and sizes"
-    for name, path in zip(names, paths, strict=True):
-        contents = path.read_bytes()
-        digest.update(f"{_portable(name)}\0{len(contents)}\0".encode())
-        digest.update(contents)
-    return digest.hexdigest(), "contents"
-
-
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder name is one that operating systems leave behind."""
-    return name.startswith(".") or name in ("Thumbs.db", "desktop.ini", "__MACOSX")
-
-
-def _existing(folder) -> pathlib.Path:
-    folder = pathlib.Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"No such image folder: {folder}.")
-    return folder
-
-
-def _portable(name: str) -> str:
-    return name.replace(os.sep, "/")
+    """Whether a file or folder is one that operating systems leave behind."""
+    return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 
 def _subfolders(folder: pathlib.Path) -> list[str]:
@@ -109,7 +77,7 @@ def _subfolders(folder: pathlib.Path) -> list[str]:
         return sorted(e.name for e in entries if e.is_dir() and not is_hidden(e.name))
 
 
-def _unwrap(folder: pathlib.Path) -> pathlib.Path:
+def _unwrapped(folder: pathlib.Path) -> pathlib.Path:
     while True:
         below = _subfolders(folder)
         if len(below) != 1 or below[0] in SPLIT_NAMES or not _subfolders(folder / below[0]):
@@ -117,30 +85,50 @@ def _unwrap(folder: pathlib.Path) -> pathlib.Path:
         folder = folder / below[0]
 
 
-def _same_classes(folder: pathlib.Path, classes: dict[str, list[str]]) -> tuple[str, ...]:
-    for split, names in classes.items():
+def _split_folders(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    named = [name for name in _subfolders(folder) if name in SPLIT_NAMES]
+    # A folder "train" that has images but no folders is a class (of vehicles), not a split.
+    if not any(_subfolders(folder / name) for name in named):
+        return {"all": folder}
+    parts = {SPLIT_NAMES[name]: folder / name for name in named}
+    if len(parts) < len(named):
+        raise UserError(f"{folder} has more than one validation folder: {', '.join(named)}.")
+    return parts
+
+
+def _same_classes(folder: pathlib.Path, parts: dict[str, pathlib.Path]) -> tuple[str, ...]:
+    classes = {part: set(_subfolders(part)) for part in parts.values()}
+    for part, names in classes.items():
         if not names:
-            raise UserError(f"{folder} has no class folder in {split}.")
-    first, *others = classes.items()
-    for split, names in others:
-        if names != first[1]:
-            raise UserError(
-                f"{folder}: classes differ. Only in {first[0]}: {sorted(set(first[1]) - set(names))}. "
-                f"Only in {split}: {sorted(set(names) - set(first[1]))}."
-            )
-    return tuple(first[1])
+            raise UserError(f"{part} has no class folder: it is empty or half unpacked. {_LAYOUT}")
+    every = sorted(set.union(*classes.values()))
+    missing = [
+        f"{part.name}/ lacks {', '.join(sorted(set(every) - names))}"
+        for part, names in classes.items()
+        if len(names) < len(every)
+    ]
+    if missing:
+        raise UserError(
+            f"The splits of {folder} must have the same class folders. Received: "
+            f"{'; '.join(missing)}. Complete or rename the folders."
+        )
+    return tuple(every)
 
 
-def _images(folder: pathlib.Path, class_folder: str) -> list[str]:
-    names = []
-    for parent, folders, files in os.walk(folder / class_folder):
-        folders[:] = sorted(name for name in folders if not is_hidden(name))
+def _images(folder: pathlib.Path, class_folder: pathlib.Path) -> list[str]:
+    """The names of a class's images relative to `folder`, sorted; folders within are searched."""
+    names, others = [], []
+    for parent, subfolders, files in os.walk(class_folder):
+        subfolders[:] = [name for name in subfolders if not is_hidden(name)]
         relative = os.path.relpath(parent, folder)
-        names += [
-            os.path.join(relative, name)
-            for name in files
-            if name.lower().endswith(EXTENSIONS) and not is_hidden(name)
-        ]
+        for name in files:
+            if not is_hidden(name):
+                kind = names if name.lower().endswith(EXTENSIONS) else others
+                kind.append(os.path.join(relative, name))
     if not names:
-        raise UserError(f"The class folder {folder / class_folder} has no image.")
+        also = f" (but {len(others)} other files, such as {others[0]})" if others else ""
+        raise UserError(
+            f"The class folder {class_folder} has no image{also}. Images end in "
+            f"{', '.join(EXTENSIONS)}. Add images, or remove the folder from every split."
+        )
     return sorted(names)

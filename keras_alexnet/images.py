@@ -17,7 +17,7 @@ _NAMES_IN_MESSAGE = 10
 
 
 class ImageArray:
-    """Decoded images in memory: uint8 `[n, height, width, 3]`."""
+    """Decoded images in memory: uint8 `[n, height, width, 3]`, as array and as tensor."""
 
     def __init__(self, images: np.ndarray):
         with tf.device("/CPU:0"):  # a GPU must not hold the data set
@@ -34,20 +34,21 @@ class ImageArray:
 class EncodedImages:
     """Images that stay encoded until needed; their squares are kept where they fit in memory.
 
-    Subclasses say how to read one image's bytes. Pipelines note in `recent` the rows that they
-    are about to read, which is where the search for a damaged file begins.
+    Subclasses say how many there are, what they are called and how to read one's bytes. Pipelines
+    note in `recent` the rows that they are about to read: there the search for a damaged file
+    begins.
     """
 
-    def __init__(self, names: Iterable[str]):
-        self.names = tuple(names)
+    def __init__(self):
         self.recent: deque[np.ndarray] = deque(maxlen=256)
         self._decoded: dict[int, ImageArray | None] = {}
 
     def __len__(self) -> int:
-        return len(self.names)
+        raise NotImplementedError
 
     def name(self, row: int) -> str:
-        return self.names[row]
+        """What an error message calls the image."""
+        raise NotImplementedError
 
     def contents(self, row: tf.Tensor) -> tf.Tensor:
         """The encoded bytes of one image: int64 scalar → string scalar."""
@@ -76,8 +77,8 @@ class EncodedImages:
     def damaged(self, rows: np.ndarray) -> dict[int, str]:
         """Those of `rows` (int64 `[k]`) that cannot be read or decoded, each with the reason."""
         whole = [part for part, _ in self._decoded_rows(rows, self._shape)]
-        damaged = np.setdiff1d(rows, np.concatenate(whole)) if whole else rows
-        return {int(row): self._reason(int(row)) for row in damaged}
+        missing = np.setdiff1d(rows, np.concatenate(whole) if whole else [])
+        return {int(row): self._reason(int(row)) for row in missing}
 
     def damage_error(self, damaged: dict[int, str]) -> UserError:
         """The error that names damaged files."""
@@ -85,7 +86,7 @@ class EncodedImages:
         more = len(named) - _NAMES_IN_MESSAGE
         listing = "; ".join(named[:_NAMES_IN_MESSAGE]) + (f"; and {more} more" if more > 0 else "")
         return UserError(
-            f"{len(named)} of {len(self)} images cannot be decoded: {listing}. Replace or remove "
+            f"{len(named)} of {len(self)} images cannot be read: {listing}. Replace or remove "
             "them, or pass --skip_corrupt (skip_corrupt=True) to leave them out."
         )
 
@@ -99,8 +100,8 @@ class EncodedImages:
         try:
             self._native(tf.constant(row, tf.int64))
         except tf.errors.OpError as error:
-            return error.message.split(" [Op:")[0].strip().splitlines()[0]
-        return "could not be read at first, now it can"
+            return decode.reason(error)
+        return "unreadable at first, readable now"
 
     def _decoded_rows(self, rows, decode_row) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Batches of (rows, what `decode_row` gives for each), without the rows that failed."""
@@ -127,14 +128,13 @@ class EncodedImages:
         return ImageArray(images)
 
     def _as_they_are(self, size: int) -> ImageArray | None:
-        """All images undisturbed, if they are of one shape and their short side is <= `size`."""
-        sample = np.linspace(0, len(self) - 1, 64, dtype=np.int64)
-        shapes = {
-            tuple(shape)
-            for _, batch in self._decoded_rows(np.unique(sample), self._shape)
-            for shape in batch.tolist()
-        }
-        shape = shapes.pop() if len(shapes) == 1 else (size + 1, size + 1, 3)
+        """All images untouched, if they are of one shape and their short side is <= `size`."""
+        sample = np.unique(np.linspace(0, len(self) - 1, 64, dtype=np.int64))
+        batches = [shapes for _, shapes in self._decoded_rows(sample, self._shape)]
+        shapes = np.unique(np.concatenate(batches), axis=0) if batches else []
+        if len(shapes) != 1:
+            return None
+        shape = tuple(shapes[0].tolist())
         if min(shape[:2]) > size or not _fits(len(self), shape):
             return None
         images, failed = self._decode_all(
@@ -152,10 +152,20 @@ class ImageFiles(EncodedImages):
     """One file an image, below a folder."""
 
     def __init__(self, folder: str | os.PathLike, names: Iterable[str]):
-        super().__init__(names)
-        self.folder = pathlib.Path(folder)
+        super().__init__()
+        self._folder, self._names = pathlib.Path(folder), tuple(names)
         with tf.device("/CPU:0"):
-            self._paths = tf.constant([os.path.join(folder, name) for name in self.names])
+            # As bytes, since a file name need not be valid UTF-8.
+            self._paths = tf.constant([os.fsencode(os.path.join(folder, n)) for n in self._names])
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def name(self, row: int) -> str:
+        return self._names[row]
+
+    def path(self, row: int) -> pathlib.Path:
+        return self._folder / self._names[row]
 
     def contents(self, row: tf.Tensor) -> tf.Tensor:
         return tf.io.read_file(tf.gather(self._paths, row))

@@ -68,9 +68,9 @@ class Convolution(keras.layers.Conv2D):
             inputs = tf.pad(inputs, [[0, 0], self.zeros, self.zeros, [0, 0]])
         if self.groups == 1:
             return tf.nn.conv2d(inputs, kernel, self.strides, padding)
-        # One convolution per group is as fast as tf.nn.conv2d's own groups, whose gradient CPUs have
-        # in oneDNN only and never in float16. Keras compiles groups by XLA, and every saved model
-        # then holds a function that TF Serving cannot run.
+        # One convolution per group is as fast as tf.nn.conv2d's own groups, whose gradient CPUs
+        # have in oneDNN only and never in float16. Keras compiles groups by XLA, and every saved
+        # model then holds a function that TF Serving cannot run.
         parts = zip(
             tf.split(inputs, self.groups, axis=-1),
             tf.split(kernel, self.groups, axis=-1),
@@ -129,6 +129,24 @@ class LocalResponseNormalization(keras.layers.Layer):
     def get_config(self):
         constants = ("depth_radius", "bias", "alpha", "beta")
         return {**super().get_config(), **{name: getattr(self, name) for name in constants}}
+
+
+@_register
+class AdaptiveAveragePooling2D(keras.layers.AdaptiveAveragePooling2D):
+    """`keras.layers.AdaptiveAveragePooling2D`, also of maps one pixel high or wide.
+
+    Inside a `tf.function` Keras lays a window of two over that one pixel and fails. All of
+    PyTorch's bins hold just that pixel, and so it is repeated first.
+
+    Input: `[batch, height, width, channels]` with known height and width. Output:
+    `[batch, *output_size, channels]`, equal to PyTorch's `AdaptiveAvgPool2d`.
+    """
+
+    def call(self, inputs):
+        _, height, width, _ = inputs.shape
+        rows, columns = self.output_size
+        repeats = [1, rows if height == 1 else 1, columns if width == 1 else 1, 1]
+        return super().call(tf.tile(inputs, repeats) if max(repeats) > 1 else inputs)
 
 
 @_register

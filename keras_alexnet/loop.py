@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import keras
+import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -122,7 +123,7 @@ class TrainingLoop:
                 self._seconds_of_epoch = before + time.monotonic() - started
                 progress.advance(self._images_seen() - images_before)
                 if self._every and self.steps_done % self._every == 0:
-                    self._save()
+                    self._save(self._finite_variables())
         self._seconds_of_epoch = before + time.monotonic() - started
 
     def _one_step(self, batches) -> None:
@@ -143,18 +144,33 @@ class TrainingLoop:
 
     def _check_finite(self) -> None:
         step = self._step.first_non_finite_step
-        if step is None:
-            return
-        kept = "There is no checkpoint from before it."
+        if step is not None:
+            raise self._non_finite(f"The loss is NaN or infinite at step {step}")
+
+    def _finite_variables(self) -> dict[str, np.ndarray]:
+        """Returns all variables, after a look at each: a ReLU can turn the NaN of a layer before
+        it into 0, so that no loss tells of it."""
+        self._check_finite()
+        variables = self._step.variables()
+        for name, value in variables.items():
+            if np.issubdtype(value.dtype, np.floating) and not np.all(np.isfinite(value)):
+                raise self._non_finite(
+                    f"The weights of {self._step.path_of(name)} are NaN or infinite by step "
+                    f"{self.steps_done}"
+                )
+        return variables
+
+    def _non_finite(self, what: str) -> UserError:
+        kept = "There is no checkpoint from before."
         if (restored := self._checkpoints.restore()) is not None:
-            kept = f"The checkpoint of step {restored[1]['step']} is from before it and stays."
-        raise UserError(
-            f"The loss is NaN or infinite at step {step} (epoch {self.epoch + 1}). {kept} "
-            "Try a lower --learning_rate, or --clip_norm 1."
+            kept = f"The checkpoint of step {restored[1]['step']} is from before and stays."
+        return UserError(
+            f"{what} (epoch {self.epoch + 1}). {kept} Try a lower --learning_rate, or "
+            "--clip_norm 1."
         )
 
     def _end_epoch(self) -> None:
-        self._check_finite()
+        variables = self._finite_variables()
         images = self._images_seen()
         row = {
             "epoch": self.epoch + 1,
@@ -167,13 +183,13 @@ class TrainingLoop:
         }
         self.history.append(row)
         results.write_csv(self._metrics_csv, self.history)
-        self._follow(self._schedule.epoch_ended(self.epoch, row.get("val_top1")))
+        self._follow(self._schedule.epoch_ended(self.epoch, row.get("val_top1")), variables)
         logging.info(
             "epoch %d/%d: %s", self.epoch + 1, self._length.epochs, _in_words(row, skip="epoch")
         )
         epoch = self.epoch
         self.epoch, self._step_in_epoch, self._seconds_of_epoch = epoch + 1, 0, 0.0
-        self._save()
+        self._save(variables)
         self._callbacks.on_epoch_end(epoch, logs=dict(row))
 
     def _validate(self) -> dict[str, float]:
@@ -182,9 +198,8 @@ class TrainingLoop:
         figures = self._validation.run("validating").figures()
         return {f"val_{name}": value for name, value in figures.items()}
 
-    def _follow(self, advice: str | None) -> None:
+    def _follow(self, advice: str | None, variables: dict[str, np.ndarray]) -> None:
         if advice == "best":
-            variables = self._step.variables()
             self._checkpoints.save(
                 self.steps_done, variables, {"epoch": self.epoch + 1}, kind="best"
             )
@@ -201,9 +216,7 @@ class TrainingLoop:
             )
             self._stopped = True
 
-    def _save(self) -> None:
-        if self._step.first_non_finite_step is not None:
-            self._check_finite()
+    def _save(self, variables: dict[str, np.ndarray]) -> None:
         state = {
             "epoch": self.epoch,
             "step_in_epoch": self._step_in_epoch,
@@ -213,7 +226,7 @@ class TrainingLoop:
             "schedule": self._schedule.state(),
             "history": self.history,
         }
-        self._checkpoints.save(self._step.steps_done, self._step.variables(), state)
+        self._checkpoints.save(self._step.steps_done, variables, state)
 
     def _restore(self) -> None:
         restored = self._checkpoints.restore()

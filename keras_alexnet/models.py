@@ -3,7 +3,7 @@
 import itertools
 import math
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -97,7 +97,7 @@ class Choices:
 def connect(
     image: keras.KerasTensor,
     network: rows.Variant,
-    layer_rows: Iterable[rows.Layer],
+    layer_rows: tuple[rows.Layer, ...],
     choices: Choices,
 ) -> keras.KerasTensor:
     """Puts a network's standardisation and the given layers on `image`; returns the last output.
@@ -105,12 +105,9 @@ def connect(
     Raises:
         UsageError: the image is too small.
     """
-    layer_rows = tuple(layer_rows)
     _check_size(network.name, layer_rows, image.shape[1:3])
-    standardisation = network.standardisation
-    outputs = layers.Standardise(standardisation.mean, standardisation.std, name="standardise")(
-        image
-    )
+    pixels = network.standardisation
+    outputs = layers.Standardise(pixels.mean, pixels.std, name="standardise")(image)
     for row in layer_rows:
         outputs = _LAYERS[type(row)](row, outputs, choices)(outputs)
     return outputs
@@ -150,7 +147,7 @@ def _max_pool(row, inputs, choices):
 
 
 def _adaptive_average_pool(row, inputs, choices):
-    return keras.layers.AdaptiveAveragePooling2D(row.size, name=row.name)
+    return layers.AdaptiveAveragePooling2D(row.size, name=row.name)
 
 
 def _flatten(row, inputs, choices):

@@ -18,6 +18,16 @@ from keras_alexnet.variants import ImagePlan
 STATISTICS_IMAGES = 10_000  # sampled when the decoded images do not fit in memory
 VIEWS = (1, 2, 10)
 
+# What a damaged or missing file may raise in a pipeline.
+_READING_ERRORS = (
+    tf.errors.DataLossError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.NotFoundError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.UnknownError,
+)
+
 
 def train_batches(
     split: Split,
@@ -79,6 +89,8 @@ def train_batches(
 
         def batch(step):
             indices = order[step * global_batch_size : (step + 1) * global_batch_size]
+            if drop_remainder:
+                indices = tf.ensure_shape(indices, [global_batch_size])
             return indices, tf.nest.map_structure(lambda rows: tf.gather(rows, indices), draws)
 
         return tf.data.Dataset.range(tf.cast(first, tf.int64), steps).map(batch)
@@ -124,7 +136,8 @@ def eval_batches(
 
     Example:
         >>> import keras_alexnet as ka
-        >>> batches = eval_batches(ka.load_dataset("shapes").test, "cifar_v1", batch_size=100, views=10)
+        >>> split = ka.load_dataset("shapes").test
+        >>> batches = eval_batches(split, "cifar_v1", batch_size=100, views=10)
         >>> next(iter(batches))[0].shape
         TensorShape([100, 10, 32, 32, 3])
     """
@@ -204,7 +217,7 @@ def explain_data_error(split: Split, error: Exception) -> UserError:
         >>> type(explain_data_error(split, RuntimeError("out of memory"))).__name__
         'UserError'
     """
-    if isinstance(split.pixels, EncodedImages):
+    if isinstance(split.pixels, EncodedImages) and isinstance(error, _READING_ERRORS):
         recent = list(split.pixels.recent)
         for rows in (np.unique(np.concatenate(recent)) if recent else split.rows[:0], split.rows):
             damaged = split.pixels.damaged(rows)
@@ -266,12 +279,14 @@ def _decoded(indices, source: EncodedImages, rows, size: int, batch_size: int) -
         return index, draws, tf.ensure_shape(square, [size, size, 3])
 
     def cut(index, draws, squares):
+        if indices.element_spec[0].shape[0] == batch_size:
+            return index, draws, squares  # no batch is short
         count = tf.reduce_sum(tf.cast(index >= 0, tf.int32))
         return tf.nest.map_structure(lambda values: values[:count], (index, draws, squares))
 
     dataset = indices.map(fill).unbatch()
     dataset = dataset.map(decode_one, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return dataset.batch(batch_size).map(cut)
+    return dataset.batch(batch_size, drop_remainder=True).map(cut)
 
 
 def _source(split: Split, plan: ImagePlan):

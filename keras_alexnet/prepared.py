@@ -1,5 +1,6 @@
-"""Data sets as tensorflow-datasets prepares them, read without a network or downloaded by it."""
+"""Data sets as tensorflow-datasets prepares them: found without a network, or downloaded."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -12,13 +13,10 @@ import numpy as np
 
 from keras_alexnet.errors import UserError
 from keras_alexnet.official import Arrays
+from keras_alexnet.records import RecordImages, index_records
+from keras_alexnet.splits import Split
 
 PROBE_SECONDS = 3.0
-DOWNLOAD_ADDRESSES = {
-    "cifar10": "https://www.cs.toronto.edu/~kriz/cifar.html",
-    "cifar100": "https://www.cs.toronto.edu/~kriz/cifar.html",
-    "fashion_mnist": "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-}
 _VERSION = re.compile(r"\d+\.\d+\.\d+$")
 
 
@@ -37,76 +35,104 @@ def find(name: str, data_dir: str | os.PathLike):
     """
     root = pathlib.Path(data_dir)
     versions = [
-        info.parent
+        info.parent.resolve()
         for pattern in ("", "*/", f"{name}/*/", f"{name}/*/*/")
         for info in root.glob(f"{pattern}dataset_info.json")
-        if _VERSION.match(info.parent.name) and _name_in(info) == name
+        if _VERSION.match(info.parent.resolve().name) and _name_in(info) == name
     ]
     if not versions:
         return None
     newest = max(versions, key=lambda folder: [int(part) for part in folder.name.split(".")])
-    builder = _tfds().builder_from_directory(newest)
-    missing = [
-        path
-        for split in builder.info.splits.values()
-        for path in split.filepaths
-        if not os.path.exists(path)
-    ]
-    if missing:
+    try:
+        builder = _tfds().builder_from_directory(newest)
+        paths = [path for split in builder.info.splits.values() for path in split.filepaths]
+    except (OSError, ValueError, KeyError, AssertionError) as error:
+        raise UserError(f"{newest} is incomplete: {error}. Prepare it again.") from error
+    missing = [os.path.basename(path) for path in paths if not os.path.exists(path)]
+    if missing or not paths:
         raise UserError(
-            f"{newest} is incomplete: {missing[0]} is missing ({len(missing)} in all). Prepare it "
-            "again with tensorflow-datasets."
+            f"{newest} is incomplete: {len(missing)} of {len(paths)} files are missing"
+            f"{', the first ' + missing[0] if missing else ''}. Prepare it again with "
+            "tensorflow-datasets."
         )
     return builder
 
 
 def read(builder) -> Arrays:
-    """Reads a small prepared data set into memory; grey images become RGB."""
+    """Reads a small prepared data set into memory; grey images become RGB.
+
+    Raises:
+        UserError: if it cannot be read.
+    """
     columns = {}
     for part in ("train", "test"):
-        dataset = builder.as_dataset(split=part, batch_size=-1)
-        images, labels = dataset["image"].numpy(), dataset["label"].numpy()
+        with _damage_named(builder):
+            dataset = builder.as_dataset(split=part, batch_size=-1)
+            images, labels = dataset["image"].numpy(), dataset["label"].numpy()
         columns[f"{part}_images"] = np.repeat(images, 3, -1) if images.shape[-1] == 1 else images
         columns[f"{part}_labels"] = labels.astype(np.int64)
     return Arrays(tuple(builder.info.features["label"].names), **columns)
 
 
-def reachable(name: str, seconds: float = PROBE_SECONDS) -> bool:
-    """Whether the host that a data set is downloaded from answers within some seconds.
+def encoded_split(builder, part: str) -> Split:
+    """One split of a large prepared data set, its images left encoded in the TFRecord files.
 
-    Asked in a thread of its own, since looking up a host's name knows no time limit.
+    Raises:
+        UserError: if the files are cut off, or hold something else.
     """
+    with _damage_named(builder):
+        info = builder.info.splits[part]
+        index = index_records(info.filepaths)
+        if len(index.labels) != info.num_examples:
+            raise ValueError(
+                f"{part} should have {info.num_examples} images, {len(index.labels)} are there"
+            )
+    return Split.of(RecordImages(info.filepaths, index), index.labels)
+
+
+def reachable(address: str, seconds: float = PROBE_SECONDS) -> bool:
+    """Whether an address can be downloaded from, to be told within some seconds."""
     answered = threading.Event()
 
     def ask():
-        request = urllib.request.Request(DOWNLOAD_ADDRESSES[name], method="HEAD")
-        try:
+        request = urllib.request.Request(address, method="HEAD")
+        with contextlib.suppress(OSError):
             urllib.request.urlopen(request, timeout=seconds).close()
-        except urllib.error.HTTPError:
-            pass  # an answer, too
-        except OSError:
-            return
-        answered.set()
+            answered.set()
 
+    # In a thread of its own, since looking up a host's name knows no time limit.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(seconds)
     return answered.is_set()
 
 
-def download(name: str):
-    """Downloads and prepares a data set in tensorflow-datasets' folder and returns its builder.
+def download(name: str, data_dir: str | os.PathLike):
+    """Downloads and prepares a data set in a `tensorflow_datasets` folder; returns its builder.
 
     Raises:
         UserError: if it fails, whatever the reason.
     """
     tfds = _tfds()
     try:
-        builder = tfds.builder(name)
+        builder = tfds.builder(name, data_dir=data_dir)
         builder.download_and_prepare()
-    except Exception as error:  # tensorflow-datasets raises many kinds
+    except Exception as error:  # tensorflow-datasets and its helpers raise many kinds
         raise UserError(f"Downloading {name} failed: {error}") from error
     return builder
+
+
+@contextlib.contextmanager
+def _damage_named(builder):
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # tensorflow-datasets and TensorFlow raise many kinds
+        raise UserError(
+            f"{builder.data_path} is damaged or incomplete: {error}. Prepare it again with "
+            "tensorflow-datasets."
+        ) from error
 
 
 def _name_in(info: pathlib.Path) -> str | None:
@@ -121,6 +147,6 @@ def _tfds():
         import tensorflow_datasets as tfds  # takes seconds to import, so only when needed
     except ImportError as error:
         raise UserError(
-            f"This data set needs tensorflow-datasets: {error}. Run pip install tensorflow-datasets."
+            f"This needs tensorflow-datasets ({error}). Run: pip install tensorflow-datasets."
         ) from error
     return tfds

@@ -162,6 +162,10 @@ def list_recipes(variant: str) -> list[str]:
 
     Raises:
         UsageError: if there is no such variant.
+
+    Example:
+        >>> list_recipes("cifar_v2")
+        ['default', 'paper', 'document']
     """
     return [recipe.name for recipe in _recipes_of(variant)]
 

@@ -13,12 +13,12 @@ import numpy as np
 CLASSES = (
     "disc",
     "ring",
-    "crescent",
     "square",
     "triangle",
     "cross",
-    "star",
-    "stripes",
+    "corner",
+    "rows",
+    "columns",
     "checkerboard",
     "dots",
 )
@@ -28,8 +28,15 @@ TRAIN_IMAGES, TEST_IMAGES = 10_000, 2_000
 _SUBPIXELS = 2  # a pixel is the mean of 2 x 2 points, so that edges are smooth
 _STREAKS = 3
 _CHUNK = 250  # images drawn at once: their coordinates stay in the processor's cache
-_NOISE = 0.16
+_NOISE = 0.07
 _LEAST_CONTRAST = 0.3
+_GREATEST_CONTRAST = 0.7
+_LIGHT_ON_DARK = 0.8
+_TINT = 0.12
+_LEAST_RADIUS = 8.5
+_GREATEST_RADIUS = 13.0
+_GREATEST_SHIFT = 4.0
+_GREATEST_TILT = 0.22  # tangent of half the angle: 25 degrees
 
 
 def make(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -82,12 +89,10 @@ def _uniform(random, low: float, high: float, *shape: int) -> np.ndarray:
     return np.float32(low) + np.float32(high - low) * numbers
 
 
-def _direction(random, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Random unit vectors without a sine: tan of the half angle, and a random quadrant."""
-    t = _uniform(random, -1, 1, count)
-    cosine, sine = (1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)
-    sign = np.where(random.random(count) < 0.5, np.float32(1), np.float32(-1))
-    return cosine * sign, sine
+def _direction(random, count: int, greatest: float = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Random unit vectors (cosine, sine) without a sine, by the tangent of the half angle."""
+    t = _uniform(random, -greatest, greatest, count)
+    return (1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)
 
 
 def _grid() -> tuple[np.ndarray, np.ndarray]:
@@ -105,23 +110,21 @@ def _grid() -> tuple[np.ndarray, np.ndarray]:
 def _turned_coordinates(count: int, random) -> tuple[np.ndarray, np.ndarray]:
     """Each subpixel in the drawing's own frame (centre 0, radius 1): float32 `[n, 1024, 4]`."""
     x, y = _grid()
-    radius = _uniform(random, 6, 11, count)[:, None, None]
-    centre_x = _uniform(random, 10, 22, count)[:, None, None]
-    centre_y = _uniform(random, 10, 22, count)[:, None, None]
-    cosine, sine = (part[:, None, None] for part in _direction(random, count))
+    radius = _uniform(random, _LEAST_RADIUS, _GREATEST_RADIUS, count)[:, None, None]
+    shift = _uniform(random, -_GREATEST_SHIFT, _GREATEST_SHIFT, 2, count)[..., None, None]
+    centre_x, centre_y = SIZE // 2 + shift
+    cosine, sine = (part[:, None, None] for part in _direction(random, count, _GREATEST_TILT))
     x, y = (x - centre_x) / radius, (y - centre_y) / radius
     return x * cosine + y * sine, y * cosine - x * sine
 
 
 def _colours(count: int, random) -> tuple[np.ndarray, np.ndarray]:
-    """Two colours an image, `[n, 3]` each, that differ by at least the least contrast."""
-    first, second = _uniform(random, 0, 1, count, 3), _uniform(random, 0, 1, count, 3)
-    difference = second - first
-    # Pushed apart along their difference where they are too near to each other.
-    length = np.sqrt(difference[:, 0] ** 2 + difference[:, 1] ** 2 + difference[:, 2] ** 2)
-    missing = np.maximum(np.float32(_LEAST_CONTRAST) - length, 0)
-    push = difference / np.maximum(length, np.float32(1e-6))[:, None] * missing[:, None] / 2
-    return first - push, second + push
+    """Colours of background and drawing, `[n, 3]` each: two greys apart, and a tint on each."""
+    middle = _uniform(random, 0.4, 0.6, count)
+    half_contrast = _uniform(random, _LEAST_CONTRAST, _GREATEST_CONTRAST, count) / 2
+    half_contrast = np.where(random.random(count) < _LIGHT_ON_DARK, half_contrast, -half_contrast)
+    greys = middle - half_contrast, middle + half_contrast
+    return tuple(grey[:, None] + _uniform(random, -_TINT, _TINT, count, 3) for grey in greys)
 
 
 def _shaded(background: np.ndarray, random) -> np.ndarray:
@@ -167,13 +170,8 @@ def _ring(x, y, detail):
     return (distance < 1) & (distance > hole * hole)
 
 
-def _crescent(x, y, detail):
-    away = x - np.float32(0.4) - np.float32(0.2) * detail
-    return (x * x + y * y < 1) & (away * away + y * y > np.float32(0.7))
-
-
 def _square(x, y, detail):
-    return np.maximum(np.abs(x), np.abs(y)) < np.float32(0.8)
+    return np.maximum(np.abs(x), np.abs(y)) < np.float32(0.85)
 
 
 def _triangle(x, y, detail):
@@ -182,29 +180,34 @@ def _triangle(x, y, detail):
 
 
 def _cross(x, y, detail):
-    width = np.float32(0.22) + np.float32(0.1) * detail
+    width = np.float32(0.2) + np.float32(0.1) * detail
     near, far = np.minimum(np.abs(x), np.abs(y)), np.maximum(np.abs(x), np.abs(y))
     return (near < width) & (far < 1)
 
 
-def _star(x, y, detail):
-    return np.sqrt(np.abs(x)) + np.sqrt(np.abs(y)) < np.float32(1.1)
+def _corner(x, y, detail):
+    width = np.float32(-0.35) + np.float32(0.2) * detail
+    return (np.maximum(np.abs(x), np.abs(y)) < np.float32(0.9)) & (np.minimum(x, y) < width)
 
 
 def _patch(x, y):
-    return np.maximum(np.abs(x), np.abs(y)) < np.float32(1.2)
+    return np.maximum(np.abs(x), np.abs(y)) < 1
 
 
 def _period(detail):
-    return np.float32(0.55) + np.float32(0.35) * detail
+    return np.float32(0.55) + np.float32(0.25) * detail
 
 
-def _stripes(x, y, detail):
+def _rows(x, y, detail):
+    return _patch(x, y) & _half(y, _period(detail))
+
+
+def _columns(x, y, detail):
     return _patch(x, y) & _half(x, _period(detail))
 
 
 def _checkerboard(x, y, detail):
-    period = _period(detail) * np.float32(1.4)
+    period = _period(detail) * np.float32(1.5)
     return _patch(x, y) & (_half(x, period) == _half(y, period))
 
 
@@ -212,18 +215,18 @@ def _dots(x, y, detail):
     period = _period(detail)
     x_cell = x / period - np.floor(x / period) - np.float32(0.5)
     y_cell = y / period - np.floor(y / period) - np.float32(0.5)
-    return _patch(x, y) & (x_cell * x_cell + y_cell * y_cell < np.float32(0.09))
+    return _patch(x, y) & (x_cell * x_cell + y_cell * y_cell < np.float32(0.08))
 
 
 _SHAPES = (
     _disc,
     _ring,
-    _crescent,
     _square,
     _triangle,
     _cross,
-    _star,
-    _stripes,
+    _corner,
+    _rows,
+    _columns,
     _checkerboard,
     _dots,
 )

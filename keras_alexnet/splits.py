@@ -3,9 +3,12 @@
 import dataclasses
 
 import numpy as np
+from absl import logging
 
-from keras_alexnet.errors import UsageError
+from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.images import EncodedImages, ImageArray
+
+_TEST_SHARE = 10  # one image in ten, where a data set has no test set of its own
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -89,3 +92,66 @@ def stratified_choice(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     for label, share in zip(classes, shares, strict=True):
         chosen[shuffled[labels[shuffled] == label][:share]] = True
     return chosen
+
+
+def divided(parts: dict[str, Split], seed: int):
+    """Makes training and test set of what a data set has of "train", "val", "test" or "all".
+
+    A single part is divided, a tenth of it for the test. Beside "test", "val" is a validation
+    set of its own; without, it is the test set.
+
+    Returns:
+        (training, validation or None, test, a note on the division or None).
+
+    Raises:
+        UserError: if there is nothing to train on.
+    """
+    if len(parts) == 1:
+        [(part, split)] = parts.items()
+        if len(split) < 2:
+            raise UserError("At least 2 images are needed, to train and to test. Received: 1.")
+        chosen = stratified_choice(split.labels, max(1, len(split) // _TEST_SHARE), seed)
+        train, test = (split.subset(np.flatnonzero(where)) for where in (~chosen, chosen))
+        which = "all images" if part == "all" else f"{part}/, the only part there is,"
+        note = f"a tenth of {which} was set apart by seed {seed} as test set"
+        alone = len(np.setxor1d(train.labels, test.labels))
+        if alone:
+            note += f"; {alone} classes have too few images to be in both parts"
+        return train, None, test, note
+    if "train" not in parts:
+        raise UserError("There are val/ and test/ but no train/: the data set is half unpacked.")
+    if "test" in parts:
+        return parts["train"], parts.get("val"), parts["test"], None
+    return parts["train"], None, parts["val"], None
+
+
+def without_damaged(
+    parts: dict[str, Split], class_names: tuple[str, ...]
+) -> tuple[dict[str, Split], tuple[str, ...]]:
+    """Leaves out the images that cannot be read, and says which they were.
+
+    Every image is decoded for this.
+
+    Returns:
+        (the parts without them, their names).
+
+    Raises:
+        UserError: if a class has no image left.
+    """
+    whole, skipped = {}, []
+    for part, split in parts.items():
+        damaged = split.pixels.damaged(split.rows)
+        skipped += [split.pixels.name(row) for row in damaged]
+        whole[part] = split.subset(np.flatnonzero(~np.isin(split.rows, list(damaged))))
+        empty = np.setdiff1d(split.labels, whole[part].labels)
+        if empty.size:
+            raise UserError(
+                f"No image of class {class_names[empty[0]]} in {part} can be read: "
+                f"{split.pixels.damage_error(damaged)}"
+            )
+    skipped.sort()
+    if skipped:
+        logging.warning(
+            "Skipped %d images that cannot be read: %s", len(skipped), ", ".join(skipped[:10])
+        )
+    return whole, tuple(skipped)

@@ -87,6 +87,10 @@ class TrainStep:
         """Returns every variable that decides the future, by a unique name."""
         return {name: variable.numpy() for name, variable in self._named_variables().items()}
 
+    def path_of(self, name: str) -> str:
+        """Returns the path of a variable, such as "conv1/kernel", by its name in `variables`."""
+        return self._named_variables()[name].path
+
     def restore(self, values: dict[str, np.ndarray]) -> None:
         """Puts the values that `variables` returned back.
 

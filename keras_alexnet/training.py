@@ -85,7 +85,7 @@ def train(config: TrainConfig, callbacks=()) -> dict:
     recipe = recipes.get(config.variant, config.recipe, **config.overrides)
     plan = variants.get(config.variant).image_plan_for(config.input_size)
     strategy = devices.strategy_for(config.num_devices, config.logical_cpu_devices)
-    _check_batch(recipe.global_batch_size, strategy.num_replicas_in_sync)
+    _check(config, recipe.global_batch_size, strategy.num_replicas_in_sync)
     if (ended := workdirs.ended_results(config)) is not None:
         logging.info("This run has ended; its results stand in %s.", config.workdir)
         return ended
@@ -122,7 +122,16 @@ def train(config: TrainConfig, callbacks=()) -> dict:
     )
 
 
-def _check_batch(global_batch_size: int, replicas: int) -> None:
+def _check(config: TrainConfig, global_batch_size: int, replicas: int) -> None:
+    """Refuses what would otherwise be found out only later, or after hours."""
+    for name, known in (("views", pipeline.VIEWS), ("precision", devices.PRECISIONS)):
+        if getattr(config, name) not in known:
+            listing = ", ".join(map(str, known))
+            raise UsageError(f"{name} must be one of {listing}. Received: {getattr(config, name)}.")
+    for name in ("max_steps", "checkpoint_every_steps", "keep_checkpoints"):
+        value = getattr(config, name)
+        if value is not None and value < 1:
+            raise UsageError(f"{name} must be at least 1. Received: {value}.")
     if global_batch_size % replicas:
         raise UsageError(
             f"global_batch_size must be divisible by the {replicas} replicas. "

@@ -5,16 +5,52 @@ installed, and quietens TensorFlow before it loads.
 """
 
 import dataclasses
+import importlib
 import os
 import pathlib
 import sys
+import tempfile
+import textwrap
 import typing
 from collections.abc import Callable, Iterable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+
+def _load_quietly() -> None:
+    """Imports the package and looks for GPUs without the notices of TensorFlow's C++ side, which
+    come before it can be asked not to give them; should the import fail, they are shown."""
+    standard_error = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            importlib.import_module("keras_alexnet")
+            importlib.import_module("tensorflow").config.list_physical_devices()
+        except BaseException:
+            said.seek(0)
+            os.write(standard_error, said.read())
+            raise
+        finally:
+            os.dup2(standard_error, 2)
+            os.close(standard_error)
+
+
+def _fail(code: int, message: str) -> typing.NoReturn:
+    print(f"{pathlib.Path(sys.argv[0]).name}: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+try:
+    _load_quietly()
+except ModuleNotFoundError as error:
+    _fail(1, f"{error}. pip install -r requirements.txt installs what is needed.")
+except ImportError as error:
+    _fail(1, str(error))
+
 from absl import app, flags, logging
+
+from keras_alexnet.errors import UsageError, UserError
 
 FLAGS = flags.FLAGS
 
@@ -51,22 +87,39 @@ def run(main: Callable[[], None]) -> None:
 
 
 def _parse(argv: list[str]) -> list[str]:
+    # Before absl, whose own --help exits with 1.
+    if any(argument.lstrip("-") in _HELP for argument in argv[1:] if argument.startswith("-")):
+        _print_help(argv[0])
+        sys.exit(0)
     try:
         rest = FLAGS(argv)
     except flags.Error as error:
         _fail(2, f"{error}\n{argv[0]} --help lists the flags.")
-    if any(FLAGS[name].value for name in ("help", "helpshort", "helpfull")):
-        print(sys.modules["__main__"].__doc__)
-        print(FLAGS.module_help(sys.modules["__main__"]) or FLAGS.main_module_help())
-        sys.exit(0)
+    if rest[1:]:
+        _fail(2, f"Flags alone are taken, as --name=value. Received: {' '.join(rest[1:])}.")
     return rest
+
+
+def _print_help(script: str) -> None:
+    print(sys.modules["__main__"].__doc__)
+    # Flags belong to the module whose code defined them: the script, or define_flags here.
+    by_module = FLAGS.flags_by_module_dict()
+    for module in (script, __name__):
+        for flag in by_module.get(module, []):
+            print(_described(flag))
+
+
+def _described(flag: flags.Flag) -> str:
+    prefix = "--[no]" if flag.boolean else "--"
+    default = "" if flag.default is None else f" Default: {flag.default}."
+    text = f"{flag.help}{default}"
+    wrapped = textwrap.fill(text, 96, initial_indent="    ", subsequent_indent="    ")
+    return f"{prefix}{flag.name}\n{wrapped}"
 
 
 def _guarded(main: Callable[[], None]) -> None:
     logging.set_verbosity(logging.INFO)
     logging.get_absl_handler().setFormatter(None)
-    from keras_alexnet.errors import UsageError, UserError
-
     try:
         main()
     except UsageError as error:
@@ -77,11 +130,7 @@ def _guarded(main: Callable[[], None]) -> None:
         _fail(130, "Interrupted.")
 
 
-def _fail(code: int, message: str) -> None:
-    print(f"{pathlib.Path(sys.argv[0]).name}: {message}", file=sys.stderr)
-    sys.exit(code)
-
-
+_HELP = ("h", "help", "helpshort", "helpfull")
 _DEFINERS = {
     bool: flags.DEFINE_boolean,
     float: flags.DEFINE_float,

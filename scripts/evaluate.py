@@ -1,4 +1,4 @@
-"""Evaluates a trained network on a data set.
+r"""Evaluates a trained network on a data set.
 
     python scripts/evaluate.py --model runs/mine --views 10
     python scripts/evaluate.py --model model.keras --dataset image_folder --data_dir photos \

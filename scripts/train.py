@@ -1,4 +1,4 @@
-"""Trains a network and leaves model, figures and pictures in a folder.
+r"""Trains a network and leaves model, figures and pictures in a folder.
 
     python scripts/train.py --variant cifar_v1
     python scripts/train.py --variant cifar_v2 --recipe document --dataset image_folder \

@@ -9,3 +9,28 @@ import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
+
+import numpy as np
+import pytest
+
+
+def write_images(folder, classes, images_per_class, size=32, seed=0):
+    """Writes PNGs below folder/<class>/, each class of another colour, with noise."""
+    generator = np.random.default_rng(seed)
+    colours = generator.integers(40, 216, (len(classes), 3))
+    for name, colour in zip(classes, colours, strict=True):
+        (folder / name).mkdir(parents=True)
+        for number in range(images_per_class):
+            noise = generator.normal(0, 30, (size, size, 3))
+            pixels = np.clip(colour + noise, 0, 255).astype(np.uint8)
+            (folder / name / f"{number:03d}.png").write_bytes(tf.io.encode_png(pixels).numpy())
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory):
+    """An image folder: three classes, 72 training and 24 test images of 32 x 32."""
+    folder = tmp_path_factory.mktemp("data") / "tiny"
+    classes = ["cat", "dog", "owl"]
+    write_images(folder / "train", classes, 24, seed=1)
+    write_images(folder / "test", classes, 8, seed=1)
+    return folder

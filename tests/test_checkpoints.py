@@ -1,0 +1,92 @@
+import json
+
+import numpy as np
+import pytest
+
+from keras_alexnet import files
+from keras_alexnet.checkpoints import Checkpoints
+from keras_alexnet.errors import UserError
+
+
+def _save(checkpoints, *steps, kind="step"):
+    for step in steps:
+        checkpoints.save(step, {"w": np.full(1000, step, np.float32)}, {"epoch": step}, kind=kind)
+
+
+def test_returns_what_was_saved_bit_for_bit(tmp_path):
+    values = {"model/000-kernel": np.float32([1 / 3, np.pi]), "seed": np.uint32([2**32 - 1])}
+    Checkpoints(tmp_path).save(7, values, {"history": [{"loss": 0.1}]})
+    restored, state = Checkpoints(tmp_path).restore()
+    assert state == {"history": [{"loss": 0.1}], "step": 7}
+    assert restored.keys() == values.keys()
+    for name, value in values.items():
+        assert restored[name].dtype == value.dtype
+        np.testing.assert_array_equal(restored[name], value)
+
+
+def test_nothing_saved_is_none(tmp_path):
+    assert Checkpoints(tmp_path).restore() is None
+
+
+def test_keeps_the_newest_and_the_best_apart(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    _save(checkpoints, 1, kind="best")
+    _save(checkpoints, 1, 2, 3)
+    assert sorted(path.name for path in checkpoints.folder.iterdir()) == [
+        "best-000000001.json",
+        "best-000000001.npz",
+        "step-000000002.json",
+        "step-000000002.npz",
+        "step-000000003.json",
+        "step-000000003.npz",
+    ]
+    assert checkpoints.restore("best")[1]["step"] == 1
+
+
+def _truncate(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def _flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("ending", ["npz", "json"])
+@pytest.mark.parametrize("damage", [_truncate, _flip_a_bit, lambda path: path.write_bytes(b"")])
+def test_damaged_newest_is_named_and_the_one_before_used(tmp_path, caplog, ending, damage):
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    _save(checkpoints, 1, 2)
+    if ending == "json" and damage is _flip_a_bit:
+        damage = _truncate  # a flipped bit in the state may leave JSON whole; its end may not
+    damage(checkpoints.folder / f"step-000000002.{ending}")
+    with caplog.at_level("WARNING", logger="absl"):
+        variables, state = checkpoints.restore()
+    assert state["step"] == 1 and variables["w"][0] == 1
+    assert "step-000000002" in caplog.text
+
+
+def test_all_damaged_is_an_error(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    _save(checkpoints, 1)
+    _truncate(checkpoints.folder / "step-000000001.npz")
+    with pytest.raises(UserError, match="None of the 1 step checkpoints"):
+        checkpoints.restore()
+
+
+def test_arrays_without_their_manifest_never_were(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    _save(checkpoints, 1, 2)
+    (checkpoints.folder / "step-000000002.json").unlink()
+    assert checkpoints.restore()[1]["step"] == 1
+
+
+def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "results.json"
+    files.write_json(path, {"a": 1})
+    with pytest.raises(RuntimeError), files.written_whole(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert json.loads(path.read_text()) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [path]
