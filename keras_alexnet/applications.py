@@ -95,7 +95,12 @@ def AlexNet(
 
 
 def preprocess_input(x, data_format=None):
-    """Returns `x` as it is: the networks take pixels 0-255 and standardise them inside."""
+    """Returns `x` as it is: the networks take pixels 0-255 and standardise them inside.
+
+    Example:
+        >>> preprocess_input(np.full([1], 255)).item()
+        255
+    """
     return x
 
 

@@ -1,10 +1,11 @@
 """Checkpoints that are whole or not there, and are verified before they are believed.
 
 A checkpoint is two files in `<workdir>/checkpoints`: `step-N.npz` with every variable, and
-`step-N.json` with the training state and the SHA-256 of the former. The JSON file is written
+`step-N.json` with the training state and the SHA-256 of both. The JSON file is written
 last, so a checkpoint without it never was.
 """
 
+import hashlib
 import json
 import pathlib
 import zipfile
@@ -15,7 +16,7 @@ from absl import logging
 from keras_alexnet import files
 from keras_alexnet.errors import UserError
 
-_FOLDER = "checkpoints"
+FOLDER = "checkpoints"
 
 
 class Checkpoints:
@@ -33,7 +34,7 @@ class Checkpoints:
     """
 
     def __init__(self, workdir, keep: int = 2):
-        self.folder = pathlib.Path(workdir) / _FOLDER
+        self.folder = pathlib.Path(workdir) / FOLDER
         self._keep = {"step": keep, "best": 1}
 
     def save(
@@ -51,7 +52,8 @@ class Checkpoints:
         with files.written_whole(arrays) as temporary:
             np.savez(temporary, **variables)
             digest = files.sha256_of(temporary)
-        manifest = {"sha256": digest, "state": {**state, "step": step}}
+        state = {**state, "step": step}
+        manifest = {"sha256": digest, "state_sha256": _digest(state), "state": state}
         files.write_json(arrays.with_suffix(".json"), manifest)
         for old in self._newest_first(kind)[self._keep[kind] :]:
             old.unlink()
@@ -65,6 +67,7 @@ class Checkpoints:
         Raises:
             UserError: if there are checkpoints and none is whole.
         """
+        self._sweep()
         found = self._newest_first(kind)
         for path in found:
             try:
@@ -78,8 +81,20 @@ class Checkpoints:
             )
         return None
 
+    def _sweep(self) -> None:
+        """Removes what a kill in the middle of a write left: it is of no use and may be large."""
+        for path in self.folder.glob("*.npz"):
+            if not path.with_suffix(".json").exists():
+                path.unlink()
+        for path in self.folder.glob(".*"):
+            path.unlink()
+
     def _newest_first(self, kind: str) -> list[pathlib.Path]:
         return sorted(self.folder.glob(f"{kind}-*.json"), reverse=True)
+
+
+def _digest(state: dict) -> str:
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
 def _read(path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict]:
@@ -88,5 +103,7 @@ def _read(path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict]:
     received = files.sha256_of(arrays)
     if received != manifest["sha256"]:
         raise ValueError(f"{arrays.name} has SHA-256 {received}, not {manifest['sha256']}")
+    if _digest(manifest["state"]) != manifest["state_sha256"]:
+        raise ValueError(f"the state in {path.name} does not match its SHA-256")
     with np.load(arrays, allow_pickle=False) as data:
         return {name: data[name] for name in data.files}, manifest["state"]

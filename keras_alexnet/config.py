@@ -5,6 +5,8 @@ from typing import Any
 
 from keras_alexnet.recipes import OVERRIDABLE
 
+PRECISIONS = ("float32", "mixed_bfloat16", "graph_bfloat16")
+
 
 def _field(default, help_text, choices=None):
     return dataclasses.field(default=default, metadata={"help": help_text, "choices": choices})
@@ -50,7 +52,7 @@ class TrainConfig:
     precision: str = _field(
         "float32",
         "float32; mixed_bfloat16 (Keras's policy); graph_bfloat16 (TensorFlow's rewriter, CPU).",
-        ("float32", "mixed_bfloat16", "graph_bfloat16"),
+        PRECISIONS,
     )
     num_devices: int | None = _field(None, "Devices to train on; all GPUs by default.")
     logical_cpu_devices: int | None = _field(

@@ -82,8 +82,8 @@ def centre_square(image: tf.Tensor, size: int) -> tf.Tensor:
     """Cuts the centre square out of one image or a batch and resizes it to `size`.
 
     This is the paper's "rescale the short side, then cut the centre" with the order turned round:
-    the same region, and nothing outside it is computed. Reducing is bilinear with antialiasing
-    (a triangle filter as wide as the reduction), enlarging is plain bilinear; half-pixel centres.
+    the same region, and nothing outside it is computed. Reducing takes the mean of each new
+    pixel's area, so that nothing aliases; enlarging is bilinear with half-pixel centres.
 
     Args:
         image: uint8 `[height, width, 3]` or `[batch, height, width, 3]` in 0–255.
@@ -96,17 +96,18 @@ def centre_square(image: tf.Tensor, size: int) -> tf.Tensor:
         >>> centre_square(tf.zeros([40, 50, 3], tf.uint8), 32).shape
         TensorShape([32, 32, 3])
     """
-    height, width = image.shape[-3], image.shape[-2]
-    if height == size and width == size:  # static: nothing to do, as in CIFAR at 32
-        return image
     shape = tf.shape(image)
-    height, width = shape[-3], shape[-2]
-    side = tf.minimum(height, width)
+    height, width = (image.shape[axis] or shape[axis] for axis in (-3, -2))
+    side = min(height, width) if image.shape[-3:].is_fully_defined() else tf.minimum(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     square = image[..., top : top + side, left : left + side, :]
-    resized = tf.image.resize(square, [size, size], "bilinear", antialias=True)
-    # The triangle filter's weights sum to 1 only to float precision, hence the clip.
-    return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+
+    def resized(method: str) -> tf.Tensor:
+        return tf.cast(tf.round(tf.image.resize(square, [size, size], method)), tf.uint8)
+
+    if isinstance(side, int):  # a whole set of one size: nothing to ask for each batch
+        return square if side == size else resized("area" if side > size else "bilinear")
+    return tf.cond(side > size, lambda: resized("area"), lambda: resized("bilinear"))
 
 
 def reason(error: tf.errors.OpError) -> str:

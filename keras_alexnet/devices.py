@@ -8,9 +8,8 @@ import keras
 import tensorflow as tf
 from absl import logging
 
+from keras_alexnet.config import PRECISIONS
 from keras_alexnet.errors import UsageError
-
-PRECISIONS = ("float32", "mixed_bfloat16", "graph_bfloat16")
 
 
 def strategy_for(
@@ -46,9 +45,7 @@ def strategy_for(
     names = [name.replace("/device:", "") for name in available[:wanted]]
     if wanted > 1:
         return _mirrored(tuple(names))
-    if names[0] in ("GPU:0", "CPU:0"):
-        return tf.distribute.get_strategy()
-    return tf.distribute.OneDeviceStrategy(names[0])
+    return tf.distribute.get_strategy()
 
 
 def describe(strategy: tf.distribute.Strategy) -> str:
@@ -63,16 +60,21 @@ def describe(strategy: tf.distribute.Strategy) -> str:
 def precision(name: str):
     """Runs its body in the precision `name`, and puts the former one back.
 
-    - `float32`: nothing changed.
+    - `float32`: whatever Keras's global policy was.
     - `mixed_bfloat16`: Keras's policy; layers compute in bfloat16 on float32 variables.
     - `graph_bfloat16`: the model stays float32 and TensorFlow's graph rewriter turns the
       operations that gain from it to bfloat16. CPU only.
 
     Raises:
-        UsageError: for another name.
+        UsageError: for another name, or for `graph_bfloat16` where there is a GPU.
     """
     if name not in PRECISIONS:
         raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}. Received: {name!r}.")
+    if name == "graph_bfloat16" and tf.config.list_physical_devices("GPU"):
+        raise UsageError(
+            "precision graph_bfloat16 is for CPUs, and this machine has a GPU. Received: "
+            "graph_bfloat16. Use mixed_bfloat16."
+        )
     if name != "float32" and not _bfloat16_is_native():
         logging.warning(
             "precision %s: this processor has no bfloat16 instructions, so it will be slow.", name
@@ -80,10 +82,8 @@ def precision(name: str):
     former_policy = keras.config.dtype_policy()
     former_options = tf.config.optimizer.get_experimental_options()
     rewriter = "auto_mixed_precision_onednn_bfloat16"
-    if name == "mixed_bfloat16":
-        keras.config.set_dtype_policy("mixed_bfloat16")
-    if name == "graph_bfloat16":
-        tf.config.optimizer.set_experimental_options({rewriter: True})
+    keras.config.set_dtype_policy(name if name == "mixed_bfloat16" else "float32")
+    tf.config.optimizer.set_experimental_options({rewriter: name == "graph_bfloat16"})
     try:
         yield
     finally:

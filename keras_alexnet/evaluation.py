@@ -65,9 +65,13 @@ def evaluate(
     with strategy.scope():
         model, labels, config = _model_of(where)
     trained_on = config["config"] if config else {}
-    if dataset is None and data_dir is None:
-        dataset, data_dir = trained_on.get("dataset"), trained_on.get("data_dir")
-        dataset_name = dataset_name or trained_on.get("dataset_name")
+    if dataset in (None, trained_on.get("dataset")):
+        dataset = trained_on.get("dataset")
+        if data_dir is None:
+            data_dir = trained_on.get("data_dir")
+            dataset_name = dataset_name or trained_on.get("dataset_name")
+    if split != "test":  # the images held out are a share of those that the run could read
+        skip_corrupt = skip_corrupt or trained_on.get("skip_corrupt", False)
     data = load_dataset(
         dataset, data_dir=data_dir, dataset_name=dataset_name, skip_corrupt=skip_corrupt
     )
@@ -79,7 +83,8 @@ def evaluate(
     )
     evaluation = evaluator.run(f"evaluating {data.name} {split}")
     if pictures is not None:
-        report.write_pictures(pictures, evaluation, images, plan, data.class_names)
+        title = f"{model.name} on {data.name}, {split}"
+        report.write_pictures(pictures, evaluation, images, plan, data.class_names, title)
     return {
         "model": model.name if isinstance(where, keras.Model) else str(where),
         "dataset": data.name,
@@ -135,6 +140,11 @@ def _split(data: DataSource, name: str, config: dict | None) -> Split:
         if name == "train":
             return data.train
         raise UsageError("split=validation needs a run's folder, whose config.json tells it.")
+    if data.sha256 != config["data"]["sha256"]:
+        raise UsageError(
+            f"split={name} is a part of the data that the run was trained on, and {data.name} is "
+            f"not that: SHA-256 {data.sha256}, not {config['data']['sha256']}."
+        )
     training, validation = hold_out(
         TrainConfig(**config["config"]), Recipe(**config["recipe"]), data
     )

@@ -10,6 +10,16 @@ from keras_alexnet.metrics import Evaluation
 from keras_alexnet.progress import Progress
 
 
+def _logits(model: keras.Model):
+    try:
+        return model.get_layer("logits").output
+    except ValueError as error:
+        raise UserError(
+            "The network has no layer named logits, so it is not one that build() made. Its "
+            f"layers: {', '.join(layer.name for layer in model.layers)}."
+        ) from error
+
+
 class Evaluator:
     """Evaluates one model on one split, as often as asked, without building its graph again.
 
@@ -36,7 +46,8 @@ class Evaluator:
         self._strategy = strategy or tf.distribute.get_strategy()
         replicas = self._strategy.num_replicas_in_sync
         self._batch_size = -(-max(1, batch_size // views) // replicas) * replicas
-        network = keras.Model(model.input, model.get_layer("logits").output)
+        logits = _logits(model)
+        network = keras.Model(model.input, logits)
         batches = pipeline.eval_batches(split, plan, batch_size=self._batch_size, views=views)
         self._batches = self._strategy.experimental_distribute_dataset(batches.map(self._pad))
         self._step = self._make_step(network)
@@ -48,15 +59,12 @@ class Evaluator:
             UserError: if an image cannot be read.
         """
         parts = []
-        try:
-            with Progress(len(self.split), description) as progress:
-                for batch in self._batches:
-                    replicas = self._strategy.experimental_local_results(self._step(batch))
-                    part = np.concatenate([replica.numpy() for replica in replicas])
-                    parts.append(part[: len(self.split) - len(parts) * self._batch_size])
-                    progress.advance(len(parts[-1]))
-        except tf.errors.OpError as error:
-            raise pipeline.explain_data_error(self.split, error) from error
+        with Progress(len(self.split), description) as progress:
+            for batch in pipeline.explained(self._batches, self.split):
+                replicas = self._strategy.experimental_local_results(self._step(batch))
+                part = np.concatenate([replica.numpy() for replica in replicas])
+                parts.append(part[: len(self.split) - len(parts) * self._batch_size])
+                progress.advance(len(parts[-1]))
         log_probabilities = np.concatenate(parts)
         if not np.all(np.isfinite(log_probabilities)):
             raise UserError("The network's outputs are not finite: its weights hold NaN or inf.")

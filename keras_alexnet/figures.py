@@ -40,7 +40,7 @@ def curves(path, history: list[dict], title: str) -> None:
     _save(figure, path)
 
 
-def confusion(path, counts: np.ndarray, class_names) -> None:
+def confusion(path, counts: np.ndarray, class_names, title: str) -> None:
     """Draws counts [true, predicted] as shares of each true class to a PNG."""
     classes = len(class_names)
     side = min(16, 3.5 + 0.45 * classes) if classes <= _LARGEST_LABELLED else 10
@@ -48,7 +48,7 @@ def confusion(path, counts: np.ndarray, class_names) -> None:
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
     figure.colorbar(image, ax=axes, label="% of the true class", shrink=0.8)
-    axes.set(xlabel="predicted class", ylabel="true class")
+    axes.set(xlabel="predicted class", ylabel="true class", title=title)
     if classes <= _LARGEST_LABELLED:
         axes.set_xticks(range(classes), class_names, rotation=60, ha="right")
         axes.set_yticks(range(classes), class_names)
@@ -59,7 +59,7 @@ def confusion(path, counts: np.ndarray, class_names) -> None:
     _save(figure, path)
 
 
-def per_class(path, accuracy: dict[str, float | None]) -> None:
+def per_class(path, accuracy: dict[str, float | None], title: str) -> None:
     """Draws class accuracies as bars, worst first, to a PNG; of many classes, the worst 40."""
     known = [(value, name) for name, value in accuracy.items() if value is not None]
     worst = sorted(known)[:_BARS_SHOWN]
@@ -67,9 +67,9 @@ def per_class(path, accuracy: dict[str, float | None]) -> None:
     bars = axes.barh([name for _, name in worst], [100 * value for value, _ in worst])
     axes.bar_label(bars, fmt="%.1f", padding=2)
     axes.invert_yaxis()
-    axes.set(xlim=(0, 108), xlabel="accuracy, %")
     if len(known) > len(worst):
-        axes.set_title(f"The {len(worst)} worst of {len(known)} classes")
+        title += f"\nthe {len(worst)} worst of {len(known)} classes"
+    axes.set(xlim=(0, 108), xlabel="accuracy, %", title=title)
     _save(figure, path)
 
 

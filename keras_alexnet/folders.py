@@ -73,8 +73,11 @@ def is_hidden(name: str) -> bool:
 
 
 def _subfolders(folder: pathlib.Path) -> list[str]:
-    with os.scandir(folder) as entries:
-        return sorted(e.name for e in entries if e.is_dir() and not is_hidden(e.name))
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(e.name for e in entries if e.is_dir() and not is_hidden(e.name))
+    except OSError as error:
+        raise UserError(f"The folder {folder} cannot be read: {error}.") from error
 
 
 def _unwrapped(folder: pathlib.Path) -> pathlib.Path:

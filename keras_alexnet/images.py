@@ -1,5 +1,6 @@
 """Sets of images: decoded in memory, or encoded and decoded when needed."""
 
+import abc
 import os
 import pathlib
 from collections import deque
@@ -21,8 +22,8 @@ class ImageArray:
 
     def __init__(self, images: np.ndarray):
         with tf.device("/CPU:0"):  # a GPU must not hold the data set
-            self.tensor = tf.constant(images)
-        self.images = self.tensor.numpy()  # a view: the pixels are held once
+            self.tensor = tf.identity(images)  # tf.constant would hold the pixels twice
+        self.images = np.asarray(memoryview(self.tensor))  # and .numpy() would copy them
 
     def __len__(self) -> int:
         return len(self.images)
@@ -31,7 +32,7 @@ class ImageArray:
         return f"image {row}"
 
 
-class EncodedImages:
+class EncodedImages(abc.ABC):
     """Images that stay encoded until needed; their squares are kept where they fit in memory.
 
     Subclasses say how many there are, what they are called and how to read one's bytes. Pipelines
@@ -42,17 +43,23 @@ class EncodedImages:
     def __init__(self):
         self.recent: deque[np.ndarray] = deque(maxlen=256)
         self._decoded: dict[int, ImageArray | None] = {}
+        self._left_out: set[int] = set()
 
+    @abc.abstractmethod
     def __len__(self) -> int:
-        raise NotImplementedError
+        """How many images there are, those left out included."""
 
+    @abc.abstractmethod
     def name(self, row: int) -> str:
         """What an error message calls the image."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def contents(self, row: tf.Tensor) -> tf.Tensor:
         """The encoded bytes of one image: int64 scalar → string scalar."""
-        raise NotImplementedError
+
+    def leave_out(self, rows: Iterable[int]) -> None:
+        """Never reads these rows again: they are known to be damaged, and no split has them."""
+        self._left_out.update(rows)
 
     def square(self, row: tf.Tensor, size: int) -> tf.Tensor:
         """One image's centre square: int64 scalar → uint8 `[size, size, 3]`."""
@@ -115,8 +122,9 @@ class EncodedImages:
 
     def _decode_all(self, shape, decode_row) -> tuple[np.ndarray, np.ndarray]:
         """Decodes every image: uint8 `[n, *shape]` and int64 `[k]`, the rows that failed."""
-        images, missing = np.empty((len(self), *shape), np.uint8), np.ones(len(self), bool)
-        for rows, decoded in self._decoded_rows(np.arange(len(self)), decode_row):
+        images, missing = np.zeros((len(self), *shape), np.uint8), np.ones(len(self), bool)
+        missing[list(self._left_out)] = False
+        for rows, decoded in self._decoded_rows(np.flatnonzero(missing), decode_row):
             images[rows], missing[rows] = decoded, False
         return images, np.flatnonzero(missing)
 
@@ -173,5 +181,7 @@ class ImageFiles(EncodedImages):
 
 def _fits(images: int, shape: tuple[int, ...]) -> bool:
     """Whether decoded images stay within the budget, and within half of the machine's memory."""
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return images * int(np.prod(shape)) <= min(MEMORY_BUDGET_BYTES, memory // 2)
+    budget = MEMORY_BUDGET_BYTES
+    if hasattr(os, "sysconf"):  # not on Windows
+        budget = min(budget, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
+    return images * int(np.prod(shape)) <= budget

@@ -4,7 +4,6 @@ It exists since Keras 3's `fit` can neither resume inside an epoch nor run on se
 """
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable, Iterator
 
@@ -32,6 +31,7 @@ class Length:
     epochs: int
     steps_per_epoch: int
     train_images: int
+    global_batch_size: int
     max_steps: int | None = None
 
     @property
@@ -49,9 +49,9 @@ class TrainingLoop:
         schedule: the learning rate.
         length: how long to train.
         batches_from: (epoch, step in epoch) → the batches from there on, without end.
-        explain: turns TensorFlow's error about data into one that names the file.
         checkpoints: where state is saved.
         metrics_csv: path of the table that gets a row an epoch.
+        dataset: name of the data, for that table.
         validation: evaluator of the held-out images, or None.
         checkpoint_every_steps: save so often inside an epoch, or None.
         callbacks: Keras callbacks; their batch hooks get no logs.
@@ -64,23 +64,27 @@ class TrainingLoop:
         length: Length,
         *,
         batches_from: Callable[[int, int], Iterator],
-        explain: Callable[[Exception], UserError],
         checkpoints: Checkpoints,
         metrics_csv,
+        dataset: str,
         validation: Evaluator | None = None,
         checkpoint_every_steps: int | None = None,
         callbacks=(),
     ):
         self._step, self._schedule, self._length = step, schedule, length
-        self._batches_from, self._explain = batches_from, explain
+        self._batches_from = batches_from
         self._checkpoints, self._metrics_csv = checkpoints, metrics_csv
+        self._dataset = dataset
         self._validation, self._every = validation, checkpoint_every_steps
         self._callbacks = keras.callbacks.CallbackList(
             list(callbacks), model=step.model, epochs=length.epochs, steps=length.steps_per_epoch
         )
-        step.model.stop_training = False  # what callbacks set to end the training
+        # What `fit` would have set for callbacks: TensorBoard reads the one, others set the other.
+        step.model.optimizer, step.model.stop_training = step.optimizer, False
         self.epoch = self._step_in_epoch = 0
-        self._seconds_of_epoch = 0.0
+        self._seconds_of_epoch = self._seconds_before = 0.0
+        self._began = time.monotonic()
+        self._shown: dict[str, str] = {}
         self._stopped = False
         self.history: list[dict] = []
 
@@ -89,14 +93,20 @@ class TrainingLoop:
         """Optimiser steps so far."""
         return self.epoch * self._length.steps_per_epoch + self._step_in_epoch
 
+    @property
+    def seconds(self) -> float:
+        """Wall time of training, over all processes of a resumed run."""
+        return self._seconds_before + time.monotonic() - self._began
+
     def run(self) -> list[dict]:
         """Trains to the end and returns one row of figures an epoch.
 
         Raises:
             UserError: if the loss turned NaN or infinite, or an image could not be read.
         """
+        self._began = time.monotonic()
         self._restore()
-        batches = iter(self._batches_from(self.epoch, self._step_in_epoch))
+        batches = self._batches_from(self.epoch, self._step_in_epoch)
         self._callbacks.on_train_begin()
         while self.epoch < self._length.epochs and not self._ended():
             self._callbacks.on_epoch_begin(self.epoch)
@@ -107,7 +117,7 @@ class TrainingLoop:
 
     def _ended(self) -> bool:
         stopped = self._stopped or self._step.model.stop_training
-        return stopped or self._step.steps_done >= self._length.total_steps
+        return stopped or self.steps_done >= self._length.total_steps
 
     def _run_steps(self, batches) -> None:
         length, started = self._length, time.monotonic()
@@ -115,14 +125,13 @@ class TrainingLoop:
         name = f"epoch {self.epoch + 1}/{length.epochs}"
         with Progress(length.train_images, name) as progress:
             progress.advance(self._images_seen())
-            while self._step_in_epoch < length.steps_per_epoch:
-                if self._step.steps_done >= length.total_steps:
-                    break
+            while not self._epoch_over():
                 images_before = self._images_seen()
                 self._one_step(batches)
                 self._seconds_of_epoch = before + time.monotonic() - started
-                progress.advance(self._images_seen() - images_before)
-                if self._every and self.steps_done % self._every == 0:
+                progress.advance(self._images_seen() - images_before, **self._shown)
+                # Not at the end of the epoch, which saves what comes of the validation too.
+                if self._every and self.steps_done % self._every == 0 and not self._epoch_over():
                     self._save(self._finite_variables())
         self._seconds_of_epoch = before + time.monotonic() - started
 
@@ -131,16 +140,25 @@ class TrainingLoop:
         self._step.optimizer.learning_rate.assign(self._schedule.learning_rate(self.steps_done))
         try:
             self._step.run(*next(batches))
-        except tf.errors.OpError as error:
-            raise self._explain(error) from error
+        except tf.errors.ResourceExhaustedError as error:
+            raise UserError(
+                f"The devices ran out of memory at a global batch of "
+                f"{self._length.global_batch_size} images. Choose a smaller --global_batch_size."
+            ) from error
         self._step_in_epoch += 1
         if self.steps_done % STEPS_BETWEEN_LOOKS == 0:
             self._check_finite()
+            figures = self._step.figures()
+            self._shown = {name: f"{figures[name]:.3f}" for name in ("loss", "top1")}
         self._callbacks.on_train_batch_end(self._step_in_epoch - 1)
 
+    def _epoch_over(self) -> bool:
+        whole = self._step_in_epoch == self._length.steps_per_epoch
+        return whole or self.steps_done >= self._length.total_steps
+
     def _images_seen(self) -> int:
-        per_step = math.ceil(self._length.train_images / self._length.steps_per_epoch)
-        return min(self._step_in_epoch * per_step, self._length.train_images)
+        length = self._length
+        return min(self._step_in_epoch * length.global_batch_size, length.train_images)
 
     def _check_finite(self) -> None:
         step = self._step.first_non_finite_step
@@ -165,8 +183,8 @@ class TrainingLoop:
         if (restored := self._checkpoints.restore()) is not None:
             kept = f"The checkpoint of step {restored[1]['step']} is from before and stays."
         return UserError(
-            f"{what} (epoch {self.epoch + 1}). {kept} Try a lower --learning_rate, or "
-            "--clip_norm 1."
+            f"{what} (epoch {self.epoch + 1}). {kept} Start again in "
+            "another --workdir with a lower --learning_rate, or with --clip_norm 1."
         )
 
     def _end_epoch(self) -> None:
@@ -175,14 +193,14 @@ class TrainingLoop:
         row = {
             "epoch": self.epoch + 1,
             "step": self.steps_done,
-            **self._step.take_totals(),
+            **self._step.take_figures(),
             **self._validate(),
             "learning_rate": self._schedule.learning_rate(self.steps_done - 1),
             "images_per_second": images / max(self._seconds_of_epoch, 1e-9),
             "seconds": self._seconds_of_epoch,
         }
         self.history.append(row)
-        results.write_csv(self._metrics_csv, self.history)
+        self._write_metrics()
         self._follow(self._schedule.epoch_ended(self.epoch, row.get("val_top1")), variables)
         logging.info(
             "epoch %d/%d: %s", self.epoch + 1, self._length.epochs, _in_words(row, skip="epoch")
@@ -190,7 +208,12 @@ class TrainingLoop:
         epoch = self.epoch
         self.epoch, self._step_in_epoch, self._seconds_of_epoch = epoch + 1, 0, 0.0
         self._save(variables)
-        self._callbacks.on_epoch_end(epoch, logs=dict(row))
+        logs = {name: value for name, value in row.items() if name != "epoch"}
+        self._callbacks.on_epoch_end(epoch, logs=logs)
+
+    def _write_metrics(self) -> None:
+        rows = [{"dataset": self._dataset, **row} for row in self.history]
+        results.write_csv(self._metrics_csv, rows)
 
     def _validate(self) -> dict[str, float]:
         if self._validation is None:
@@ -221,12 +244,13 @@ class TrainingLoop:
             "epoch": self.epoch,
             "step_in_epoch": self._step_in_epoch,
             "seconds_of_epoch": self._seconds_of_epoch,
+            "seconds": self.seconds,
             "stopped": self._stopped,
             "totals": self._step.totals(),
             "schedule": self._schedule.state(),
             "history": self.history,
         }
-        self._checkpoints.save(self._step.steps_done, variables, state)
+        self._checkpoints.save(self.steps_done, variables, state)
 
     def _restore(self) -> None:
         restored = self._checkpoints.restore()
@@ -241,9 +265,10 @@ class TrainingLoop:
         self._schedule.restore(state["schedule"])
         self.epoch, self._step_in_epoch = state["epoch"], state["step_in_epoch"]
         self._seconds_of_epoch = state["seconds_of_epoch"]
+        self._seconds_before = state["seconds"]
         self._stopped, self.history = state["stopped"], state["history"]
         # Rows written after the checkpoint belong to steps that will be done again.
-        results.write_csv(self._metrics_csv, self.history)
+        self._write_metrics()
         logging.info("Going on from step %d (epoch %d).", state["step"], self.epoch + 1)
 
 

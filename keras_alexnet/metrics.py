@@ -34,7 +34,8 @@ class Evaluation:
     def top(self, k: int) -> float:
         """Share of images, 0 to 1, whose label is among the `k` likeliest classes.
 
-        Ties count against the model, so that constant logits do not score.
+        Ties count against the model, so that constant logits do not score; `predictions`, which
+        must name one class, takes the first of equals.
         """
         own = self.log_probabilities[np.arange(len(self.labels)), self.labels]
         not_less = np.sum(self.log_probabilities >= own[:, None], axis=1)

@@ -3,12 +3,12 @@
 Which images a batch holds and how they are augmented depends on (seed, epoch, index) alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet import augment, decode, variants
+from keras_alexnet import augment, batching, variants
 from keras_alexnet.augment import Draws, PixelStatistics
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.images import EncodedImages
@@ -111,7 +111,7 @@ def train_batches(
         return images
 
     epochs = tf.data.Dataset.counter(start_epoch + start_step // steps)
-    return _batches(epochs.flat_map(epoch_batches), split, plan, global_batch_size, finish)
+    return batching.batches(epochs.flat_map(epoch_batches), split, plan, global_batch_size, finish)
 
 
 def eval_batches(
@@ -157,7 +157,7 @@ def eval_batches(
             crops = augment.five_crops(augment.pad(squares, padding), plan.crop_size)
         return augment.enlarge_views(augment.with_mirrors(crops), plan.input_size)
 
-    return _batches(indices, split, plan, batch_size, finish)
+    return batching.batches(indices, split, plan, batch_size, finish)
 
 
 def steps_per_epoch(split: Split, global_batch_size: int, *, drop_remainder: bool = False) -> int:
@@ -182,7 +182,10 @@ def steps_per_epoch(split: Split, global_batch_size: int, *, drop_remainder: boo
 def pixel_statistics(split: Split, plan: ImagePlan | str) -> PixelStatistics:
     """Mean and covariance of the RGB pixels of a split's squares.
 
-    Exact over all images when their squares are in memory, else over a seeded sample.
+    Exact over all images when their squares are in memory, else over a fixed sample of 10,000.
+
+    Raises:
+        UserError: with the file's name, if an image cannot be read.
 
     Example:
         >>> import keras_alexnet as ka
@@ -190,20 +193,42 @@ def pixel_statistics(split: Split, plan: ImagePlan | str) -> PixelStatistics:
         (3,)
     """
     plan = _plan(plan)
-    sampled = isinstance(_source(split, plan), EncodedImages) and len(split) > STATISTICS_IMAGES
+    streamed = isinstance(batching.source_of(split, plan), EncodedImages)
+    sampled = streamed and len(split) > STATISTICS_IMAGES
     if sampled:
         chosen = np.random.Generator(np.random.PCG64(0)).random(len(split)).argsort()
         split = split.subset(np.sort(chosen[:STATISTICS_IMAGES]))
+    indices = tf.data.Dataset.range(len(split)).batch(64).map(lambda index: (index, ()))
+    squares = batching.batches(indices, split, plan, 64, lambda squares, _: squares)
     # Sums of whole numbers below 2**53 are exact in float64, whatever the order and the threads.
     pixels, sums, products = 0, np.zeros(3), np.zeros((3, 3))
-    indices = tf.data.Dataset.range(len(split)).batch(64).map(lambda index: (index, ()))
-    for squares, _ in _batches(indices, split, plan, 64, lambda squares, _: squares):
-        values = squares.numpy().reshape(-1, 3).astype(np.float64)
+    for batch, _ in explained(squares, split):
+        values = batch.numpy().reshape(-1, 3).astype(np.float64)
         pixels += len(values)
         sums += values.sum(axis=0)
         products += values.T @ values
     mean = sums / pixels
     return PixelStatistics(mean, products / pixels - np.outer(mean, mean), len(split), sampled)
+
+
+def explained(batches: Iterable, split: Split) -> Iterator:
+    """Yields what `batches` of `split` holds; an image that cannot be read raises a `UserError`.
+
+    Example:
+        >>> import keras_alexnet as ka
+        >>> split = ka.load_dataset("shapes").test
+        >>> len(list(explained(eval_batches(split, "cifar_v1", batch_size=500), split)))
+        4
+    """
+    iterator = iter(batches)
+    while True:
+        try:
+            batch = next(iterator)
+        except StopIteration:
+            return
+        except tf.errors.OpError as error:
+            raise explain_data_error(split, error) from error
+        yield batch
 
 
 def explain_data_error(split: Split, error: Exception) -> UserError:
@@ -224,75 +249,6 @@ def explain_data_error(split: Split, error: Exception) -> UserError:
             if damaged:
                 return split.pixels.damage_error(damaged)
     return UserError(f"Reading the images failed: {getattr(error, 'message', error)}")
-
-
-def _batches(
-    indices: tf.data.Dataset,
-    split: Split,
-    plan: ImagePlan,
-    batch_size: int,
-    finish: Callable[[tf.Tensor, object], tf.Tensor],
-) -> tf.data.Dataset:
-    """(indices `[batch]`, draws) → (finish(squares, draws), labels)."""
-    source = _source(split, plan)
-    with tf.device("/CPU:0"):  # captured by reference, never written into a graph
-        rows, labels = tf.constant(split.rows), tf.constant(split.labels)
-    if isinstance(source, EncodedImages):
-        dataset = _decoded(indices, source, rows, plan.square_size, batch_size)
-    else:
-        pixels = source.tensor
-
-        def gather(index, draws):
-            images = tf.gather(pixels, tf.gather(rows, index))
-            return index, draws, decode.centre_square(images, plan.square_size)
-
-        dataset = indices.map(gather, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    dataset = dataset.map(
-        lambda index, draws, squares: (finish(squares, draws), tf.gather(labels, index)),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
-    options = tf.data.Options()
-    # One process reads all of its data; the batches are those of the caller on any strategy.
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
-
-
-def _decoded(indices, source: EncodedImages, rows, size: int, batch_size: int) -> tf.data.Dataset:
-    """(indices, draws) → (indices, draws, squares), one image decoded per parallel call."""
-
-    def fill(index, draws):
-        # Short batches are filled up with -1, so that batches of one size can be put together
-        # again behind the decoder without its having to stop at the end of an epoch.
-        missing = batch_size - tf.size(index)
-        row = tf.gather(rows, index)
-        tf.numpy_function(lambda asked: source.recent.append(asked), [row], [])
-
-        def filled(values):
-            return tf.pad(values, [[0, missing]] + [[0, 0]] * (values.shape.rank - 1))
-
-        return filled(index + 1) - 1, filled(row), tf.nest.map_structure(filled, draws)
-
-    def decode_one(index, row, draws):
-        nothing = tf.zeros([size, size, 3], tf.uint8)
-        square = tf.cond(index < 0, lambda: nothing, lambda: source.square(row, size))
-        return index, draws, tf.ensure_shape(square, [size, size, 3])
-
-    def cut(index, draws, squares):
-        if indices.element_spec[0].shape[0] == batch_size:
-            return index, draws, squares  # no batch is short
-        count = tf.reduce_sum(tf.cast(index >= 0, tf.int32))
-        return tf.nest.map_structure(lambda values: values[:count], (index, draws, squares))
-
-    dataset = indices.map(fill).unbatch()
-    dataset = dataset.map(decode_one, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return dataset.batch(batch_size, drop_remainder=True).map(cut)
-
-
-def _source(split: Split, plan: ImagePlan):
-    if isinstance(split.pixels, EncodedImages):
-        return split.pixels.in_memory(plan.square_size) or split.pixels
-    return split.pixels
 
 
 def _plan(plan: ImagePlan | str) -> ImagePlan:

@@ -1,19 +1,20 @@
 """Data sets as tensorflow-datasets prepares them: found without a network, or downloaded."""
 
 import contextlib
+import http.client
 import json
 import os
 import pathlib
 import re
 import threading
-import urllib.error
 import urllib.request
+from collections.abc import Iterator
 
 import numpy as np
 
 from keras_alexnet.errors import UserError
-from keras_alexnet.official import Arrays
 from keras_alexnet.records import RecordImages, index_records
+from keras_alexnet.sources import Arrays
 from keras_alexnet.splits import Split
 
 PROBE_SECONDS = 3.0
@@ -43,11 +44,10 @@ def find(name: str, data_dir: str | os.PathLike):
     if not versions:
         return None
     newest = max(versions, key=lambda folder: [int(part) for part in folder.name.split(".")])
-    try:
-        builder = _tfds().builder_from_directory(newest)
+    tfds = _tfds()
+    with _damage_named(newest):
+        builder = tfds.builder_from_directory(newest)
         paths = [path for split in builder.info.splits.values() for path in split.filepaths]
-    except (OSError, ValueError, KeyError, AssertionError) as error:
-        raise UserError(f"{newest} is incomplete: {error}. Prepare it again.") from error
     missing = [os.path.basename(path) for path in paths if not os.path.exists(path)]
     if missing or not paths:
         raise UserError(
@@ -66,7 +66,7 @@ def read(builder) -> Arrays:
     """
     columns = {}
     for part in ("train", "test"):
-        with _damage_named(builder):
+        with _damage_named(builder.data_path):
             dataset = builder.as_dataset(split=part, batch_size=-1)
             images, labels = dataset["image"].numpy(), dataset["label"].numpy()
         columns[f"{part}_images"] = np.repeat(images, 3, -1) if images.shape[-1] == 1 else images
@@ -80,7 +80,7 @@ def encoded_split(builder, part: str) -> Split:
     Raises:
         UserError: if the files are cut off, or hold something else.
     """
-    with _damage_named(builder):
+    with _damage_named(builder.data_path):
         info = builder.info.splits[part]
         index = index_records(info.filepaths)
         if len(index.labels) != info.num_examples:
@@ -96,7 +96,7 @@ def reachable(address: str, seconds: float = PROBE_SECONDS) -> bool:
 
     def ask():
         request = urllib.request.Request(address, method="HEAD")
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, http.client.HTTPException):
             urllib.request.urlopen(request, timeout=seconds).close()
             answered.set()
 
@@ -123,14 +123,14 @@ def download(name: str, data_dir: str | os.PathLike):
 
 
 @contextlib.contextmanager
-def _damage_named(builder):
+def _damage_named(folder) -> Iterator[None]:
     try:
         yield
     except UserError:
         raise
     except Exception as error:  # tensorflow-datasets and TensorFlow raise many kinds
         raise UserError(
-            f"{builder.data_path} is damaged or incomplete: {error}. Prepare it again with "
+            f"{folder} is damaged or incomplete: {error}. Prepare it again with "
             "tensorflow-datasets."
         ) from error
 

@@ -92,7 +92,7 @@ _DOCUMENT = Recipe(
     keep="last",
 )
 
-_SEEDS_000 = dataclasses.replace(
+_REPRODUCTION_NOTES = dataclasses.replace(
     _DOCUMENT,
     note="The CIFAR-10 reproduction notes of 2020 give the batch of 100 alone; "
     "SGD 0.01, momentum 0.9, 20 epochs and the flip are ours.",
@@ -120,9 +120,17 @@ _CIFAR_DEFAULT = Recipe(
 
 _RECIPES = {
     "cifar_v1": (
-        dataclasses.replace(_CIFAR_DEFAULT, learning_rate=0.03),
+        dataclasses.replace(
+            _CIFAR_DEFAULT,
+            note="One-cycle Adam with flips and pad-4 crops. From PyTorch's initial weights, SGD "
+            "stays long at the loss of chance on small data sets; Adam leaves it in two epochs.",
+            epochs=15,
+            optimizer="adam",
+            learning_rate=5e-4,
+            weight_decay=0.0,
+        ),
         _PAPER,
-        _SEEDS_000,
+        _REPRODUCTION_NOTES,
     ),
     "cifar_v2": (
         dataclasses.replace(_CIFAR_DEFAULT, epochs=24, learning_rate=0.08),
@@ -152,7 +160,7 @@ _RECIPES = {
             note="One-cycle SGD with flips and pad-4 crops. No full run backs it yet.",
         ),
         _PAPER,
-        _SEEDS_000,
+        _REPRODUCTION_NOTES,
     ),
 }
 

@@ -81,7 +81,8 @@ def _index_file(path: pathlib.Path) -> np.ndarray:
     rows = []
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            data.madvise(mmap.MADV_RANDOM)  # else the system reads all the images ahead
+            if hasattr(data, "madvise"):  # not on Windows
+                data.madvise(mmap.MADV_RANDOM)  # else the system reads all the images ahead
             start = 0
             while start < len(data):
                 # Length (8 bytes), its checksum (4), the record, its checksum (4).

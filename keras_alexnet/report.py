@@ -40,7 +40,7 @@ def write(
         kept_epoch: the epoch, from 1, whose weights model.keras holds.
         evaluation: of those weights on the test set.
         device_names: the devices in words.
-        seconds: wall time from the first step to the end of the test.
+        seconds: wall time of training and testing, over all processes of a resumed run.
         plan: how images become inputs.
         origin: `results.provenance()` of when the run started.
     """
@@ -76,11 +76,13 @@ def write(
         "workdir": str(workdir),
     }
     figures.curves(workdir / "curves.png", history, title=f"{config.variant} on {data.name}")
-    write_pictures(workdir, evaluation, data.test, plan, data.class_names)
-    # Written last, since its presence says that the run has ended.
-    files.write_json(workdir / runs.RESULTS, found)
+    write_pictures(
+        workdir, evaluation, data.test, plan, data.class_names, f"{config.variant} on {data.name}"
+    )
     if config.record is not None:
         results.record(config.record, found)
+    # Written last, since its presence says that the run has ended.
+    files.write_json(workdir / runs.RESULTS, found)
     logging.info(
         "test on %s: loss %.4f, top-1 %.2f %%, top-5 %.2f %%; all in %s",
         data.name,
@@ -101,25 +103,28 @@ def per_class(evaluation: Evaluation, class_names) -> dict[str, float | None]:
     }
 
 
-def write_pictures(folder, evaluation: Evaluation, split: Split, plan, class_names) -> None:
+def write_pictures(
+    folder, evaluation: Evaluation, split: Split, plan, class_names, title: str
+) -> None:
     """Writes confusion.png, per_class.csv, per_class.png and wrong.png into `folder`.
 
-    wrong.png shows the images that the network got wrong with the greatest confidence.
+    wrong.png shows the images that the network got wrong with the greatest confidence. `title`
+    says of what network and data they are.
     """
     folder = pathlib.Path(folder)
-    figures.confusion(folder / "confusion.png", evaluation.confusion(), class_names)
+    figures.confusion(folder / "confusion.png", evaluation.confusion(), class_names, title)
     accuracy = per_class(evaluation, class_names)
     counts = np.bincount(evaluation.labels, minlength=len(class_names))
     rows = [
-        {"class": name, "images": int(count), "accuracy": accuracy[name]}
+        {"data": title, "class": name, "images": int(count), "accuracy": accuracy[name]}
         for name, count in zip(class_names, counts, strict=True)
     ]
     results.write_csv(folder / "per_class.csv", rows)
-    figures.per_class(folder / "per_class.png", accuracy)
-    _write_wrong(folder / "wrong.png", evaluation, split, plan, class_names)
+    figures.per_class(folder / "per_class.png", accuracy, title)
+    _write_wrong(folder / "wrong.png", evaluation, split, plan, class_names, title)
 
 
-def _write_wrong(path, evaluation, split, plan, class_names) -> None:
+def _write_wrong(path, evaluation, split, plan, class_names, title) -> None:
     predicted = evaluation.predictions
     wrong = np.flatnonzero(predicted != evaluation.labels)
     confidence = np.exp(evaluation.log_probabilities[wrong, predicted[wrong]])
@@ -136,7 +141,7 @@ def _write_wrong(path, evaluation, split, plan, class_names) -> None:
             shown, confidence[order], evaluation.labels[shown], strict=True
         )
     ]
-    figures.sheet(path, images, captions, title="Wrong with the greatest confidence")
+    figures.sheet(path, images, captions, title=f"{title}: wrong with the greatest confidence")
 
 
 def _overrides_in_words(config: TrainConfig) -> str:

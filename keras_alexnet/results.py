@@ -61,7 +61,9 @@ def commit() -> str:
     folder = pathlib.Path(__file__).parent
     try:
         head = _git(folder, "rev-parse", "--short=12", "HEAD")
-        changed = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ".")
+        # Installed inside another project's checkout, this package is not one of its files.
+        _git(folder, "ls-files", "--error-unmatch", "__init__.py")
+        changed = _git(folder, "status", "--porcelain", "--", ".")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head + ("+" if changed else "")
@@ -70,22 +72,21 @@ def commit() -> str:
 def record(path: str | os.PathLike, results: dict) -> None:
     """Adds a row of `COLUMNS` to the CSV file at `path`, which it creates if need be.
 
-    Runs that record at the same time take turns.
+    A row that is there already is not added again. Runs that record at the same time take turns.
 
     Raises:
         UserError: if the file has other columns.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path.with_name(f".{path.name}.lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        rows = _read_rows(path)
-        rows.append({name: _cell(results[name]) for name in COLUMNS})
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        files.write_text(path, text.getvalue())
+    # The folder is locked, since the file itself is replaced.
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        rows, row = read_rows(path), {name: _cell(results[name]) for name in COLUMNS}
+        write_csv(path, rows if row in rows else [*rows, row])
+    finally:
+        os.close(folder)
 
 
 def write_csv(path: str | os.PathLike, rows: list[dict]) -> None:
@@ -102,7 +103,13 @@ def _git(folder: pathlib.Path, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def _read_rows(path: pathlib.Path) -> list[dict]:
+def read_rows(path: str | os.PathLike) -> list[dict]:
+    """Returns the rows of a results file, none where there is no file.
+
+    Raises:
+        UserError: if the file has other columns.
+    """
+    path = pathlib.Path(path)
     if not path.exists():
         return []
     with open(path, newline="", encoding="utf-8") as file:

@@ -191,7 +191,7 @@ class Variant:
         A plan that enlarges its crops keeps them: they are as large as the data is.
 
         Example:
-            >>> variants.get("alexnet").image_plan_for(112)
+            >>> keras_alexnet.variants.get("alexnet").image_plan_for(112)
             ImagePlan(square_size=128, crop_size=112, crop_padding=0, input_size=112)
         """
         plan = self.image_plan

@@ -9,7 +9,9 @@ from typing import NamedTuple
 import keras
 
 from keras_alexnet import files
+from keras_alexnet.config import TrainConfig
 from keras_alexnet.errors import UserError
+from keras_alexnet.recipes import Recipe
 
 MODEL = "model.keras"
 CONFIG = "config.json"
@@ -87,9 +89,22 @@ def model_file(where: str | os.PathLike) -> pathlib.Path:
 
 
 def read_config(where: str | os.PathLike) -> dict | None:
-    """Returns the config.json beside a model, or None where there is none."""
-    path = model_file(where).with_name(CONFIG)
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    """Returns the config.json of a run's folder or beside a model file, None where there is none.
+
+    Raises:
+        UserError: if it is not one that a run wrote.
+    """
+    folder = pathlib.Path(where)
+    path = (folder if folder.is_dir() else folder.parent) / CONFIG
+    if not path.exists():
+        return None
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+        TrainConfig(**described["config"]), Recipe(**described["recipe"])
+        described["data"]["sha256"], described["commit"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{path} is not what a run of this version wrote: {error}.") from error
+    return described
 
 
 def _first_line(error: Exception) -> str:

@@ -31,11 +31,25 @@ _CHUNK = 250  # images drawn at once: their coordinates stay in the processor's 
 _NOISE = 0.07
 _LEAST_CONTRAST = 0.3
 _GREATEST_CONTRAST = 0.7
-_LIGHT_ON_DARK = 0.8
-_TINT = 0.12
+_LIGHT_ON_DARK = 0.7
+_TINT = 0.25
+_TENDENCY = 0.1
+# As ships are on blue: what each class's background tends to, in red, green and blue.
+_TENDENCIES = (
+    (1, 0, 0),
+    (0, 1, 0),
+    (0, 0, 1),
+    (-1, 0, 0),
+    (0, -1, 0),
+    (0, 0, -1),
+    (1, 1, -1),
+    (-1, 1, 1),
+    (1, -1, 1),
+    (-1, -1, -1),
+)
 _LEAST_RADIUS = 8.5
 _GREATEST_RADIUS = 13.0
-_GREATEST_SHIFT = 4.0
+_GREATEST_SHIFT = 5.0
 _GREATEST_TILT = 0.22  # tangent of half the angle: 25 degrees
 
 
@@ -74,7 +88,7 @@ def draw(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
         chosen = labels == label
         mask = shape(x[chosen], y[chosen], detail[chosen, None, None])
         inside[chosen] = mask.mean(axis=2, dtype=np.float32)
-    background, colour = _colours(count, random)
+    background, colour = _colours(labels, random)
     images = _shaded(background, random)
     images = _over(images, inside, colour)
     images = _over(images, _streaks(count, random), _uniform(random, 0, 1, count, 3))
@@ -118,13 +132,16 @@ def _turned_coordinates(count: int, random) -> tuple[np.ndarray, np.ndarray]:
     return x * cosine + y * sine, y * cosine - x * sine
 
 
-def _colours(count: int, random) -> tuple[np.ndarray, np.ndarray]:
+def _colours(labels: np.ndarray, random) -> tuple[np.ndarray, np.ndarray]:
     """Colours of background and drawing, `[n, 3]` each: two greys apart, and a tint on each."""
+    count = len(labels)
     middle = _uniform(random, 0.4, 0.6, count)
     half_contrast = _uniform(random, _LEAST_CONTRAST, _GREATEST_CONTRAST, count) / 2
     half_contrast = np.where(random.random(count) < _LIGHT_ON_DARK, half_contrast, -half_contrast)
-    greys = middle - half_contrast, middle + half_contrast
-    return tuple(grey[:, None] + _uniform(random, -_TINT, _TINT, count, 3) for grey in greys)
+    background, drawing = middle - half_contrast, middle + half_contrast
+    tendency = np.float32(_TENDENCY) * np.array(_TENDENCIES, np.float32)[labels]
+    background = background[:, None] + tendency + _uniform(random, -_TINT, _TINT, count, 3)
+    return background, drawing[:, None] + _uniform(random, -_TINT, _TINT, count, 3)
 
 
 def _shaded(background: np.ndarray, random) -> np.ndarray:

@@ -141,6 +141,7 @@ def without_damaged(
     whole, skipped = {}, []
     for part, split in parts.items():
         damaged = split.pixels.damaged(split.rows)
+        split.pixels.leave_out(damaged)
         skipped += [split.pixels.name(row) for row in damaged]
         whole[part] = split.subset(np.flatnonzero(~np.isin(split.rows, list(damaged))))
         empty = np.setdiff1d(split.labels, whole[part].labels)

@@ -6,9 +6,6 @@ import tensorflow as tf
 
 from keras_alexnet.recipes import Recipe
 
-# Positions in the running totals.
-_LOSS, _TOP1, _TOP5, _WEIGHT, _IMAGES = range(5)
-
 
 def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
     """Returns the recipe's optimiser; decay and clipping are the train step's.
@@ -67,10 +64,15 @@ class TrainStep:
         step = int(self._first_bad_step.numpy())
         return None if step < 0 else step
 
-    def take_totals(self) -> dict[str, float]:
-        """Returns mean loss, top1 and top5 since the last call, and starts again from zero."""
-        loss, top1, top5, weight, images = self.totals()
+    def take_figures(self) -> dict[str, float]:
+        """Returns what `figures` does, and starts again from zero."""
+        figures = self.figures()
         self.set_totals([0.0] * 5)
+        return figures
+
+    def figures(self) -> dict[str, float]:
+        """Returns mean loss, top1 and top5 since they were last taken."""
+        loss, top1, top5, weight, images = self.totals()
         weight, images = max(weight, 1e-30), max(images, 1.0)
         return {"loss": loss / weight, "top1": top1 / images, "top5": top5 / images}
 

@@ -87,7 +87,8 @@ def layer_table(model: keras.Model | str, batch_size: int = 1) -> LayerTable:
         >>> table = layer_table("cifar_v2", batch_size=64)
         >>> table.totals["parameters"], table.totals["macs"]
         (576778, 12526464)
-        >>> print(table.as_text())
+        >>> table.as_text().splitlines()[0]
+        "cifar_v2, batch of 64, one image's MACs, memory in float32"
     """
     batch_size = whole_number("batch_size", batch_size, least=1)
     if isinstance(model, str):

@@ -75,6 +75,8 @@ def train(config: TrainConfig, callbacks=()) -> dict:
         UserError: for data that cannot be had or read, a folder that holds another run, or a
             loss that is not finite.
 
+    The learning rate is the recipe's: a callback that sets another has no effect.
+
     Example:
         >>> import keras_alexnet as ka
         >>> config = ka.TrainConfig(variant="cifar_v2", dataset="shapes", max_steps=3)
@@ -86,19 +88,21 @@ def train(config: TrainConfig, callbacks=()) -> dict:
     plan = variants.get(config.variant).image_plan_for(config.input_size)
     strategy = devices.strategy_for(config.num_devices, config.logical_cpu_devices)
     _check(config, recipe.global_batch_size, strategy.num_replicas_in_sync)
+    if config.record is not None:
+        results.read_rows(config.record)  # a file that cannot take the row is found out now
     if (ended := workdirs.ended_results(config)) is not None:
         logging.info("This run has ended; its results stand in %s.", config.workdir)
         return ended
     job = _prepare(config, recipe, plan, strategy)
-    workdir = workdirs.path_for(config, job.data.name)
-    started = time.monotonic()
+    config, workdir = job.config, workdirs.path_for(config, job.data.name)
     with devices.precision(config.precision):
         loop, step = _make_loop(job, workdir, callbacks)
-        workdirs.open_workdir(workdir, config, recipe, job.data, origin)
+        commit = workdirs.open_workdir(workdir, config, recipe, job.data, origin)
         history = loop.run()
+    tested = time.monotonic()
     epoch = _choose_weights(job.recipe, workdir, step, history)
     # Saved and evaluated in float32: precision is a choice of the run, never of a file.
-    with strategy.scope():
+    with devices.precision("float32"), strategy.scope():
         model = job.build()
     for target, source in zip(model.variables, step.model.variables, strict=True):
         target.assign(source.numpy())
@@ -117,8 +121,8 @@ def train(config: TrainConfig, callbacks=()) -> dict:
         evaluation=evaluation,
         device_names=devices.describe(strategy),
         plan=plan,
-        origin=origin,
-        seconds=time.monotonic() - started,
+        origin={**origin, "commit": commit},
+        seconds=loop.seconds + time.monotonic() - tested,
     )
 
 
@@ -128,6 +132,8 @@ def _check(config: TrainConfig, global_batch_size: int, replicas: int) -> None:
         if getattr(config, name) not in known:
             listing = ", ".join(map(str, known))
             raise UsageError(f"{name} must be one of {listing}. Received: {getattr(config, name)}.")
+    if config.seed < 0:
+        raise UsageError(f"seed must be 0 or more. Received: {config.seed}.")
     for name in ("max_steps", "checkpoint_every_steps", "keep_checkpoints"):
         value = getattr(config, name)
         if value is not None and value < 1:
@@ -146,6 +152,10 @@ def _prepare(config, recipe, plan, strategy) -> _Job:
         dataset_name=config.dataset_name,
         skip_corrupt=config.skip_corrupt,
     )
+    if config.dataset is None:
+        # Whoever evaluates or resumes the run shall get the data that it found.
+        found = "cifar10" if data.note is None else "shapes"
+        config = dataclasses.replace(config, dataset=found)
     classes = len(data.class_names)
     if config.num_classes not in (None, classes):
         raise UsageError(
@@ -166,6 +176,7 @@ def _make_loop(job: _Job, workdir, callbacks) -> tuple[TrainingLoop, TrainStep]:
         recipe.epochs,
         pipeline.steps_per_epoch(job.train, recipe.global_batch_size),
         len(job.train),
+        recipe.global_batch_size,
         config.max_steps,
     )
     schedule = Schedule(recipe, length.total_steps, has_validation=job.validation is not None)
@@ -179,9 +190,9 @@ def _make_loop(job: _Job, workdir, callbacks) -> tuple[TrainingLoop, TrainStep]:
         schedule,
         length,
         batches_from=lambda epoch, first: _batches(job, epoch, first),
-        explain=lambda error: pipeline.explain_data_error(job.train, error),
         checkpoints=Checkpoints(workdir, config.keep_checkpoints),
         metrics_csv=workdir / runs.METRICS,
+        dataset=job.data.name,
         validation=evaluator,
         checkpoint_every_steps=config.checkpoint_every_steps,
         callbacks=[*_tensorboard(workdir), *callbacks],
@@ -218,7 +229,7 @@ def _batches(job: _Job, epoch: int, step: int):
         )
 
     batches = batches.map(padded_with_weights, num_parallel_calls=2).prefetch(2)
-    return job.strategy.experimental_distribute_dataset(batches)
+    return pipeline.explained(job.strategy.experimental_distribute_dataset(batches), job.train)
 
 
 def _choose_weights(recipe, workdir, step: TrainStep, history) -> int:
@@ -227,7 +238,7 @@ def _choose_weights(recipe, workdir, step: TrainStep, history) -> int:
         return history[-1]["epoch"]
     restored = Checkpoints(workdir).restore("best")
     if restored is None:
-        raise UserError(f"{workdir} has lost its best weights. Train again, or use --keep last.")
+        raise UserError(f"{workdir} has lost its best weights. Train again in another --workdir.")
     variables, state = restored
     step.restore(variables)
     return state["epoch"]

@@ -90,7 +90,7 @@ _CIFAR_PLAN = ImagePlan(square_size=32, crop_size=32, crop_padding=4, input_size
 _ALEXNET = Variant(
     name="alexnet",
     title="The 2012 paper's network as one tower",
-    source="Krizhevsky, Sutskever, Hinton 2012; text and table of seeds/003, text of seeds/002",
+    source="Krizhevsky, Sutskever, Hinton 2012; document 003 (text and table), document 002 (text)",
     num_classes=1000,
     features=_paper_features(groups=1),
     head=_PAPER_HEAD,
@@ -114,7 +114,7 @@ _ROWS = (
     Variant(
         name="alexnet_owt",
         title="torchvision's AlexNet, for any input from 63 pixels up",
-        source="Krizhevsky 2014, One weird trick; torchvision; seeds/004 (code)",
+        source="Krizhevsky 2014, One weird trick; torchvision; document 004 (code)",
         num_classes=1000,
         features=(
             Convolution("conv1", 64, kernel=11, stride=4, padding=(2, 2)),
@@ -135,7 +135,7 @@ _ROWS = (
     Variant(
         name="alexnet_half",
         title="One tower with half the filters and half the dense units",
-        source="seeds/003 (code)",
+        source="document 003 (code)",
         num_classes=1000,
         features=(
             Convolution("conv1", 48, kernel=11, stride=4, padding=(2, 2)),
@@ -159,7 +159,7 @@ _ROWS = (
     Variant(
         name="cifar_v1",
         title="AlexNet's layers at CIFAR size",
-        source="seeds/000, way 1 (code)",
+        source="document 000, way 1 (code)",
         num_classes=10,
         features=(
             Convolution("conv1", 64, kernel=3, stride=2, padding=(1, 1)),
@@ -180,7 +180,7 @@ _ROWS = (
     Variant(
         name="cifar_v2",
         title="Two convolutions and three dense layers for CIFAR",
-        source="seeds/001 (code)",
+        source="document 001 (code)",
         num_classes=10,
         features=(
             Convolution("conv1", 64, kernel=5),
@@ -197,7 +197,7 @@ _ROWS = (
     Variant(
         name="cifar_v3",
         title="Wide convolutions at full CIFAR resolution",
-        source="seeds/002 (code)",
+        source="document 002 (code)",
         num_classes=10,
         features=(
             Convolution("conv1", 64, kernel=3, padding=(2, 2)),
@@ -219,7 +219,7 @@ _ROWS = (
         _ALEXNET,
         name="cifar_resized",
         title="The one-tower network on CIFAR images enlarged to 227 x 227",
-        source="seeds/000, way 2",
+        source="document 000, way 2",
         num_classes=10,
         standardisation=_MINUS_CIFAR10_MEAN,
         image_plan=dataclasses.replace(_CIFAR_PLAN, input_size=227),
@@ -231,7 +231,12 @@ _TABLE = {row.name: row for row in _ROWS}
 
 
 def list_variants() -> list[str]:
-    """Returns the names of all networks."""
+    """Returns the names of all networks.
+
+    Example:
+        >>> list_variants()[:2]
+        ['alexnet', 'alexnet_two_tower']
+    """
     return list(_TABLE)
 
 

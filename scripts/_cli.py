@@ -126,6 +126,8 @@ def _guarded(main: Callable[[], None]) -> None:
         _fail(2, str(error))
     except UserError as error:
         _fail(1, str(error))
+    except OSError as error:  # a full disk, a folder that may not be written to
+        _fail(1, str(error))
     except KeyboardInterrupt:
         _fail(130, "Interrupted.")
 

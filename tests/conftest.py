@@ -1,5 +1,6 @@
 """Two logical CPU devices for every test, so that several replicas can be tried without GPUs."""
 
+import dataclasses
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -12,6 +13,8 @@ tf.config.set_logical_device_configuration(
 
 import numpy as np
 import pytest
+
+from keras_alexnet import rows, variants
 
 
 def write_images(folder, classes, images_per_class, size=32, seed=0):
@@ -34,3 +37,20 @@ def tiny_folder(tmp_path_factory):
     write_images(folder / "train", classes, 24, seed=1)
     write_images(folder / "test", classes, 8, seed=1)
     return folder
+
+
+@pytest.fixture(scope="module")
+def small_variant():
+    """The name of a network with all that cifar_v1 has, dropout included, and few weights."""
+    shrunk = {rows.Convolution: {"filters": 8}, rows.Dense: {"units": 16}}
+
+    def small(layers):
+        return tuple(dataclasses.replace(row, **shrunk.get(type(row), {})) for row in layers)
+
+    full = variants.get("cifar_v1")
+    row = dataclasses.replace(
+        full, name="cifar_small", features=small(full.features), head=small(full.head)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(variants._TABLE, row.name, row)
+        yield row.name

@@ -152,20 +152,21 @@ def test_other_files_are_errors():
     assert "no JPEG, PNG, BMP or GIF" in decode.reason(caught.value)
 
 
-def triangle_weights(size: int, out: int) -> np.ndarray:
-    """[out, size]: bilinear weights at half-pixel centres, widened by the reduction."""
-    scale = size / out
-    centres = (np.arange(out)[:, None] + 0.5) * scale
-    distance = np.abs(np.arange(size) + 0.5 - centres) / max(scale, 1)
-    weights = np.maximum(1 - distance, 0)
-    return weights / weights.sum(axis=1, keepdims=True)
+def weights_of(size: int, out: int) -> np.ndarray:
+    """[out, size]: what each old pixel gives to each new one along one axis."""
+    scale, old, new = size / out, np.arange(size), np.arange(out)[:, None]
+    if size > out:  # its share of the new pixel's area
+        common = np.minimum(old + 1, (new + 1) * scale) - np.maximum(old, new * scale)
+        return np.maximum(common, 0) / scale
+    centres = np.clip((new + 0.5) * scale - 0.5, 0, size - 1)
+    return np.maximum(1 - np.abs(old - centres), 0)  # bilinear
 
 
 def plain_square(image: np.ndarray, out: int) -> np.ndarray:
     height, width = image.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    weights = triangle_weights(side, out)
+    weights = weights_of(side, out)
     square = image[top : top + side, left : left + side].astype(float)
     return np.einsum("iy,jx,yxc->ijc", weights, weights, square)
 
@@ -179,6 +180,9 @@ def test_square(shape):
     square = decode.decode_square(contents, 32).numpy()
     assert square.shape == (32, 32, 3) and square.dtype == np.uint8
     np.testing.assert_allclose(square, plain_square(image, 32), atol=0.51)
+    # Inside a pipeline, where the shape is not known before.
+    in_graph = tf.function(lambda contents: decode.decode_square(contents, 32))(contents)
+    assert np.array_equal(in_graph, square)
 
 
 def test_square_of_a_batch_is_that_of_each_image():

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -79,6 +80,28 @@ def test_data_of_other_classes_are_refused(model, tiny_folder, tmp_path):
         ka.evaluate(tmp_path, "image_folder", data_dir=tiny_folder)
 
 
+def test_run_gives_what_is_not_named(tiny_folder, tmp_path):
+    config = ka.TrainConfig(
+        variant="cifar_v2",
+        dataset="image_folder",
+        data_dir=str(tiny_folder),
+        dataset_name="animals",
+        workdir=str(tmp_path / "run"),
+        max_steps=1,
+        num_devices=1,
+    )
+    ka.train(config)
+    assert ka.evaluate(tmp_path / "run")["dataset"] == "animals"
+    assert ka.evaluate(tmp_path / "run", "image_folder")["dataset"] == "animals"
+    write_images(tmp_path / "new" / "train", ["cat", "dog", "owl"], 2)
+    write_images(tmp_path / "new" / "test", ["cat", "dog", "owl"], 2)
+    found = ka.evaluate(tmp_path / "run", data_dir=tmp_path / "new")
+    assert (found["dataset"], found["images"]) == ("new", 6)
+    # Only the run's own data have a part that it held out.
+    with pytest.raises(ka.UsageError, match="new is not that"):
+        ka.evaluate(tmp_path / "run", data_dir=tmp_path / "new", split="validation")
+
+
 def test_wrong_split_and_views_are_refused(model, tiny_folder):
     folder = {"dataset": "image_folder", "data_dir": tiny_folder}
     with pytest.raises(ka.UsageError, match="split must be one of"):
@@ -104,7 +127,7 @@ def test_damaged_model_files_end_in_one_message(tmp_path, content):
         ka.load(path)
 
 
-def test_missing_and_foreign_model_files(tmp_path, model):
+def test_missing_and_foreign_model_files(tmp_path, model, data):
     with pytest.raises(ka.UserError, match="no model at"):
         ka.load(tmp_path / "nowhere")
     with pytest.raises(ka.UserError, match="holds no model.keras"):
@@ -112,9 +135,17 @@ def test_missing_and_foreign_model_files(tmp_path, model):
     (tmp_path / "weights.h5").write_bytes(b"")
     with pytest.raises(ka.UserError, match=r"a run's folder or a \.keras file"):
         ka.load(tmp_path / "weights.h5")
+    keras.Sequential([keras.Input([32, 32, 3]), keras.layers.Flatten()]).save(
+        tmp_path / "other.keras"
+    )
+    with pytest.raises(ka.UserError, match="no layer named logits"):
+        Evaluator(ka.load(tmp_path / "other.keras").model, data.test, _plan())
     runs.save(tmp_path, model, ["cat", "dog"])
     with pytest.raises(ka.UserError, match="names 2 classes, and the model has 3"):
         ka.load(tmp_path)
+    (tmp_path / "config.json").write_text('{"config": {}}')
+    with pytest.raises(ka.UserError, match="not what a run of this version wrote"):
+        runs.read_config(tmp_path)
 
 
 def test_pictures_of_an_evaluation(tiny_folder, model, tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_alexnet import archives, fingerprints, folders
+from keras_alexnet import archives, fingerprints, folders, pipeline
 from keras_alexnet.datasets import load_dataset
 from keras_alexnet.errors import UsageError, UserError
 
@@ -291,6 +291,24 @@ def test_damaged_images_are_skipped_when_asked(tmp_path, caplog):
     assert [pathlib.Path(data.train.name(i)).stem for i in range(6)] == list("013023")
     assert data.test.labels.tolist() == [0, 0, 1]
     assert data.sha256 == whole.sha256
+
+
+def test_a_link_to_nowhere(tmp_path):
+    folder = write_classes(tmp_path / "pets", "train", 4)
+    (folder / "train" / "cat" / "9.png").symlink_to(tmp_path / "nowhere.png")
+    data = load(folder, skip_corrupt=True)
+    assert [pathlib.Path(name).as_posix() for name in data.skipped] == ["train/cat/9.png"]
+    with pytest.raises(UserError, match="1 of 9 images .*9.png"):
+        pipeline.eval_batches(load(folder).train, "cifar_v1", batch_size=4)
+
+
+def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch):
+    def forbidden(folder):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", forbidden)
+    with pytest.raises(UserError, match="pets cannot be read: .*Permission denied"):
+        folders.scan(write_classes(tmp_path / "pets", "train", 1))
 
 
 def test_nothing_left_of_a_class(tmp_path):

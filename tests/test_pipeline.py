@@ -179,6 +179,12 @@ def test_streamed_and_kept_images_are_the_same(files, monkeypatch):
     assert files.pixels.in_memory(16) is None
 
 
+def test_pixels_are_held_once(split):
+    array = split.pixels
+    assert np.shares_memory(array.images, np.asarray(memoryview(array.tensor)))
+    assert split.subset([0, 1]).pixels is array and split.pixels is array
+
+
 def test_small_images_are_not_stored_enlarged(tmp_path):
     names = [f"{i}.png" for i in range(3)]
     for name, image in zip(names, pixels(3, size=8), strict=True):
@@ -243,6 +249,14 @@ def test_distributed_batches_are_the_same(source, request):
     assert equal(joined, take(dataset, 7))
 
 
+def test_large_images_are_stored_as_squares(tmp_path):
+    names = [f"{i}.png" for i in range(3)]
+    for name, image in zip(names, pixels(3, size=40), strict=True):
+        (tmp_path / name).write_bytes(tf.io.encode_png(image).numpy())
+    split = Split.of(ImageFiles(tmp_path, names), np.arange(3))
+    assert split.pixels.in_memory(16).images.shape == (3, 16, 16, 3)
+
+
 def test_users_can_fit(split):
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     with strategy.scope():
@@ -254,6 +268,7 @@ def test_users_can_fit(split):
         steps_per_epoch=pipeline.steps_per_epoch(split, 4),
         validation_data=eval_batches(split, CIFAR, batch_size=4),
         epochs=2,
+        shuffle=False,
         verbose=0,
     )
     assert len(history.history["val_loss"]) == 2

@@ -43,7 +43,7 @@ def test_every_listed_row_has_its_totals_here():
 
 
 def test_layers_of_the_two_tower_network():
-    """The figures that seeds/003 and the paper print by hand."""
+    """The figures that document 003 and the paper print by hand."""
     small_head = keras_alexnet.build("alexnet_two_tower", num_classes=10)
     table = {layer.name: layer for layer in layer_table(small_head, batch_size=2).layers}
     assert "image" not in table

@@ -8,6 +8,7 @@ import re
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import write_images
 
 import keras_alexnet as ka
@@ -53,7 +54,7 @@ def test_run_leaves_all_that_it_promises(config, tmp_path):
         "per_class.png per_class.csv"
     ).split():
         assert (workdir / name).stat().st_size > 0, name
-    assert not [path for path in workdir.rglob(".*")], "half-written files remain"
+    assert not [path for path in tmp_path.rglob(".*")], "half-written files or locks remain"
 
     written = json.loads((workdir / "results.json").read_text())
     assert written == found
@@ -71,6 +72,7 @@ def test_run_leaves_all_that_it_promises(config, tmp_path):
     assert float(row["test_top1"]) == pytest.approx(written["test_top1"], abs=1e-5)
 
     rows = _metrics(workdir)
+    assert {row["dataset"] for row in rows} == {"tiny"}
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert {"loss", "top1", "top5", "learning_rate", "images_per_second", "seconds"} <= rows[
         0
@@ -115,16 +117,16 @@ class _Kill(keras.callbacks.Callback):
             raise RuntimeError("killed")
 
 
-@pytest.fixture(scope="module")
-def never_stopped(tiny_folder, tmp_path_factory):
+@pytest.fixture(scope="module", params=[1, 2], ids=["one device", "two devices"])
+def never_stopped(request, tiny_folder, small_variant, tmp_path_factory):
     """A run of 10 steps with dropout, crops, flips and colour noise, saved every 4 steps."""
     config = ka.TrainConfig(
-        variant="cifar_v1",
+        variant=small_variant,
         dataset="image_folder",
         data_dir=str(tiny_folder),
         workdir=str(tmp_path_factory.mktemp("whole") / "run"),
         checkpoint_every_steps=4,
-        num_devices=1,
+        num_devices=request.param,
         overrides={"epochs": 2, "global_batch_size": 16, "colour_noise": "paper"},
     )
     ka.train(config)
@@ -137,8 +139,8 @@ def test_resumed_run_ends_as_one_never_stopped(never_stopped, tmp_path, steps):
     killed = dataclasses.replace(never_stopped, workdir=str(tmp_path / "killed"))
     with pytest.raises(RuntimeError, match="killed"):
         ka.train(killed, callbacks=[_Kill(steps)])
-    # Nothing but the folder is needed to go on.
-    ka.train(ka.TrainConfig(workdir=killed.workdir, resume=True, num_devices=1))
+    # Nothing but the folder is needed to go on, the number of devices included.
+    ka.train(ka.TrainConfig(workdir=killed.workdir, resume=True))
     rows = [_without_times(_metrics(config.workdir)) for config in (never_stopped, killed)]
     assert rows[0] == rows[1]
     whole, resumed = (ka.load(config.workdir).model for config in (never_stopped, killed))
@@ -146,9 +148,41 @@ def test_resumed_run_ends_as_one_never_stopped(never_stopped, tmp_path, steps):
         np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
 
 
-def test_resuming_an_ended_run_returns_its_results(config):
+class _KillInValidation(keras.callbacks.Callback):
+    """Ends the run after the last step of its last epoch, before what comes of it is saved."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 4 and self.model.optimizer.iterations.numpy() == 10:
+            raise RuntimeError("killed")
+
+
+def test_run_killed_after_its_last_step_ends_as_one_never_stopped(config, tmp_path):
+    config = dataclasses.replace(config, checkpoint_every_steps=1)
+    whole = ka.train(config)
+    killed = dataclasses.replace(config, workdir=str(tmp_path / "killed"))
+    with pytest.raises(RuntimeError, match="killed"):
+        ka.train(killed, callbacks=[_KillInValidation()])
+    resumed = ka.train(ka.TrainConfig(workdir=killed.workdir, resume=True))
+    assert resumed["test_loss"] == whole["test_loss"]
+    rows = [_without_times(_metrics(one.workdir)) for one in (config, killed)]
+    assert rows[0] == rows[1] and len(rows[0]) == 2
+
+
+def test_resuming_an_ended_run_returns_its_results_and_records_them_once(config, tmp_path):
     found = ka.train(config)
-    assert ka.train(ka.TrainConfig(workdir=config.workdir, resume=True)) == found
+    again = ka.TrainConfig(workdir=config.workdir, resume=True, record=str(tmp_path / "r.csv"))
+    for _ in range(2):
+        assert ka.train(again) == found
+        assert len(results.read_rows(tmp_path / "r.csv")) == 1
+
+
+def test_resumed_run_still_records(config, tmp_path):
+    config = dataclasses.replace(config, record=str(tmp_path / "r.csv"))
+    with pytest.raises(RuntimeError, match="killed"):
+        ka.train(config, callbacks=[_Kill(7)])
+    found = ka.train(ka.TrainConfig(workdir=config.workdir, resume=True))
+    assert found["seconds"] > sum(float(row["seconds"]) for row in _metrics(config.workdir))
+    assert len(results.read_rows(tmp_path / "r.csv")) == 1
 
 
 def test_resuming_with_other_settings_names_them(config):
@@ -156,6 +190,8 @@ def test_resuming_with_other_settings_names_them(config):
     other = dataclasses.replace(config, resume=True, variant="cifar_v3", overrides={"epochs": 5})
     with pytest.raises(ka.UserError, match="variant: cifar_v2 before, now cifar_v3.*epochs: 2"):
         ka.train(other)
+    # What the recipe says anyway may be said again.
+    ka.train(dataclasses.replace(config, resume=True, overrides={"epochs": 2, "momentum": 0.9}))
 
 
 def test_folder_of_another_run_is_refused_and_left_alone(config, tmp_path):
@@ -205,6 +241,8 @@ def test_early_stopping_ends_the_run(config, tmp_path):
 def test_max_steps_ends_inside_an_epoch(config):
     found = ka.train(dataclasses.replace(config, max_steps=7))
     assert (found["steps"], found["epochs"]) == (7, 2)
+    last = _metrics(config.workdir)[-1]
+    assert float(last["images_per_second"]) == pytest.approx(32 / float(last["seconds"]), rel=1e-4)
     assert found["overrides"].endswith("max_steps=7")
 
 
@@ -243,14 +281,24 @@ def test_uneven_replicas_are_refused_with_the_number(config):
         ka.train(dataclasses.replace(config, num_devices=2, overrides={"global_batch_size": 15}))
 
 
-def test_two_devices_train_and_say_so(config):
-    found = ka.train(dataclasses.replace(config, num_devices=2, variant="cifar_v1"))
+def test_two_devices_train_and_say_so(config, small_variant):
+    found = ka.train(dataclasses.replace(config, num_devices=2, variant=small_variant))
     assert found["devices"] == "2 x CPU"
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "graph_bfloat16"])
 def test_precision_of_a_run_is_not_of_its_file(config, precision):
-    found = ka.train(dataclasses.replace(config, precision=precision, variant="cifar_v3"))
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            options = tf.config.optimizer.get_experimental_options()
+            rewritten = options.get("auto_mixed_precision_onednn_bfloat16", False)
+            seen.append((self.model.get_layer("conv1").compute_dtype, rewritten))
+
+    config = dataclasses.replace(config, precision=precision, max_steps=1)
+    found = ka.train(config, callbacks=[Look()])
+    assert seen == [("bfloat16", False) if precision == "mixed_bfloat16" else ("float32", True)]
     assert found["precision"] == precision and np.isfinite(found["test_loss"])
     assert ka.load(config.workdir).model.dtype_policy.name == "float32"
     assert keras.config.dtype_policy().name == "float32"
@@ -268,6 +316,7 @@ def test_precision_of_a_run_is_not_of_its_file(config, precision):
         ({"precision": "float8"}, "precision must be one of float32"),
         ({"num_devices": 99}, "Received: 99"),
         ({"views": 3}, "views must be one of 1, 2, 10. Received: 3"),
+        ({"seed": -1}, "seed must be 0 or more. Received: -1"),
         ({"max_steps": 0}, "max_steps must be at least 1. Received: 0"),
         ({"overrides": {"epoch": 3}}, "Did you mean 'epochs'"),
     ],
@@ -309,13 +358,17 @@ def test_class_weights_make_every_class_count_the_same(tmp_path, config):
     assert losses[False] == pytest.approx(each.mean(), rel=1e-4)
 
 
-def test_results_file_with_other_columns_is_refused(tmp_path):
+def test_results_file_with_other_columns_is_refused(tmp_path, config):
     path = tmp_path / "results.csv"
     path.write_text("a,b\n1,2\n")
     row = dict.fromkeys(results.COLUMNS, 1)
     with pytest.raises(ka.UserError, match="not those of a results file"):
         results.record(path, row)
+    # A run says so before it starts, not after it has ended.
+    with pytest.raises(ka.UserError, match="not those of a results file"):
+        ka.train(dataclasses.replace(config, record=str(path)))
     assert path.read_text() == "a,b\n1,2\n"
+    assert not (tmp_path / "run").exists()
 
 
 def test_corrupt_image_is_named_or_counted(tmp_path, config):
@@ -344,3 +397,27 @@ def test_image_that_breaks_while_training_is_named(tmp_path, config, monkeypatch
     overrides = {"epochs": 50, "global_batch_size": 8}
     with pytest.raises(ka.UserError, match=r"train/b/007\.png"):
         ka.train(dataclasses.replace(config, overrides=overrides), callbacks=[Vanish()])
+
+
+def test_standard_keras_callbacks_work(config):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            assert logs.keys() >= {"loss", "top1", "val_loss", "learning_rate"}
+            self.model.stop_training = True
+
+    seen = []
+    each_batch = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: seen.append(batch)
+    )
+    overrides = {**config.overrides, "epochs": 9}
+    plateau = keras.callbacks.ReduceLROnPlateau("val_loss")
+    found = ka.train(
+        dataclasses.replace(config, overrides=overrides), callbacks=[Stop(), each_batch, plateau]
+    )
+    assert found["epochs"] == 1 and seen == [0, 1, 2, 3, 4]
+
+
+def test_tensorboard_logs_where_it_is_installed(config, tmp_path):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+    ka.train(config)
+    assert list((tmp_path / "run" / "tensorboard").rglob("events.out.tfevents.*"))

@@ -1,16 +1,13 @@
-"""The official CIFAR archives and Fashion-MNIST files, read as they were published.
+"""The official CIFAR archives: python or binary version, packed or unpacked.
 
-CIFAR-10 and CIFAR-100 come as python or binary version, packed or unpacked; Fashion-MNIST as four
-idx files. None of them needs the network or tensorflow-datasets.
+Reading them needs neither the network nor tensorflow-datasets.
 """
 
-import gzip
 import io
 import os
 import pathlib
 import pickle
 import tarfile
-import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -18,46 +15,13 @@ import numpy as np
 
 from keras_alexnet.archives import reading
 from keras_alexnet.errors import UserError
+from keras_alexnet.sources import Arrays
 
-CIFAR10_CLASSES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-)
-FASHION_MNIST_CLASSES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
-CIFAR_IMAGES = (50_000, 10_000)  # training, test
+IMAGES = (50_000, 10_000)  # training, test
 _PIXELS = 3 * 32 * 32
 
 
-class Arrays(NamedTuple):
-    """A data set in memory: images uint8 `[n, height, width, 3]`, labels integers `[n]`."""
-
-    class_names: tuple[str, ...]
-    train_images: np.ndarray
-    train_labels: np.ndarray
-    test_images: np.ndarray
-    test_labels: np.ndarray
-
-
-class CifarVersion(NamedTuple):
+class Version(NamedTuple):
     """Which files make up one published version of a CIFAR data set."""
 
     folder: str
@@ -75,9 +39,9 @@ class CifarVersion(NamedTuple):
 
 
 _BATCHES = tuple(f"data_batch_{i}" for i in range(1, 6))
-CIFAR_VERSIONS = {
+VERSIONS = {
     "cifar10": (
-        CifarVersion(
+        Version(
             folder="cifar-10-batches-py",
             archive="cifar-10-python.tar.gz",
             train=_BATCHES,
@@ -86,7 +50,7 @@ CIFAR_VERSIONS = {
             names_key=b"label_names",
             labels_key=b"labels",
         ),
-        CifarVersion(
+        Version(
             folder="cifar-10-batches-bin",
             archive="cifar-10-binary.tar.gz",
             train=tuple(f"{name}.bin" for name in _BATCHES),
@@ -96,7 +60,7 @@ CIFAR_VERSIONS = {
         ),
     ),
     "cifar100": (
-        CifarVersion(
+        Version(
             folder="cifar-100-python",
             archive="cifar-100-python.tar.gz",
             train=("train",),
@@ -105,7 +69,7 @@ CIFAR_VERSIONS = {
             names_key=b"fine_label_names",
             labels_key=b"fine_labels",
         ),
-        CifarVersion(
+        Version(
             folder="cifar-100-binary",
             archive="cifar-100-binary.tar.gz",
             train=("train.bin",),
@@ -115,15 +79,9 @@ CIFAR_VERSIONS = {
         ),
     ),
 }
-_FASHION_FILES = {
-    "train_images": "train-images-idx3-ubyte",
-    "train_labels": "train-labels-idx1-ubyte",
-    "test_images": "t10k-images-idx3-ubyte",
-    "test_labels": "t10k-labels-idx1-ubyte",
-}
 
 
-def find_cifar(name: str, data_dir: str | os.PathLike) -> Arrays | None:
+def find(name: str, data_dir: str | os.PathLike) -> Arrays | None:
     """Reads CIFAR-10 or CIFAR-100 from an official archive or its unpacked folder.
 
     Args:
@@ -137,7 +95,7 @@ def find_cifar(name: str, data_dir: str | os.PathLike) -> Arrays | None:
         UserError: if all that is there of it is incomplete or damaged.
     """
     problem = None
-    for version in CIFAR_VERSIONS[name]:
+    for version in VERSIONS[name]:
         for place in _places(pathlib.Path(data_dir), version):
             try:
                 return _read_cifar(place, version, _members(place, version.files))
@@ -150,42 +108,11 @@ def find_cifar(name: str, data_dir: str | os.PathLike) -> Arrays | None:
     return None
 
 
-def find_fashion_mnist(data_dir: str | os.PathLike) -> Arrays | None:
-    """Reads Fashion-MNIST's four idx files, packed with gzip or not.
-
-    Args:
-        data_dir: the folder with the files, or one with them in `fashion-mnist/`.
-
-    Returns:
-        The data set, grey values repeated to RGB, or None if no file of it is there.
-
-    Raises:
-        UserError: if a file is missing or damaged.
-    """
-    for folder in (pathlib.Path(data_dir), pathlib.Path(data_dir) / "fashion-mnist"):
-        found = {
-            part: path
-            for part, name in _FASHION_FILES.items()
-            for path in (folder / name, folder / f"{name}.gz")
-            if path.is_file()
-        }
-        if not found:
-            continue
-        missing = [name for part, name in _FASHION_FILES.items() if part not in found]
-        if missing:
-            raise UserError(f"{folder} is incomplete: {', '.join(missing)} (.gz) missing.")
-        parts = {part: _read_idx(path) for part, path in found.items()}
-        for part in ("train_images", "test_images"):
-            parts[part] = np.repeat(parts[part][..., None], 3, axis=-1)
-        return Arrays(FASHION_MNIST_CLASSES, **parts)
-    return None
-
-
 class _NotHere(Exception):
     """Nothing of the data set is at this place."""
 
 
-def _places(data_dir: pathlib.Path, version: CifarVersion) -> Iterator[pathlib.Path]:
+def _places(data_dir: pathlib.Path, version: Version) -> Iterator[pathlib.Path]:
     yield data_dir
     yield data_dir / version.folder
     yield data_dir / version.archive
@@ -198,7 +125,8 @@ def _members(place: pathlib.Path, wanted: tuple[str, ...]) -> dict[str, bytes]:
     """Contents of the wanted files, wherever in the archive or folder they stand."""
     if place.is_dir():
         paths = [place / name for name in wanted if (place / name).is_file()]
-        members = {path.name: path.read_bytes() for path in paths}
+        with reading(place):
+            members = {path.name: path.read_bytes() for path in paths}
     elif place.is_file():
         members = {}
         with reading(place), tarfile.open(place) as archive:
@@ -213,7 +141,7 @@ def _members(place: pathlib.Path, wanted: tuple[str, ...]) -> dict[str, bytes]:
     return members
 
 
-def _read_cifar(place, version: CifarVersion, members: dict[str, bytes]) -> Arrays:
+def _read_cifar(place, version: Version, members: dict[str, bytes]) -> Arrays:
     missing = [name for name in version.files if name not in members]
     if missing:
         raise UserError(
@@ -222,7 +150,7 @@ def _read_cifar(place, version: CifarVersion, members: dict[str, bytes]) -> Arra
     read_part = _read_python if version.names_key else _read_binary
     arrays = []
     try:
-        for files, count in zip((version.train, version.test), CIFAR_IMAGES, strict=True):
+        for files, count in zip((version.train, version.test), IMAGES, strict=True):
             parts = [read_part(version, members[name]) for name in files]
             pixels, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
             if len(pixels) != count or len(labels) != count:
@@ -235,18 +163,18 @@ def _read_cifar(place, version: CifarVersion, members: dict[str, bytes]) -> Arra
     return Arrays(class_names, *arrays)
 
 
-def _read_python(version: CifarVersion, contents: bytes) -> tuple[np.ndarray, np.ndarray]:
+def _read_python(version: Version, contents: bytes) -> tuple[np.ndarray, np.ndarray]:
     batch = _Unpickler(io.BytesIO(contents), encoding="bytes").load()
     return np.asarray(batch[b"data"], np.uint8), np.asarray(batch[version.labels_key], np.int64)
 
 
-def _read_binary(version: CifarVersion, contents: bytes) -> tuple[np.ndarray, np.ndarray]:
+def _read_binary(version: Version, contents: bytes) -> tuple[np.ndarray, np.ndarray]:
     records = np.frombuffer(contents, np.uint8).reshape(-1, version.label_bytes + _PIXELS)
     pixels, labels = records[:, version.label_bytes :], records[:, version.label_bytes - 1]
     return pixels, labels.astype(np.int64)
 
 
-def _class_names(version: CifarVersion, contents: bytes) -> tuple[str, ...]:
+def _class_names(version: Version, contents: bytes) -> tuple[str, ...]:
     if version.names_key:
         names = _Unpickler(io.BytesIO(contents), encoding="bytes").load()[version.names_key]
     else:
@@ -267,18 +195,3 @@ class _Unpickler(pickle.Unpickler):
         if module.split(".")[0] != "numpy" or name not in self._ADMITTED:
             raise pickle.UnpicklingError(f"{module}.{name} does not belong in a CIFAR batch")
         return self._ADMITTED[name]
-
-
-def _read_idx(path: pathlib.Path) -> np.ndarray:
-    """An idx file: 2 zero bytes, type (8: uint8), rank, sizes (big-endian 32 bit), values."""
-    try:
-        contents = path.read_bytes()
-        if path.suffix == ".gz":
-            contents = gzip.decompress(contents)
-        if contents[:3] != b"\0\0\x08":
-            raise ValueError("no idx file of bytes")
-        rank = contents[3]
-        shape = np.frombuffer(contents, ">u4", rank, offset=4)
-        return np.frombuffer(contents, np.uint8, offset=4 + 4 * rank).reshape(shape)
-    except (ValueError, EOFError, IndexError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(f"{path} is damaged: {error}. Download it again.") from error
