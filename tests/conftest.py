@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import socket
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -13,8 +14,9 @@ tf.config.set_logical_device_configuration(
 
 import numpy as np
 import pytest
+from cifar_copies import TEST, TRAIN
 
-from keras_alexnet import rows, variants
+from keras_alexnet import cifar_archives, rows, variants
 
 
 def write_images(folder, classes, images_per_class, size=32, seed=0):
@@ -54,3 +56,20 @@ def small_variant():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(variants._TABLE, row.name, row)
         yield row.name
+
+
+@pytest.fixture
+def isolated(tmp_path, monkeypatch):
+    """A home of its own, small archives, and no network."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    monkeypatch.setattr(cifar_archives, "IMAGES", (TRAIN, TEST))
+
+    def no_network(*arguments, **options):
+        raise OSError("no network in this test")
+
+    monkeypatch.setattr(socket.socket, "connect", no_network)
+    monkeypatch.setattr(socket, "getaddrinfo", no_network)
+    return home

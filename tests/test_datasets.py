@@ -5,28 +5,13 @@ import threading
 import time
 
 import pytest
-from cifar_copies import TEST, TRAIN, check_content, official_files, put, version_of
+from cifar_copies import check_content, official_files, put, version_of
 
-from keras_alexnet import cifar_archives, prepared
+from keras_alexnet import prepared
 from keras_alexnet.datasets import list_datasets, load_dataset
 from keras_alexnet.errors import UsageError, UserError
 
-
-@pytest.fixture(autouse=True)
-def isolated(tmp_path, monkeypatch):
-    """A home of its own, small archives, and no network."""
-    home = tmp_path / "home"
-    home.mkdir()
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
-    monkeypatch.setattr(cifar_archives, "IMAGES", (TRAIN, TEST))
-
-    def no_network(*arguments, **options):
-        raise OSError("no network in this test")
-
-    monkeypatch.setattr(socket.socket, "connect", no_network)
-    monkeypatch.setattr(socket, "getaddrinfo", no_network)
-    return home
+pytestmark = pytest.mark.usefixtures("isolated")
 
 
 def test_copies_of_keras_are_found(isolated):

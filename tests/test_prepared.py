@@ -2,33 +2,17 @@
 
 import io
 import pathlib
-import socket
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from cifar_copies import TEST, TRAIN, content, official_files, put
+from cifar_copies import content, official_files, put
 
-from keras_alexnet import cifar_archives, images, pipeline, prepared, records
+from keras_alexnet import images, pipeline, prepared, records
 from keras_alexnet.datasets import load_dataset, split_validation
 from keras_alexnet.errors import UserError
 
-
-@pytest.fixture(autouse=True)
-def isolated(tmp_path, monkeypatch):
-    """A home of its own, small archives, and no network."""
-    home = tmp_path / "home"
-    home.mkdir()
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
-    monkeypatch.setattr(cifar_archives, "IMAGES", (TRAIN, TEST))
-
-    def no_network(*arguments, **options):
-        raise OSError("no network in this test")
-
-    monkeypatch.setattr(socket.socket, "connect", no_network)
-    monkeypatch.setattr(socket, "getaddrinfo", no_network)
-    return home
+pytestmark = pytest.mark.usefixtures("isolated")
 
 
 def prepare(name: str, data_dir: pathlib.Path, features: dict, examples: dict[str, list[dict]]):
