@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_alexnet import devices
 from keras_alexnet.layers import (
     AdaptiveAveragePooling2D,
     Convolution,
@@ -277,7 +278,7 @@ class TestDropout:
         np.testing.assert_array_equal(first(x, training=True), second(x, training=True))
 
     def test_replicas_mask_differently(self):
-        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+        strategy = devices.strategy_for(2)
         with strategy.scope():
             layer = Dropout(0.5, seed=1)
             layer.build([10, 100])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_alexnet import augment, images, pipeline
+from keras_alexnet import augment, devices, images, pipeline
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.images import ImageArray, ImageFiles
 from keras_alexnet.pipeline import eval_batches, train_batches
@@ -239,7 +239,7 @@ def test_distributed_batches_are_the_same(source, request):
     if source == "streamed":
         request.getfixturevalue("streaming")
     split = request.getfixturevalue("split" if source == "split" else "files")
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = devices.strategy_for(2)
     dataset = train_batches(split, IMAGENET, global_batch_size=8, seed=0)
     distributed = strategy.experimental_distribute_dataset(dataset)
     joined = [
@@ -258,7 +258,7 @@ def test_large_images_are_stored_as_squares(tmp_path):
 
 
 def test_users_can_fit(split):
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = devices.strategy_for(2)
     with strategy.scope():
         model = keras.Sequential([keras.Input([16, 16, 3]), keras.layers.Flatten()])
         model.add(keras.layers.Dense(IMAGES))
