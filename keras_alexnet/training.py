@@ -95,6 +95,11 @@ def train(config: TrainConfig, callbacks=()) -> dict:
         return ended
     job = _prepare(config, recipe, plan, strategy)
     config, workdir = job.config, workdirs.path_for(config, job.data.name)
+    logging.info(
+        "Training %s by the recipe %s on %d images of %s: %s, %s, in %s.",
+        *(config.variant, config.recipe, len(job.train), job.data.name),
+        *(devices.describe(strategy), config.precision, workdir),
+    )
     with devices.precision(config.precision):
         loop, step = _make_loop(job, workdir, callbacks)
         commit = workdirs.open_workdir(workdir, config, recipe, job.data, origin)

@@ -6,6 +6,7 @@ installed, and quietens TensorFlow before it loads.
 
 import dataclasses
 import importlib
+import logging as standard_logging
 import os
 import pathlib
 import sys
@@ -119,6 +120,7 @@ def _described(flag: flags.Flag) -> str:
 
 def _guarded(main: Callable[[], None]) -> None:
     logging.set_verbosity(logging.INFO)
+    standard_logging.getLogger("tensorflow").setLevel("WARNING")
     logging.get_absl_handler().setFormatter(None)
     try:
         main()
