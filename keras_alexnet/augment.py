@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_alexnet.rows import ImagePlan
+
 COLOUR_NOISE_FORMS = ("paper", "2012")
 
 # One number per kind of draw, so that no two share a random stream.
@@ -167,6 +169,14 @@ def enlarge_views(views: tf.Tensor, size: int) -> tf.Tensor:
     count, (height, width) = views.shape[1], views.shape[2:4]
     enlarged = enlarge(tf.reshape(views, [-1, height, width, 3]), size)
     return tf.reshape(enlarged, [-1, count, size, size, 3])
+
+
+def centre_view(squares: tf.Tensor, plan: ImagePlan) -> tf.Tensor:
+    """The one view that evaluation takes: the centre crop, enlarged where the plan says so.
+
+    uint8 `[batch, square_size, square_size, 3]` → uint8 `[batch, input_size, input_size, 3]`.
+    """
+    return enlarge(centre_crop(squares, plan.crop_size), plan.input_size)
 
 
 def colour_noise(

@@ -1,7 +1,7 @@
 """Encoded bytes → uint8 RGB, as TensorFlow graph operations.
 
-JPEG and most PNG go through TensorFlow's own kernels, which run in parallel; BMP, GIF and PNG of
-fewer than 8 bits, which those read only in part (palettes, transparency), go through Pillow. EXIF
+JPEG and PNG go through TensorFlow's own kernels, which run in parallel and wherever a saved graph
+runs; BMP and GIF, which those read only in part (palettes, transparency), go through Pillow. EXIF
 orientation is ignored, as `tf.io` and torchvision's loaders do.
 """
 
@@ -38,7 +38,7 @@ def decode_image(contents: tf.Tensor) -> tf.Tensor:
     return _decode(contents, lambda: _decode_jpeg(contents, 1))
 
 
-def decode_square(contents: tf.Tensor, size: int) -> tf.Tensor:
+def decode_square(contents: tf.Tensor, size: int, *, python_free: bool = False) -> tf.Tensor:
     """Decodes one image and reduces it to its centre square of `size` pixels a side.
 
     A JPEG whose short side is at least twice `size` is first reduced by 2, 4 or 8 inside the
@@ -48,6 +48,8 @@ def decode_square(contents: tf.Tensor, size: int) -> tf.Tensor:
     Args:
         contents: string scalar, the encoded file.
         size: side of the square in pixels.
+        python_free: only operations that run without Python, for graphs that are saved; BMP and
+            GIF are then refused.
 
     Returns:
         uint8 `[size, size, 3]` in 0–255.
@@ -75,7 +77,7 @@ def decode_square(contents: tf.Tensor, size: int) -> tf.Tensor:
             )
         return decoded()
 
-    return centre_square(_decode(contents, jpeg), size)
+    return centre_square(_decode(contents, jpeg, _refused if python_free else _decode_other), size)
 
 
 def centre_square(image: tf.Tensor, size: int) -> tf.Tensor:
@@ -117,22 +119,33 @@ def reason(error: tf.errors.OpError) -> str:
     return python_error[-1].removeprefix("ValueError: ") if python_error else lines[0]
 
 
-def _decode(contents: tf.Tensor, decode_jpeg) -> tf.Tensor:
+def _decode(contents: tf.Tensor, decode_jpeg, decode_other=None) -> tf.Tensor:
     def starts_with(magic: bytes) -> tf.Tensor:
         return tf.equal(tf.strings.substr(contents, 0, len(magic)), magic)
 
     def no_jpeg() -> tf.Tensor:
-        # Asked for four channels, TensorFlow fills the alpha of PNGs of 1, 2 or 4 bits wrongly.
-        header = tf.strings.join([tf.strings.substr(contents, 0, 25), bytes(25)])
-        depth = tf.strings.substr(header, 24, 1)
         return tf.cond(
-            starts_with(_PNG_MAGIC) & tf.reduce_any(depth == [b"\x08", b"\x10"]),
-            lambda: composite_on_white(tf.io.decode_png(contents, channels=4)),
-            lambda: _decode_other(contents),
+            starts_with(_PNG_MAGIC),
+            lambda: _decode_png(contents),
+            lambda: (decode_other or _decode_other)(contents),
         )
 
     image = tf.cond(starts_with(_JPEG_MAGIC), decode_jpeg, no_jpeg)
     return tf.ensure_shape(image, [None, None, 3])
+
+
+def _decode_png(contents: tf.Tensor) -> tf.Tensor:
+    # Asked for four channels, TensorFlow fills the alpha of opaque PNGs of 1, 2 or 4 bits wrongly.
+    header = tf.strings.join([tf.strings.substr(contents, 0, 25), bytes(25)])
+    depth = tf.strings.substr(header, 24, 1)
+    has_alpha = tf.reduce_any(depth == [b"\x08", b"\x10"]) | tf.strings.regex_full_match(
+        contents, r"\C*tRNS\C*"
+    )
+    return tf.cond(
+        has_alpha,
+        lambda: composite_on_white(tf.io.decode_png(contents, channels=4)),
+        lambda: tf.io.decode_png(contents, channels=3),
+    )
 
 
 def _decode_jpeg(contents: tf.Tensor, ratio: int) -> tf.Tensor:
@@ -146,6 +159,13 @@ def composite_on_white(rgba: tf.Tensor) -> tf.Tensor:
     return tf.cast((colour * alpha + 255 * (255 - alpha) + 127) // 255, tf.uint8)
 
 
+def _refused(contents: tf.Tensor) -> tf.Tensor:
+    known = tf.constant(False)
+    message = "An image is neither JPEG nor PNG. Its first bytes:"
+    with tf.control_dependencies([tf.Assert(known, [message, tf.strings.substr(contents, 0, 8)])]):
+        return tf.zeros([1, 1, 3], tf.uint8)
+
+
 @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
 def _decode_other(contents: tf.Tensor) -> tf.Tensor:
     # A function of its own, so that errors are the same eagerly as in a pipeline.
@@ -156,7 +176,7 @@ def _decode_by_pillow(contents: bytes) -> np.ndarray:
     from PIL import Image  # comes with matplotlib; only these rarer formats need it
 
     try:
-        with Image.open(io.BytesIO(contents), formats=("BMP", "GIF", "PNG")) as image:
+        with Image.open(io.BytesIO(contents), formats=("BMP", "GIF")) as image:
             rgba = image.convert("RGBA")
     except Exception as error:  # Pillow raises many kinds for damaged files
         raise ValueError(f"no JPEG, PNG, BMP or GIF, or a damaged one ({error})") from error

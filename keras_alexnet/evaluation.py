@@ -76,7 +76,8 @@ def evaluate(
         dataset, data_dir=data_dir, dataset_name=dataset_name, skip_corrupt=skip_corrupt
     )
     _check_labels(model, labels, data)
-    plan = _plan(model, variant or trained_on.get("variant") or model.name)
+    name = variant or trained_on.get("variant") or model.name
+    plan = variants.image_plan(name, model.input_shape[1])
     images = _split(data, split, config)
     evaluator = Evaluator(
         model, images, plan, batch_size=batch_size, views=views, strategy=strategy
@@ -122,15 +123,6 @@ def _check_labels(model: keras.Model, labels, data: DataSource) -> None:
             f"The classes of {data.name} are not the network's: class {index} is "
             f"{data.class_names[index]!r}, not {labels[index]!r}."
         )
-
-
-def _plan(model: keras.Model, variant: str):
-    if variant not in variants.list_variants():
-        raise UsageError(
-            "It is not known how images become this network's inputs. Name its variant with "
-            f"--variant, one of {', '.join(variants.list_variants())}."
-        )
-    return variants.get(variant).image_plan_for(model.input_shape[1])
 
 
 def _split(data: DataSource, name: str, config: dict | None) -> Split:

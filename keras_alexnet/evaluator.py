@@ -7,17 +7,8 @@ import tensorflow as tf
 from keras_alexnet import pipeline
 from keras_alexnet.errors import UserError
 from keras_alexnet.metrics import Evaluation
+from keras_alexnet.models import logits_of
 from keras_alexnet.progress import Progress
-
-
-def _logits(model: keras.Model):
-    try:
-        return model.get_layer("logits").output
-    except ValueError as error:
-        raise UserError(
-            "The network has no layer named logits, so it is not one that build() made. Its "
-            f"layers: {', '.join(layer.name for layer in model.layers)}."
-        ) from error
 
 
 class Evaluator:
@@ -46,8 +37,7 @@ class Evaluator:
         self._strategy = strategy or tf.distribute.get_strategy()
         replicas = self._strategy.num_replicas_in_sync
         self._batch_size = -(-max(1, batch_size // views) // replicas) * replicas
-        logits = _logits(model)
-        network = keras.Model(model.input, logits)
+        network = keras.Model(model.input, logits_of(model))
         batches = pipeline.eval_batches(split, plan, batch_size=self._batch_size, views=views)
         self._batches = self._strategy.experimental_distribute_dataset(batches.map(self._pad))
         self._step = self._make_step(network)

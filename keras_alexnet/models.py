@@ -10,7 +10,7 @@ import keras
 
 from keras_alexnet import layers, rows, variants
 from keras_alexnet.customise import customised, image_shape, known_activation, whole_number
-from keras_alexnet.errors import UsageError
+from keras_alexnet.errors import UsageError, UserError
 
 
 def build(
@@ -73,6 +73,21 @@ def build(
     logits = connect(image, network, network.layers, choices)
     outputs = classified(logits, classifier_activation)
     return keras.Model(image, outputs, name=name or network.name)
+
+
+def logits_of(model: keras.Model) -> keras.KerasTensor:
+    """Returns a network's logits, whether or not a softmax follows them.
+
+    Raises:
+        UserError: the model is not one that `build` made.
+    """
+    try:
+        return model.get_layer("logits").output
+    except ValueError as error:
+        raise UserError(
+            "The network has no layer named logits, so it is not one that build() made. Its "
+            f"layers: {', '.join(layer.name for layer in model.layers)}."
+        ) from error
 
 
 @dataclass(frozen=True)

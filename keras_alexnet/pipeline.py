@@ -149,7 +149,7 @@ def eval_batches(
 
     def finish(squares: tf.Tensor, _) -> tf.Tensor:
         if views == 1:
-            return augment.enlarge(augment.centre_crop(squares, plan.crop_size), plan.input_size)
+            return augment.centre_view(squares, plan)
         if views == 2:
             crops = augment.centre_crop(squares, plan.crop_size)[:, None]
         else:

@@ -6,7 +6,7 @@ and a builder in `keras_alexnet.models`.
 
 import dataclasses
 
-from keras_alexnet.errors import unknown_name
+from keras_alexnet.errors import UsageError, unknown_name
 from keras_alexnet.rows import (
     AdaptiveAveragePool,
     Classifier,
@@ -249,3 +249,17 @@ def get(name: str) -> Variant:
     if name not in list_variants():
         raise unknown_name("variant", name, _TABLE)
     return _TABLE[name]
+
+
+def image_plan(name: str, input_size: int) -> ImagePlan:
+    """Returns how images become the inputs, `input_size` pixels a side, of a trained network.
+
+    Raises:
+        UsageError: no network has that name, which then is that of a model and not of a row.
+    """
+    if name not in list_variants():
+        raise UsageError(
+            "It is not known how images become this network's inputs. Name its variant with "
+            f"--variant, one of {', '.join(list_variants())}. Received: {name!r}."
+        )
+    return get(name).image_plan_for(input_size)

@@ -1,0 +1,1 @@
+"""From a trained network to the things that other programs run."""
