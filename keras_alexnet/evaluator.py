@@ -37,7 +37,8 @@ class Evaluator:
         self._strategy = strategy or tf.distribute.get_strategy()
         replicas = self._strategy.num_replicas_in_sync
         self._batch_size = -(-max(1, batch_size // views) // replicas) * replicas
-        network = keras.Model(model.input, logits_of(model))
+        logits = logits_of(model)  # first, since it tells what is no network of ours
+        network = keras.Model(model.input, logits)
         batches = pipeline.eval_batches(split, plan, batch_size=self._batch_size, views=views)
         self._batches = self._strategy.experimental_distribute_dataset(batches.map(self._pad))
         self._step = self._make_step(network)
