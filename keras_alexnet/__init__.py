@@ -1,7 +1,7 @@
 """Every AlexNet worth having, for Keras and TensorFlow.
 
 The names below stand in the order in which data flows: images, batches, network, training,
-evaluation.
+evaluation, export, predictions.
 """
 
 import os
@@ -29,6 +29,7 @@ from keras_alexnet.config import TrainConfig
 from keras_alexnet.datasets import list_datasets, load_dataset, split_validation
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.evaluation import evaluate
+from keras_alexnet.exporting import export
 from keras_alexnet.models import build
 from keras_alexnet.pipeline import (
     eval_batches,
@@ -52,6 +53,7 @@ __all__ = [
     "decode_predictions",
     "eval_batches",
     "evaluate",
+    "export",
     "layer_table",
     "list_datasets",
     "list_recipes",

@@ -6,8 +6,8 @@ import keras
 
 from keras_alexnet import devices, report, results, runs, variants
 from keras_alexnet.config import TrainConfig
-from keras_alexnet.datasets import DataSource, load_dataset
-from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.datasets import DataSource
+from keras_alexnet.errors import UsageError
 from keras_alexnet.evaluator import Evaluator
 from keras_alexnet.recipes import Recipe
 from keras_alexnet.splits import Split
@@ -65,17 +65,12 @@ def evaluate(
     with strategy.scope():
         model, labels, config = _model_of(where)
     trained_on = config["config"] if config else {}
-    if dataset in (None, trained_on.get("dataset")):
-        dataset = trained_on.get("dataset")
-        if data_dir is None:
-            data_dir = trained_on.get("data_dir")
-            dataset_name = dataset_name or trained_on.get("dataset_name")
     if split != "test":  # the images held out are a share of those that the run could read
         skip_corrupt = skip_corrupt or trained_on.get("skip_corrupt", False)
-    data = load_dataset(
-        dataset, data_dir=data_dir, dataset_name=dataset_name, skip_corrupt=skip_corrupt
+    data = runs.load_data(
+        config, dataset, data_dir=data_dir, dataset_name=dataset_name, skip_corrupt=skip_corrupt
     )
-    _check_labels(model, labels, data)
+    runs.check_labels(model.output_shape[-1], labels, data)
     name = variant or trained_on.get("variant") or model.name
     plan = variants.image_plan(name, model.input_shape[1])
     images = _split(data, split, config)
@@ -106,23 +101,8 @@ def evaluate(
 def _model_of(where):
     if isinstance(where, keras.Model):
         return where, None, None
-    model, labels = runs.load(where)
+    model, labels = runs.load(runs.model_file(where))
     return model, labels, runs.read_config(where)
-
-
-def _check_labels(model: keras.Model, labels, data: DataSource) -> None:
-    classes = model.output_shape[-1]
-    if classes != len(data.class_names):
-        raise UserError(
-            f"The network has {classes} classes and {data.name} has {len(data.class_names)}. "
-            "Name the data that it was trained for with --dataset and --data_dir."
-        )
-    if labels is not None and tuple(labels) != tuple(data.class_names):
-        index = next(i for i, name in enumerate(labels) if name != data.class_names[i])
-        raise UserError(
-            f"The classes of {data.name} are not the network's: class {index} is "
-            f"{data.class_names[index]!r}, not {labels[index]!r}."
-        )
 
 
 def _split(data: DataSource, name: str, config: dict | None) -> Split:

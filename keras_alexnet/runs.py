@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import keras
 
-from keras_alexnet import files
+from keras_alexnet import files, versions
 from keras_alexnet.config import TrainConfig
+from keras_alexnet.datasets import DataSource, load_dataset
 from keras_alexnet.errors import UserError
 from keras_alexnet.recipes import Recipe
 
@@ -23,7 +24,7 @@ LABELS = "labels.txt"
 class LoadedRun(NamedTuple):
     """What `load` returns; it unpacks as `model, labels`."""
 
-    model: keras.Model
+    model: keras.Model | keras.layers.TFSMLayer
     labels: tuple[str, ...] | None
 
 
@@ -31,11 +32,13 @@ def load(where: str | os.PathLike) -> LoadedRun:
     """Loads a trained network.
 
     Args:
-        where: a run's folder, or a `.keras` file. Labels are read from `labels.txt` beside the
-            file; without it they are None.
+        where: a run's folder, a `.keras` file, or a SavedModel's folder: one version, or the
+            folder of versions, of which it takes the newest. Labels are read from `labels.txt`
+            beside the file, or out of the SavedModel; where there is none they are None.
 
     Returns:
-        The model, float32, pixels 0–255 in and logits out, and its labels in class order.
+        The model, float32, pixels 0–255 in and logits out, and its labels in class order. Of a
+        SavedModel it is a `keras.layers.TFSMLayer`, to call and to build other models with.
 
     Raises:
         UserError: if there is no such file, or it cannot be read as a model.
@@ -43,20 +46,34 @@ def load(where: str | os.PathLike) -> LoadedRun:
     Example:
         >>> model, labels = load("runs/mine")  # doctest: +SKIP
     """
+    if (folder := versions.newest(where)) is not None:
+        return _load_saved_model(folder)
     path = model_file(where)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever the damage leads it to.
         raise UserError(f"{path} cannot be read as a Keras model: {_first_line(error)}") from error
-    labels = path.with_name(LABELS)
-    if not labels.exists():
-        return LoadedRun(model, None)
-    names = tuple(labels.read_text(encoding="utf-8").splitlines())
-    if len(names) != model.output_shape[-1]:
+    return LoadedRun(model, _read_labels(path.with_name(LABELS), model.output_shape[-1]))
+
+
+def _load_saved_model(folder: pathlib.Path) -> LoadedRun:
+    try:
+        layer = keras.layers.TFSMLayer(str(folder), call_endpoint="logits")
+        classes = layer.call_endpoint_fn.concrete_functions[0].structured_outputs.shape[-1]
+    except Exception as error:  # TensorFlow too raises whatever the damage leads it to.
         raise UserError(
-            f"{labels} names {len(names)} classes, and the model has {model.output_shape[-1]}."
-        )
-    return LoadedRun(model, names)
+            f"{folder} cannot be read as a SavedModel of this package: {_first_line(error)}"
+        ) from error
+    return LoadedRun(layer, _read_labels(folder / "assets" / LABELS, classes))
+
+
+def _read_labels(path: pathlib.Path, classes: int) -> tuple[str, ...] | None:
+    if not path.exists():
+        return None
+    names = tuple(path.read_text(encoding="utf-8").splitlines())
+    if len(names) != classes:
+        raise UserError(f"{path} names {len(names)} classes, and the model has {classes}.")
+    return names
 
 
 def save(workdir: str | os.PathLike, model: keras.Model, labels: Sequence[str]) -> None:
@@ -105,6 +122,47 @@ def read_config(where: str | os.PathLike) -> dict | None:
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path} is not what a run of this version wrote: {error}.") from error
     return described
+
+
+def load_data(
+    config: dict | None, dataset: str | None = None, *, data_dir=None, dataset_name=None, **options
+) -> DataSource:
+    """Loads the data that a run was trained on, or others that are named.
+
+    Args:
+        config: as `read_config` returns it.
+        dataset, data_dir, dataset_name, options: as in `load_dataset`. What is None is the run's;
+            the run's folder and name are of its own data set alone.
+
+    Raises:
+        UsageError, UserError: as `load_dataset`.
+    """
+    trained_on = config["config"] if config else {}
+    if dataset in (None, trained_on.get("dataset")):
+        dataset = trained_on.get("dataset")
+        if data_dir is None:
+            data_dir = trained_on.get("data_dir")
+            dataset_name = dataset_name or trained_on.get("dataset_name")
+    return load_dataset(dataset, data_dir=data_dir, dataset_name=dataset_name, **options)
+
+
+def check_labels(classes: int, labels: Sequence[str] | None, data: DataSource) -> None:
+    """Checks that a network of so many classes, with these labels, is one for the data.
+
+    Raises:
+        UserError: if it is not.
+    """
+    if classes != len(data.class_names):
+        raise UserError(
+            f"The network has {classes} classes and {data.name} has {len(data.class_names)}. "
+            "Name the data that it was trained for with --dataset and --data_dir."
+        )
+    if labels is not None and tuple(labels) != tuple(data.class_names):
+        index = next(i for i, name in enumerate(labels) if name != data.class_names[i])
+        raise UserError(
+            f"The classes of {data.name} are not the network's: class {index} is "
+            f"{data.class_names[index]!r}, not {labels[index]!r}."
+        )
 
 
 def _first_line(error: Exception) -> str:

@@ -5,6 +5,7 @@ installed, and quietens TensorFlow before it loads.
 """
 
 import dataclasses
+import functools
 import importlib
 import logging as standard_logging
 import os
@@ -63,18 +64,32 @@ def define_flags(fields: Iterable[dataclasses.Field], *, optional: bool = False)
     """
     names = []
     for field in fields:
-        define = _DEFINERS[(typing.get_args(field.type) or (field.type,))[0]]
+        kind = (typing.get_args(field.type) or (field.type,))[0]
         text = field.metadata["help"]
         if optional:
             text += " Overrides the recipe's."
         default = None if optional else field.default
         choices = field.metadata["choices"]
-        if choices and isinstance(choices[0], str):
+        if typing.get_origin(field.type) is tuple:
+            default = ",".join(map(str, default))
+            flags.DEFINE(_Several(kind), field.name, default, text)
+        elif choices and isinstance(choices[0], str):
             flags.DEFINE_enum(field.name, default, choices, text)
         else:
-            define(field.name, default, text)
+            _DEFINERS[kind](field.name, default, text)
         names.append(field.name)
     return names
+
+
+class _Several(flags.ArgumentParser):
+    """Values of one kind, separated by commas."""
+
+    def __init__(self, kind: type):
+        super().__init__()
+        self._kind = kind
+
+    def parse(self, argument: str) -> tuple:
+        return tuple(self._kind(part.strip()) for part in argument.split(",") if part.strip())
 
 
 def values_of(names: Iterable[str]) -> dict:
@@ -82,12 +97,18 @@ def values_of(names: Iterable[str]) -> dict:
     return {name: FLAGS[name].value for name in names}
 
 
-def run(main: Callable[[], None]) -> None:
-    """Parses the flags and calls `main`; exits with 0, 2 for wrong usage, 1 for a failure."""
-    app.run(lambda _: _guarded(main), flags_parser=_parse)
+def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
+    """Parses the flags and calls `main`; exits with 0, 2 for wrong usage, 1 for a failure.
+
+    With `takes_arguments`, `main` is given the list of the arguments that are no flags.
+    """
+    app.run(
+        lambda rest: _guarded((lambda: main(rest[1:])) if takes_arguments else main),
+        flags_parser=functools.partial(_parse, takes_arguments=takes_arguments),
+    )
 
 
-def _parse(argv: list[str]) -> list[str]:
+def _parse(argv: list[str], takes_arguments: bool) -> list[str]:
     # Before absl, whose own --help exits with 1.
     if any(argument.lstrip("-") in _HELP for argument in argv[1:] if argument.startswith("-")):
         _print_help(argv[0])
@@ -96,7 +117,7 @@ def _parse(argv: list[str]) -> list[str]:
         rest = FLAGS(argv)
     except flags.Error as error:
         _fail(2, f"{error}\n{argv[0]} --help lists the flags.")
-    if rest[1:]:
+    if rest[1:] and not takes_arguments:
         _fail(2, f"Flags alone are taken, as --name=value. Received: {' '.join(rest[1:])}.")
     return rest
 

@@ -77,10 +77,11 @@ def load(where: str | os.PathLike, variant: str | None = None) -> Network:
 
     Raises:
         UsageError: if the variant is not known.
-        UserError: if there is no such file, or it is not a network of `build()`.
+        UserError: if there is no such file, it is not a network of `build()`, or a label is empty.
     """
     path = runs.model_file(where)
     loaded = runs.load(path)
+    _check_labels(loaded.labels or (), path)
     config = runs.read_config(path)
     model = _to_logits(loaded.model, path)
     if loaded.labels is None:
@@ -110,6 +111,16 @@ def _to_logits(model: keras.Model, path: pathlib.Path) -> keras.Model:
             f"takes images of {height} x {width}."
         )
     return keras.Model(model.input, logits, name=model.name)
+
+
+def _check_labels(labels: tuple[str, ...], path: pathlib.Path) -> None:
+    """An empty line makes TensorFlow's label table fail, and tells no one anything."""
+    empty = [number for number, label in enumerate(labels) if not label]
+    if empty:
+        raise UserError(
+            f"Every class needs a label. {path.with_name(runs.LABELS)} has an empty line for class "
+            f"{empty[0]}. Write its name there."
+        )
 
 
 def _results(path: pathlib.Path) -> dict | None:

@@ -1,0 +1,166 @@
+"""export(model, out): writes what is asked for, compares it with Keras, and only then shows it."""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+
+import tensorflow as tf
+from absl import logging
+
+from keras_alexnet import files, results, variants, versions
+from keras_alexnet.errors import UserError
+from keras_alexnet.evaluator import Evaluator
+from keras_alexnet.exporting import agreement, card, data, latency, networks, programs
+from keras_alexnet.exporting.config import ExportConfig
+from keras_alexnet.exporting.data import Images
+from keras_alexnet.exporting.networks import Network
+from keras_alexnet.exporting.programs import Program
+from keras_alexnet.progress import Progress
+from keras_alexnet.summary import layer_table
+
+
+def export(model: str | os.PathLike, out: str | os.PathLike, **options) -> dict:
+    """Exports a trained network, and checks that what it wrote computes what the network does.
+
+    Args:
+        model: a run's folder or a `.keras` file. A file without `labels.txt` beside it exports
+            with class numbers as labels.
+        out: the folder to export to. A SavedModel goes to `out/<version>/`, TFLite files to
+            `out/tflite/`, ONNX to `out/onnx/`, each with a `model_card.md` and an `export.json`.
+        **options: the other fields of `ExportConfig`, such as `formats` and `quantization`.
+
+    Returns:
+        What `export.json` holds: sizes, hashes, agreement, accuracies and latencies by file.
+
+    Raises:
+        UsageError: for an option that cannot be used.
+        UserError: if model or data cannot be read, if nothing can be written, or if a file
+            computes something else than the network; nothing is left of the export then.
+
+    Example:
+        >>> import keras_alexnet as ka
+        >>> report = ka.export("runs/mine", "saved_models/mine")  # doctest: +SKIP
+    """
+    options = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in options.items()
+    }
+    config = ExportConfig(model=model and os.fspath(model), out=out and os.fspath(out), **options)
+    network = networks.load(config.model, config.variant)
+    images = data.find(config, network)
+    folder = pathlib.Path(config.out)
+    with versions.staged(folder) as stage:
+        with _nothing_left(folder):
+            written = _write(config, network, images, folder, stage)
+        report = _report(config, network, images, written)
+        _judge(config, network, written, report)
+        if config.latency:
+            for name, seconds in programs.latencies(written).items():
+                report["files"][name]["latency_seconds"] = seconds
+        with _nothing_left(folder):
+            for place in programs.card_folders(written.values()):
+                files.write_text(place / card.NAME, card.text(report))
+                files.write_json(place / card.REPORT, report)
+            versions.publish(stage, folder)
+    for program in written.values():
+        logging.info("Written: %s", folder / program.place)
+    return report
+
+
+def _write(config, network, images: Images, folder, stage) -> dict[str, Program]:
+    version = calibration = None
+    if "saved_model" in config.programs:
+        version = versions.free_version(folder, config.version)
+    if "tflite int8" in config.programs:
+        calibration = images.calibration_inputs()
+    written = {}
+    for name, program in programs.write(network, config, stage, version, calibration):
+        logging.info("Converted to %s.", name)
+        written[name] = program
+    return written
+
+
+@contextlib.contextmanager
+def _nothing_left(out: pathlib.Path):
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"Nothing was exported to {out}, since writing failed: {reason}. Is the disk full?"
+        ) from error
+
+
+def _report(config: ExportConfig, network: Network, images: Images, written) -> dict:
+    """All that is known of the export but its latencies."""
+    with Progress(len(images), "comparing") as progress:
+        agreements = agreement.compare(
+            network,
+            {name: _logits_of(program, config.input_dtype) for name, program in written.items()},
+            images.batches(),
+            progress.advance,
+        )
+    row, source = variants.get(network.variant), images.source
+    calibrated = "tflite int8" in written
+    return {
+        "variant": network.variant,
+        "title": row.title,
+        "source": row.source,
+        "model": network.path.name,
+        "model_sha256": network.sha256,
+        "input_shape": list(network.input_shape),
+        "input_dtype": config.input_dtype,
+        "classes": len(network.labels),
+        "labels_are_names": network.named,
+        "parameters": network.model.count_params(),
+        "macs": layer_table(network.model).totals["macs"],
+        "trained": network.results,
+        "dataset": source and source.name,
+        "data_sha256": source and source.sha256,
+        "data_note": source and source.note,
+        "skipped_images": len(source.skipped) if source else 0,
+        "compared_on": images.described,
+        "calibration_images": len(images.calibration) if calibrated else 0,
+        "seed": config.seed,
+        "accuracy": _accuracies(config, network, images),
+        agreement.KERAS: dataclasses.asdict(agreements[agreement.KERAS]),
+        "files": {
+            name: {**program.facts(), "agreement": dataclasses.asdict(agreements[name])}
+            for name, program in written.items()
+        },
+        "processor": latency.processor(),
+        **results.provenance(),
+    }
+
+
+def _logits_of(program: Program, input_dtype: str):
+    return lambda images: program.logits(images.astype(input_dtype))
+
+
+def _accuracies(config: ExportConfig, network: Network, images: Images) -> dict[str, dict]:
+    """Number of views → loss, top1 and top5 of the Keras model on the test images."""
+    if images.test is None:
+        return {}
+    return {
+        str(views): Evaluator(network.model, images.test, network.plan, views=views)
+        .run(f"evaluating {views} views")
+        .figures()
+        for views in config.views
+    }
+
+
+def _judge(config: ExportConfig, network: Network, written, report: dict) -> None:
+    """Raises a `UserError` if an export disagrees with the network, unless that is allowed."""
+    agreements = {
+        name: agreement.Agreement(**facts["agreement"]) for name, facts in report["files"].items()
+    }
+    exact = [name for name, program in written.items() if program.exact]
+    found = agreement.failures(agreements, exact, trained=network.config is not None)
+    report["disagreements"] = found
+    if found and not config.allow_disagreement:
+        raise UserError(
+            f"Nothing was exported to {config.out}, since {'; '.join(found)} (on "
+            f"{report['compared_on']}). --allow_disagreement writes it all the same."
+        )
+    for line in found:
+        logging.warning("Written all the same: %s.", line)
