@@ -12,7 +12,7 @@ import tensorflow as tf
 import keras_alexnet
 
 MODULES = [
-    f"keras_alexnet.{module.name}" for module in pkgutil.iter_modules(keras_alexnet.__path__)
+    module.name for module in pkgutil.walk_packages(keras_alexnet.__path__, "keras_alexnet.")
 ]
 PUBLIC = {name: getattr(keras_alexnet, name) for name in keras_alexnet.__all__}
 

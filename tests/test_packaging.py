@@ -30,5 +30,5 @@ def test_wheel_holds_code_data_and_marker(tmp_path):
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    in_tree = {f"keras_alexnet/{path.name}" for path in (ROOT / "keras_alexnet").glob("*.py")}
+    in_tree = {str(path.relative_to(ROOT)) for path in (ROOT / "keras_alexnet").rglob("*.py")}
     assert in_tree | {"keras_alexnet/py.typed", "keras_alexnet/imagenet_labels.txt"} <= names

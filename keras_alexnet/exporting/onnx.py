@@ -1,5 +1,6 @@
 """ONNX: a network as a file that ONNX Runtime and others run, written by tf2onnx."""
 
+import contextlib
 import importlib
 import json
 import os
@@ -129,8 +130,7 @@ class OnnxModel:
 
     def _check_signature(self) -> None:
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        image = inputs[0] if len(inputs) == 1 else None
-        ours = image and image.name == "image" and image.type in _DTYPES and len(image.shape) == 4
+        ours = len(inputs) == 1 and _takes_pixels(inputs[0])
         if not ours or not set(OUTPUTS) <= {each.name for each in outputs}:
             raise UserError(
                 f"{self._path} is not a network that was exported here: that takes `image` "
@@ -159,8 +159,21 @@ def _converted(network: Network, input_dtype: str, converter):
 
     taken = [pixels, *(tf.TensorSpec(each.shape, name=name) for name, each in kernels.items())]
     traced = tf.function(function, input_signature=taken, autograph=False)
-    found, _ = converter.convert.from_function(traced, input_signature=taken, opset=OPSET)
+    with _without_warnings_of_tensorflow():
+        found, _ = converter.convert.from_function(traced, input_signature=taken, opset=OPSET)
     return found
+
+
+@contextlib.contextmanager
+def _without_warnings_of_tensorflow():
+    """Freezing a graph warns of every label table that the process holds, of other graphs too."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel("ERROR")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _dense_kernels(network: Network) -> dict:
@@ -181,6 +194,12 @@ def _put_in(graph, kernels: dict, onnx) -> None:
         graph.initializer.append(onnx.numpy_helper.from_array(kernel.numpy(), name))
     for value in (*graph.input, *graph.output):  # tf2onnx numbers it, another number each time
         value.type.tensor_type.shape.dim[0].dim_param = "N"
+
+
+def _takes_pixels(image) -> bool:
+    height, width, channels = image.shape[1:] if len(image.shape) == 4 else (None,) * 3
+    known = isinstance(height, int) and isinstance(width, int) and channels == 3
+    return known and image.name == "image" and image.type in _DTYPES
 
 
 def _session(path: pathlib.Path, num_threads: int | None):

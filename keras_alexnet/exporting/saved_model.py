@@ -54,12 +54,11 @@ class _Exported(tf.Module):
 
     def __init__(self, network: Network, input_dtype: str, labels_file: str):
         super().__init__()
-        # Weights are floats; the whole numbers are the states of Dropout, which serve training.
+        # Weights alone: the states of Dropout are variables too, and serve training.
         self.weights = {
             f"{layer.name}_{weight.name}": weight.value
             for layer in network.model.layers
             for weight in layer.weights
-            if tf.as_dtype(weight.dtype).is_floating
         }
         self.labels = tf.lookup.StaticHashTable(
             tf.lookup.TextFileInitializer(
