@@ -39,12 +39,14 @@ from keras_alexnet.pipeline import (
 )
 from keras_alexnet.recipes import list_recipes
 from keras_alexnet.runs import load
+from keras_alexnet.serving import Prediction, predict
 from keras_alexnet.summary import layer_table
 from keras_alexnet.training import train
 from keras_alexnet.variants import list_variants
 
 __all__ = [
     "AlexNet",
+    "Prediction",
     "TrainConfig",
     "UsageError",
     "UserError",
@@ -61,6 +63,7 @@ __all__ = [
     "load",
     "load_dataset",
     "pixel_statistics",
+    "predict",
     "preprocess_input",
     "recipes",
     "split_validation",

@@ -179,5 +179,5 @@ def _decode_by_pillow(contents: bytes) -> np.ndarray:
         with Image.open(io.BytesIO(contents), formats=("BMP", "GIF")) as image:
             rgba = image.convert("RGBA")
     except Exception as error:  # Pillow raises many kinds for damaged files
-        raise ValueError(f"no JPEG, PNG, BMP or GIF, or a damaged one ({error})") from error
+        raise ValueError("no JPEG, PNG, BMP or GIF, or a damaged one") from error
     return composite_on_white(np.asarray(rgba)).numpy()

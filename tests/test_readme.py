@@ -1,33 +1,94 @@
 """What the README shows is what the package does."""
 
 import csv
+import json
 import pathlib
 import re
+import shutil
+import subprocess
 
+import predict_places
 import pytest
+import serving_double
 import tensorflow as tf
 
 import keras_alexnet as ka
 from keras_alexnet import variants
+from keras_alexnet.exporting import agreement, saved_model, tflite
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.S)
 
 
+SERVED = "localhost:850"  # a server's address, in snippets that need one
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder in which there are saved_models/mine, with an int8 file, and cat.jpg."""
+    folder = tmp_path_factory.mktemp("place")
+    mine = folder / "saved_models" / "mine"
+    network = predict_places.network(folder / "runs" / "mine", seed=0, classes=10)
+    saved_model.write(network, mine / "1")
+    (mine / "tflite").mkdir()
+    drawn = agreement.drawn_images(network)
+    packed = tflite.convert(network, "int8", calibration=drawn)
+    (mine / "tflite" / "cifar_v2_int8.tflite").write_bytes(packed)
+    photo = tf.image.resize(drawn[0], [90, 130], "bicubic")
+    photo = tf.cast(tf.clip_by_value(photo, 0, 255), tf.uint8)
+    (folder / "cat.jpg").write_bytes(tf.io.encode_jpeg(photo, quality=95).numpy())
+    return folder
+
+
 @pytest.mark.parametrize("number", range(len(SNIPPETS)))
-def test_python_snippets_run(number, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_python_snippets_run(number, place, monkeypatch, capsys):
+    monkeypatch.chdir(place)
     # Two replicas, where the machine may have no GPU to make them of.
     snippet = SNIPPETS[number].replace(
         "MirroredStrategy()",
         'MirroredStrategy(["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice())',
     )
+    if SERVED not in snippet:
+        names = _run(snippet, number)
+        if "model.fit" in snippet:
+            history = names["model"].history.history
+            assert history["accuracy"][-1] > 0.15, "no better than chance"
+        if "Interpreter" in snippet:
+            # Pillow shrinks a little differently, and int8 rounds: the class is the same.
+            assert capsys.readouterr().out.startswith(f"{_likeliest(place)}: ")
+        return
+    with serving_double.serve(place / "saved_models" / "mine", name="mine") as server:
+        _run(_at(server, snippet), number)
+    assert _likeliest(place) in capsys.readouterr().out
+
+
+def test_curl_line_gives_the_prediction(place):
+    if shutil.which("curl") is None:
+        pytest.skip("needs curl")
+    [line] = re.findall(r"```bash\n(\(printf .*?)```", README, re.S)
+    with serving_double.serve(place / "saved_models" / "mine", name="mine") as server:
+        done = subprocess.run(
+            ["bash", "-c", _at(server, line)], cwd=place, capture_output=True, timeout=60
+        )
+    [prediction] = json.loads(done.stdout)["predictions"]
+    assert prediction["classes"][0] == _likeliest(place), done.stderr
+
+
+def _run(snippet, number):
     names = {}
     exec(compile(snippet, f"README snippet {number}", "exec"), names)
-    if "model.fit" in snippet:
-        history = names["model"].history.history
-        assert history["accuracy"][-1] > 0.15, "no better than chance"
+    return names
+
+
+def _at(server, text):
+    address = server.rest_url.split("/")[2]
+    return text.replace("localhost:8501", address).replace("localhost:8500", server.grpc_address)
+
+
+def _likeliest(place):
+    [prediction] = ka.predict(place / "runs" / "mine", place / "cat.jpg")
+    return prediction.classes[0]
 
 
 def test_there_are_snippets_for_one_device_and_for_many():
