@@ -1,4 +1,4 @@
-"""Runs TFLite files: those of `scripts/export.py`, in LiteRT, or else in TensorFlow's own TFLite."""
+"""Runs the TFLite files of `scripts/export.py`, in LiteRT or else in TensorFlow's own TFLite."""
 
 import functools
 import importlib.metadata
@@ -11,7 +11,7 @@ import tensorflow as tf
 from absl import logging
 
 from keras_alexnet.errors import UserError
-from keras_alexnet.exporting import tflite_metadata
+from keras_alexnet.litert_metadata import description_of
 
 SIGNATURE = "serving_default"
 _INPUT, _OUTPUTS = "image", ("logits", "probabilities")
@@ -49,7 +49,7 @@ class LiteModel:
         try:
             self._interpreter = _opened(interpreter, file, num_threads)
             self._runner = self._checked_runner()
-            self.description = tflite_metadata.description_of(file)
+            self.description = description_of(file)
         except (ValueError, RuntimeError) as error:
             if isinstance(error, UserError):
                 raise
@@ -133,7 +133,8 @@ class LiteModel:
                 f"[N, {', '.join(map(str, self.input_shape))}]. "
                 f"Received: {pixels.dtype} {list(pixels.shape)}."
             )
-        taken = pixels.astype(self.input_dtype)
+        with np.errstate(invalid="ignore"):  # NaN is found out below
+            taken = pixels.astype(self.input_dtype)
         if self.input_dtype == "uint8" and not np.array_equal(taken, pixels):
             raise UserError(
                 f"{self._name} takes uint8, and these floats are not whole numbers 0–255. Round "

@@ -41,7 +41,7 @@ class ExportConfig:
     data_dir: str | None = _field(None, "Folder or archive that holds the data.")
     dataset_name: str | None = _field(None, "Name of an image folder in the model card.")
     skip_corrupt: bool = _field(False, "Leave out images that cannot be decoded, and count them.")
-    calibration_images: int = _field(500, "Training images that calibrate int8.")
+    calibration_images: int = _field(200, "Training images that calibrate int8.")
     seed: int = _field(0, "Fixes which images calibrate and, with --test_images, are compared on.")
     test_images: int | None = _field(
         None, "Images of the test set to compare on and to measure accuracy with; all by default."

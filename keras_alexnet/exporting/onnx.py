@@ -16,7 +16,7 @@ from keras_alexnet.customise import whole_number
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.exporting import graphs
 from keras_alexnet.exporting.networks import Network
-from keras_alexnet.exporting.saved_model import DESCRIPTION
+from keras_alexnet.litert_metadata import DESCRIPTION
 
 OPSET = 18  # the newest that tf2onnx 1.17 writes
 OUTPUTS = ("logits", "probabilities")

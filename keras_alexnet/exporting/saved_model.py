@@ -9,9 +9,9 @@ import tensorflow as tf
 from keras_alexnet import files, runs
 from keras_alexnet.exporting import graphs
 from keras_alexnet.exporting.networks import Network
+from keras_alexnet.litert_metadata import DESCRIPTION
 
 EXTRA = "assets.extra"
-DESCRIPTION = "signature.json"
 
 _MEANINGS = {
     "image": "RGB pixels 0–255",

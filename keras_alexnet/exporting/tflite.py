@@ -9,17 +9,15 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 from absl import logging
-from tensorflow.lite.python import schema_py_generated as schema
-from tensorflow.lite.python.convert import mlir_quantize
 
-from keras_alexnet.errors import UsageError, UserError, unknown_name
-from keras_alexnet.exporting import graphs, tflite_metadata
+from keras_alexnet.errors import UserError, unknown_name
+from keras_alexnet.exporting import graphs, tflite_int8, tflite_metadata
 from keras_alexnet.exporting.networks import INPUT_DTYPES, Network
+from keras_alexnet.exporting.tflite_flatbuffer import check_builtin, float_operators
+
+__all__ = ["QUANTIZATIONS", "convert", "float_operators"]
 
 QUANTIZATIONS = ("float32", "float16", "dynamic", "int8")
-
-_BUILTIN = {code: name for name, code in vars(schema.BuiltinOperator).items() if name.isupper()}
-_CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")  # between int8 and float: they compute nothing
 
 
 def convert(
@@ -37,7 +35,8 @@ def convert(
     Args:
         network: what is exported.
         quantization: "float32"; "float16" (of the weights, computed in float32); "dynamic" (int8
-            weights, activations quantised as they come) or "int8" (weights and activations).
+            weights, activations quantised as they come) or "int8" (weights and activations; the
+            logits are float).
         input_dtype: "uint8" or "float32", of the pixels. An int8 file rounds float pixels to
             whole ones.
         calibration: images as the network gets them, uint8 [n, H, W, 3], from which int8 takes
@@ -60,13 +59,10 @@ def convert(
     if input_dtype not in INPUT_DTYPES:
         raise unknown_name("input_dtype", input_dtype, INPUT_DTYPES)
     if quantization == "int8":
-        _check_calibration(calibration, network)
+        tflite_int8.check_calibration(calibration, network.input_shape)
     try:
         with _quiet():
-            if quantization == "int8":
-                contents = _quantized(network, input_dtype, calibration)
-            else:
-                contents = _converter(network, quantization, input_dtype).convert()
+            contents = _converted(network, quantization, input_dtype, calibration)
     except Exception as error:  # the converter raises many kinds
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
@@ -77,71 +73,29 @@ def convert(
     return tflite_metadata.packed(contents, network, quantization, input_dtype)
 
 
-def float_operators(contents: bytes) -> tuple[str, ...]:
-    """The operators of a file that compute in float, each named once, in order.
-
-    Operators that bring numbers from float to int8 and back are not counted. In an int8 file
-    those remain that have no int8 kernel (LOCAL_RESPONSE_NORMALIZATION), and SOFTMAX, which is
-    kept in float on purpose.
-    """
-    found = {}
-    for name, outputs in _operators(contents):
-        if schema.TensorType.FLOAT32 in outputs and name not in _CONVERSIONS:
-            found[name] = None
-    return tuple(found)
-
-
-def check_builtin(contents: bytes) -> None:
-    """Refuses a file with operators that plain TFLite interpreters lack.
-
-    Raises:
-        UserError: with the names of those operators.
-    """
-    model = schema.Model.GetRootAs(contents)
-    codes = [model.OperatorCodes(index) for index in range(model.OperatorCodesLength())]
-    foreign = [
-        (code.CustomCode() or _name(code).encode()).decode()
-        for code in codes
-        if code.CustomCode() or _name(code) in ("CUSTOM", "DELEGATE")
-    ]
-    if foreign:
-        raise UserError(
-            "A TFLite file may have builtin operators alone, so that every interpreter runs it. "
-            f"Received: {', '.join(foreign)}. Replace the layers that need them."
-        )
+def _converted(
+    network: Network, quantization: str, input_dtype: str, calibration: np.ndarray | None
+) -> bytes:
+    if quantization == "int8":
+        # The graph takes floats: the quantiser gives its input the pixels' own type.
+        return tflite_int8.quantized(_converter(network, "float32"), input_dtype, calibration)
+    converter = _converter(network, input_dtype)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if quantization != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if quantization == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    return converter.convert()
 
 
-def _name(code) -> str:
-    # Operators from 127 on are beyond the older field's byte, which then holds 127.
-    return _BUILTIN[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+def _converter(network: Network, input_dtype: str) -> tf.lite.TFLiteConverter:
+    module = _Module(network, input_dtype)
+    function = module.serving_default.get_concrete_function()
+    return tf.lite.TFLiteConverter.from_concrete_functions([function], module)
 
 
-def _operators(contents: bytes) -> Iterator[tuple[str, list[int]]]:
-    """Name and number types of the outputs of every operator."""
-    model = schema.Model.GetRootAs(contents)
-    for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
-        for operator in map(graph.Operators, range(graph.OperatorsLength())):
-            outputs = [graph.Tensors(index).Type() for index in operator.OutputsAsNumpy()]
-            yield _name(model.OperatorCodes(operator.OpcodeIndex())), outputs
-
-
-def _check_calibration(calibration: np.ndarray | None, network: Network) -> None:
-    if calibration is None or not len(calibration):
-        raise UsageError(
-            "int8 is calibrated on training images, and there are none. Pass --dataset and "
-            "--data_dir (calibration=), or leave int8 out of --quantization."
-        )
-    wanted = ("n", *network.input_shape)
-    shape, dtype = np.shape(calibration), np.asarray(calibration).dtype
-    if shape[1:] != wanted[1:] or dtype != np.uint8:
-        raise UsageError(
-            f"The calibration images must be uint8 [{', '.join(map(str, wanted))}]. "
-            f"Received: {dtype} {list(shape)}."
-        )
-
-
-class _Converted(tf.Module):
-    """The signature and the weights, which the converter finds only as attributes."""
+class _Module(tf.Module):
+    """The signature, with the weights as attributes: the converter freezes no others."""
 
     def __init__(self, network: Network, input_dtype: str):
         super().__init__()
@@ -151,44 +105,6 @@ class _Converted(tf.Module):
             input_signature=[graphs.pixels(network, input_dtype)],
             autograph=False,
         )
-
-
-def _converter(network: Network, quantization: str, input_dtype: str) -> tf.lite.TFLiteConverter:
-    module = _Converted(network, input_dtype)
-    function = module.serving_default.get_concrete_function()
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    if quantization != "float32":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if quantization == "float16":
-        converter.target_spec.supported_types = [tf.float16]
-    return converter
-
-
-def _quantized(network: Network, input_dtype: str, calibration: np.ndarray) -> bytes:
-    """An int8 file: the float one is run on the images, then quantised by what was seen."""
-    # The graph takes floats: the quantiser turns its input into the pixels' own type.
-    converter = _converter(network, "int8", "float32")
-    # Without the plain builtins, LRN, which has no int8 kernel, would be an error.
-    converter.target_spec.supported_ops.insert(0, tf.lite.OpsSet.TFLITE_BUILTINS_INT8)
-    converter.representative_dataset = lambda: _samples(calibration)
-    # convert() would quantise the softmax as well, in steps of 1/256: all but the likeliest
-    # classes would be 0 and alike. Only the function behind it takes a list of exceptions;
-    # tf.lite.experimental.QuantizationDebugger calls it the same way.
-    converter._experimental_calibrate_only = True
-    return mlir_quantize(
-        converter.convert(), input_data_type=tf.as_dtype(input_dtype), denylisted_ops={"SOFTMAX"}
-    )
-
-
-def _samples(calibration: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-    # The input's scale is what the images span, divided by 255. One black and one white pixel
-    # make it 1 and the zero point 0 whatever the images are, so that a uint8 pixel is its own
-    # quantised value; no other activation is changed by two pixels of values that pixels have.
-    first = np.array(calibration[0])
-    first[0, 0], first[0, 1] = 0, 255
-    for image in (first, *calibration[1:]):
-        yield {"image": image[np.newaxis].astype(np.float32)}
 
 
 @contextlib.contextmanager
