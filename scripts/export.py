@@ -1,8 +1,8 @@
 r"""Exports a trained network for TF Serving, LiteRT and ONNX Runtime, checked against Keras.
 
     python scripts/export.py --model runs/mine --out saved_models/mine
-    python scripts/export.py --model runs/mine --out saved_models/mine --formats saved_model,tflite \
-        --quantization float32,float16,dynamic,int8
+    python scripts/export.py --model runs/mine --out saved_models/mine \
+        --formats saved_model,tflite,onnx --quantization float32,float16,dynamic,int8
 """
 
 import _cli
