@@ -4,12 +4,12 @@ import functools
 import importlib.metadata
 import os
 import time
-import warnings
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from keras_alexnet import quiet
 from keras_alexnet.errors import UserError
 from keras_alexnet.litert_metadata import description_of
 
@@ -163,8 +163,7 @@ def _opened(interpreter: type, file: str | os.PathLike | bytes, num_threads: int
         source = {"model_path": os.fspath(file)}
     else:
         raise UserError(f"There is no TFLite file {file}.")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tf.lite's of its end, which `_runtime` has told
+    with quiet.quiet(shown_on_failure=False):  # tf.lite warns of its end, which `_runtime` has told
         opened = interpreter(**source, num_threads=num_threads)
         opened.allocate_tensors()
     return opened

@@ -69,8 +69,8 @@ def commit() -> str:
     return head + ("+" if changed else "")
 
 
-def record(path: str | os.PathLike, results: dict) -> None:
-    """Adds a row of `COLUMNS` to the CSV file at `path`, which it creates if need be.
+def record(path: str | os.PathLike, results: dict, columns: tuple[str, ...] = COLUMNS) -> None:
+    """Adds a row of `columns` to the CSV file at `path`, which it creates if need be.
 
     A row that is there already is not added again. Runs that record at the same time take turns.
 
@@ -83,7 +83,7 @@ def record(path: str | os.PathLike, results: dict) -> None:
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
-        rows, row = read_rows(path), {name: _cell(results[name]) for name in COLUMNS}
+        rows, row = read_rows(path, columns), {name: _cell(results[name]) for name in columns}
         write_csv(path, rows if row in rows else [*rows, row])
     finally:
         os.close(folder)
@@ -103,7 +103,7 @@ def _git(folder: pathlib.Path, *arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def read_rows(path: str | os.PathLike) -> list[dict]:
+def read_rows(path: str | os.PathLike, columns: tuple[str, ...] = COLUMNS) -> list[dict]:
     """Returns the rows of a results file, none where there is no file.
 
     Raises:
@@ -115,9 +115,9 @@ def read_rows(path: str | os.PathLike) -> list[dict]:
     with open(path, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         rows = list(reader)
-    if tuple(reader.fieldnames or ()) != COLUMNS:
+    if tuple(reader.fieldnames or ()) != columns:
         raise UserError(
-            f"{path} has the columns {reader.fieldnames}, not those of a results file. "
+            f"{path} has the columns {reader.fieldnames}, not {', '.join(columns)}. "
             "Give --record another file."
         )
     return rows

@@ -15,8 +15,8 @@ import pytest
 import tensorflow as tf
 
 import keras_alexnet as ka
-from keras_alexnet import files, runs
-from keras_alexnet.exporting import programs
+from keras_alexnet import files, results, runs
+from keras_alexnet.exporting import exporter, programs
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -44,7 +44,12 @@ def run_folder(tiny_folder, tmp_path_factory):
 def exported(run_folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("saved_models") / "animals"
     report = ka.export(
-        run_folder, out, quantization=["float32", "int8"], calibration_images=20, views=(1, 10)
+        run_folder,
+        out,
+        quantization=["float32", "int8"],
+        calibration_images=20,
+        views=(1, 10),
+        record=str(out.parent / "exports.csv"),
     )
     return out, report
 
@@ -120,6 +125,22 @@ def test_model_card_says_what_a_reader_needs(exported):
     ):
         assert text in card, text
     assert not re.search(r"\b(None|nan|inf)\b", card)
+
+
+def test_recorded_rows_are_those_of_the_report(exported, run_folder, tmp_path):
+    out, report = exported
+    rows = results.read_rows(out.parent / "exports.csv", exporter.COLUMNS)
+    assert [row["file"] for row in rows] == list(report["files"])
+    for row in rows:
+        facts = report["files"][row["file"]]
+        assert int(row["bytes"]) == facts["bytes"] and row["dataset"] == "animals"
+        milliseconds = 1000 * facts["latency_seconds"]["2"]
+        assert float(row["milliseconds_2_threads"]) == pytest.approx(milliseconds, rel=1e-4)
+        assert float(row["top1"]) == pytest.approx(facts["agreement"]["top1"], rel=1e-4)
+        assert (row["recipe"], row["test_images"]) == ("default", "24")
+    with pytest.raises(ka.UserError, match="Give --record another file"):
+        (tmp_path / "other.csv").write_text("a,b\n")
+        ka.export(run_folder, tmp_path / "out", record=str(tmp_path / "other.csv"))
 
 
 def test_next_export_is_the_next_version(run_folder, exported):

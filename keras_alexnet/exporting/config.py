@@ -51,6 +51,7 @@ class ExportConfig:
     )
     latency: bool = _field(True, "Measure the time of one image with one thread and with two.")
     variant: str | None = _field(None, "The network, if the model's name does not tell it.")
+    record: str | None = _field(None, "CSV file to which a row is added for every file written.")
     allow_disagreement: bool = _field(
         False, "Write what differs too much from the Keras model all the same; the card says so."
     )

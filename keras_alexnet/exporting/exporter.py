@@ -19,6 +19,26 @@ from keras_alexnet.exporting.programs import Program
 from keras_alexnet.progress import Progress
 from keras_alexnet.summary import layer_table
 
+# The columns of saved_models/exports.csv, in order.
+COLUMNS = (
+    "variant",
+    "recipe",
+    "dataset",
+    "file",
+    "bytes",
+    "milliseconds_1_thread",
+    "milliseconds_2_threads",
+    "test_images",
+    "top1",
+    "top1_agreement",
+    "relative_difference",
+    "runtime",
+    "processor",
+    "model_sha256",
+    "commit",
+    "date",
+)
+
 
 def export(model: str | os.PathLike, out: str | os.PathLike, **options) -> dict:
     """Exports a trained network, and checks that what it wrote computes what the network does.
@@ -46,6 +66,8 @@ def export(model: str | os.PathLike, out: str | os.PathLike, **options) -> dict:
         name: tuple(value) if isinstance(value, list) else value for name, value in options.items()
     }
     config = ExportConfig(model=model and os.fspath(model), out=out and os.fspath(out), **options)
+    if config.record is not None:
+        results.read_rows(config.record, COLUMNS)  # one that cannot take the rows is found out now
     network = networks.load(config.model, config.variant)
     images = data.find(config, network)
     folder = pathlib.Path(config.out)
@@ -64,6 +86,9 @@ def export(model: str | os.PathLike, out: str | os.PathLike, **options) -> dict:
             versions.publish(stage, folder)
     for program in written.values():
         logging.info("Written: %s", folder / program.place)
+    if config.record is not None:
+        for row in _rows(report):
+            results.record(config.record, row, COLUMNS)
     return report
 
 
@@ -164,3 +189,20 @@ def _judge(config: ExportConfig, network: Network, written, report: dict) -> Non
         )
     for line in found:
         logging.warning("Written all the same: %s.", line)
+
+
+def _rows(report: dict) -> list[dict]:
+    """Returns a row of `COLUMNS` for each file."""
+    recipe = report["trained"]["recipe"] if report["trained"] else None
+    rows = []
+    for name, facts in report["files"].items():
+        seconds = facts.get("latency_seconds", {})
+        found = {
+            "recipe": recipe,
+            "file": name,
+            "test_images": facts["agreement"]["images"] if report["dataset"] else None,
+            "milliseconds_1_thread": 1000 * seconds["1"] if seconds else None,
+            "milliseconds_2_threads": 1000 * seconds["2"] if seconds else None,
+        }
+        rows.append({**report, **facts, **facts["agreement"], **found})
+    return rows

@@ -1,6 +1,5 @@
 """ONNX: a network as a file that ONNX Runtime and others run, written by tf2onnx."""
 
-import contextlib
 import importlib
 import json
 import os
@@ -11,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet import files
+from keras_alexnet import files, quiet
 from keras_alexnet.customise import whole_number
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.exporting import graphs
@@ -159,21 +158,9 @@ def _converted(network: Network, input_dtype: str, converter):
 
     taken = [pixels, *(tf.TensorSpec(each.shape, name=name) for name, each in kernels.items())]
     traced = tf.function(function, input_signature=taken, autograph=False)
-    with _without_warnings_of_tensorflow():
+    with quiet.quiet():
         found, _ = converter.convert.from_function(traced, input_signature=taken, opset=OPSET)
     return found
-
-
-@contextlib.contextmanager
-def _without_warnings_of_tensorflow():
-    """Freezing a graph warns of every label table that the process holds, of other graphs too."""
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel("ERROR")
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _dense_kernels(network: Network) -> dict:

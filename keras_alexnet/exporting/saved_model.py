@@ -6,7 +6,7 @@ import tempfile
 
 import tensorflow as tf
 
-from keras_alexnet import files, runs
+from keras_alexnet import files, quiet, runs
 from keras_alexnet.exporting import graphs
 from keras_alexnet.exporting.networks import Network
 from keras_alexnet.litert_metadata import DESCRIPTION
@@ -38,7 +38,8 @@ def write(network: Network, folder: str | os.PathLike, input_dtype: str = "uint8
         labels.write_text("".join(f"{name}\n" for name in network.labels), encoding="utf-8")
         module = _Exported(network, input_dtype, str(labels))
         functions = graphs.signatures(network, input_dtype, module.label_of)
-        tf.saved_model.save(module, str(folder), signatures=functions)
+        with quiet.quiet():
+            tf.saved_model.save(module, str(folder), signatures=functions)
     described = {name: _described(function) for name, function in functions.items()}
     files.write_json(
         folder / EXTRA / DESCRIPTION, {**network.description(), "signatures": described}

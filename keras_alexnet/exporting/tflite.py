@@ -1,15 +1,9 @@
 """TFLite (LiteRT) files of a network: float32, float16, dynamic range and int8."""
 
-import contextlib
-import os
-import tempfile
-import warnings
-from collections.abc import Iterator
-
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
+from keras_alexnet import quiet
 from keras_alexnet.errors import UserError, unknown_name
 from keras_alexnet.exporting import graphs, tflite_int8, tflite_metadata
 from keras_alexnet.exporting.networks import INPUT_DTYPES, Network
@@ -61,7 +55,7 @@ def convert(
     if quantization == "int8":
         tflite_int8.check_calibration(calibration, network.input_shape)
     try:
-        with _quiet():
+        with quiet.quiet():
             contents = _converted(network, quantization, input_dtype, calibration)
     except Exception as error:  # the converter raises many kinds
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -105,26 +99,3 @@ class _Module(tf.Module):
             input_signature=[graphs.pixels(network, input_dtype)],
             autograph=False,
         )
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the converter's notes, of Python and of C++, off the terminal; shows them on failure.
-
-    Those of C++ go past Python's `sys.stderr` and past TF_CPP_MIN_LOG_LEVEL.
-    """
-    standard_error, verbosity = os.dup(2), logging.get_verbosity()
-    with tempfile.TemporaryFile() as said, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        os.dup2(said.fileno(), 2)
-        logging.set_verbosity(logging.ERROR)
-        try:
-            yield
-        except BaseException:
-            said.seek(0)
-            os.write(standard_error, said.read())
-            raise
-        finally:
-            logging.set_verbosity(verbosity)
-            os.dup2(standard_error, 2)
-            os.close(standard_error)
