@@ -116,6 +116,19 @@ def test_table_of_results_is_that_of_the_file():
     assert table.strip().splitlines()[2:] == expected
 
 
+def test_table_of_exports_is_that_of_the_file():
+    table = README.partition("<!-- exports -->")[2].partition("<!-- /exports -->")[0]
+    with open(ROOT / "saved_models" / "exports.csv", newline="", encoding="utf-8") as file:
+        expected = [
+            f"| `{row['variant']}` | {row['file']} | {int(row['bytes']) / 1e6:.2f} | "
+            f"{float(row['milliseconds_1_thread']):.2f} | "
+            f"{float(row['milliseconds_2_threads']):.2f} | {100 * float(row['top1']):.2f} | "
+            f"{100 * float(row['top1_agreement']):.2f} |"
+            for row in csv.DictReader(file)
+        ]
+    assert table.strip().splitlines()[2:] == expected and len(expected) == 18
+
+
 def test_flags_shown_exist():
     from keras_alexnet.config import FLAG_FIELDS, RECIPE_FLAG_FIELDS
 
