@@ -57,6 +57,10 @@ class EncodedImages(abc.ABC):
     def contents(self, row: tf.Tensor) -> tf.Tensor:
         """The encoded bytes of one image: int64 scalar → string scalar."""
 
+    @abc.abstractmethod
+    def size(self, row: int) -> int:
+        """Bytes of one encoded image; 0 if it cannot be read."""
+
     def leave_out(self, rows: Iterable[int]) -> None:
         """Never reads these rows again: they are known to be damaged, and no split has them."""
         self._left_out.update(rows)
@@ -177,6 +181,10 @@ class ImageFiles(EncodedImages):
 
     def contents(self, row: tf.Tensor) -> tf.Tensor:
         return tf.io.read_file(tf.gather(self._paths, row))
+
+    def size(self, row: int) -> int:
+        path = self.path(row)
+        return path.stat().st_size if os.access(path, os.R_OK) else 0
 
 
 def _fits(images: int, shape: tuple[int, ...]) -> bool:

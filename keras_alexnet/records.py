@@ -36,26 +36,38 @@ class RecordIndex(NamedTuple):
 
 
 class RecordImages(EncodedImages):
-    """Images inside TFRecord files."""
+    """Images inside TFRecord files, or in any others of which it is known where they stand."""
 
-    def __init__(self, paths: Sequence[str | os.PathLike], index: RecordIndex):
+    def __init__(
+        self,
+        paths: Sequence[str | os.PathLike],
+        index: RecordIndex,
+        names: Sequence[str] | None = None,
+    ):
         super().__init__()
         self._paths = [os.fspath(path) for path in paths]
         self._index = index
+        self._names = names
 
     def __len__(self) -> int:
         return len(self._index.labels)
 
     def name(self, row: int) -> str:
+        if self._names is not None:
+            return self._names[row]
         file = self._index.files[row]
         position = row - np.searchsorted(self._index.files, file)
         return f"{os.path.basename(self._paths[file])}, record {position}"
 
+    def size(self, row: int) -> int:
+        return int(self._index.lengths[row])
+
     def contents(self, row: tf.Tensor) -> tf.Tensor:
-        contents = tf.numpy_function(self._read, [row], tf.string, stateful=False)
+        contents = tf.numpy_function(self.read, [row], tf.string, stateful=False)
         return tf.ensure_shape(contents, [])
 
-    def _read(self, row: np.int64) -> bytes:
+    def read(self, row: int) -> bytes:
+        """The encoded bytes of one image."""
         with open(self._paths[self._index.files[row]], "rb") as file:
             file.seek(self._index.offsets[row])
             return file.read(self._index.lengths[row])
