@@ -121,7 +121,7 @@ class EncodedImages(abc.ABC):
     def _reason(self, row: int) -> str:
         try:
             self._native(tf.constant(row, tf.int64))
-        except tf.errors.OpError as error:
+        except (tf.errors.OpError, OSError) as error:
             return decode.reason(error)
         return "unreadable at first, readable now"
 

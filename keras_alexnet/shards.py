@@ -133,9 +133,8 @@ def write(
                     advance(1)
             size, sha256 = temporary.stat().st_size, files.sha256_of(temporary)
     except (OSError, tf.errors.OpError) as error:
-        reason = decode.reason(error) if isinstance(error, tf.errors.OpError) else error
         raise UserError(
-            f"{path} could not be written: {reason}. Make room for it and run scripts/prepare.py "
+            f"{path} could not be written: {decode.reason(error)}. Make room for it and run scripts/prepare.py "
             "again with the same flags: finished shards are kept."
         ) from error
     return Shard(path.name, size, sha256, stored, tuple(skipped), made_from)
@@ -185,7 +184,7 @@ def _stored_rows(places, rows, stored, threads: int) -> Iterator[tuple[int, byte
 def _tried_again(pixels: EncodedImages, row: int, place: int, stored) -> Checked:
     try:
         return Checked(int(row), stored(tf.constant(place, tf.int64)).numpy())
-    except tf.errors.OpError as error:
+    except (tf.errors.OpError, OSError) as error:
         return Checked(int(row), None, decode.reason(error))
 
 
