@@ -73,18 +73,22 @@ def test_no_shard_is_one_class(tiny_folder, tmp_path):
         assert max(collections.Counter(shard.tolist()).values()) <= 14
 
 
-def test_bytes_depend_on_seed_and_settings_not_on_threads_or_form(tiny_folder, tmp_path):
+def test_bytes_depend_on_seed_and_settings_not_on_threads_or_form(tmp_path):
+    source = tmp_path / "mixed"
+    write_images(source / "train", ["cat", "dog"], 20)
+    for name in ("cat", "dog"):  # decoded long after those that come next
+        photograph(source, f"train/{name}/large.png", 1500, 1500, tf.io.encode_png)
     same = [
-        ka.prepare(tiny_folder, tmp_path / f"{threads}", images_per_shard=20, threads=threads)
+        ka.prepare(source, tmp_path / f"{threads}", images_per_shard=15, threads=threads)
         for threads in (1, 2, 7)
     ]
     assert same[0] == same[1] == same[2]
     first = contents(tmp_path / "1")
     assert first == contents(tmp_path / "2") == contents(tmp_path / "7")
-    archive = packed(tiny_folder, tmp_path / "tiny.tar.gz")
-    ka.prepare(archive, tmp_path / "packed", images_per_shard=20)
+    archive = packed(source, tmp_path / "mixed.tar.gz")
+    ka.prepare(archive, tmp_path / "packed", images_per_shard=15)
     assert contents(tmp_path / "packed") == first
-    ka.prepare(tiny_folder, tmp_path / "seed", images_per_shard=20, seed=1)
+    ka.prepare(source, tmp_path / "seed", images_per_shard=15, seed=1)
     assert set(contents(tmp_path / "seed").items()).isdisjoint(first.items())
     assert sorted(records(tmp_path / "seed")) == sorted(records(tmp_path / "1"))
 
@@ -269,6 +273,29 @@ def test_full_disk(tiny_folder, tmp_path):
     assert left == [".progress", "test-00000-of-00001.tfrecord"]
     manifest = ka.prepare(tiny_folder, tmp_path)
     assert manifest.parts["train"].images == 72 and ka.verify_prepared(tmp_path) == manifest
+
+
+def run_script(*flags):
+    command = [sys.executable, "scripts/prepare.py", *flags]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_script(tiny_folder, tmp_path):
+    out = f"--out={tmp_path / 'out'}"
+    done = run_script(f"--source={tiny_folder}", out, "--short_side=16", "--seed=2")
+    assert done.returncode == 0, done.stderr
+    expected = (
+        "tiny-short16, 3 classes\ntest: 24 images in 1 shards\ntrain: 72 images in 1 shards\n"
+    )
+    assert expected in done.stdout and "skipped: 0" in done.stdout
+    (tmp_path / "out" / "train.npz").write_bytes(b"")
+    for flags, code, text in (
+        (["--check"], 1, "train.npz (it has 0 bytes"),
+        ([], 2, "--source is needed"),
+    ):
+        done = run_script(out, *flags)
+        assert done.returncode == code and text in done.stderr, done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_killed_and_run_again(tmp_path, caplog):
