@@ -132,7 +132,13 @@ def _read(source, dataset_name: str | None, validation_labels) -> Parts:
         raise UsageError(
             f"validation_labels belong to {imagenet_archives.VALIDATION}, which is not in {source}."
         )
-    return folders.read_parts(source, dataset_name)
+    found = folders.read_parts(source, dataset_name)
+    for name in (found.name, *found.class_names):
+        try:
+            name.encode("utf-8")
+        except UnicodeEncodeError as error:  # which a manifest could not hold
+            raise UserError(f"{name!r} is not valid UTF-8. Rename the class folder.") from error
+    return found
 
 
 def _finished(

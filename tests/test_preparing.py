@@ -245,6 +245,12 @@ def test_wrong_arguments(tiny_folder, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_class_whose_name_is_not_utf8(tmp_path):
+    write_images(tmp_path / "in", ["cat", os.fsdecode(b"caf\xe9")], 1)
+    with pytest.raises(UserError, match="udce9' is not valid UTF-8. Rename"):
+        ka.prepare(tmp_path / "in", tmp_path / "out")
+
+
 def test_two_at_a_time(tiny_folder, tmp_path, monkeypatch):
     problems = []
 
