@@ -30,6 +30,7 @@ from keras_alexnet.datasets import list_datasets, load_dataset, split_validation
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.evaluation import evaluate
 from keras_alexnet.exporting import export
+from keras_alexnet.manifests import verify as verify_prepared
 from keras_alexnet.models import build
 from keras_alexnet.pipeline import (
     eval_batches,
@@ -37,6 +38,7 @@ from keras_alexnet.pipeline import (
     steps_per_epoch,
     train_batches,
 )
+from keras_alexnet.preparing import prepare
 from keras_alexnet.recipes import list_recipes
 from keras_alexnet.runs import load
 from keras_alexnet.serving import Prediction, predict
@@ -64,6 +66,7 @@ __all__ = [
     "load_dataset",
     "pixel_statistics",
     "predict",
+    "prepare",
     "preprocess_input",
     "recipes",
     "split_validation",
@@ -71,4 +74,5 @@ __all__ = [
     "train",
     "train_batches",
     "variants",
+    "verify_prepared",
 ]

@@ -101,12 +101,19 @@ def _unpack_beside(archive: pathlib.Path, target: pathlib.Path) -> None:
 def _extract_tar(archive: pathlib.Path, folder: pathlib.Path) -> None:
     with tarfile.open(archive) as source:
         source.extractall(folder, filter="data")
-        # An archive that is cut off between two members reads like a shorter one, but for the
-        # block of zeros with which every archive ends. (Compressed files notice by themselves.)
-        if isinstance(source.fileobj, io.BufferedReader):
-            source.fileobj.seek(source.offset)
-            if source.fileobj.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
-                raise tarfile.ReadError("the end is missing")
+        check_end(source)
+
+
+def check_end(source: tarfile.TarFile) -> None:
+    """Raises `tarfile.ReadError` if an archive that has been read through is cut off.
+
+    One that is cut off between two members reads like a shorter one, but for the block of zeros
+    with which every archive ends. (Compressed files notice by themselves.)
+    """
+    if isinstance(source.fileobj, io.BufferedReader):
+        source.fileobj.seek(source.offset)
+        if source.fileobj.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("the end is missing")
 
 
 def _extract_zip(archive: pathlib.Path, folder: pathlib.Path) -> None:

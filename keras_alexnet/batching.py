@@ -74,11 +74,12 @@ def _decoded(indices, source: EncodedImages, rows, size: int, batch_size: int) -
         def filled(values):
             return tf.pad(values, [[0, missing]] + [[0, 0]] * (values.shape.rank - 1))
 
-        return filled(index + 1) - 1, filled(row), tf.nest.map_structure(filled, draws)
+        fetched = source.fetched(filled(row))
+        return filled(index + 1) - 1, fetched, tf.nest.map_structure(filled, draws)
 
-    def decode_one(index, row, draws):
+    def decode_one(index, fetched, draws):
         nothing = tf.zeros([size, size, 3], tf.uint8)
-        square = tf.cond(index < 0, lambda: nothing, lambda: source.square(row, size))
+        square = tf.cond(index < 0, lambda: nothing, lambda: source.square_of(fetched, size))
         return index, draws, tf.ensure_shape(square, [size, size, 3])
 
     def cut(index, draws, squares):
@@ -87,6 +88,7 @@ def _decoded(indices, source: EncodedImages, rows, size: int, batch_size: int) -
         count = tf.reduce_sum(tf.cast(index >= 0, tf.int32))
         return tf.nest.map_structure(lambda values: values[:count], (index, draws, squares))
 
-    dataset = indices.map(fill).unbatch()
+    # One batch is fetched while another is decoded.
+    dataset = indices.map(fill).prefetch(1).unbatch()
     dataset = dataset.map(decode_one, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dataset.batch(batch_size, drop_remainder=True).map(cut)

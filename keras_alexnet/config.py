@@ -27,8 +27,8 @@ class TrainConfig:
     recipe: str = _field("default", "Recipe: default, paper or, for CIFAR networks, document.")
     dataset: str | None = _field(
         None,
-        "cifar10, cifar100, fashion_mnist, imagenet2012, image_folder or shapes. Without it: "
-        "cifar10 if it can be had, else shapes.",
+        "cifar10, cifar100, fashion_mnist, imagenet2012, image_folder, tfrecord or shapes. "
+        "Without it: cifar10 if it can be had, else shapes.",
     )
     data_dir: str | None = _field(None, "Folder or archive that holds the data.")
     dataset_name: str | None = _field(None, "Name of an image folder in results.")

@@ -3,14 +3,17 @@
 import functools
 import os
 
-import numpy as np
 from absl import logging
 
-from keras_alexnet import archives, fingerprints, folders, published, shapes
+from keras_alexnet import folders, published, shapes, tfrecords
 from keras_alexnet.errors import UsageError, UserError, unknown_name
-from keras_alexnet.images import ImageFiles
 from keras_alexnet.sources import Arrays, DataSource, in_memory
-from keras_alexnet.splits import Split, divided, split_validation, without_damaged
+from keras_alexnet.splits import Split, split_validation
+
+_OF_IMAGES = {
+    "image_folder": ("a folder or an archive of one", folders.read_parts),
+    "tfrecord": ("the folder that scripts/prepare.py wrote", tfrecords.read_parts),
+}
 
 __all__ = ["DataSource", "Split", "list_datasets", "load_dataset", "split_validation"]
 
@@ -22,7 +25,7 @@ def list_datasets() -> list[str]:
         >>> list_datasets()[-1]
         'shapes'
     """
-    return [*published.PUBLISHED, "image_folder", "shapes"]
+    return [*published.PUBLISHED, *_OF_IMAGES, "shapes"]
 
 
 def load_dataset(
@@ -38,13 +41,14 @@ def load_dataset(
     Args:
         name: one of `list_datasets()`. None stands for CIFAR-10 if it is at hand or can be
             downloaded, and otherwise, with a warning, for "shapes".
-        data_dir: for "image_folder" the folder or archive; for published sets a copy, official or
+        data_dir: for "image_folder" the folder or archive; for "tfrecord" the folder that
+            `prepare` wrote; for published sets a copy, official or
             prepared by tensorflow-datasets, or a folder that holds one; nothing is downloaded
             then. By default `$TFDS_DATA_DIR`, `~/tensorflow_datasets` and `~/.keras/datasets` are
             searched, and what is not there is downloaded through tensorflow-datasets.
         dataset_name: what results call it; by default the folder's or archive's stem, or `name`.
-        seed: divides an image folder that has no test set of its own. ("shapes" is always the
-            same set.)
+        seed: divides a set of one part, such as an image folder that has no test set of its own.
+            ("shapes" is always the same set.)
         skip_corrupt: leave out images that cannot be read, instead of stopping at them.
 
     Returns:
@@ -63,8 +67,14 @@ def load_dataset(
         raise unknown_name("dataset", name, list_datasets())
     if data_dir is not None and not os.path.exists(data_dir):
         raise UserError(f"The data_dir {data_dir} does not exist.")
-    if name == "image_folder":
-        return _image_folder(data_dir, dataset_name, seed, skip_corrupt)
+    if name in _OF_IMAGES:
+        what, read_parts = _OF_IMAGES[name]
+        if data_dir is None:
+            raise UsageError(
+                f"The dataset {name} needs {what}. Received: no data_dir. Pass --data_dir "
+                "(data_dir=)."
+            )
+        return read_parts(data_dir, dataset_name).completed(seed, skip_corrupt)
     if name == "shapes":
         if data_dir is not None:
             raise UsageError(
@@ -94,27 +104,3 @@ def _cifar10_or_shapes(data_dir, dataset_name: str | None) -> DataSource:
             error,
         )
     return _shapes(dataset_name, "CIFAR-10 could not be had; the built-in procedural set was used")
-
-
-def _image_folder(data_dir, dataset_name: str | None, seed: int, skip_corrupt: bool) -> DataSource:
-    if data_dir is None:
-        raise UsageError(
-            "The dataset image_folder needs a folder or an archive of one. Received: no data_dir. "
-            "Pass --data_dir (data_dir=)."
-        )
-    name = dataset_name or archives.stem(data_dir)
-    folder = archives.unpacked(data_dir) if os.path.isfile(data_dir) else data_dir
-    found = folders.scan(folder)
-    names = [name for files in found.splits.values() for name in files.names]
-    sha256, sha256_of = fingerprints.of_files(found.folder, names)
-    parts = {
-        part: Split.of(ImageFiles(found.folder, files.names), np.array(files.labels))
-        for part, files in found.splits.items()
-    }
-    skipped = ()
-    if skip_corrupt:
-        parts, skipped = without_damaged(parts, found.class_names)
-    train, validation, test, note = divided(parts, seed)
-    return DataSource(
-        name, found.class_names, train, test, sha256, sha256_of, validation, skipped, note
-    )

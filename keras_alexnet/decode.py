@@ -7,6 +7,7 @@ orientation is ignored, as `tf.io` and torchvision's loaders do.
 
 import functools
 import io
+import re
 
 import numpy as np
 import tensorflow as tf
@@ -112,9 +113,12 @@ def centre_square(image: tf.Tensor, size: int) -> tf.Tensor:
     return tf.cond(side > size, lambda: resized("area"), lambda: resized("bilinear"))
 
 
-def reason(error: tf.errors.OpError) -> str:
-    """The one line of a TensorFlow error that says what is wrong with the file."""
-    lines = error.message.split("[[")[0].split(" [Op:")[0].strip().splitlines()
+def reason(error: tf.errors.OpError | OSError) -> str:
+    """The one line of an error that says what is wrong with the file."""
+    if isinstance(error, OSError):  # what reading in Python raises reaches an eager caller as it is
+        return str(error)
+    message = re.sub(r"^\{\{.*?\}\} ", "", error.message)
+    lines = message.split("[[")[0].split(" [Op:")[0].strip().splitlines()
     python_error = [line for line in lines if line.startswith("ValueError: ")]
     return python_error[-1].removeprefix("ValueError: ") if python_error else lines[0]
 

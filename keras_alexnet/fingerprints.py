@@ -2,15 +2,14 @@
 
 import hashlib
 import os
-import pathlib
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 CONTENTS_LIMIT_BYTES = 4 * 2**30  # above this only names and sizes are hashed
 
 
-def of_files(folder: str | os.PathLike, names: Iterable[str]) -> tuple[str, str]:
+def of_files(folder: str | os.PathLike, names: Sequence[str]) -> tuple[str, str]:
     """Hashes files below a folder by relative name and contents, in sorted order.
 
     A folder and an archive of it, unpacked, have the same fingerprint. A file that cannot be
@@ -19,16 +18,42 @@ def of_files(folder: str | os.PathLike, names: Iterable[str]) -> tuple[str, str]
     Returns:
         (hexadecimal digest, "contents"), or for more than 4 GiB (digest, "names and sizes").
     """
-    folder = pathlib.Path(folder)
+
+    def path(row: int) -> str:
+        return os.path.join(folder, names[row])
+
+    def size(row: int) -> int:
+        return os.stat(path(row)).st_size if os.access(path(row), os.R_OK) else 0
+
+    def contents(row: int) -> bytes:
+        with open(path(row), "rb") as file:
+            return file.read()
+
+    return of_named(names, [size(row) for row in range(len(names))], contents)
+
+
+def of_named(
+    names: Sequence[str], sizes: Sequence[int], contents: Callable[[int], bytes]
+) -> tuple[str, str]:
+    """Hashes as `of_files` does what stands elsewhere than in files of its own.
+
+    Args:
+        names: relative names.
+        sizes: in bytes, one a name.
+        contents: returns the bytes that the name with that number stands for.
+
+    Example:
+        >>> of_named(["a/1.png"], [3], lambda row: b"png")[1]
+        'contents'
+    """
     # Bytes in "/" form, so that the order and the hash are the same on every system.
-    paths = sorted((os.fsencode(name.replace(os.sep, "/")), folder / name) for name in names)
-    sizes = [path.stat().st_size if os.access(path, os.R_OK) else 0 for _, path in paths]
+    encoded = [os.fsencode(name.replace(os.sep, "/")) for name in names]
     of_contents = sum(sizes) <= CONTENTS_LIMIT_BYTES
     digest = hashlib.sha256()
-    for (name, path), size in zip(paths, sizes, strict=True):
-        digest.update(b"%s\0%d\0" % (name, size))
-        if of_contents and size:
-            digest.update(path.read_bytes())
+    for row in sorted(range(len(encoded)), key=encoded.__getitem__):
+        digest.update(b"%s\0%d\0" % (encoded[row], sizes[row]))
+        if of_contents and sizes[row]:
+            digest.update(contents(row))
     return digest.hexdigest(), "contents" if of_contents else "names and sizes"
 
 

@@ -4,8 +4,14 @@ import os
 import pathlib
 from typing import NamedTuple
 
+import numpy as np
+
+from keras_alexnet import archives, fingerprints
 from keras_alexnet.decode import EXTENSIONS
 from keras_alexnet.errors import UserError
+from keras_alexnet.images import ImageFiles
+from keras_alexnet.sources import Parts
+from keras_alexnet.splits import Split
 
 SPLIT_NAMES = {
     "train": "train",
@@ -34,6 +40,27 @@ class ImageFolder(NamedTuple):
     folder: pathlib.Path
     class_names: tuple[str, ...]
     splits: dict[str, LabelledFiles]
+
+
+def read_parts(data_dir: str | os.PathLike, dataset_name: str | None = None) -> Parts:
+    """The labelled images of a folder, or of an archive of one.
+
+    Raises:
+        UserError: as `scan`, or if the archive is damaged.
+
+    Example:
+        >>> sorted(read_parts("flowers.zip").splits)  # doctest: +SKIP
+        ['test', 'train']
+    """
+    found = scan(archives.unpacked(data_dir) if os.path.isfile(data_dir) else data_dir)
+    names = [name for files in found.splits.values() for name in files.names]
+    splits = {
+        part: Split.of(ImageFiles(found.folder, files.names), np.array(files.labels))
+        for part, files in found.splits.items()
+    }
+    sha256, sha256_of = fingerprints.of_files(found.folder, names)
+    name = dataset_name or archives.stem(data_dir)
+    return Parts(name, found.class_names, splits, sha256, sha256_of)
 
 
 def scan(folder: str | os.PathLike) -> ImageFolder:

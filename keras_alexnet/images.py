@@ -57,6 +57,10 @@ class EncodedImages(abc.ABC):
     def contents(self, row: tf.Tensor) -> tf.Tensor:
         """The encoded bytes of one image: int64 scalar → string scalar."""
 
+    @abc.abstractmethod
+    def size(self, row: int) -> int:
+        """Bytes of one encoded image; 0 if it cannot be read."""
+
     def leave_out(self, rows: Iterable[int]) -> None:
         """Never reads these rows again: they are known to be damaged, and no split has them."""
         self._left_out.update(rows)
@@ -64,6 +68,17 @@ class EncodedImages(abc.ABC):
     def square(self, row: tf.Tensor, size: int) -> tf.Tensor:
         """One image's centre square: int64 scalar → uint8 `[size, size, 3]`."""
         return decode.decode_square(self.contents(row), size)
+
+    def fetched(self, rows: tf.Tensor) -> tf.Tensor:
+        """What `square_of` needs of a batch of rows: int64 `[k]` → anything `[k]`.
+
+        Overridden where a batch is fetched faster than its images one by one.
+        """
+        return rows
+
+    def square_of(self, fetched: tf.Tensor, size: int) -> tf.Tensor:
+        """One image's centre square, from an element of `fetched`."""
+        return self.square(fetched, size)
 
     def in_memory(self, size: int) -> ImageArray | None:
         """The images decoded for squares of `size`, or None if they would exceed the budget.
@@ -106,7 +121,7 @@ class EncodedImages(abc.ABC):
     def _reason(self, row: int) -> str:
         try:
             self._native(tf.constant(row, tf.int64))
-        except tf.errors.OpError as error:
+        except (tf.errors.OpError, OSError) as error:
             return decode.reason(error)
         return "unreadable at first, readable now"
 
@@ -177,6 +192,10 @@ class ImageFiles(EncodedImages):
 
     def contents(self, row: tf.Tensor) -> tf.Tensor:
         return tf.io.read_file(tf.gather(self._paths, row))
+
+    def size(self, row: int) -> int:
+        path = self.path(row)
+        return path.stat().st_size if os.access(path, os.R_OK) else 0
 
 
 def _fits(images: int, shape: tuple[int, ...]) -> bool:

@@ -16,11 +16,12 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_alexnet import decode
 from keras_alexnet.errors import UserError
 from keras_alexnet.images import EncodedImages
 
 _VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
-_THREADS = 8  # indexing waits for the disk
+_THREADS = 8  # reading waits for the disk
 
 
 class RecordIndex(NamedTuple):
@@ -36,29 +37,65 @@ class RecordIndex(NamedTuple):
 
 
 class RecordImages(EncodedImages):
-    """Images inside TFRecord files."""
+    """Images inside TFRecord files, or in any others of which it is known where they stand."""
 
-    def __init__(self, paths: Sequence[str | os.PathLike], index: RecordIndex):
+    def __init__(
+        self,
+        paths: Sequence[str | os.PathLike],
+        index: RecordIndex,
+        names: Sequence[str] | None = None,
+    ):
         super().__init__()
         self._paths = [os.fspath(path) for path in paths]
         self._index = index
+        self._names = names
+        self._readers = ThreadPoolExecutor(_THREADS)
 
     def __len__(self) -> int:
         return len(self._index.labels)
 
     def name(self, row: int) -> str:
+        if self._names is not None:
+            return self._names[row]
         file = self._index.files[row]
         position = row - np.searchsorted(self._index.files, file)
         return f"{os.path.basename(self._paths[file])}, record {position}"
 
+    def size(self, row: int) -> int:
+        return int(self._index.lengths[row])
+
     def contents(self, row: tf.Tensor) -> tf.Tensor:
-        contents = tf.numpy_function(self._read, [row], tf.string, stateful=False)
+        contents = tf.numpy_function(self.read, [row], tf.string, stateful=False)
         return tf.ensure_shape(contents, [])
 
-    def _read(self, row: np.int64) -> bytes:
-        with open(self._paths[self._index.files[row]], "rb") as file:
+    def read(self, row: int) -> bytes:
+        """The encoded bytes of one image."""
+        with open(self._paths[self._index.files[row]], "rb", buffering=0) as file:
             file.seek(self._index.offsets[row])
             return file.read(self._index.lengths[row])
+
+    def fetched(self, rows: tf.Tensor) -> tf.Tensor:
+        # A call into Python for every image would cost as much as decoding a small one.
+        contents = tf.numpy_function(self._read_batch, [rows], tf.string, stateful=False)
+        return tf.ensure_shape(contents, rows.shape)
+
+    def square_of(self, fetched: tf.Tensor, size: int) -> tf.Tensor:
+        return decode.decode_square(fetched, size)
+
+    def _read_batch(self, rows: np.ndarray) -> np.ndarray:
+        def read(part: np.ndarray) -> list[bytes]:
+            return [self._read_if_possible(row) for row in part]
+
+        parts = self._readers.map(read, np.array_split(rows, _THREADS))
+        contents = np.empty(len(rows), object)
+        contents[:] = [image for part in parts for image in part]
+        return contents
+
+    def _read_if_possible(self, row: int) -> bytes:
+        try:
+            return self.read(row)
+        except OSError:
+            return b""  # fails where it is decoded, with the other damaged images
 
 
 def index_records(paths: Sequence[str | os.PathLike]) -> RecordIndex:

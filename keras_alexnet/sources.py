@@ -8,7 +8,7 @@ import numpy as np
 from keras_alexnet import fingerprints
 from keras_alexnet.errors import UserError
 from keras_alexnet.images import ImageArray
-from keras_alexnet.splits import Split
+from keras_alexnet.splits import Split, divided, without_damaged
 
 
 class Arrays(NamedTuple):
@@ -32,8 +32,8 @@ class DataSource:
         test: test images.
         sha256: fingerprint of the data.
         sha256_of: what was hashed: "images and labels" (sets in memory; the same for every copy,
-            whatever its form), "contents" (of files, with their relative names) or "names and
-            sizes" (of files of more than 4 GiB).
+            whatever its form), "contents" (of files, with their relative names), "names and
+            sizes" (of files of more than 4 GiB) or "shards" (of images that `prepare` shrank).
         validation: validation images, if the data set brings its own besides test images.
         skipped: files left out because they could not be read.
         note: what a reader of results should know about the data, or None.
@@ -48,6 +48,45 @@ class DataSource:
     validation: Split | None = None
     skipped: tuple[str, ...] = ()
     note: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Parts:
+    """What a data set brings, before it is decided what to train on and what to test on.
+
+    `splits` has one or more of "train", "val" and "test", or only "all". The other attributes
+    are those of `DataSource`.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    splits: dict[str, Split]
+    sha256: str
+    sha256_of: str
+    skipped: tuple[str, ...] = ()
+
+    def completed(self, seed: int, skip_corrupt: bool) -> DataSource:
+        """The data set with training and test images, divided by `seed` if it brings one part.
+
+        Raises:
+            UserError: if there is nothing to train on, or with `skip_corrupt` if a class has no
+                image that can be read.
+        """
+        splits, damaged = self.splits, ()
+        if skip_corrupt:
+            splits, damaged = without_damaged(splits, self.class_names)
+        train, validation, test, note = divided(splits, seed)
+        return DataSource(
+            name=self.name,
+            class_names=self.class_names,
+            train=train,
+            test=test,
+            sha256=self.sha256,
+            sha256_of=self.sha256_of,
+            validation=validation,
+            skipped=(*self.skipped, *damaged),
+            note=note,
+        )
 
 
 def in_memory(name: str, arrays: Arrays, note: str | None = None) -> DataSource:

@@ -133,6 +133,7 @@ def test_names():
         "fashion_mnist",
         "imagenet2012",
         "image_folder",
+        "tfrecord",
         "shapes",
     ]
     with pytest.raises(UsageError, match="Did you mean 'cifar10'"):
