@@ -125,6 +125,11 @@ class Cluster:
         """
         if self.local_replicas > 1:
             batches = batches.rebatch(images // self.local_replicas, drop_remainder=True)
+        # Said once more, since some transformations forget it: for data that may end, every step
+        # would begin with a collective operation to ask whether all workers have a batch.
+        batches = batches.apply(
+            tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+        )
         return self._strategy.distribute_datasets_from_function(lambda _: batches)
 
     def broadcast(self, value: bytes, root: int = 0) -> bytes:
@@ -153,7 +158,7 @@ class Cluster:
             make: returns what JSON can hold.
 
         Raises:
-            UserError: on every worker, what `make` raised.
+            UserError: on every worker, if `make` raised one or an OSError.
         """
         if self.count == 1:
             return make()
@@ -161,7 +166,7 @@ class Cluster:
         if self.is_chief:
             try:
                 message = {"value": make()}
-            except UserError as error:
+            except (UserError, OSError) as error:
                 message = {"error": str(error), "kind": type(error).__name__}
         found = json.loads(self.broadcast(json.dumps(message).encode()))
         if "error" in found:

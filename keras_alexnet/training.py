@@ -206,7 +206,9 @@ def _make_loop(job: _Job, workdir, callbacks) -> tuple[TrainingLoop, TrainStep]:
         recipe.global_batch_size,
         config.max_steps,
     )
-    schedule = Schedule(recipe, length.total_steps, has_validation=job.validation is not None)
+    schedule = Schedule(
+        recipe, length.total_steps, length.steps_per_epoch, job.validation is not None
+    )
     with job.strategy.scope():
         step = TrainStep(job.build(), recipe, job.strategy)
     evaluator = None

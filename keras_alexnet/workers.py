@@ -152,20 +152,27 @@ def _loss_explained(workdir, workers: Cluster) -> Iterator[None]:
         message = error.message
         if not _SIGNS.search(message):
             raise
-        raise UserError(
-            f"{_who(message, workers)} has ended or cannot be reached, so this worker "
-            f"({workers.index}) ends too. Its log, {pathlib.Path(workdir) / LOGS}/, or its "
-            "machine's says why. Start all workers again with the same command: the run goes on "
-            f"from its newest checkpoint. TensorFlow says: {_first_reason(message)}"
-        ) from error
+        raise _loss_of(_lost_index(message, workers), workdir, workers, message) from error
 
 
-def _who(message: str, workers: Cluster) -> str:
+def _loss_of(index: int | None, workdir, workers: Cluster, message: str) -> UserError:
+    who, log = "Another worker", "worker-*.log"
+    if index is not None:
+        who, log = f"Worker {index} ({workers.addresses[index]})", f"worker-{index}.log"
+    return UserError(
+        f"{who} has ended or cannot be reached, so this worker ({workers.index}) ends too. "
+        f"{pathlib.Path(workdir) / LOGS / log} or its machine's log says why. Start all workers "
+        "again with the same command: the run goes on from its newest checkpoint. TensorFlow "
+        f"says: {_first_reason(message)}"
+    )
+
+
+def _lost_index(message: str, workers: Cluster) -> int | None:
     for job, task in re.findall(r"/job:(\w+)(?:/replica:\d+)?/task:(\d+)", message):
         index = workers.index_of(job, int(task))
         if index != workers.index:
-            return f"Worker {index} ({workers.addresses[index]})"
-    return "Another worker"
+            return index
+    return None
 
 
 def _first_reason(message: str) -> str:

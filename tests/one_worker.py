@@ -2,7 +2,7 @@
 
 Options, for the tests: `kill_at` ends the process with SIGKILL after so many steps, `freeze_at`
 stops it with SIGSTOP, `weights` names a file that gets the weights as this worker has them,
-`batches` one that gets the fingerprints of the images that it trains on.
+`batches` one that gets the fingerprints of the images that it trains on; `folder` is where it starts.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from absl import logging
 from small_networks import small_row
 
 import keras_alexnet as ka
-from keras_alexnet import pipeline, steps, variants
+from keras_alexnet import pipeline, variants
 
 
 class Signal(keras.callbacks.Callback):
@@ -80,6 +80,7 @@ def note_batches(path) -> None:
 def main() -> None:
     with open(sys.argv[1], encoding="utf-8") as file:
         given = json.load(file)
+    os.chdir(given.get("folder", "."))
     logging.set_verbosity(logging.INFO)
     tf.config.threading.set_intra_op_parallelism_threads(1)
     row = small_row()
