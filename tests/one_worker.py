@@ -2,7 +2,8 @@
 
 Options, for the tests: `kill_at` ends the process with SIGKILL after so many steps, `freeze_at`
 stops it with SIGSTOP, `weights` names a file that gets the weights as this worker has them,
-`batches` one that gets the fingerprints of the images that it trains on; `folder` is where it starts.
+`batches` one that gets the fingerprints of the images that it trains on; `folder` is where it
+starts.
 """
 
 import hashlib
