@@ -172,7 +172,8 @@ def _lost_index(message: str, workers: Cluster) -> int | None:
         index = workers.index_of(job, int(task))
         if index != workers.index:
             return index
-    return None
+    # TensorFlow does not always say which; of two it can only be the other.
+    return 1 - workers.index if workers.count == 2 else None
 
 
 def _first_reason(message: str) -> str:

@@ -3,7 +3,7 @@
 Options, for the tests: `kill_at` ends the process with SIGKILL after so many steps, `freeze_at`
 stops it with SIGSTOP, `weights` names a file that gets the weights as this worker has them,
 `batches` one that gets the fingerprints of the images that it trains on; `folder` is where it
-starts.
+starts; `stop` ends training after the first epoch.
 """
 
 import hashlib
@@ -33,6 +33,13 @@ class Signal(keras.callbacks.Callback):
         self.steps_left -= 1
         if self.steps_left == 0:
             os.kill(os.getpid(), self.number)
+
+
+class Stop(keras.callbacks.Callback):
+    """Ends training after the first epoch, on this worker."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = True
 
 
 class Weights(keras.callbacks.Callback):
@@ -90,6 +97,8 @@ def main() -> None:
     for name, number in (("kill_at", signal.SIGKILL), ("freeze_at", signal.SIGSTOP)):
         if name in given:
             callbacks.append(Signal(given[name], number))
+    if given.get("stop"):
+        callbacks.append(Stop())
     if "weights" in given:
         callbacks.append(Weights(given["weights"]))
     if "batches" in given:

@@ -232,3 +232,12 @@ def test_ended_run_started_again_returns_its_results(given, tmp_path):
         first[0].output.splitlines()[-1]
     }
     assert all("This run has ended" in one.output for one in again)
+
+
+@pytest.mark.slow
+def test_callback_that_stops_one_worker_stops_all(given, tmp_path):
+    several = [given("run", i, epochs=3) for i in range(2)]
+    several[1]["stop"] = True
+    ended = worker_processes.run(tmp_path / "p", several)
+    _assert_success(ended)
+    assert [json.loads(one.output.splitlines()[-1])["epochs"] for one in ended] == [1, 1]
