@@ -8,27 +8,35 @@ import keras
 import tensorflow as tf
 from absl import logging
 
+from keras_alexnet.cluster import Cluster
 from keras_alexnet.config import PRECISIONS
-from keras_alexnet.errors import UsageError
+from keras_alexnet.errors import UsageError, UserError
 
 
 def strategy_for(
-    num_devices: int | None = None, logical_cpu_devices: int | None = None
+    num_devices: int | None = None,
+    logical_cpu_devices: int | None = None,
+    cluster_resolver: tf.distribute.cluster_resolver.ClusterResolver | None = None,
 ) -> tf.distribute.Strategy:
-    """Returns the strategy that trains on this machine's devices.
+    """Returns the strategy that trains on this machine's devices, or on those of a cluster.
 
     All GPUs are taken unless `num_devices` says fewer; without a GPU, all logical CPU devices.
     One device needs no distribution, so it gets TensorFlow's default strategy; several get a
-    `MirroredStrategy`.
+    `MirroredStrategy`, and a cluster a `MultiWorkerMirroredStrategy`.
 
     Args:
-        num_devices: how many devices to use; None uses all there are.
+        num_devices: how many devices to use, of each machine; None uses all there are.
         logical_cpu_devices: split the CPU into so many devices, to try several replicas
             without a GPU. Only possible before TensorFlow has used the CPU.
+        cluster_resolver: what `cluster.resolver` found. All workers must come here, and none of
+            them may have used TensorFlow before.
 
     Raises:
         UsageError: if there are fewer devices, or the CPU is already in use.
+        UserError: if TensorFlow is already in use, or the other workers cannot be reached.
     """
+    if cluster_resolver is not None:
+        return _multi_worker(num_devices, logical_cpu_devices, cluster_resolver)
     if logical_cpu_devices is not None:
         _split_cpu(logical_cpu_devices)
     gpus = tf.config.list_physical_devices("GPU")
@@ -49,11 +57,14 @@ def strategy_for(
 
 
 def describe(strategy: tf.distribute.Strategy) -> str:
-    """Returns the devices of `strategy` in words, such as "2 x GPU"."""
+    """Returns the devices of `strategy` in words: "2 x GPU", or "8 x GPU on 2 workers"."""
     kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
-    if isinstance(strategy, tf.distribute.MirroredStrategy):
+    several = (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy)
+    if isinstance(strategy, several):
         kind = strategy.extended.worker_devices[0].rpartition("device:")[2].partition(":")[0]
-    return f"{strategy.num_replicas_in_sync} x {kind}"
+    workers = Cluster(strategy).count
+    where = f" on {workers} workers" if workers > 1 else ""
+    return f"{strategy.num_replicas_in_sync} x {kind}{where}"
 
 
 @contextlib.contextmanager
@@ -101,6 +112,52 @@ def _mirrored(names: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
     on_cpu = names[0].startswith("CPU")
     ops = tf.distribute.ReductionToOneDevice() if on_cpu else None
     return tf.distribute.MirroredStrategy(names, cross_device_ops=ops)
+
+
+# Gradients travel in parts, so that one is added up while the next is on its way. On loopback 59 MB
+# took 0.3 seconds instead of the 0.7 that they take as a whole.
+_PACK_BYTES = 8 * 2**20
+# One for each cluster, since TensorFlow can join one once in a process.
+_JOINED: dict[tuple[str, ...], tf.distribute.Strategy] = {}
+
+
+def _multi_worker(num_devices, logical_cpu_devices, resolver) -> tf.distribute.Strategy:
+    if logical_cpu_devices is not None:
+        raise UsageError(
+            "logical_cpu_devices is for trying several replicas in one process, and this run has "
+            f"several workers. Received: {logical_cpu_devices}. Leave it out."
+        )
+    gpus = tf.config.list_physical_devices("GPU")
+    available = max(1, len(gpus))
+    if num_devices is not None and not 1 <= num_devices <= available:
+        raise UsageError(
+            f"num_devices must be from 1 to the {available} devices of each worker. Received: "
+            f"{num_devices}."
+        )
+    addresses = tuple(map(str, resolver.cluster_spec().as_dict().items()))
+    if addresses in _JOINED:
+        return _JOINED[addresses]
+    for gpu in gpus:
+        _grow_memory(gpu)
+    logging.info("Waiting for all workers of %s.", resolver.cluster_spec().as_dict())
+    try:
+        if num_devices is not None and gpus:
+            tf.config.set_visible_devices(gpus[:num_devices], "GPU")
+        _JOINED[addresses] = tf.distribute.MultiWorkerMirroredStrategy(
+            resolver, tf.distribute.experimental.CommunicationOptions(bytes_per_pack=_PACK_BYTES)
+        )
+    except RuntimeError as error:
+        raise UserError(
+            f"TensorFlow was in use before the workers could be joined: {error} Call train() "
+            "before anything else of TensorFlow, in a fresh process."
+        ) from error
+    except (tf.errors.OpError, ValueError) as error:
+        raise UserError(
+            f"The other workers could not be joined: {getattr(error, 'message', error)} Look "
+            "whether all run, reach each other's addresses and belong to the same start; then "
+            "start all of them again."
+        ) from error
+    return _JOINED[addresses]
 
 
 def _split_cpu(count: int) -> None:

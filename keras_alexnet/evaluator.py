@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_alexnet import pipeline
+from keras_alexnet.cluster import Cluster
 from keras_alexnet.errors import UserError
 from keras_alexnet.metrics import Evaluation
 from keras_alexnet.models import logits_of
@@ -35,12 +36,17 @@ class Evaluator:
     def __init__(self, model, split, plan, *, batch_size=256, views=1, strategy=None):
         self.split, self.views = split, views
         self._strategy = strategy or tf.distribute.get_strategy()
-        replicas = self._strategy.num_replicas_in_sync
+        self._cluster = Cluster(self._strategy)
+        replicas = self._cluster.local_replicas
         self._batch_size = -(-max(1, batch_size // views) // replicas) * replicas
         logits = logits_of(model)  # first, since it tells what is no network of ours
         network = keras.Model(model.input, logits)
-        batches = pipeline.eval_batches(split, plan, batch_size=self._batch_size, views=views)
-        self._batches = self._strategy.experimental_distribute_dataset(batches.map(self._pad))
+        self._classes = logits.shape[-1]
+        # Whole batches are shared out, so that figures do not depend on the number of workers.
+        self._own = split.subset(self._cluster.own_rows(len(split), self._batch_size))
+        batches = pipeline.eval_batches(self._own, plan, batch_size=self._batch_size, views=views)
+        endless = batches.map(self._pad).concatenate(self._nothing(batches.element_spec[0]))
+        self._batches = self._cluster.distribute(endless, self._batch_size)
         self._step = self._make_step(network)
 
     def run(self, description: str = "evaluating") -> Evaluation:
@@ -49,14 +55,16 @@ class Evaluator:
         Raises:
             UserError: if an image cannot be read.
         """
-        parts = []
-        with Progress(len(self.split), description) as progress:
-            for batch in pipeline.explained(self._batches, self.split):
-                replicas = self._strategy.experimental_local_results(self._step(batch))
+        parts, images = [np.zeros((0, self._classes), np.float32)], len(self._own)
+        batches = pipeline.explained(self._batches, self._own)
+        with Progress(images, description) as progress:
+            for first in range(0, images, self._batch_size):
+                replicas = self._strategy.experimental_local_results(self._step(next(batches)))
                 part = np.concatenate([replica.numpy() for replica in replicas])
-                parts.append(part[: len(self.split) - len(parts) * self._batch_size])
+                parts.append(part[: images - first])
                 progress.advance(len(parts[-1]))
-        log_probabilities = np.concatenate(parts)
+        gathered = b"".join(self._cluster.gather(np.concatenate(parts).tobytes()))
+        log_probabilities = np.frombuffer(gathered, np.float32).reshape(-1, self._classes)
         if not np.all(np.isfinite(log_probabilities)):
             raise UserError("The network's outputs are not finite: its weights hold NaN or inf.")
         return Evaluation(log_probabilities, np.asarray(self.split.labels), self.views)
@@ -67,6 +75,11 @@ class Evaluator:
         padding = [[0, missing]] + [[0, 0]] * (images.shape.rank - 1)
         padded = tf.pad(images, padding)
         return tf.ensure_shape(padded, [self._batch_size, *images.shape[1:]])
+
+    def _nothing(self, spec: tf.TensorSpec) -> tf.data.Dataset:
+        return tf.data.Dataset.from_tensors(
+            tf.zeros([self._batch_size, *spec.shape[1:]], spec.dtype)
+        ).repeat()
 
     def _make_step(self, network):
         views, strategy = self.views, self._strategy

@@ -50,11 +50,13 @@ class TrainingLoop:
         length: how long to train.
         batches_from: (epoch, step in epoch) → the batches from there on, without end.
         checkpoints: where state is saved.
-        metrics_csv: path of the table that gets a row an epoch.
+        metrics_csv: path of the table that gets a row an epoch; None where another worker
+            writes it.
         dataset: name of the data, for that table.
         validation: evaluator of the held-out images, or None.
         checkpoint_every_steps: save so often inside an epoch, or None.
         callbacks: Keras callbacks; their batch hooks get no logs.
+        any_worker: tells every worker whether a flag is true on any, so that all end together.
     """
 
     def __init__(
@@ -70,7 +72,9 @@ class TrainingLoop:
         validation: Evaluator | None = None,
         checkpoint_every_steps: int | None = None,
         callbacks=(),
+        any_worker: Callable[[bool], bool] = bool,
     ):
+        self._any_worker = any_worker
         self._step, self._schedule, self._length = step, schedule, length
         self._batches_from = batches_from
         self._checkpoints, self._metrics_csv = checkpoints, metrics_csv
@@ -116,7 +120,7 @@ class TrainingLoop:
         return self.history
 
     def _ended(self) -> bool:
-        stopped = self._stopped or self._step.model.stop_training
+        stopped = self._any_worker(self._stopped or self._step.model.stop_training)
         return stopped or self.steps_done >= self._length.total_steps
 
     def _run_steps(self, batches) -> None:
@@ -212,6 +216,8 @@ class TrainingLoop:
         self._callbacks.on_epoch_end(epoch, logs=logs)
 
     def _write_metrics(self) -> None:
+        if self._metrics_csv is None:
+            return
         rows = [{"dataset": self._dataset, **row} for row in self.history]
         results.write_csv(self._metrics_csv, rows)
 

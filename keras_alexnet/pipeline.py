@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_alexnet import augment, batching, variants
 from keras_alexnet.augment import Draws, PixelStatistics
+from keras_alexnet.cluster import WHOLE, Share
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.images import EncodedImages
 from keras_alexnet.splits import Split
@@ -42,6 +43,7 @@ def train_batches(
     start_epoch: int = 0,
     start_step: int = 0,
     drop_remainder: bool = False,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
     """Batches for training, epoch after epoch without end, each image once an epoch.
 
@@ -59,6 +61,9 @@ def train_batches(
         start_step: the step of `start_epoch` to begin with. What follows is what would have
             followed had the dataset been iterated to this place; no image is read to get there.
         drop_remainder: leave the last batch of an epoch out if it is not full.
+        share: which part of every batch to read, of workers that train together. The parts of
+            all workers, one after the other, are the batch that one worker would read. The last
+            parts of an epoch's last batch may be short, or of no image at all.
 
     Returns:
         An infinite dataset of (images, labels): uint8 `[batch, s, s, 3]` in 0–255 (float32 and
@@ -80,6 +85,7 @@ def train_batches(
     plan = _plan(plan)
     _check_noise(colour_noise, statistics)
     steps = steps_per_epoch(split, global_batch_size, drop_remainder=drop_remainder)
+    part_size = _part_size(global_batch_size, share)
     max_offset = plan.square_size + 2 * plan.crop_padding - plan.crop_size
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
@@ -88,9 +94,10 @@ def train_batches(
         first = tf.where(epoch == start_epoch + start_step // steps, start_step % steps, 0)
 
         def batch(step):
-            indices = order[step * global_batch_size : (step + 1) * global_batch_size]
+            start = step * global_batch_size + share.index * part_size
+            indices = order[start : start + part_size]
             if drop_remainder:
-                indices = tf.ensure_shape(indices, [global_batch_size])
+                indices = tf.ensure_shape(indices, [part_size])
             return indices, tf.nest.map_structure(lambda rows: tf.gather(rows, indices), draws)
 
         return tf.data.Dataset.range(tf.cast(first, tf.int64), steps).map(batch)
@@ -111,7 +118,7 @@ def train_batches(
         return images
 
     epochs = tf.data.Dataset.counter(start_epoch + start_step // steps)
-    return batching.batches(epochs.flat_map(epoch_batches), split, plan, global_batch_size, finish)
+    return batching.batches(epochs.flat_map(epoch_batches), split, plan, part_size, finish)
 
 
 def eval_batches(
@@ -258,6 +265,15 @@ def _plan(plan: ImagePlan | str) -> ImagePlan:
 def _check_batch_size(batch_size: int) -> None:
     if batch_size < 1:
         raise UsageError(f"The batch size must be at least 1. Received: {batch_size}.")
+
+
+def _part_size(global_batch_size: int, share: Share) -> int:
+    if not 0 <= share.index < share.count or global_batch_size % share.count:
+        raise UsageError(
+            f"share must be one of equal parts of the {global_batch_size} images of a batch. "
+            f"Received: part {share.index} of {share.count}."
+        )
+    return global_batch_size // share.count
 
 
 def _check_noise(form: str | None, statistics: PixelStatistics | None) -> None:

@@ -33,6 +33,14 @@ class Recipe:
     global_batch_size: int = _field(128, "Images in one step, over all devices together.")
     optimizer: str = _field("sgd", "Update rule.", ("sgd", "adam"))
     learning_rate: float = _field(0.01, "Learning rate: the start, or the peak of one_cycle.")
+    lr_reference_batch_size: int = _field(
+        0,
+        "Batch that learning_rate is meant for: the rate that is used is learning_rate times "
+        "global_batch_size divided by it. 0 uses learning_rate as it is.",
+    )
+    warmup_epochs: float = _field(
+        0.0, "Epochs in which the rate of constant or plateau rises from 0; one_cycle has its own."
+    )
     momentum: float = _field(0.9, "Momentum of sgd; 0 is plain gradient descent.")
     weight_decay: float = _field(
         0.0, "Times the kernel, added to its gradient, so inside the momentum; never on biases."
@@ -66,6 +74,13 @@ class Recipe:
         "Which weights model.keras holds: best by validation top-1, or the last epoch's.",
         ("best", "last"),
     )
+
+    @property
+    def scaled_learning_rate(self) -> float:
+        """`learning_rate`, scaled linearly with the batch where `lr_reference_batch_size` asks."""
+        if not self.lr_reference_batch_size:
+            return self.learning_rate
+        return self.learning_rate * self.global_batch_size / self.lr_reference_batch_size
 
 
 OVERRIDABLE = tuple(f for f in dataclasses.fields(Recipe) if f.name not in ("name", "note"))
@@ -216,6 +231,8 @@ _RANGES = {
     "epochs": (1, float("inf"), True),
     "global_batch_size": (1, float("inf"), True),
     "learning_rate": (0, float("inf"), False),
+    "lr_reference_batch_size": (0, float("inf"), True),
+    "warmup_epochs": (0, float("inf"), True),
     "momentum": (0, 1, True),
     "weight_decay": (0, float("inf"), True),
     "plateau_patience": (1, float("inf"), True),
@@ -241,3 +258,8 @@ def _check(recipe: Recipe) -> None:
                 raise UsageError(
                     f"{field.name} must be in {bracket}{low}, {high}). Received: {value}."
                 )
+    if recipe.schedule == "one_cycle" and recipe.warmup_epochs:
+        raise UsageError(
+            "warmup_epochs is for the schedules constant and plateau: one_cycle rises by itself. "
+            f"Received: warmup_epochs={recipe.warmup_epochs} with schedule=one_cycle."
+        )

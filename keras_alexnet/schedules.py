@@ -15,6 +15,7 @@ class Schedule:
     Args:
         recipe: the recipe that is run.
         total_steps: optimiser steps of the whole run, which `one_cycle` is stretched over.
+        steps_per_epoch: optimiser steps of one epoch, by which `warmup_epochs` are counted.
         has_validation: whether `epoch_ended` will be told a validation top-1.
 
     Raises:
@@ -23,12 +24,14 @@ class Schedule:
     Example:
         >>> from keras_alexnet import recipes
         >>> recipe = recipes.get("cifar_v2", "default", learning_rate=1.0)
-        >>> Schedule(recipe, total_steps=10, has_validation=True).learning_rate(step=2)
+        >>> schedule = Schedule(recipe, total_steps=10, steps_per_epoch=5, has_validation=True)
+        >>> schedule.learning_rate(step=2)
         1.0
     """
 
     recipe: Recipe
     total_steps: int
+    steps_per_epoch: int
     has_validation: bool
     drops: int = 0
     best_top1: float = -1.0
@@ -50,16 +53,20 @@ class Schedule:
 
     def learning_rate(self, step: int) -> float:
         """Returns the rate of step `step`, counted from 0."""
-        peak = self.recipe.learning_rate
+        peak = self.recipe.scaled_learning_rate
         if self.recipe.schedule == "plateau":
-            return peak / self.recipe.plateau_factor**self.drops
+            peak /= self.recipe.plateau_factor**self.drops
         if self.recipe.schedule == "one_cycle":
             rise = max(1, round(ONE_CYCLE_RISE * self.total_steps))
             if step < rise:
                 # From step 1 of the rise, not 0: a step at rate 0 would be thrown away.
                 return peak * (step + 1) / (rise + 1)
             return peak * max(0.0, (self.total_steps - step) / max(1, self.total_steps - rise))
-        return peak
+        return peak * min(1.0, (step + 1) / (self._warmup_steps + 1))
+
+    @property
+    def _warmup_steps(self) -> int:
+        return round(self.recipe.warmup_epochs * self.steps_per_epoch)
 
     def epoch_ended(self, epoch: int, validation_top1: float | None) -> str | None:
         """Takes an epoch's validation top-1; returns "best", "drop", "stop" or None."""

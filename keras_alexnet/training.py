@@ -9,8 +9,18 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from keras_alexnet import devices, pipeline, recipes, report, results, runs, variants, workdirs
-from keras_alexnet.checkpoints import Checkpoints
+from keras_alexnet import (
+    devices,
+    pipeline,
+    recipes,
+    report,
+    results,
+    runs,
+    variants,
+    workdirs,
+    workers,
+)
+from keras_alexnet.cluster import Cluster
 from keras_alexnet.config import TrainConfig
 from keras_alexnet.datasets import DataSource, load_dataset
 from keras_alexnet.errors import UsageError, UserError
@@ -36,6 +46,7 @@ class _Job:
     validation: Split | None
     statistics: pipeline.PixelStatistics | None
     strategy: tf.distribute.Strategy
+    cluster: Cluster
 
     def build(self) -> keras.Model:
         """Builds the network in the precision that is set."""
@@ -83,17 +94,21 @@ def train(config: TrainConfig, callbacks=()) -> dict:
         >>> results = ka.train(config)  # doctest: +SKIP
     """
     origin = results.provenance()
-    config = workdirs.resolved(config)
+    with workers.joined(config) as (config, strategy):
+        return _train(config, strategy, callbacks, origin)
+
+
+def _train(config: TrainConfig, strategy, callbacks, origin: dict[str, str]) -> dict:
+    cluster = Cluster(strategy)
     recipe = recipes.get(config.variant, config.recipe, **config.overrides)
     plan = variants.get(config.variant).image_plan_for(config.input_size)
-    strategy = devices.strategy_for(config.num_devices, config.logical_cpu_devices)
     _check(config, recipe.global_batch_size, strategy.num_replicas_in_sync)
-    if config.record is not None:
-        results.read_rows(config.record)  # a file that cannot take the row is found out now
-    if (ended := workdirs.ended_results(config)) is not None:
+    if config.record is not None:  # a file that cannot take the row is found out now
+        cluster.from_chief(lambda: results.read_rows(config.record))
+    if (ended := cluster.from_chief(lambda: workdirs.ended_results(config))) is not None:
         logging.info("This run has ended; its results stand in %s.", config.workdir)
         return ended
-    job = _prepare(config, recipe, plan, strategy)
+    job = _prepare(config, recipe, plan, strategy, cluster)
     config, workdir = job.config, workdirs.path_for(config, job.data.name)
     logging.info(
         "Training %s by the recipe %s on %d images of %s: %s, %s, in %s.",
@@ -102,33 +117,39 @@ def train(config: TrainConfig, callbacks=()) -> dict:
     )
     with devices.precision(config.precision):
         loop, step = _make_loop(job, workdir, callbacks)
-        commit = workdirs.open_workdir(workdir, config, recipe, job.data, origin)
+        commit = cluster.from_chief(
+            lambda: workdirs.open_workdir(workdir, config, recipe, job.data, origin)
+        )
         history = loop.run()
     tested = time.monotonic()
-    epoch = _choose_weights(job.recipe, workdir, step, history)
+    epoch = _choose_weights(job, workdir, step, history)
     # Saved and evaluated in float32: precision is a choice of the run, never of a file.
     with devices.precision("float32"), strategy.scope():
         model = job.build()
     for target, source in zip(model.variables, step.model.variables, strict=True):
         target.assign(source.numpy())
-    runs.save(workdir, model, job.data.class_names)
     evaluation = Evaluator(model, job.data.test, plan, views=config.views, strategy=strategy).run(
         "testing"
     )
-    return report.write(
-        workdir,
-        config=config,
-        recipe=recipe,
-        data=job.data,
-        splits={"train": job.train, "validation": job.validation},
-        history=history,
-        kept_epoch=epoch,
-        evaluation=evaluation,
-        device_names=devices.describe(strategy),
-        plan=plan,
-        origin={**origin, "commit": commit},
-        seconds=loop.seconds + time.monotonic() - tested,
-    )
+
+    def write() -> dict:
+        runs.save(workdir, model, job.data.class_names)
+        return report.write(
+            workdir,
+            config=config,
+            recipe=recipe,
+            data=job.data,
+            splits={"train": job.train, "validation": job.validation},
+            history=history,
+            kept_epoch=epoch,
+            evaluation=evaluation,
+            device_names=devices.describe(strategy),
+            plan=plan,
+            origin={**origin, "commit": commit},
+            seconds=loop.seconds + time.monotonic() - tested,
+        )
+
+    return cluster.from_chief(write)
 
 
 def _check(config: TrainConfig, global_batch_size: int, replicas: int) -> None:
@@ -150,13 +171,14 @@ def _check(config: TrainConfig, global_batch_size: int, replicas: int) -> None:
         )
 
 
-def _prepare(config, recipe, plan, strategy) -> _Job:
+def _prepare(config, recipe, plan, strategy, cluster: Cluster) -> _Job:
     data = load_dataset(
         config.dataset,
         data_dir=config.data_dir,
         dataset_name=config.dataset_name,
         skip_corrupt=config.skip_corrupt,
     )
+    workers.check_same(cluster, f"data, by the SHA-256 of {data.name}", data.sha256)
     if config.dataset is None:
         # Whoever evaluates or resumes the run shall get the data that it found.
         found = "cifar10" if data.note is None else "shapes"
@@ -172,7 +194,7 @@ def _prepare(config, recipe, plan, strategy) -> _Job:
     statistics = None
     if needs_mean or recipe.colour_noise != "none":
         statistics = pipeline.pixel_statistics(training, plan)
-    return _Job(config, recipe, plan, data, training, validation, statistics, strategy)
+    return _Job(config, recipe, plan, data, training, validation, statistics, strategy, cluster)
 
 
 def _make_loop(job: _Job, workdir, callbacks) -> tuple[TrainingLoop, TrainStep]:
@@ -184,7 +206,9 @@ def _make_loop(job: _Job, workdir, callbacks) -> tuple[TrainingLoop, TrainStep]:
         recipe.global_batch_size,
         config.max_steps,
     )
-    schedule = Schedule(recipe, length.total_steps, has_validation=job.validation is not None)
+    schedule = Schedule(
+        recipe, length.total_steps, length.steps_per_epoch, job.validation is not None
+    )
     with job.strategy.scope():
         step = TrainStep(job.build(), recipe, job.strategy)
     evaluator = None
@@ -195,14 +219,19 @@ def _make_loop(job: _Job, workdir, callbacks) -> tuple[TrainingLoop, TrainStep]:
         schedule,
         length,
         batches_from=lambda epoch, first: _batches(job, epoch, first),
-        checkpoints=Checkpoints(workdir, config.keep_checkpoints),
-        metrics_csv=workdir / runs.METRICS,
+        checkpoints=_checkpoints(job, workdir),
+        metrics_csv=workdir / runs.METRICS if job.cluster.is_chief else None,
         dataset=job.data.name,
         validation=evaluator,
         checkpoint_every_steps=config.checkpoint_every_steps,
-        callbacks=[*_tensorboard(workdir), *callbacks],
+        callbacks=[*(_tensorboard(workdir) if job.cluster.is_chief else []), *callbacks],
+        any_worker=job.cluster.any,
     )
     return loop, step
+
+
+def _checkpoints(job: _Job, workdir) -> workers.SharedCheckpoints:
+    return workers.SharedCheckpoints(workdir, job.config.keep_checkpoints, job.cluster)
 
 
 def _batches(job: _Job, epoch: int, step: int):
@@ -218,30 +247,31 @@ def _batches(job: _Job, epoch: int, step: int):
         statistics=job.statistics,
         start_epoch=epoch,
         start_step=step,
+        share=job.cluster.share,
     )
+    size = recipe.global_batch_size // job.cluster.count
     weights = tf.constant(job.class_weights())
 
     def padded_with_weights(images, labels):
         # The last batch of an epoch is filled up with images of weight 0, so that every replica
         # gets as many and the compiled step sees one shape.
-        missing = recipe.global_batch_size - tf.shape(labels)[0]
+        missing = size - tf.shape(labels)[0]
         images = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])
         weight = tf.pad(tf.gather(weights, labels), [[0, missing]])
         labels = tf.pad(labels, [[0, missing]])
-        batch = recipe.global_batch_size
         return tuple(
-            tf.ensure_shape(part, [batch, *part.shape[1:]]) for part in (images, labels, weight)
+            tf.ensure_shape(part, [size, *part.shape[1:]]) for part in (images, labels, weight)
         )
 
     batches = batches.map(padded_with_weights, num_parallel_calls=2).prefetch(2)
-    return pipeline.explained(job.strategy.experimental_distribute_dataset(batches), job.train)
+    return pipeline.explained(job.cluster.distribute(batches, size), job.train)
 
 
-def _choose_weights(recipe, workdir, step: TrainStep, history) -> int:
+def _choose_weights(job: _Job, workdir, step: TrainStep, history) -> int:
     """Puts the weights to keep into the model and returns their epoch, counted from 1."""
-    if recipe.keep == "last":
+    if job.recipe.keep == "last":
         return history[-1]["epoch"]
-    restored = Checkpoints(workdir).restore("best")
+    restored = _checkpoints(job, workdir).restore("best")
     if restored is None:
         raise UserError(f"{workdir} has lost its best weights. Train again in another --workdir.")
     variables, state = restored

@@ -38,6 +38,11 @@ def resolved(config: TrainConfig) -> TrainConfig:
     return _merged(config, runs.read_config(config.workdir))
 
 
+def holds_run(workdir) -> bool:
+    """Whether a run was started in the folder."""
+    return _config_file(workdir).exists()
+
+
 def ended_results(config: TrainConfig) -> dict | None:
     """Returns the results of a resumed run that has already ended, else None."""
     path = pathlib.Path(config.workdir or ".") / runs.RESULTS

@@ -71,7 +71,7 @@ def test_values_out_of_range_are_refused(field, value):
 
 def _schedule(total_steps=100, has_validation=True, **fields):
     recipe = recipes.get("cifar_v2", "default", **{"learning_rate": 1.0, **fields})
-    return Schedule(recipe, total_steps, has_validation)
+    return Schedule(recipe, total_steps, steps_per_epoch=10, has_validation=has_validation)
 
 
 def test_one_cycle_rises_for_a_fifth_and_falls_to_zero():
@@ -82,6 +82,33 @@ def test_one_cycle_rises_for_a_fifth_and_falls_to_zero():
     assert all(earlier > later for earlier, later in zip(rates[20:], rates[21:], strict=False))
     assert 0 < rates[0] < 0.06 and 0 < rates[-1] < 0.02
     assert schedule.learning_rate(100) == 0.0
+
+
+@pytest.mark.parametrize("schedule", ["constant", "plateau", "one_cycle"])
+def test_rate_grows_linearly_with_the_batch_where_asked(schedule):
+    plain = _schedule(schedule=schedule, global_batch_size=64)
+    fields = {"schedule": schedule, "lr_reference_batch_size": 64}
+    same, eightfold = (_schedule(global_batch_size=size, **fields) for size in (64, 512))
+    for step in (0, 19, 20, 99):
+        assert same.learning_rate(step) == plain.learning_rate(step)
+        assert eightfold.learning_rate(step) == pytest.approx(8 * plain.learning_rate(step))
+
+
+def test_warmup_rises_to_the_scaled_rate_and_stays():
+    fields = {"lr_reference_batch_size": 64, "global_batch_size": 128}
+    schedule = _schedule(schedule="plateau", warmup_epochs=1.5, plateau_patience=1, **fields)
+    rates = [schedule.learning_rate(step) for step in range(20)]
+    rises = [later - earlier for earlier, later in zip(rates[:15], rates[1:16], strict=True)]
+    assert rises == pytest.approx([2 / 16] * 15) and rates[0] == pytest.approx(2 / 16)
+    assert rates[15:] == [2.0] * 5
+    schedule.epoch_ended(0, 0.5)
+    assert schedule.epoch_ended(1, 0.5) == "drop"
+    assert schedule.learning_rate(20) == pytest.approx(0.2)
+
+
+def test_warmup_of_one_cycle_is_refused():
+    with pytest.raises(UsageError, match="one_cycle rises by itself. Received: warmup_epochs=2"):
+        recipes.get("cifar_v2", "default", warmup_epochs=2.0)
 
 
 def test_plateau_divides_after_the_patience_and_at_most_so_often():

@@ -1,0 +1,182 @@
+"""What a run does otherwise when several workers train together."""
+
+import contextlib
+import dataclasses
+import json
+import logging as standard_logging
+import pathlib
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from keras_alexnet import cluster, devices, workdirs
+from keras_alexnet.checkpoints import Checkpoints
+from keras_alexnet.cluster import Cluster
+from keras_alexnet.config import TrainConfig
+from keras_alexnet.errors import UsageError, UserError
+
+LOGS = "logs"
+# What the collective operations raise when a worker is no longer there.
+_LOST = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+    tf.errors.UnavailableError,
+)
+_SIGNS = re.compile(r"collective|unhealthy|heartbeat|coordination|grpc|peer|socket|RecvBuf", re.I)
+
+
+@contextlib.contextmanager
+def joined(config: TrainConfig) -> Iterator[tuple[TrainConfig, tf.distribute.Strategy]]:
+    """Yields what is to be run and the strategy for it, the same on every worker.
+
+    Around the body, every worker of a cluster logs to its own file, and the loss of a worker
+    becomes a message. In one process it only resolves the configuration.
+
+    Raises:
+        UsageError, UserError: as `workdirs.resolved` and `devices.strategy_for`; if workers were
+            started with different settings; and in the body, if a worker is lost.
+    """
+    resolver = cluster.resolver()
+    if resolver is None:
+        config = workdirs.resolved(config)
+        yield config, devices.strategy_for(config.num_devices, config.logical_cpu_devices)
+        return
+    if config.workdir is None:
+        raise UsageError(
+            "A run with several workers needs --workdir: it is where they log, and where they go "
+            "on from when all are started again. Received: none."
+        )
+    strategy = devices.strategy_for(config.num_devices, config.logical_cpu_devices, resolver)
+    workers = Cluster(strategy)
+    with _own_log(config.workdir, workers), _loss_explained(config.workdir, workers):
+        yield _agreed(config, workers), strategy
+
+
+def check_same(workers: Cluster, name: str, value: str) -> None:
+    """Raises a `UserError` on every worker unless `value` is the same on all."""
+    found = [other.decode() for other in workers.gather(value.encode())]
+    differing = [i for i, other in enumerate(found) if other != found[0]]
+    if differing:
+        raise UserError(
+            f"All workers must have the same {name}. Received: {found[0]} on worker 0, "
+            f"{found[differing[0]]} on worker {differing[0]}."
+        )
+
+
+class SharedCheckpoints(Checkpoints):
+    """Checkpoints that the chief alone writes and reads, and hands to all workers.
+
+    So every worker goes on from the same one, and only the chief's file system must keep it.
+    """
+
+    def __init__(self, workdir, keep: int, workers: Cluster):
+        super().__init__(workdir, keep)
+        self._workers = workers
+
+    def save(self, step, variables, state, kind="step") -> None:
+        if self._workers.is_chief:
+            super().save(step, variables, state, kind)
+
+    def restore(self, kind="step") -> tuple[dict[str, np.ndarray], dict] | None:
+        found = []  # on the chief, what it has read
+        described = self._workers.from_chief(lambda: self._described(kind, found))
+        if described is None:
+            return None
+        variables = {}
+        for name, dtype, shape in described["variables"]:
+            own = np.ascontiguousarray(found[0][name]).tobytes() if found else b""
+            value = np.frombuffer(self._workers.broadcast(own), dtype)
+            variables[name] = value.reshape(shape)
+        return variables, described["state"]
+
+    def _described(self, kind: str, found: list) -> dict | None:
+        restored = super().restore(kind)
+        if restored is None:
+            return None
+        variables, state = restored
+        found.append(variables)
+        listing = [(name, value.dtype.str, value.shape) for name, value in variables.items()]
+        return {"variables": listing, "state": state}
+
+
+def _agreed(config: TrainConfig, workers: Cluster) -> TrainConfig:
+    own = dataclasses.asdict(config)
+    everyone = [json.loads(other) for other in workers.gather(json.dumps(own).encode())]
+    for index, other in enumerate(everyone):
+        names = [name for name, value in other.items() if value != everyone[0][name]]
+        if names:
+            raise UsageError(
+                "All workers must be started with the same settings. Received: "
+                f"{names[0]}={everyone[0][names[0]]} on worker 0 and "
+                f"{names[0]}={other[names[0]]} on worker {index}."
+            )
+    # A scheduler starts all workers again with the command that it has.
+    again = dataclasses.replace(config, resume=config.resume or workdirs.holds_run(config.workdir))
+    return TrainConfig(**workers.from_chief(lambda: dataclasses.asdict(workdirs.resolved(again))))
+
+
+@contextlib.contextmanager
+def _own_log(workdir, workers: Cluster) -> Iterator[None]:
+    path = pathlib.Path(workdir) / LOGS / f"worker-{workers.index}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = standard_logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(standard_logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger, verbosity = logging.get_absl_logger(), logging.get_verbosity()
+    logger.addHandler(handler)
+    logging.set_verbosity(max(verbosity, logging.INFO))
+    logging.info(
+        "Worker %d of %d, at %s.", workers.index, workers.count, workers.addresses[workers.index]
+    )
+    try:
+        yield
+    except Exception as error:
+        logging.error("%s: %s", type(error).__name__, error)
+        raise
+    finally:
+        logging.set_verbosity(verbosity)
+        logger.removeHandler(handler)
+        handler.close()
+
+
+@contextlib.contextmanager
+def _loss_explained(workdir, workers: Cluster) -> Iterator[None]:
+    try:
+        yield
+    except _LOST as error:
+        message = error.message
+        if not _SIGNS.search(message):
+            raise
+        raise _loss_of(_lost_index(message, workers), workdir, workers, message) from error
+
+
+def _loss_of(index: int | None, workdir, workers: Cluster, message: str) -> UserError:
+    who, log = "Another worker", "worker-*.log"
+    if index is not None:
+        who, log = f"Worker {index} ({workers.addresses[index]})", f"worker-{index}.log"
+    return UserError(
+        f"{who} has ended or cannot be reached, so this worker ({workers.index}) ends too. "
+        f"{pathlib.Path(workdir) / LOGS / log} or its machine's log says why. Start all workers "
+        "again with the same command: the run goes on from its newest checkpoint. TensorFlow "
+        f"says: {_first_reason(message)}"
+    )
+
+
+def _lost_index(message: str, workers: Cluster) -> int | None:
+    for job, task in re.findall(r"/job:(\w+)(?:/replica:\d+)?/task:(\d+)", message):
+        index = workers.index_of(job, int(task))
+        if index != workers.index:
+            return index
+    # TensorFlow does not always say which; of two it can only be the other.
+    return 1 - workers.index if workers.count == 2 else None
+
+
+def _first_reason(message: str) -> str:
+    lines = [line.strip() for line in message.splitlines()]
+    telling = [line for line in lines if _SIGNS.search(line) and "Detected at" not in line]
+    return (telling or lines)[0]
