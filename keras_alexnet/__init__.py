@@ -27,7 +27,7 @@ from keras_alexnet._version import __version__
 from keras_alexnet.applications import AlexNet, decode_predictions, preprocess_input
 from keras_alexnet.config import TrainConfig
 from keras_alexnet.datasets import list_datasets, load_dataset, split_validation
-from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.errors import Interrupted, UsageError, UserError
 from keras_alexnet.evaluation import evaluate
 from keras_alexnet.models import build
 from keras_alexnet.pipeline import (
@@ -44,6 +44,7 @@ from keras_alexnet.variants import list_variants
 
 __all__ = [
     "AlexNet",
+    "Interrupted",
     "TrainConfig",
     "UsageError",
     "UserError",

@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from keras_alexnet import pipeline
 from keras_alexnet.errors import UserError
+from keras_alexnet.images import DamagedImages
+from keras_alexnet.lost import LostImages, without_lost
 from keras_alexnet.metrics import Evaluation
 from keras_alexnet.models import logits_of
 from keras_alexnet.progress import Progress
@@ -22,6 +24,9 @@ class Evaluator:
         views: 1, 2 or 10.
         strategy: the distribution strategy under which the model was built; the current one
             when None.
+        check: called before every batch, and while waiting for one; may raise.
+        lost: counts images that can no longer be read, and `split` is then without them; when
+            None, they are an error.
 
     Example:
         >>> import keras_alexnet as ka
@@ -32,15 +37,26 @@ class Evaluator:
         0.5
     """
 
-    def __init__(self, model, split, plan, *, batch_size=256, views=1, strategy=None):
-        self.split, self.views = split, views
+    def __init__(
+        self,
+        model,
+        split,
+        plan,
+        *,
+        batch_size=256,
+        views=1,
+        strategy=None,
+        check=lambda: None,
+        lost: LostImages | None = None,
+    ):
+        self.split, self.views, self._plan = split, views, plan
+        self._check, self._lost = check, lost
         self._strategy = strategy or tf.distribute.get_strategy()
         replicas = self._strategy.num_replicas_in_sync
         self._batch_size = -(-max(1, batch_size // views) // replicas) * replicas
         logits = logits_of(model)  # first, since it tells what is no network of ours
         network = keras.Model(model.input, logits)
-        batches = pipeline.eval_batches(split, plan, batch_size=self._batch_size, views=views)
-        self._batches = self._strategy.experimental_distribute_dataset(batches.map(self._pad))
+        self._batches = self._make_batches()
         self._step = self._make_step(network)
 
     def run(self, description: str = "evaluating") -> Evaluation:
@@ -49,9 +65,20 @@ class Evaluator:
         Raises:
             UserError: if an image cannot be read.
         """
+        while True:
+            try:
+                return self._evaluated(description)
+            except DamagedImages as error:
+                if self._lost is None:
+                    raise
+                self._lost.add(error)
+                self.split = without_lost(self.split)
+                self._batches = self._make_batches()
+
+    def _evaluated(self, description: str) -> Evaluation:
         parts = []
         with Progress(len(self.split), description) as progress:
-            for batch in pipeline.explained(self._batches, self.split):
+            for batch in pipeline.supplied(self._batches, self.split, self._check):
                 replicas = self._strategy.experimental_local_results(self._step(batch))
                 part = np.concatenate([replica.numpy() for replica in replicas])
                 parts.append(part[: len(self.split) - len(parts) * self._batch_size])
@@ -60,6 +87,12 @@ class Evaluator:
         if not np.all(np.isfinite(log_probabilities)):
             raise UserError("The network's outputs are not finite: its weights hold NaN or inf.")
         return Evaluation(log_probabilities, np.asarray(self.split.labels), self.views)
+
+    def _make_batches(self):
+        batches = pipeline.eval_batches(
+            self.split, self._plan, batch_size=self._batch_size, views=self.views
+        )
+        return self._strategy.experimental_distribute_dataset(batches.map(self._pad))
 
     def _pad(self, images, labels):
         # Every replica gets the same number of images; run() cuts the padding off again.

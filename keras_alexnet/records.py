@@ -52,10 +52,10 @@ class RecordImages(EncodedImages):
         return f"{os.path.basename(self._paths[file])}, record {position}"
 
     def contents(self, row: tf.Tensor) -> tf.Tensor:
-        contents = tf.numpy_function(self._read, [row], tf.string, stateful=False)
+        contents = tf.numpy_function(self.read, [row], tf.string, stateful=False)
         return tf.ensure_shape(contents, [])
 
-    def _read(self, row: np.int64) -> bytes:
+    def read(self, row: int) -> bytes:
         with open(self._paths[self._index.files[row]], "rb") as file:
             file.seek(self._index.offsets[row])
             return file.read(self._index.lengths[row])

@@ -9,6 +9,7 @@ import importlib
 import logging as standard_logging
 import os
 import pathlib
+import shlex
 import sys
 import tempfile
 import textwrap
@@ -51,7 +52,7 @@ except ImportError as error:
 
 from absl import app, flags, logging
 
-from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.errors import Interrupted, UsageError, UserError
 
 FLAGS = flags.FLAGS
 
@@ -83,8 +84,24 @@ def values_of(names: Iterable[str]) -> dict:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Parses the flags and calls `main`; exits with 0, 2 for wrong usage, 1 for a failure."""
+    """Parses the flags and calls `main`; exits with 0, 2 for wrong usage, 1 for a failure, and
+    130 or 143 when SIGINT or SIGTERM stopped it."""
     app.run(lambda _: _guarded(main), flags_parser=_parse)
+
+
+def _command_to_resume(error: Interrupted) -> str:
+    if error.workdir is None:
+        return ""
+    script = [sys.executable, sys.argv[0], "--resume", f"--workdir={error.workdir}"]
+    return f"\n{shlex.join(script)}"
+
+
+def _leave(code: int, message: str) -> typing.NoReturn:
+    """Like `_fail`, for a program that may be waiting for data that never come: the interpreter's
+    own way out would wait for them too."""
+    print(f"{pathlib.Path(sys.argv[0]).name}: {message}", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(code)
 
 
 def _parse(argv: list[str]) -> list[str]:
@@ -124,6 +141,8 @@ def _guarded(main: Callable[[], None]) -> None:
     logging.get_absl_handler().setFormatter(None)
     try:
         main()
+    except Interrupted as error:
+        _leave(error.exit_code, f"{error}{_command_to_resume(error)}")
     except UsageError as error:
         _fail(2, str(error))
     except UserError as error:
@@ -131,7 +150,7 @@ def _guarded(main: Callable[[], None]) -> None:
     except OSError as error:  # a full disk, a folder that may not be written to
         _fail(1, str(error))
     except KeyboardInterrupt:
-        _fail(130, "Interrupted.")
+        _leave(130, "Interrupted.")
 
 
 _HELP = ("h", "help", "helpshort", "helpfull")
