@@ -55,7 +55,8 @@ class TrainConfig:
         False, "Weight the loss so that every class counts the same, however many images it has."
     )
     skip_corrupt: bool = _field(
-        False, "Leave out images that cannot be read, also if they break in the run, and count them."
+        False,
+        "Leave out and count images that cannot be read, those that break in the run too.",
     )
     deterministic: bool | None = _field(
         None,

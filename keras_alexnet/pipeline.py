@@ -232,9 +232,7 @@ def explained(batches: Iterable, split: Split) -> Iterator:
         yield batch
 
 
-def supplied(
-    batches: Iterable, split: Split, check: Callable[[], None] = lambda: None
-) -> Supply:
+def supplied(batches: Iterable, split: Split, check: Callable[[], None] = lambda: None) -> Supply:
     """Like `explained`, for whoever must not wait deaf: see `keras_alexnet.watchdog.Supply`.
 
     Example:

@@ -81,7 +81,12 @@ def write(
     }
     figures.curves(workdir / "curves.png", history, title=f"{config.variant} on {data.name}")
     write_pictures(
-        workdir, evaluation, splits["test"], plan, data.class_names, f"{config.variant} on {data.name}"
+        workdir,
+        evaluation,
+        splits["test"],
+        plan,
+        data.class_names,
+        f"{config.variant} on {data.name}",
     )
     if config.record is not None:
         results.record(config.record, found)

@@ -2,7 +2,6 @@
 
 import importlib.util
 import pathlib
-import time
 
 import keras
 from absl import logging
@@ -16,6 +15,7 @@ from keras_alexnet.interruption import Interruption
 from keras_alexnet.jobs import Job
 from keras_alexnet.loop import TrainingLoop
 from keras_alexnet.nonfinite import Guard
+from keras_alexnet.run_state import RunState
 from keras_alexnet.schedules import Schedule
 from keras_alexnet.steps import TrainStep
 
@@ -69,17 +69,17 @@ def _train(config: TrainConfig, callbacks, interruption: Interruption) -> dict:
     )
     with workdirs.disk_errors_explained(workdir):
         with devices.precision(config.precision):
-            loop, step = _make_loop(job, workdir, callbacks, interruption)
+            loop = _make_loop(job, workdir, callbacks, interruption)
             commit, changes = workdirs.open_workdir(workdir, job, origin)
             interruption.workdir = workdir
             loop.run()
         origin = {**origin, "commit": commit}
-        return _finish(job, workdir, loop, step, origin=origin, changes=changes)
+        return _finish(job, workdir, loop.state, origin=origin, changes=changes)
 
 
-def _finish(job: Job, workdir: pathlib.Path, loop, step: TrainStep, *, origin, changes) -> dict:
+def _finish(job: Job, workdir: pathlib.Path, state: RunState, *, origin, changes) -> dict:
     """Saves the model, evaluates it on the test set, and writes the results."""
-    tested, history = time.monotonic(), loop.history.rows
+    history, step = state.history.rows, state.step
     epoch = _choose_weights(job.recipe, workdir, step, history)
     # Saved and evaluated in float32: precision is a choice of the run, never of a file.
     with devices.precision("float32"), job.strategy.scope():
@@ -101,14 +101,14 @@ def _finish(job: Job, workdir: pathlib.Path, loop, step: TrainStep, *, origin, c
         device_names=devices.describe(job.strategy),
         plan=job.plan,
         origin=origin,
-        events={"changes": changes, **loop.events()},
-        seconds=loop.seconds + time.monotonic() - tested,
+        events={"changes": changes, **state.events()},
+        seconds=state.seconds,
     )
 
 
 def _make_loop(
     job: Job, workdir: pathlib.Path, callbacks, interruption: Interruption
-) -> tuple[TrainingLoop, TrainStep]:
+) -> TrainingLoop:
     config, recipe = job.config, job.recipe
     length = Length(
         recipe.epochs,
@@ -124,23 +124,25 @@ def _make_loop(
     if job.validation is not None:
         validation = job.evaluator(step.model, job.validation, check=interruption.check)
     step_backs = config.step_backs if config.on_nonfinite == "step_back" else 0
-    loop = TrainingLoop(
+    state = RunState(
         step,
         schedule,
         length,
+        History(workdir / runs.METRICS, job.data.name, length.epochs),
+        Guard(step, step_backs, config.step_back_factor),
+        job.lost,
+        Checkpoints(workdir, config.keep_checkpoints),
+    )
+    return TrainingLoop(
+        state,
         batches_from=lambda epoch, first: pipeline.supplied(
             job.batches(epoch, first), job.train, interruption.check
         ),
-        checkpoints=Checkpoints(workdir, config.keep_checkpoints),
-        history=History(workdir / runs.METRICS, job.data.name, length.epochs),
-        guard=Guard(step, step_backs, config.step_back_factor),
         interruption=interruption,
-        lost=job.lost,
         validation=validation,
         checkpoint_every_steps=config.checkpoint_every_steps,
         callbacks=[*_tensorboard(workdir), *callbacks],
     )
-    return loop, step
 
 
 def _choose_weights(recipe, workdir, step: TrainStep, history) -> int:

@@ -92,7 +92,8 @@ class Probe:
             return "The images are in memory."
         # One that still waits for an image of the time before says as much as a new one.
         if self._thread is None or not self._thread.is_alive():
-            self._rows = [row for rows in list(self._pixels.recent)[-_BATCHES_PROBED:] for row in rows]
+            recent = list(self._pixels.recent)[-_BATCHES_PROBED:]
+            self._rows = [row for rows in recent for row in rows]
             self._thread = threading.Thread(target=self._read_again, daemon=True)
             self._thread.start()
         self._thread.join(PROBE_SECONDS)

@@ -1,6 +1,5 @@
 """Two logical CPU devices for every test, so that several replicas can be tried without GPUs."""
 
-import dataclasses
 import os
 import socket
 
@@ -15,8 +14,9 @@ tf.config.set_logical_device_configuration(
 import numpy as np
 import pytest
 from cifar_copies import TEST, TRAIN
+from small_network import small_row
 
-from keras_alexnet import cifar_archives, rows, variants
+from keras_alexnet import cifar_archives, variants
 
 
 def write_images(folder, classes, images_per_class, size=32, seed=0):
@@ -44,15 +44,7 @@ def tiny_folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def small_variant():
     """The name of a network with all that cifar_v1 has, dropout included, and few weights."""
-    shrunk = {rows.Convolution: {"filters": 8}, rows.Dense: {"units": 16}}
-
-    def small(layers):
-        return tuple(dataclasses.replace(row, **shrunk.get(type(row), {})) for row in layers)
-
-    full = variants.get("cifar_v1")
-    row = dataclasses.replace(
-        full, name="cifar_small", features=small(full.features), head=small(full.head)
-    )
+    row = small_row()
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(variants._TABLE, row.name, row)
         yield row.name
