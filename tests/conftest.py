@@ -14,7 +14,7 @@ tf.config.set_logical_device_configuration(
 import numpy as np
 import pytest
 from cifar_copies import TEST, TRAIN
-from small_network import small_row
+from small_networks import small_row
 
 from keras_alexnet import cifar_archives, variants
 

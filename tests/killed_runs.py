@@ -14,7 +14,7 @@ import sys
 
 import keras
 import numpy as np
-from small_network import small_row
+from small_networks import small_row
 
 import keras_alexnet as ka
 from keras_alexnet import checkpoints, evaluator, history, variants

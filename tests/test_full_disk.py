@@ -18,7 +18,7 @@ TESTS = pathlib.Path(__file__).parent
 _PROGRAM = """
 import json, resource, sys
 import keras
-from small_network import small_row
+from small_networks import small_row
 import keras_alexnet as ka
 from keras_alexnet import variants
 

@@ -14,7 +14,7 @@ ALLOWED = 1.02
 _COMMON = """
 import gc, json, os, pathlib, signal, sys
 import keras
-from small_network import small_row
+from small_networks import small_row
 import keras_alexnet as ka
 from keras_alexnet import variants
 
@@ -47,6 +47,7 @@ class Stop(keras.callbacks.Callback):
 for number in range(14):
     try:
         ka.train(config, callbacks=[Stop()])
+        raise RuntimeError("the run ended before it had been resumed often enough")
     except ka.Interrupted:
         pass
     config = ka.TrainConfig(workdir=workdir, resume=True)
@@ -66,6 +67,7 @@ def _megabytes(program, tmp_path):
         timeout=1800,
     )
     assert done.returncode == 0, done.stderr
+    print(done.stdout)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -79,4 +81,5 @@ def test_memory_stays_flat_over_twenty_epochs(tmp_path):
 @pytest.mark.slow
 def test_memory_stays_flat_over_ten_resumptions(tmp_path):
     found = _megabytes(_RESUMPTIONS, tmp_path)
-    assert max(found[4:]) <= ALLOWED * found[3], found
+    # What TensorFlow sets up once, it sets up in the first few.
+    assert len(found) == 14 and max(found[4:]) <= ALLOWED * found[3], found

@@ -113,6 +113,15 @@ def test_lost_images_are_left_out_again(both):
     assert pixels.left_out == [1]
 
 
+def test_damaged_newer_checkpoint_is_dropped_when_the_run_goes_on(both, small_variant):
+    before, _, workdir = both
+    before.checkpoints.save(30, {"w": np.zeros(3)}, {})
+    (workdir / "checkpoints" / "step-000000030.npz").write_bytes(b"")
+    after = _new(small_variant, workdir)
+    after.begin()
+    assert after.steps_done == 25 and after.checkpoints.newest_step() == 25
+
+
 def test_metrics_csv_without_a_row_is_removed(tmp_path):
     history = History(tmp_path / "metrics.csv", "tiny", 4)
     history.restore([{"epoch": 1}])
