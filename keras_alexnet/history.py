@@ -1,6 +1,7 @@
 """How long a run is, and one row of figures for each of its epochs."""
 
 import dataclasses
+import math
 import os
 import pathlib
 
@@ -49,7 +50,10 @@ class History:
 
     def add(self, row: dict) -> None:
         """Adds an epoch's row, and says it in the log."""
-        self.rows.append(row)
+        # A run that goes on may have begun to hold images out, or ceased to.
+        names = dict.fromkeys([*(self.rows[0] if self.rows else ()), *row])
+        rows = [*self.rows, row]
+        self.rows = [{name: one.get(name, math.nan) for name in names} for one in rows]
         self._write()
         figures = {name: value for name, value in row.items() if name != "epoch"}
         words = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())

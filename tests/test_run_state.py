@@ -129,6 +129,14 @@ def test_metrics_csv_without_a_row_is_removed(tmp_path):
     assert not (tmp_path / "metrics.csv").exists()
 
 
+def test_metrics_csv_may_get_another_column_on_the_way(tmp_path):
+    history = History(tmp_path / "metrics.csv", "tiny", 4)
+    history.add({"epoch": 1, "loss": 0.5})
+    history.add({"epoch": 2, "loss": 0.25, "val_loss": 0.75})
+    lines = (tmp_path / "metrics.csv").read_text().splitlines()
+    assert lines == ["dataset,epoch,loss,val_loss", "tiny,1,0.5,nan", "tiny,2,0.25,0.75"]
+
+
 def test_another_network_is_refused(both, tmp_path):
     other = _new("cifar_v2", tmp_path)
     other.checkpoints = both[0].checkpoints
