@@ -27,7 +27,7 @@ from keras_alexnet._version import __version__
 from keras_alexnet.applications import AlexNet, decode_predictions, preprocess_input
 from keras_alexnet.config import TrainConfig
 from keras_alexnet.datasets import list_datasets, load_dataset, split_validation
-from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.errors import Interrupted, UsageError, UserError
 from keras_alexnet.evaluation import evaluate
 from keras_alexnet.exporting import export
 from keras_alexnet.manifests import verify as verify_prepared
@@ -48,6 +48,7 @@ from keras_alexnet.variants import list_variants
 
 __all__ = [
     "AlexNet",
+    "Interrupted",
     "Prediction",
     "TrainConfig",
     "UsageError",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from keras_alexnet import decode
@@ -34,11 +35,12 @@ def batches(
         finish: (squares uint8 `[batch, size, size, 3]`, draws) → images.
 
     Returns:
-        A dataset of (images, labels int32 `[batch]`), in the order of `indices`.
+        A dataset of (images, labels int32 `[batch]`), in the order of `indices`. Images that the
+        set leaves out are black and have the label -1.
     """
     source = source_of(split, plan)
     with tf.device("/CPU:0"):  # captured by reference, never written into a graph
-        rows, labels = tf.constant(split.rows), tf.constant(split.labels)
+        rows, labels = tf.constant(split.rows), tf.constant(_labels_of(split))
 
     def complete(index, draws, squares):
         return finish(squares, draws), tf.gather(labels, index)
@@ -61,25 +63,40 @@ def batches(
     return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
+def _labels_of(split: Split) -> np.ndarray:
+    if not isinstance(split.pixels, EncodedImages):
+        return split.labels
+    return np.where(np.isin(split.rows, split.pixels.left_out), np.int32(-1), split.labels)
+
+
 def _decoded(indices, source: EncodedImages, rows, size: int, batch_size: int) -> tf.data.Dataset:
     """(indices, draws) → (indices, draws, squares), one image decoded per parallel call."""
+    left_out = source.left_out
 
     def fill(index, draws):
         # Short batches are filled up with -1, so that batches of one size can be put together
         # again behind the decoder without its having to stop at the end of an epoch.
         missing = batch_size - tf.size(index)
-        row = tf.gather(rows, index)
-        tf.numpy_function(lambda asked: source.recent.append(asked), [row], [])
+        # Its result is used, for TensorFlow would drop it otherwise; were it declared stateful, op
+        # determinism would let every map of the pipeline run on one thread.
+        row = tf.numpy_function(
+            source.note_asked, [tf.gather(rows, index)], tf.int64, stateful=False
+        )
+        row = tf.ensure_shape(row, index.shape)
 
         def filled(values):
             return tf.pad(values, [[0, missing]] + [[0, 0]] * (values.shape.rank - 1))
 
-        fetched = source.fetched(filled(row))
-        return filled(index + 1) - 1, fetched, tf.nest.map_structure(filled, draws)
+        row = filled(row)
+        draws = tf.nest.map_structure(filled, draws)
+        return filled(index + 1) - 1, row, source.fetched(row), draws
 
-    def decode_one(index, fetched, draws):
+    def decode_one(index, row, fetched, draws):
         nothing = tf.zeros([size, size, 3], tf.uint8)
-        square = tf.cond(index < 0, lambda: nothing, lambda: source.square_of(fetched, size))
+        absent = index < 0
+        if left_out:
+            absent |= tf.reduce_any(row == tf.constant(left_out, tf.int64))
+        square = tf.cond(absent, lambda: nothing, lambda: source.square_of(fetched, size))
         return index, draws, tf.ensure_shape(square, [size, size, 3])
 
     def cut(index, draws, squares):

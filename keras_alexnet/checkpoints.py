@@ -9,6 +9,7 @@ import hashlib
 import json
 import pathlib
 import zipfile
+from collections.abc import Iterable
 
 import numpy as np
 from absl import logging
@@ -49,15 +50,18 @@ class Checkpoints:
             kind: "step" or "best".
         """
         arrays = self.folder / f"{kind}-{step:09d}.npz"
+        written = arrays.with_suffix(".json")
         with files.written_whole(arrays) as temporary:
-            np.savez(temporary, **variables)
+            # Through a file of its own: numpy would leave the one that it opens open, should the
+            # disk be full.
+            with open(temporary, "wb") as file:
+                np.savez(file, **variables)
             digest = files.sha256_of(temporary)
         state = {**state, "step": step}
         manifest = {"sha256": digest, "state_sha256": _digest(state), "state": state}
-        files.write_json(arrays.with_suffix(".json"), manifest)
-        for old in self._newest_first(kind)[self._keep[kind] :]:
-            old.unlink()
-            old.with_suffix(".npz").unlink(missing_ok=True)
+        files.write_json(written, manifest)
+        others = [path for path in self._newest_first(kind) if path != written]
+        _remove(others[self._keep[kind] - 1 :])
 
     def restore(self, kind: str = "step") -> tuple[dict[str, np.ndarray], dict] | None:
         """Returns variables and state of the newest whole checkpoint, or None if there is none.
@@ -81,6 +85,23 @@ class Checkpoints:
             )
         return None
 
+    def newest_step(self) -> int | None:
+        """Returns the step of the newest checkpoint by its name, or None if there is none."""
+        found = self._newest_first("step")
+        return int(found[0].stem.rpartition("-")[2]) if found else None
+
+    def drop_all_but(self, step: int) -> None:
+        """Removes all checkpoints of kind "step" but one."""
+        _remove(path for path in self._newest_first("step") if path.stem != f"step-{step:09d}")
+
+    def drop_after(self, step: int) -> None:
+        """Removes what is newer than `step`, the step that the run goes on from.
+
+        Only damaged checkpoints are. Counted among those to keep, they would push whole ones out.
+        """
+        for kind in self._keep:
+            _remove(p for p in self._newest_first(kind) if p.stem > f"{kind}-{step:09d}")
+
     def _sweep(self) -> None:
         """Removes what a kill in the middle of a write left: it is of no use and may be large."""
         for path in self.folder.glob("*.npz"):
@@ -91,6 +112,12 @@ class Checkpoints:
 
     def _newest_first(self, kind: str) -> list[pathlib.Path]:
         return sorted(self.folder.glob(f"{kind}-*.json"), reverse=True)
+
+
+def _remove(manifests: Iterable[pathlib.Path]) -> None:
+    for path in manifests:
+        path.unlink()
+        path.with_suffix(".npz").unlink(missing_ok=True)
 
 
 def _digest(state: dict) -> str:

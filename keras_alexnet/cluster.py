@@ -147,9 +147,28 @@ class Cluster:
         """Returns what every worker gave, in their order."""
         return [self.broadcast(value, root) for root in range(self.count)]
 
+    def numbers(self, own: int) -> list[int]:
+        """Returns the numbers that the workers gave, in their order; cheaper than `gather`."""
+        if self.count == 1:
+            return [own]
+        values = np.zeros(self.count, np.int64)
+        values[self.index] = own
+        # Every worker gives the sum its own number, and zeros for all others.
+        return self._sum(self.index, values).tolist()
+
     def any(self, flag: bool) -> bool:
-        """Returns whether the flag is true on any worker, such as one that was told to stop."""
-        return any(found == b"1" for found in self.gather(b"1" if flag else b"0"))
+        """Returns whether the flag is true on any worker."""
+        return any(self.numbers(int(flag)))
+
+    def check_same(self, name: str, value: str) -> None:
+        """Raises a `UserError` on every worker unless `value` is the same on all."""
+        found = [other.decode() for other in self.gather(value.encode())]
+        differing = [i for i, other in enumerate(found) if other != found[0]]
+        if differing:
+            raise UserError(
+                f"All workers must have the same {name}. Received: {found[0]} on worker 0, "
+                f"{found[differing[0]]} on worker {differing[0]}."
+            )
 
     def from_chief(self, make: Callable[[], object]):
         """Returns on every worker what `make` returns on the chief, who alone calls it.
@@ -176,7 +195,10 @@ class Cluster:
     def _sum_from(self, root: int, values: np.ndarray) -> np.ndarray:
         padded = np.zeros(_CHUNK, np.int64)
         padded[: len(values)] = values
-        summed = self._summed(tf.constant(padded), tf.constant(root * self.local_replicas))
+        return self._sum(root, padded)
+
+    def _sum(self, root: int, values: np.ndarray) -> np.ndarray:
+        summed = self._summed(tf.constant(values), tf.constant(root * self.local_replicas))
         return self._strategy.experimental_local_results(summed)[0].numpy()
 
     def _sum_of_replicas(self, values: tf.Tensor, root: tf.Tensor) -> tf.Tensor:

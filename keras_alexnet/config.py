@@ -6,6 +6,7 @@ from typing import Any
 from keras_alexnet.recipes import OVERRIDABLE
 
 PRECISIONS = ("float32", "mixed_bfloat16", "graph_bfloat16")
+ON_NONFINITE = ("stop", "step_back")
 
 
 def _field(default, help_text, choices=None):
@@ -36,6 +37,11 @@ class TrainConfig:
         None, "Folder for all that the run writes; runs/<variant>-<dataset>-<time> by default."
     )
     resume: bool = _field(False, "Go on with the run in --workdir from its newest checkpoint.")
+    allow_change: str | None = _field(
+        None,
+        "Settings, separated by commas, that --resume may change, though it makes the run another "
+        "experiment: names of flags, or data for other data. What changes is recorded.",
+    )
     seed: int = _field(0, "Fixes initial weights, data order, augmentation and dropout.")
     num_classes: int | None = _field(None, "Classes; must be the data's. Taken from it by default.")
     input_size: int | None = _field(None, "Height and width of the input, if not the variant's.")
@@ -48,7 +54,15 @@ class TrainConfig:
     class_weights: bool = _field(
         False, "Weight the loss so that every class counts the same, however many images it has."
     )
-    skip_corrupt: bool = _field(False, "Leave out images that cannot be decoded, and count them.")
+    skip_corrupt: bool = _field(
+        False,
+        "Leave out and count images that cannot be read, those that break in the run too.",
+    )
+    deterministic: bool | None = _field(
+        None,
+        "The same bits whenever it runs on the same machine; by default on CPUs but not on GPUs, "
+        "where it costs speed.",
+    )
     precision: str = _field(
         "float32",
         "float32; mixed_bfloat16 (Keras's policy); graph_bfloat16 (TensorFlow's rewriter, CPU).",
@@ -64,6 +78,14 @@ class TrainConfig:
         None, "Save so often inside an epoch, besides at the end of each."
     )
     keep_checkpoints: int = _field(2, "How many of the newest checkpoints to keep.")
+    on_nonfinite: str = _field(
+        "stop",
+        "At a NaN or an infinity: stop; or step_back to the newest checkpoint, dividing the "
+        "learning rate by --step_back_factor, --step_backs times at the most.",
+        ON_NONFINITE,
+    )
+    step_back_factor: float = _field(2.0, "What a step back divides the learning rate by.")
+    step_backs: int = _field(3, "How often a run may step back before it stops.")
     record: str | None = _field(None, "CSV file to which the result is added as a row.")
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
 

@@ -7,6 +7,7 @@ import pathlib
 import keras
 import tensorflow as tf
 from absl import logging
+from tensorflow.python.framework import config as tensorflow_config
 
 from keras_alexnet.cluster import Cluster
 from keras_alexnet.config import PRECISIONS
@@ -102,6 +103,37 @@ def precision(name: str):
         tf.config.optimizer.set_experimental_options(
             {rewriter: former_options.get(rewriter, False)}
         )
+
+
+@contextlib.contextmanager
+def determinism(wanted: bool | None):
+    """Runs its body with TensorFlow's op determinism on or off, and puts the former state back.
+
+    Args:
+        wanted: on or off; None is on for CPUs, where it costs next to nothing, and as it was for
+            GPUs, where it can cost much.
+
+    Example:
+        >>> with determinism(True):
+        ...     tf.config.experimental.enable_op_determinism()  # is on already
+    """
+    if wanted is None:
+        wanted = not tf.config.list_physical_devices("GPU") or None
+    # TensorFlow's public interface switches it on only, for the whole process and for good, and
+    # every random operation without a seed is an error from then on.
+    before = tensorflow_config.is_op_determinism_enabled()
+    _switch_determinism(before if wanted is None else wanted)
+    try:
+        yield
+    finally:
+        _switch_determinism(before)
+
+
+def _switch_determinism(on: bool) -> None:
+    if on:
+        tf.config.experimental.enable_op_determinism()
+    else:
+        tensorflow_config.disable_op_determinism()
 
 
 @functools.cache

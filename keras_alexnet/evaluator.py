@@ -7,6 +7,8 @@ import tensorflow as tf
 from keras_alexnet import pipeline
 from keras_alexnet.cluster import Cluster
 from keras_alexnet.errors import UserError
+from keras_alexnet.images import DamagedImages
+from keras_alexnet.lost import LostImages, not_lost
 from keras_alexnet.metrics import Evaluation
 from keras_alexnet.models import logits_of
 from keras_alexnet.progress import Progress
@@ -23,6 +25,13 @@ class Evaluator:
         views: 1, 2 or 10.
         strategy: the distribution strategy under which the model was built; the current one
             when None.
+        check: called before every batch, and while waiting for one; may raise.
+        lost: counts images that can no longer be read, and `split` is then without them; when
+            None, they are an error.
+
+    Workers that train together evaluate a part each, by themselves: one that loses an image tries
+    again what is left of its own part. What they found is put together at the end, with the places
+    of the images, so all of them must call `run`.
 
     Example:
         >>> import keras_alexnet as ka
@@ -33,8 +42,20 @@ class Evaluator:
         0.5
     """
 
-    def __init__(self, model, split, plan, *, batch_size=256, views=1, strategy=None):
-        self.split, self.views = split, views
+    def __init__(
+        self,
+        model,
+        split,
+        plan,
+        *,
+        batch_size=256,
+        views=1,
+        strategy=None,
+        check=lambda: None,
+        lost: LostImages | None = None,
+    ):
+        self.split, self._whole, self.views, self._plan = split, split, views, plan
+        self._check, self._lost = check, lost
         self._strategy = strategy or tf.distribute.get_strategy()
         self._cluster = Cluster(self._strategy)
         replicas = self._cluster.local_replicas
@@ -43,10 +64,7 @@ class Evaluator:
         network = keras.Model(model.input, logits)
         self._classes = logits.shape[-1]
         # Whole batches are shared out, so that figures do not depend on the number of workers.
-        self._own = split.subset(self._cluster.own_rows(len(split), self._batch_size))
-        batches = pipeline.eval_batches(self._own, plan, batch_size=self._batch_size, views=views)
-        endless = batches.map(self._pad).concatenate(self._nothing(batches.element_spec[0]))
-        self._batches = self._cluster.distribute(endless, self._batch_size)
+        self._take(self._cluster.own_rows(len(split), self._batch_size))
         self._step = self._make_step(network)
 
     def run(self, description: str = "evaluating") -> Evaluation:
@@ -55,19 +73,47 @@ class Evaluator:
         Raises:
             UserError: if an image cannot be read.
         """
+        own = self._evaluated_own(description)
+        log_probabilities = self._gathered(own).reshape(-1, self._classes)
+        self.split = self._whole.subset(self._gathered(self._rows))
+        if not np.all(np.isfinite(log_probabilities)):
+            raise UserError("The network's outputs are not finite: its weights hold NaN or inf.")
+        return Evaluation(log_probabilities, np.asarray(self.split.labels), self.views)
+
+    def _take(self, rows: np.ndarray) -> None:
+        """Makes the images at `rows` of the whole split those that this worker evaluates."""
+        self._rows, self._own = rows, self._whole.subset(rows)
+        batches = pipeline.eval_batches(
+            self._own, self._plan, batch_size=self._batch_size, views=self.views
+        )
+        endless = batches.map(self._pad).concatenate(self._nothing(batches.element_spec[0]))
+        self._batches = self._cluster.distribute(endless, self._batch_size)
+
+    def _evaluated_own(self, description: str) -> np.ndarray:
+        """float32 `[len(self._own), classes]`, after leaving out what is lost."""
+        while True:
+            try:
+                return self._tried(description)
+            except DamagedImages as error:
+                if self._lost is None:
+                    raise
+                self._lost.add(error)
+                self._take(self._rows[not_lost(self._own)])
+
+    def _tried(self, description: str) -> np.ndarray:
         parts, images = [np.zeros((0, self._classes), np.float32)], len(self._own)
-        batches = pipeline.explained(self._batches, self._own)
+        batches = pipeline.supplied(self._batches, self._own, self._check)
         with Progress(images, description) as progress:
             for first in range(0, images, self._batch_size):
                 replicas = self._strategy.experimental_local_results(self._step(next(batches)))
                 part = np.concatenate([replica.numpy() for replica in replicas])
                 parts.append(part[: images - first])
                 progress.advance(len(parts[-1]))
-        gathered = b"".join(self._cluster.gather(np.concatenate(parts).tobytes()))
-        log_probabilities = np.frombuffer(gathered, np.float32).reshape(-1, self._classes)
-        if not np.all(np.isfinite(log_probabilities)):
-            raise UserError("The network's outputs are not finite: its weights hold NaN or inf.")
-        return Evaluation(log_probabilities, np.asarray(self.split.labels), self.views)
+        return np.concatenate(parts)
+
+    def _gathered(self, own: np.ndarray) -> np.ndarray:
+        """All workers' values, one after the other, flat."""
+        return np.frombuffer(b"".join(self._cluster.gather(own.tobytes())), own.dtype)
 
     def _pad(self, images, labels):
         # Every replica gets the same number of images; run() cuts the padding off again.

@@ -17,6 +17,19 @@ MEMORY_BUDGET_BYTES = 4 * 2**30  # the most that is kept of one set's decoded sq
 _NAMES_IN_MESSAGE = 10
 
 
+class DamagedImages(UserError):
+    """Images that cannot be read.
+
+    Attributes:
+        pixels: the `EncodedImages` that they are of.
+        rows: which.
+    """
+
+    def __init__(self, message: str, pixels: "EncodedImages", rows: Iterable[int]):
+        super().__init__(message)
+        self.pixels, self.rows = pixels, tuple(rows)
+
+
 class ImageArray:
     """Decoded images in memory: uint8 `[n, height, width, 3]`, as array and as tensor."""
 
@@ -61,9 +74,26 @@ class EncodedImages(abc.ABC):
     def size(self, row: int) -> int:
         """Bytes of one encoded image; 0 if it cannot be read."""
 
+    @abc.abstractmethod
+    def read(self, row: int) -> bytes:
+        """The encoded bytes of one image, without TensorFlow."""
+
+    @property
+    def left_out(self) -> list[int]:
+        """The rows that are known to be damaged, in order."""
+        return sorted(self._left_out)
+
     def leave_out(self, rows: Iterable[int]) -> None:
-        """Never reads these rows again: they are known to be damaged, and no split has them."""
+        """Never reads these rows again: they are known to be damaged.
+
+        Pipelines made from now on give black images with the label -1 in their place.
+        """
         self._left_out.update(rows)
+
+    def note_asked(self, rows: np.ndarray) -> np.ndarray:
+        """Notes in `recent` that rows are about to be read, and returns them."""
+        self.recent.append(rows)
+        return rows
 
     def square(self, row: tf.Tensor, size: int) -> tf.Tensor:
         """One image's centre square: int64 scalar → uint8 `[size, size, 3]`."""
@@ -102,14 +132,16 @@ class EncodedImages(abc.ABC):
         missing = np.setdiff1d(rows, np.concatenate(whole) if whole else [])
         return {int(row): self._reason(int(row)) for row in missing}
 
-    def damage_error(self, damaged: dict[int, str]) -> UserError:
+    def damage_error(self, damaged: dict[int, str]) -> DamagedImages:
         """The error that names damaged files."""
         named = [f"{self.name(row)} ({reason})" for row, reason in damaged.items()]
         more = len(named) - _NAMES_IN_MESSAGE
         listing = "; ".join(named[:_NAMES_IN_MESSAGE]) + (f"; and {more} more" if more > 0 else "")
-        return UserError(
+        return DamagedImages(
             f"{len(named)} of {len(self)} images cannot be read: {listing}. Replace or remove "
-            "them, or pass --skip_corrupt (skip_corrupt=True) to leave them out."
+            "them, or pass --skip_corrupt (skip_corrupt=True) to leave them out.",
+            self,
+            damaged,
         )
 
     def _native(self, row: tf.Tensor) -> tf.Tensor:
@@ -189,6 +221,9 @@ class ImageFiles(EncodedImages):
 
     def path(self, row: int) -> pathlib.Path:
         return self._folder / self._names[row]
+
+    def read(self, row: int) -> bytes:
+        return self.path(row).read_bytes()
 
     def contents(self, row: tf.Tensor) -> tf.Tensor:
         return tf.io.read_file(tf.gather(self._paths, row))

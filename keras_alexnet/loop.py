@@ -3,7 +3,6 @@
 It exists since Keras 3's `fit` can neither resume inside an epoch nor run on several hosts.
 """
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterator
 
@@ -12,214 +11,158 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from keras_alexnet import results
-from keras_alexnet.checkpoints import Checkpoints
-from keras_alexnet.errors import UserError
+from keras_alexnet import nonfinite
+from keras_alexnet.errors import Interrupted, UserError
 from keras_alexnet.evaluator import Evaluator
+from keras_alexnet.interruption import Interruption
+from keras_alexnet.nonfinite import NonFiniteError
 from keras_alexnet.progress import Progress
-from keras_alexnet.schedules import Schedule
-from keras_alexnet.steps import TrainStep
+from keras_alexnet.run_state import RunState
 
 # A look at the loss waits for the device, so it is not taken at every step.
 STEPS_BETWEEN_LOOKS = 20
-
-
-@dataclasses.dataclass(frozen=True)
-class Length:
-    """How long a run is. `max_steps` ends it early, inside an epoch if need be."""
-
-    epochs: int
-    steps_per_epoch: int
-    train_images: int
-    global_batch_size: int
-    max_steps: int | None = None
-
-    @property
-    def total_steps(self) -> int:
-        """Optimiser steps of the whole run."""
-        steps = self.epochs * self.steps_per_epoch
-        return steps if self.max_steps is None else min(steps, self.max_steps)
+# Nor do workers ask each other at every step whether one of them got a signal, for the same reason.
+STEPS_BETWEEN_AGREEMENTS = 5
 
 
 class TrainingLoop:
     """Trains from the newest checkpoint, or from the start, to the end.
 
     Args:
-        step: the compiled step with model and optimiser.
-        schedule: the learning rate.
-        length: how long to train.
+        state: where the run stands, with the step, the schedule and the checkpoints.
         batches_from: (epoch, step in epoch) → the batches from there on, without end.
-        checkpoints: where state is saved.
-        metrics_csv: path of the table that gets a row an epoch; None where another worker
-            writes it.
-        dataset: name of the data, for that table.
+        interruption: tells of signals.
         validation: evaluator of the held-out images, or None.
         checkpoint_every_steps: save so often inside an epoch, or None.
         callbacks: Keras callbacks; their batch hooks get no logs.
         any_worker: tells every worker whether a flag is true on any, so that all end together.
+
+    One process stops after the step in which a signal came. Workers that train together stop after
+    the next step that they have agreed on, at most `STEPS_BETWEEN_AGREEMENTS` later, or when the
+    epoch's steps are done; a signal in the validation waits for its end.
     """
 
     def __init__(
         self,
-        step: TrainStep,
-        schedule: Schedule,
-        length: Length,
+        state: RunState,
         *,
         batches_from: Callable[[int, int], Iterator],
-        checkpoints: Checkpoints,
-        metrics_csv,
-        dataset: str,
+        interruption: Interruption,
         validation: Evaluator | None = None,
         checkpoint_every_steps: int | None = None,
         callbacks=(),
         any_worker: Callable[[bool], bool] = bool,
     ):
-        self._any_worker = any_worker
-        self._step, self._schedule, self._length = step, schedule, length
-        self._batches_from = batches_from
-        self._checkpoints, self._metrics_csv = checkpoints, metrics_csv
-        self._dataset = dataset
+        self.state, self._step, self._guard = state, state.step, state.guard
+        self._batches_from, self._interruption = batches_from, interruption
         self._validation, self._every = validation, checkpoint_every_steps
+        self._any_worker = any_worker
+        model, length = self._step.model, state.length
         self._callbacks = keras.callbacks.CallbackList(
-            list(callbacks), model=step.model, epochs=length.epochs, steps=length.steps_per_epoch
+            list(callbacks), model=model, epochs=length.epochs, steps=length.steps_per_epoch
         )
         # What `fit` would have set for callbacks: TensorBoard reads the one, others set the other.
-        step.model.optimizer, step.model.stop_training = step.optimizer, False
-        self.epoch = self._step_in_epoch = 0
-        self._seconds_of_epoch = self._seconds_before = 0.0
-        self._began = time.monotonic()
+        model.optimizer, model.stop_training = self._step.optimizer, False
         self._shown: dict[str, str] = {}
-        self._stopped = False
-        self.history: list[dict] = []
 
-    @property
-    def steps_done(self) -> int:
-        """Optimiser steps so far."""
-        return self.epoch * self._length.steps_per_epoch + self._step_in_epoch
-
-    @property
-    def seconds(self) -> float:
-        """Wall time of training, over all processes of a resumed run."""
-        return self._seconds_before + time.monotonic() - self._began
-
-    def run(self) -> list[dict]:
-        """Trains to the end and returns one row of figures an epoch.
+    def run(self) -> None:
+        """Trains to the end, with one row of figures an epoch in the state's history.
 
         Raises:
             UserError: if the loss turned NaN or infinite, or an image could not be read.
+            Interrupted: if a signal came; all is saved then.
         """
-        self._began = time.monotonic()
-        self._restore()
-        batches = self._batches_from(self.epoch, self._step_in_epoch)
-        self._callbacks.on_train_begin()
-        while self.epoch < self._length.epochs and not self._ended():
-            self._callbacks.on_epoch_begin(self.epoch)
-            self._run_steps(batches)
-            self._end_epoch()
-        self._callbacks.on_train_end()
-        return self.history
+        with self._interruption.held():
+            self.state.begin()
+            self._callbacks.on_train_begin()
+            try:
+                while not self._trained_to_the_end():
+                    pass
+            except Interrupted:
+                raise self._saved_for_later() from None
+            self._callbacks.on_train_end()
+
+    def _trained_to_the_end(self) -> bool:
+        """Trains until the end, or until the run has gone back to a checkpoint."""
+        state = self.state
+        batches = self._batches_from(state.epoch, state.step_in_epoch)
+        try:
+            while state.epoch < state.length.epochs and not self._ended():
+                self._callbacks.on_epoch_begin(state.epoch)
+                self._run_steps(batches)
+                self._end_epoch()
+        except NonFiniteError as error:
+            self._recover(error)
+            return False
+        return True
 
     def _ended(self) -> bool:
-        stopped = self._any_worker(self._stopped or self._step.model.stop_training)
-        return stopped or self.steps_done >= self._length.total_steps
+        state = self.state
+        if state.step_in_epoch:
+            return False  # stopped after the last step of an epoch, which is still to be validated
+        stopped = self._any_worker(state.stopped or self._step.model.stop_training)
+        return stopped or state.steps_done >= state.length.total_steps
 
     def _run_steps(self, batches) -> None:
-        length, started = self._length, time.monotonic()
-        before = self._seconds_of_epoch
-        name = f"epoch {self.epoch + 1}/{length.epochs}"
-        with Progress(length.train_images, name) as progress:
-            progress.advance(self._images_seen())
-            while not self._epoch_over():
-                images_before = self._images_seen()
-                self._one_step(batches)
-                self._seconds_of_epoch = before + time.monotonic() - started
-                progress.advance(self._images_seen() - images_before, **self._shown)
+        state, started, before = self.state, time.monotonic(), self.state.seconds_of_epoch
+        name = f"epoch {state.epoch + 1}/{state.length.epochs}"
+        with Progress(state.length.train_images, name) as progress:
+            progress.advance(state.images_seen)
+            while not state.epoch_is_over:
+                if state.steps_done % STEPS_BETWEEN_AGREEMENTS == 0:
+                    self._interruption.agree()
+                images_before = state.images_seen
+                self._one_step(next(batches))
+                state.seconds_of_epoch = before + time.monotonic() - started
+                progress.advance(state.images_seen - images_before, **self._shown)
                 # Not at the end of the epoch, which saves what comes of the validation too.
-                if self._every and self.steps_done % self._every == 0 and not self._epoch_over():
-                    self._save(self._finite_variables())
-        self._seconds_of_epoch = before + time.monotonic() - started
+                if self._every and state.steps_done % self._every == 0 and not state.epoch_is_over:
+                    state.save(self._guard.finite_variables())
+        state.seconds_of_epoch = before + time.monotonic() - started
 
-    def _one_step(self, batches) -> None:
-        self._callbacks.on_train_batch_begin(self._step_in_epoch)
-        self._step.optimizer.learning_rate.assign(self._schedule.learning_rate(self.steps_done))
+    def _one_step(self, batch) -> None:
+        state = self.state
+        self._callbacks.on_train_batch_begin(state.step_in_epoch)
+        self._train_on(batch)
+        if state.steps_done % STEPS_BETWEEN_LOOKS == 0:
+            self._guard.check()
+            figures = self._step.figures()
+            self._shown = {name: f"{figures[name]:.3f}" for name in ("loss", "top1")}
+        self._callbacks.on_train_batch_end(state.step_in_epoch - 1)
+
+    def _train_on(self, batch) -> None:
+        self._step.optimizer.learning_rate.assign(self.state.learning_rate(self.state.steps_done))
         try:
-            self._step.run(*next(batches))
+            self._step.run(*batch)
         except tf.errors.ResourceExhaustedError as error:
             raise UserError(
                 f"The devices ran out of memory at a global batch of "
-                f"{self._length.global_batch_size} images. Choose a smaller --global_batch_size."
+                f"{self.state.length.global_batch_size} images. Choose a smaller "
+                "--global_batch_size."
             ) from error
-        self._step_in_epoch += 1
-        if self.steps_done % STEPS_BETWEEN_LOOKS == 0:
-            self._check_finite()
-            figures = self._step.figures()
-            self._shown = {name: f"{figures[name]:.3f}" for name in ("loss", "top1")}
-        self._callbacks.on_train_batch_end(self._step_in_epoch - 1)
-
-    def _epoch_over(self) -> bool:
-        whole = self._step_in_epoch == self._length.steps_per_epoch
-        return whole or self.steps_done >= self._length.total_steps
-
-    def _images_seen(self) -> int:
-        length = self._length
-        return min(self._step_in_epoch * length.global_batch_size, length.train_images)
-
-    def _check_finite(self) -> None:
-        step = self._step.first_non_finite_step
-        if step is not None:
-            raise self._non_finite(f"The loss is NaN or infinite at step {step}")
-
-    def _finite_variables(self) -> dict[str, np.ndarray]:
-        """Returns all variables, after a look at each: a ReLU can turn the NaN of a layer before
-        it into 0, so that no loss tells of it."""
-        self._check_finite()
-        variables = self._step.variables()
-        for name, value in variables.items():
-            if np.issubdtype(value.dtype, np.floating) and not np.all(np.isfinite(value)):
-                raise self._non_finite(
-                    f"The weights of {self._step.path_of(name)} are NaN or infinite by step "
-                    f"{self.steps_done}"
-                )
-        return variables
-
-    def _non_finite(self, what: str) -> UserError:
-        kept = "There is no checkpoint from before."
-        if (restored := self._checkpoints.restore()) is not None:
-            kept = f"The checkpoint of step {restored[1]['step']} is from before and stays."
-        return UserError(
-            f"{what} (epoch {self.epoch + 1}). {kept} Start again in "
-            "another --workdir with a lower --learning_rate, or with --clip_norm 1."
-        )
+        self.state.step_in_epoch += 1
 
     def _end_epoch(self) -> None:
-        variables = self._finite_variables()
-        images = self._images_seen()
+        state, variables = self.state, self._guard.finite_variables()
+        # Before anything of the state moves on: a signal in the validation saves what was before.
+        self._interruption.agree()
+        validated = self._validate()
         row = {
-            "epoch": self.epoch + 1,
-            "step": self.steps_done,
+            "epoch": state.epoch + 1,
+            "step": state.steps_done,
             **self._step.take_figures(),
-            **self._validate(),
-            "learning_rate": self._schedule.learning_rate(self.steps_done - 1),
-            "images_per_second": images / max(self._seconds_of_epoch, 1e-9),
-            "seconds": self._seconds_of_epoch,
+            **validated,
+            "learning_rate": state.learning_rate(state.steps_done - 1),
+            "images_per_second": state.images_seen / max(state.seconds_of_epoch, 1e-9),
+            "seconds": state.seconds_of_epoch,
         }
-        self.history.append(row)
-        self._write_metrics()
-        self._follow(self._schedule.epoch_ended(self.epoch, row.get("val_top1")), variables)
-        logging.info(
-            "epoch %d/%d: %s", self.epoch + 1, self._length.epochs, _in_words(row, skip="epoch")
-        )
-        epoch = self.epoch
-        self.epoch, self._step_in_epoch, self._seconds_of_epoch = epoch + 1, 0, 0.0
-        self._save(variables)
+        state.history.add(row)
+        self._follow(state.schedule.epoch_ended(state.epoch, row.get("val_top1")), variables)
+        epoch = state.epoch
+        state.epoch, state.step_in_epoch, state.seconds_of_epoch = epoch + 1, 0, 0.0
+        state.save(variables)
         logs = {name: value for name, value in row.items() if name != "epoch"}
         self._callbacks.on_epoch_end(epoch, logs=logs)
-
-    def _write_metrics(self) -> None:
-        if self._metrics_csv is None:
-            return
-        rows = [{"dataset": self._dataset, **row} for row in self.history]
-        results.write_csv(self._metrics_csv, rows)
 
     def _validate(self) -> dict[str, float]:
         if self._validation is None:
@@ -228,55 +171,59 @@ class TrainingLoop:
         return {f"val_{name}": value for name, value in figures.items()}
 
     def _follow(self, advice: str | None, variables: dict[str, np.ndarray]) -> None:
+        state = self.state
+        since = f"Validation top-1 has not improved since epoch {state.schedule.best_epoch + 1}"
         if advice == "best":
-            self._checkpoints.save(
-                self.steps_done, variables, {"epoch": self.epoch + 1}, kind="best"
-            )
+            kept = {"epoch": state.epoch + 1}
+            state.checkpoints.save(state.steps_done, variables, kept, kind="best")
         elif advice == "drop":
-            logging.info(
-                "Validation top-1 has not improved since epoch %d: learning rate divided to %g.",
-                self._schedule.best_epoch + 1,
-                self._schedule.learning_rate(self.steps_done),
-            )
+            rate = state.learning_rate(state.steps_done)
+            logging.info("%s: learning rate divided to %g.", since, rate)
         elif advice == "stop":
-            logging.info(
-                "Stopping early: validation top-1 has not improved since epoch %d.",
-                self._schedule.best_epoch + 1,
-            )
-            self._stopped = True
+            logging.info("%s: stopping early.", since)
+            state.stopped = True
 
-    def _save(self, variables: dict[str, np.ndarray]) -> None:
-        state = {
-            "epoch": self.epoch,
-            "step_in_epoch": self._step_in_epoch,
-            "seconds_of_epoch": self._seconds_of_epoch,
-            "seconds": self.seconds,
-            "stopped": self._stopped,
-            "totals": self._step.totals(),
-            "schedule": self._schedule.state(),
-            "history": self.history,
-        }
-        self._checkpoints.save(self.steps_done, variables, state)
-
-    def _restore(self) -> None:
-        restored = self._checkpoints.restore()
-        if restored is None:
-            return
-        variables, state = restored
+    def _saved_for_later(self) -> Interrupted:
+        when = f"after step {self.state.steps_done} (epoch {self.state.epoch + 1})"
         try:
-            self._step.restore(variables)
-        except ValueError as error:
-            raise UserError(f"The checkpoint is of another network: {error}") from error
-        self._step.set_totals(state["totals"])
-        self._schedule.restore(state["schedule"])
-        self.epoch, self._step_in_epoch = state["epoch"], state["step_in_epoch"]
-        self._seconds_of_epoch = state["seconds_of_epoch"]
-        self._seconds_before = state["seconds"]
-        self._stopped, self.history = state["stopped"], state["history"]
-        # Rows written after the checkpoint belong to steps that will be done again.
-        self._write_metrics()
-        logging.info("Going on from step %d (epoch %d).", state["step"], self.epoch + 1)
+            self.state.save_unless_saved()
+        except NonFiniteError as error:
+            when += f", which is not saved: {error}"
+        return self._interruption.interrupted(when)
 
+    def _recover(self, error: NonFiniteError) -> None:
+        """Goes back to the newest checkpoint, or raises what the user shall read."""
+        state, last, epoch = self.state, self.state.steps_done, self.state.epoch
+        events = self._guard.events
+        variables, saved = state.checkpoints.restore()
+        if self._guard.may_step_back():
+            state.take(variables, saved)
+            # The checkpoint knows of the step backs before it only.
+            self._guard.events = events
+            self._guard.step_back(error, state.steps_done)
+            return
+        logging.info("Repeating steps %d to %d to find the layer.", saved["step"] + 1, last)
 
-def _in_words(row: dict, skip: str) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name != skip)
+        def replay() -> Iterator[tuple[int, tuple | None]]:
+            state.take(variables, saved)
+            return self._repeated(last)
+
+        try:
+            place = nonfinite.locate(self._step, replay, error.step)
+        except Interrupted:
+            place = None
+        first = "" if place is None else f"; first {place}"
+        raise UserError(
+            f"{error.what} (epoch {epoch + 1}{first}). The checkpoint of step {saved['step']} is "
+            "from before and stays. Go on from it with --resume --on_nonfinite=step_back, or start "
+            "again in another --workdir with a lower --learning_rate, or with --clip_norm 1."
+        ) from error
+
+    def _repeated(self, last: int) -> Iterator[tuple[int, tuple | None]]:
+        state = self.state
+        batches = self._batches_from(state.epoch, state.step_in_epoch)
+        while state.steps_done < last and not state.epoch_is_over:
+            batch = next(batches)
+            yield state.steps_done, batch
+            self._train_on(batch)
+        yield state.steps_done, None

@@ -3,7 +3,7 @@
 Which images a batch holds and how they are augmented depends on (seed, epoch, index) alone.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +15,7 @@ from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.images import EncodedImages
 from keras_alexnet.splits import Split
 from keras_alexnet.variants import ImagePlan
+from keras_alexnet.watchdog import Probe, Supply
 
 STATISTICS_IMAGES = 10_000  # sampled when the decoded images do not fit in memory
 VIEWS = (1, 2, 10)
@@ -236,6 +237,18 @@ def explained(batches: Iterable, split: Split) -> Iterator:
         except tf.errors.OpError as error:
             raise explain_data_error(split, error) from error
         yield batch
+
+
+def supplied(batches: Iterable, split: Split, check: Callable[[], None] = lambda: None) -> Supply:
+    """Like `explained`, for whoever must not wait deaf: see `keras_alexnet.watchdog.Supply`.
+
+    Example:
+        >>> import keras_alexnet as ka
+        >>> split = ka.load_dataset("shapes").test
+        >>> len(list(supplied(eval_batches(split, "cifar_v1", batch_size=500), split)))
+        4
+    """
+    return Supply(explained(batches, split), check, Probe(split.pixels).report)
 
 
 def explain_data_error(split: Split, error: Exception) -> UserError:

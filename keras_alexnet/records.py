@@ -69,7 +69,6 @@ class RecordImages(EncodedImages):
         return tf.ensure_shape(contents, [])
 
     def read(self, row: int) -> bytes:
-        """The encoded bytes of one image."""
         with open(self._paths[self._index.files[row]], "rb", buffering=0) as file:
             file.seek(self._index.offsets[row])
             return file.read(self._index.lengths[row])

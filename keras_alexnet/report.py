@@ -30,12 +30,14 @@ def write(
     seconds: float,
     plan,
     origin: dict[str, str],
+    events: dict,
 ) -> dict:
     """Writes results.json and all pictures of a training run, and returns the results.
 
     Args:
         workdir: the run's folder.
-        splits: "train" and "validation", the latter None if nothing was held out.
+        splits: "train", "validation", which is None if nothing was held out, and "test": the
+            images that could be read to the end.
         history: one row of figures an epoch.
         kept_epoch: the epoch, from 1, whose weights model.keras holds.
         evaluation: of those weights on the test set.
@@ -43,6 +45,7 @@ def write(
         seconds: wall time of training and testing, over all processes of a resumed run.
         plan: how images become inputs.
         origin: `results.provenance()` of when the run started.
+        events: what befell the run: settings changed at a resume, step backs, images lost.
     """
     held_out = splits["validation"]
     epoch_seconds = [row["seconds"] for row in history]
@@ -52,7 +55,7 @@ def write(
         "dataset": data.name,
         "train_images": len(splits["train"]),
         "validation_images": 0 if held_out is None else len(held_out),
-        "test_images": len(data.test),
+        "test_images": len(splits["test"]),
         "data_sha256": data.sha256,
         "data_sha256_of": data.sha256_of,
         "data_note": data.note,
@@ -69,6 +72,7 @@ def write(
         "seconds": seconds,
         "seconds_per_epoch": float(np.median(epoch_seconds)),
         **origin,
+        **events,
         "overrides": _overrides_in_words(config),
         "per_class_accuracy": per_class(evaluation, data.class_names),
         "recipe_as_run": dataclasses.asdict(recipe),
@@ -77,7 +81,12 @@ def write(
     }
     figures.curves(workdir / "curves.png", history, title=f"{config.variant} on {data.name}")
     write_pictures(
-        workdir, evaluation, data.test, plan, data.class_names, f"{config.variant} on {data.name}"
+        workdir,
+        evaluation,
+        splits["test"],
+        plan,
+        data.class_names,
+        f"{config.variant} on {data.name}",
     )
     if config.record is not None:
         results.record(config.record, found)

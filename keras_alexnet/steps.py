@@ -1,8 +1,13 @@
 """One optimiser step over all replicas, with the metrics it adds to."""
 
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework import ops as tensorflow_ops
 
 from keras_alexnet.recipes import Recipe
 
@@ -23,6 +28,15 @@ def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
 def decayed_kernels(model: keras.Model) -> list[bool]:
     """Returns, for each trainable variable, whether weight decay acts on it: kernels alone."""
     return [variable.name == "kernel" for variable in model.trainable_variables]
+
+
+class Pass(NamedTuple):
+    """One pass through the network and back, on one replica."""
+
+    logits: tf.Tensor  # float32 [batch, classes]
+    losses: tf.Tensor  # float32 [batch], each times its weight
+    loss: tf.Tensor  # float32 scalar, this replica's share of the weighted mean
+    gradients: list[tf.Tensor]  # of the trainable variables
 
 
 class TrainStep:
@@ -104,6 +118,25 @@ class TrainStep:
             raise ValueError(f"The checkpoint has other variables: {', '.join(differing)}.")
         for name, variable in variables.items():
             variable.assign(values[name])
+        self._first_bad_step.assign(-1)
+
+    def on_replicas(self, function: Callable, batch: tuple) -> list[list[np.ndarray]]:
+        """Returns, for each result of `function(*batch)`, its values on this process's replicas."""
+        results = self._strategy.run(function, args=batch)
+        local = self._strategy.experimental_local_results
+        return [[value.numpy() for value in local(result)] for result in results]
+
+    def forward_and_back(self, images, labels, weights, *, forward: Callable) -> Pass:
+        """Loss and gradients of one replica's share of a batch; `forward` gives the logits."""
+        context = tf.distribute.get_replica_context()
+        weight_sum = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(weights))
+        variables = [variable.value for variable in self.model.trainable_variables]
+        with tf.GradientTape() as tape:
+            logits = tf.cast(forward(images), tf.float32)
+            losses = self._losses(logits, labels) * weights
+            # The floor is for a batch none of whose images could be read.
+            loss = tf.reduce_sum(losses) / tf.maximum(weight_sum, 1e-30)
+        return Pass(logits, losses, loss, tape.gradient(loss, variables))
 
     def _named_variables(self) -> dict[str, keras.Variable]:
         # Numbered, since Keras counts the names of seed generators through the whole process.
@@ -126,22 +159,20 @@ class TrainStep:
         )
 
     def _run(self, images, labels, weights):
-        self._strategy.run(self._replica_step, args=(images, labels, weights))
+        with _forgotten_gradients():
+            self._strategy.run(self._replica_step, args=(images, labels, weights))
 
     def _replica_step(self, images, labels, weights):
+        passed = self.forward_and_back(
+            images, labels, weights, forward=lambda images: self.model(images, training=True)
+        )
         context = tf.distribute.get_replica_context()
-        weight_sum = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(weights))
+        self._note_non_finite(context, passed.loss, passed.gradients)
         variables = [variable.value for variable in self.model.trainable_variables]
-        with tf.GradientTape() as tape:
-            logits = tf.cast(self.model(images, training=True), tf.float32)
-            losses = self._losses(logits, labels) * weights
-            loss = tf.reduce_sum(losses) / weight_sum
-        gradients = tape.gradient(loss, variables)
-        self._note_non_finite(context, loss, gradients)
-        gradients = self._clipped(context, self._with_decay(gradients, variables))
+        gradients = self._clipped(context, self._with_decay(passed.gradients, variables))
         # Keras's optimiser adds the gradients of all replicas.
         self.optimizer.apply(gradients, self.model.trainable_variables)
-        self._add_to_totals(logits, labels, losses, weights)
+        self._add_to_totals(passed.logits, labels, passed.losses, weights)
 
     def _losses(self, logits, labels):
         targets = tf.one_hot(labels, logits.shape[-1])
@@ -189,3 +220,19 @@ class TrainStep:
         sums = [tf.reduce_sum(losses), hits(1), hits(5)]
         sums += [tf.reduce_sum(weights), tf.reduce_sum(real)]
         self._totals.assign_add(tf.cast(tf.stack(sums), tf.float64))
+
+
+@contextlib.contextmanager
+def _forgotten_gradients() -> Iterator[None]:
+    """Takes the gradient functions that tracing its body registers out of TensorFlow's registry.
+
+    Each all-reduce registers one that holds the whole graph, for good: every run in the same
+    process would cost its graph's megabytes. The registry is not public; without it, they stay.
+    """
+    registered = getattr(tensorflow_ops.gradient_registry, "_registry", {})
+    before = set(registered)
+    try:
+        yield
+    finally:
+        for name in registered.keys() - before:
+            registered.pop(name, None)

@@ -1,41 +1,55 @@
 """Opening a run's folder: new, or again to go on."""
 
+import contextlib
 import dataclasses
+import errno
 import json
 import os
 import pathlib
 import time
+from collections.abc import Iterator
 
-from keras_alexnet import checkpoints, files, results, runs
+from keras_alexnet import changes, checkpoints, files, results, runs
+from keras_alexnet.changes import Asked
 from keras_alexnet.config import TrainConfig
 from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.jobs import Job
 
-# What may change between stop and resume without changing the experiment; when it is not given,
-# it is what it was.
-_FREE = ("record", "num_devices", "logical_cpu_devices", "keep_checkpoints")
 # What only a run leaves in a folder.
 _TRACES = (runs.CONFIG, runs.MODEL, checkpoints.FOLDER)
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
-def resolved(config: TrainConfig) -> TrainConfig:
-    """Returns `config` as it will run: a resumed run's settings come from its config.json.
-
-    A setting that is given and is not the run's is refused, since the run would become another
-    experiment half-way. One that equals the default counts as not given.
+def asked(config: TrainConfig) -> Asked:
+    """Returns what is to be run: a resumed run's settings come from its config.json.
 
     Raises:
-        UsageError: for `resume` without a folder.
-        UserError: if the folder holds no run, another run, or settings that differ.
+        UsageError: for `resume` without a folder, or a setting that does not exist.
+        UserError: if the folder holds no run, or another one.
+    """
+    return asked_since(found_config(config), config)
+
+
+def asked_since(found: dict | None, config: TrainConfig) -> Asked:
+    """Returns what is to be run, given what `found_config` found."""
+    return changes.none(config) if found is None else changes.since(found, config)
+
+
+def found_config(config: TrainConfig) -> dict | None:
+    """Returns config.json of the run to go on with, or None for a new run.
+
+    Raises:
+        UsageError, UserError: as `asked`.
     """
     if not config.resume:
         if config.workdir is not None:
             _refuse_traces(pathlib.Path(config.workdir))
-        return config
+        return None
     if config.workdir is None:
         raise UsageError("--resume needs --workdir, the folder of the run to go on with.")
     if not _config_file(config.workdir).exists():
         raise UserError(f"There is no run to go on with in {config.workdir}: no {runs.CONFIG}.")
-    return _merged(config, runs.read_config(config.workdir))
+    return runs.read_config(config.workdir)
 
 
 def holds_run(workdir) -> bool:
@@ -62,28 +76,56 @@ def path_for(config: TrainConfig, dataset_name: str) -> pathlib.Path:
     return pathlib.Path("runs") / f"{config.variant}-{dataset_name}-{when}-{os.getpid()}"
 
 
-def open_workdir(workdir: pathlib.Path, config: TrainConfig, recipe, data, origin: dict) -> str:
-    """Makes the run's folder with its config.json, or checks that of the run to go on with.
+def open_workdir(workdir: pathlib.Path, job: Job, origin: dict) -> tuple[str, list[dict]]:
+    """Makes the run's folder with its config.json, or goes on with the one that is there.
+
+    Args:
+        workdir: the folder.
+        job: what will run.
+        origin: `results.provenance()`.
 
     Returns:
-        The commit of the run; of a run that goes on with other code, both, joined by "/".
-
-    Raises:
-        UserError: if the data of a resumed run are not what they were.
+        The commit of the run, of one that goes on with other code both, joined by "/"; and all
+        changes of its settings so far.
     """
-    if config.resume:
-        before = runs.read_config(workdir)
-        if before["data"]["sha256"] != data.sha256:
-            raise UserError(
-                f"The data are not those that the run in {workdir} started with: SHA-256 "
-                f"{data.sha256}, not {before['data']['sha256']}."
-            )
-        commits = dict.fromkeys([before["commit"], origin["commit"]])
-        return "/".join(commits)
-    _refuse_traces(workdir)
-    described = {
-        "config": dataclasses.asdict(config),
-        "recipe": dataclasses.asdict(recipe),
+    if not job.config.resume:
+        _refuse_traces(workdir)
+        files.write_json(_config_file(workdir), {**_described(job), "changes": [], **origin})
+        return origin["commit"], []
+    before = runs.read_config(workdir)
+    if job.changes:
+        rows = [{**dataclasses.asdict(change), "date": origin["date"]} for change in job.changes]
+        before |= {**_described(job), "changes": before["changes"] + rows}
+        files.write_json(_config_file(workdir), before)
+        # What stands there was the end of a run with other settings.
+        (workdir / runs.RESULTS).unlink(missing_ok=True)
+    commits = dict.fromkeys([before["commit"], origin["commit"]])
+    return "/".join(commits), before["changes"]
+
+
+@contextlib.contextmanager
+def disk_errors_explained(workdir: pathlib.Path) -> Iterator[None]:
+    """Turns a full or broken disk, met by its body, into a `UserError` that says how to go on."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        newest = checkpoints.Checkpoints(workdir).newest_step()
+        kept = "There is no checkpoint yet"
+        if newest is not None:
+            kept = f"The checkpoint of step {newest} is whole"
+        raise UserError(
+            f"{error.filename or workdir} could not be written: {error.strerror}. {kept}. Make "
+            f"room, then go on with --resume --workdir={workdir}."
+        ) from error
+
+
+def _described(job: Job) -> dict:
+    data = job.data
+    return {
+        "config": dataclasses.asdict(job.config),
+        "recipe": dataclasses.asdict(job.recipe),
         "data": {
             "name": data.name,
             "sha256": data.sha256,
@@ -92,10 +134,7 @@ def open_workdir(workdir: pathlib.Path, config: TrainConfig, recipe, data, origi
             "skipped_images": len(data.skipped),
             "note": data.note,
         },
-        **origin,
     }
-    files.write_json(_config_file(workdir), described)
-    return origin["commit"]
 
 
 def _refuse_traces(workdir: pathlib.Path) -> None:
@@ -108,26 +147,3 @@ def _refuse_traces(workdir: pathlib.Path) -> None:
 
 def _config_file(workdir) -> pathlib.Path:
     return pathlib.Path(workdir) / runs.CONFIG
-
-
-def _merged(config: TrainConfig, saved: dict) -> TrainConfig:
-    defaults = dataclasses.asdict(TrainConfig())
-    before, merged, differing = saved["config"], {}, []
-    for name, value in dataclasses.asdict(config).items():
-        merged[name] = before[name]
-        if name in ("workdir", "resume") or (name in _FREE and value != defaults[name]):
-            merged[name] = value
-        elif name == "overrides":
-            differing += [
-                f"{key}: {saved['recipe'].get(key)} before, now {new}"
-                for key, new in value.items()
-                if new is not None and saved["recipe"].get(key) != new
-            ]
-        elif value not in (defaults[name], before[name]):
-            differing.append(f"{name}: {before[name]} before, now {value}")
-    if differing:
-        raise UserError(
-            f"The run in {config.workdir} was started with other settings. "
-            f"{'; '.join(differing)}. Leave them out, or start another run in another --workdir."
-        )
-    return TrainConfig(**merged)

@@ -13,6 +13,7 @@ import tensorflow as tf
 from absl import logging
 
 from keras_alexnet import cluster, devices, workdirs
+from keras_alexnet.changes import Asked
 from keras_alexnet.checkpoints import Checkpoints
 from keras_alexnet.cluster import Cluster
 from keras_alexnet.config import TrainConfig
@@ -32,20 +33,21 @@ _SIGNS = re.compile(r"collective|unhealthy|heartbeat|coordination|grpc|peer|sock
 
 
 @contextlib.contextmanager
-def joined(config: TrainConfig) -> Iterator[tuple[TrainConfig, tf.distribute.Strategy]]:
+def joined(config: TrainConfig) -> Iterator[tuple[Asked, tf.distribute.Strategy]]:
     """Yields what is to be run and the strategy for it, the same on every worker.
 
     Around the body, every worker of a cluster logs to its own file, and the loss of a worker
-    becomes a message. In one process it only resolves the configuration.
+    becomes a message. In one process it only finds out what is asked for.
 
     Raises:
-        UsageError, UserError: as `workdirs.resolved` and `devices.strategy_for`; if workers were
+        UsageError, UserError: as `workdirs.asked` and `devices.strategy_for`; if workers were
             started with different settings; and in the body, if a worker is lost.
     """
     resolver = cluster.resolver()
     if resolver is None:
-        config = workdirs.resolved(config)
-        yield config, devices.strategy_for(config.num_devices, config.logical_cpu_devices)
+        asked = workdirs.asked(config)
+        config = asked.config
+        yield asked, devices.strategy_for(config.num_devices, config.logical_cpu_devices)
         return
     if config.workdir is None:
         raise UsageError(
@@ -58,30 +60,23 @@ def joined(config: TrainConfig) -> Iterator[tuple[TrainConfig, tf.distribute.Str
         yield _agreed(config, workers), strategy
 
 
-def check_same(workers: Cluster, name: str, value: str) -> None:
-    """Raises a `UserError` on every worker unless `value` is the same on all."""
-    found = [other.decode() for other in workers.gather(value.encode())]
-    differing = [i for i, other in enumerate(found) if other != found[0]]
-    if differing:
-        raise UserError(
-            f"All workers must have the same {name}. Received: {found[0]} on worker 0, "
-            f"{found[differing[0]]} on worker {differing[0]}."
-        )
-
-
 class SharedCheckpoints(Checkpoints):
     """Checkpoints that the chief alone writes and reads, and hands to all workers.
 
-    So every worker goes on from the same one, and only the chief's file system must keep it.
+    So every worker goes on from the same one, and only the chief's file system must keep it. All
+    workers must call `save` and `restore`, and wait in them for the chief.
     """
 
     def __init__(self, workdir, keep: int, workers: Cluster):
         super().__init__(workdir, keep)
-        self._workers = workers
+        self._workdir, self._workers = workdir, workers
 
     def save(self, step, variables, state, kind="step") -> None:
-        if self._workers.is_chief:
-            super().save(step, variables, state, kind)
+        def write() -> None:
+            with workdirs.disk_errors_explained(self._workdir):
+                super(SharedCheckpoints, self).save(step, variables, state, kind)
+
+        self._workers.from_chief(write)
 
     def restore(self, kind="step") -> tuple[dict[str, np.ndarray], dict] | None:
         found = []  # on the chief, what it has read
@@ -95,6 +90,14 @@ class SharedCheckpoints(Checkpoints):
             variables[name] = value.reshape(shape)
         return variables, described["state"]
 
+    def drop_all_but(self, step: int) -> None:
+        if self._workers.is_chief:
+            super().drop_all_but(step)
+
+    def drop_after(self, step: int) -> None:
+        if self._workers.is_chief:
+            super().drop_after(step)
+
     def _described(self, kind: str, found: list) -> dict | None:
         restored = super().restore(kind)
         if restored is None:
@@ -105,7 +108,7 @@ class SharedCheckpoints(Checkpoints):
         return {"variables": listing, "state": state}
 
 
-def _agreed(config: TrainConfig, workers: Cluster) -> TrainConfig:
+def _agreed(config: TrainConfig, workers: Cluster) -> Asked:
     own = dataclasses.asdict(config)
     everyone = [json.loads(other) for other in workers.gather(json.dumps(own).encode())]
     for index, other in enumerate(everyone):
@@ -116,9 +119,15 @@ def _agreed(config: TrainConfig, workers: Cluster) -> TrainConfig:
                 f"{names[0]}={everyone[0][names[0]]} on worker 0 and "
                 f"{names[0]}={other[names[0]]} on worker {index}."
             )
-    # A scheduler starts all workers again with the command that it has.
-    again = dataclasses.replace(config, resume=config.resume or workdirs.holds_run(config.workdir))
-    return TrainConfig(**workers.from_chief(lambda: dataclasses.asdict(workdirs.resolved(again))))
+
+    def found() -> dict | None:
+        # A scheduler starts all workers again with the command that it has.
+        again = config.resume or workdirs.holds_run(config.workdir)
+        return workdirs.found_config(dataclasses.replace(config, resume=again))
+
+    # Only the chief's file system must have the run's folder.
+    before = workers.from_chief(found)
+    return workdirs.asked_since(before, dataclasses.replace(config, resume=before is not None))
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import importlib
 import logging as standard_logging
 import os
 import pathlib
+import shlex
 import sys
 import tempfile
 import textwrap
@@ -52,7 +53,7 @@ except ImportError as error:
 
 from absl import app, flags, logging
 
-from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.errors import Interrupted, UsageError, UserError
 
 FLAGS = flags.FLAGS
 
@@ -98,7 +99,8 @@ def values_of(names: Iterable[str]) -> dict:
 
 
 def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
-    """Parses the flags and calls `main`; exits with 0, 2 for wrong usage, 1 for a failure.
+    """Parses the flags and calls `main`; exits with 0, 2 for wrong usage, 1 for a failure, and
+    130 or 143 when SIGINT or SIGTERM stopped it.
 
     With `takes_arguments`, `main` is given the list of the arguments that are no flags.
     """
@@ -106,6 +108,21 @@ def run(main: Callable[..., None], *, takes_arguments: bool = False) -> None:
         lambda rest: _guarded((lambda: main(rest[1:])) if takes_arguments else main),
         flags_parser=functools.partial(_parse, takes_arguments=takes_arguments),
     )
+
+
+def _command_to_resume(error: Interrupted) -> str:
+    if error.workdir is None:
+        return ""
+    script = [sys.executable, sys.argv[0], "--resume", f"--workdir={error.workdir}"]
+    return f"\n{shlex.join(script)}"
+
+
+def _leave(code: int, message: str) -> typing.NoReturn:
+    """Like `_fail`, for a program that may be waiting for data that never come: the interpreter's
+    own way out would wait for them too."""
+    print(f"{pathlib.Path(sys.argv[0]).name}: {message}", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(code)
 
 
 def _parse(argv: list[str], takes_arguments: bool) -> list[str]:
@@ -145,6 +162,8 @@ def _guarded(main: Callable[[], None]) -> None:
     logging.get_absl_handler().setFormatter(None)
     try:
         main()
+    except Interrupted as error:
+        _leave(error.exit_code, f"{error}{_command_to_resume(error)}")
     except UsageError as error:
         _fail(2, str(error))
     except UserError as error:
@@ -152,7 +171,7 @@ def _guarded(main: Callable[[], None]) -> None:
     except OSError as error:  # a full disk, a folder that may not be written to
         _fail(1, str(error))
     except KeyboardInterrupt:
-        _fail(130, "Interrupted.")
+        _leave(130, "Interrupted.")
 
 
 _HELP = ("h", "help", "helpshort", "helpfull")

@@ -47,6 +47,10 @@ def _truncate(path):
     path.write_bytes(path.read_bytes()[:-100])
 
 
+def _remove(path):
+    path.unlink()
+
+
 def _flip_a_bit(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -54,7 +58,9 @@ def _flip_a_bit(path):
 
 
 @pytest.mark.parametrize("ending", ["npz", "json"])
-@pytest.mark.parametrize("damage", [_truncate, _flip_a_bit, lambda path: path.write_bytes(b"")])
+@pytest.mark.parametrize(
+    "damage", [_truncate, _flip_a_bit, lambda path: path.write_bytes(b""), _remove]
+)
 def test_damaged_newest_is_named_and_the_one_before_used(tmp_path, caplog, ending, damage):
     checkpoints = Checkpoints(tmp_path, keep=2)
     _save(checkpoints, 1, 2)
@@ -62,7 +68,9 @@ def test_damaged_newest_is_named_and_the_one_before_used(tmp_path, caplog, endin
     with caplog.at_level("WARNING", logger="absl"):
         variables, state = checkpoints.restore()
     assert state["step"] == 1 and variables["w"][0] == 1
-    assert "step-000000002" in caplog.text
+    # Without its JSON file a checkpoint never was, so there is nothing to warn of.
+    if ending == "npz" or damage is not _remove:
+        assert "step-000000002" in caplog.text
 
 
 def test_all_damaged_is_an_error(tmp_path):
@@ -99,3 +107,31 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         raise RuntimeError
     assert json.loads(path.read_text()) == {"a": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("keep", [1, 3])
+def test_damaged_newest_does_not_push_out_a_whole_one(tmp_path, keep):
+    checkpoints = Checkpoints(tmp_path, keep)
+    _save(checkpoints, 1)
+    damaged = Checkpoints(tmp_path, keep=2)
+    _save(damaged, 9)
+    _truncate(checkpoints.folder / "step-000000009.npz")
+    step = checkpoints.restore()[1]["step"]
+    checkpoints.drop_after(step)
+    _save(checkpoints, 2)
+    assert checkpoints.restore()[1]["step"] == 2
+    steps = [int(path.stem[-9:]) for path in sorted(checkpoints.folder.glob("step-*.json"))]
+    assert steps == ([2] if keep == 1 else [1, 2])
+
+
+def test_only_the_best_saved_last_is_kept_whatever_its_step(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    _save(checkpoints, 9, 4, kind="best")
+    assert checkpoints.restore("best")[1]["step"] == 4
+
+
+def test_all_but_one_can_be_dropped(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=3)
+    _save(checkpoints, 3, 5, 7)
+    checkpoints.drop_all_but(5)
+    assert checkpoints.newest_step() == 5 and len(list(checkpoints.folder.iterdir())) == 2

@@ -246,34 +246,6 @@ def test_max_steps_ends_inside_an_epoch(config):
     assert found["overrides"].endswith("max_steps=7")
 
 
-# A ReLU hides the NaN of conv1 from the loss.
-@pytest.mark.parametrize(
-    ("layer", "message"),
-    [
-        ("logits", r"loss is NaN or infinite at step 6 \(epoch 2\).*step 5 is from before"),
-        (
-            "conv1",
-            r"weights of conv1/kernel are NaN.*by step 10 \(epoch 2\).*step 5 is from before",
-        ),
-    ],
-)
-def test_nan_stops_and_keeps_the_last_good_checkpoint(config, tmp_path, layer, message):
-    overrides = {**config.overrides, "epochs": 3}
-
-    class Blow(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1:
-                weights = self.model.get_layer(layer).kernel
-                weights.assign(np.full(weights.shape, np.nan))
-
-    with pytest.raises(ka.UserError, match=message):
-        ka.train(dataclasses.replace(config, overrides=overrides), callbacks=[Blow()])
-    assert not (tmp_path / "run" / "model.keras").exists()
-    kept = sorted((tmp_path / "run" / "checkpoints").glob("step-*.npz"))
-    with np.load(kept[-1]) as arrays:
-        assert all(np.all(np.isfinite(arrays[name])) for name in arrays.files)
-
-
 def test_uneven_replicas_are_refused_with_the_number(config):
     with pytest.raises(
         ka.UsageError, match="global_batch_size must be divisible by the 2 replicas. Received: 15."

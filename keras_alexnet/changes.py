@@ -1,0 +1,150 @@
+"""What is asked of a run that goes on, against what it was started with."""
+
+import dataclasses
+
+from keras_alexnet import recipes
+from keras_alexnet.config import TrainConfig
+from keras_alexnet.errors import UsageError, UserError, unknown_name
+from keras_alexnet.recipes import Recipe
+
+# What may change between stop and resume without changing the experiment; when it is not given,
+# it is what it was. The place of the data may, since their hash may not.
+_FREE = (
+    "record",
+    "data_dir",
+    "num_devices",
+    "logical_cpu_devices",
+    "checkpoint_every_steps",
+    "keep_checkpoints",
+    "deterministic",
+    "on_nonfinite",
+    "step_back_factor",
+    "step_backs",
+)
+_OF_THE_CALL = ("workdir", "resume", "allow_change")  # never those of config.json
+_DATA = "data"
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A setting, or the data, that are not what they were."""
+
+    name: str
+    before: object
+    now: object
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.before} before, now {self.now}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What is to be run.
+
+    Attributes:
+        config: with the settings of config.json where none are given.
+        recipe: with all overrides.
+        changes: the settings that differ from config.json.
+        saved: config.json of a run that goes on, else None.
+    """
+
+    config: TrainConfig
+    recipe: Recipe
+    changes: list[Change]
+    saved: dict | None
+
+    def changes_with(self, data) -> list[Change]:
+        """Returns the changes, those of the data included, if they are all allowed.
+
+        Raises:
+            UserError: with all that differs, if something is not.
+        """
+        changes = list(self.changes)
+        if self.saved is not None and self.saved["data"]["sha256"] != data.sha256:
+            before, now = (f"SHA-256 {sha}" for sha in (self.saved["data"]["sha256"], data.sha256))
+            changes.append(Change(_DATA, before, now))
+        if any(change.name not in _allowed(self.config) for change in changes):
+            names = ",".join(change.name for change in changes)
+            raise UserError(
+                f"The run in {self.config.workdir} was started otherwise. "
+                f"{'; '.join(map(str, changes))}. Leave out what differs, or start another run in "
+                f"another --workdir, or go on all the same with --allow_change={names}: the "
+                "results then say what changed."
+            )
+        return changes
+
+
+def none(config: TrainConfig) -> Asked:
+    """Returns what a new run is asked for.
+
+    Raises:
+        UsageError: if `config` allows changes, or names what there is not.
+
+    Example:
+        >>> none(TrainConfig(variant="cifar_v2", overrides={"epochs": 3})).recipe.epochs
+        3
+    """
+    if config.allow_change is not None:
+        raise UsageError("--allow_change is for a run that goes on: pass --resume with it.")
+    recipe = recipes.get(config.variant, config.recipe, **config.overrides)
+    return Asked(config, recipe, [], None)
+
+
+def since(saved: dict, config: TrainConfig) -> Asked:
+    """Returns what a run that goes on is asked for.
+
+    A setting that equals the default counts as not given, unless `config.allow_change` names it.
+
+    Args:
+        saved: config.json of the run.
+        config: what is given now.
+
+    Raises:
+        UsageError: if `config.allow_change` names what there is not, or a value cannot be.
+    """
+    allowed, before = _allowed(config), TrainConfig(**saved["config"])
+    defaults, merged, changes = TrainConfig(), {}, []
+    for field in dataclasses.fields(TrainConfig):
+        name = field.name
+        given, was = getattr(config, name), getattr(before, name)
+        merged[name] = was
+        if name in _OF_THE_CALL:
+            merged[name] = given
+        elif name != "overrides" and given != was:
+            if given != getattr(defaults, name) or name in allowed:
+                merged[name] = given
+                if name not in _FREE:
+                    changes.append(Change(name, was, given))
+    given = {name: value for name, value in config.overrides.items() if value is not None}
+    recipe, differing = _recipe(Recipe(**saved["recipe"]), given, merged, changes)
+    merged["overrides"] = {**before.overrides, **given}
+    return Asked(TrainConfig(**merged), recipe, changes + differing, saved)
+
+
+def _recipe(was: Recipe, given: dict, merged: dict, changes: list[Change]):
+    """The recipe as it was when the run started, with what is given now."""
+    unknown = [name for name in given if name not in _RECIPE_FIELDS]
+    if unknown:
+        raise unknown_name("recipe field", unknown[0], _RECIPE_FIELDS)
+    differing = [
+        Change(name, getattr(was, name), value)
+        for name, value in given.items()
+        if getattr(was, name) != value
+    ]
+    if any(change.name == "recipe" for change in changes):
+        return recipes.get(merged["variant"], merged["recipe"], **given), differing
+    as_it_was = {name: getattr(was, name) for name in _RECIPE_FIELDS}
+    recipe = recipes.get(merged["variant"], merged["recipe"], **as_it_was | given)
+    return dataclasses.replace(recipe, note=was.note), differing
+
+
+def _allowed(config: TrainConfig) -> set[str]:
+    names = [] if config.allow_change is None else config.allow_change.split(",")
+    known = {_DATA, *_RECIPE_FIELDS, *(field.name for field in dataclasses.fields(TrainConfig))}
+    for name in names:
+        if name not in known:
+            raise unknown_name("setting in allow_change", name, sorted(known))
+    return set(names)
+
+
+_RECIPE_FIELDS = tuple(field.name for field in recipes.OVERRIDABLE)

@@ -1,0 +1,124 @@
+"""Waiting for batches without being deaf: to signals, and to a disk that no longer answers."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from absl import logging
+
+from keras_alexnet.images import EncodedImages
+
+SILENT_SECONDS = 60.0  # without a batch, before a message says so
+PROBE_SECONDS = 5.0  # for reading again what was asked for last
+SECONDS_BETWEEN_CHECKS = 0.2
+_MOST_SECONDS_BETWEEN_MESSAGES = 600.0
+_BATCHES_PROBED = 4  # decoding is never further ahead of the batch that is waited for
+
+
+class Supply:
+    """The batches of an iterable, each fetched by a thread of its own when it is asked for.
+
+    Whoever waits inside TensorFlow for a batch gets no signals until it comes. Here the caller
+    waits in Python, is told of signals by `check`, and after a minute of silence a message says
+    what is being waited for.
+
+    Args:
+        batches: what to supply.
+        check: called before each batch and while waiting; may raise.
+        suspects: returns in words what a batch that does not come may be waiting for.
+
+    Example:
+        >>> list(Supply([1, 2]))
+        [1, 2]
+    """
+
+    def __init__(
+        self,
+        batches: Iterable,
+        check: Callable[[], None] = lambda: None,
+        suspects: Callable[[], str] = lambda: "",
+    ):
+        self._check, self._suspects = check, suspects
+        self._asked, self._answers = queue.SimpleQueue(), queue.SimpleQueue()
+        # A daemon, since nobody can wait at the end for a read that never returns. It asks for
+        # nothing in advance: the batches of several hosts must come in the same order as steps.
+        threading.Thread(
+            target=_fetch, args=(batches, self._asked, self._answers), daemon=True
+        ).start()
+
+    def __iter__(self) -> Iterator:
+        return self
+
+    def __next__(self):
+        self._check()
+        self._asked.put(True)
+        started, message_after = time.monotonic(), SILENT_SECONDS
+        while True:
+            try:
+                batch, error = self._answers.get(timeout=SECONDS_BETWEEN_CHECKS)
+                break
+            except queue.Empty:
+                self._check()
+            waited = time.monotonic() - started
+            if waited >= message_after:
+                logging.warning("No batch has arrived for %.0f s. %s", waited, self._suspects())
+                message_after += min(message_after, _MOST_SECONDS_BETWEEN_MESSAGES)
+        if error is not None:
+            raise error
+        return batch
+
+    def __del__(self):
+        self._asked.put(False)
+
+
+class Probe:
+    """Reads the images that were asked for last once more, to learn which of them does not come.
+
+    Example:
+        >>> import keras_alexnet as ka
+        >>> Probe(ka.load_dataset("shapes").train.pixels).report()
+        'The images are in memory.'
+    """
+
+    def __init__(self, pixels):
+        self._pixels = pixels
+        self._thread: threading.Thread | None = None
+        self._reading: int | None = None
+
+    def report(self) -> str:
+        """Returns what can be said about the images asked for last, after some seconds."""
+        if not isinstance(self._pixels, EncodedImages):
+            return "The images are in memory."
+        # One that still waits for an image of the time before says as much as a new one.
+        if self._thread is None or not self._thread.is_alive():
+            recent = list(self._pixels.recent)[-_BATCHES_PROBED:]
+            self._rows = [row for rows in recent for row in rows]
+            self._thread = threading.Thread(target=self._read_again, daemon=True)
+            self._thread.start()
+        self._thread.join(PROBE_SECONDS)
+        if self._reading is not None:
+            return f"Reading {self._pixels.name(self._reading)} again does not end either."
+        if not self._rows:
+            return "No image has been asked for yet."
+        first, last = (self._pixels.name(int(self._rows[place])) for place in (0, -1))
+        return f"The {len(self._rows)} images asked for last, {first} to {last}, can be read now."
+
+    def _read_again(self) -> None:
+        for row in self._rows:
+            self._reading = int(row)
+            try:
+                self._pixels.read(self._reading)
+            except OSError:
+                continue  # an answer as well: the pipeline will raise an error that names it
+        self._reading = None
+
+
+def _fetch(batches: Iterable, asked: queue.SimpleQueue, answers: queue.SimpleQueue) -> None:
+    iterator = None
+    while asked.get():
+        try:
+            iterator = iter(batches) if iterator is None else iterator
+            answers.put((next(iterator), None))
+        except BaseException as error:
+            answers.put((None, error))

@@ -1,0 +1,160 @@
+"""What may change between stop and resume, and what only by name."""
+
+import dataclasses
+import json
+import pathlib
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+import keras_alexnet as ka
+from keras_alexnet import changes
+
+
+@pytest.fixture
+def config(tiny_folder, small_variant, tmp_path):
+    return ka.TrainConfig(
+        variant=small_variant,
+        dataset="image_folder",
+        data_dir=str(tiny_folder),
+        workdir=str(tmp_path / "run"),
+        num_devices=1,
+        overrides={"epochs": 2, "global_batch_size": 16},
+    )
+
+
+class _Stop(keras.callbacks.Callback):
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.optimizer.iterations.numpy() == self.step:
+            raise RuntimeError("killed")
+
+
+def _killed_at(config, step):
+    with pytest.raises(RuntimeError, match="killed"):
+        ka.train(config, callbacks=[_Stop(step)])
+
+
+def _saved(**recipe):
+    config = ka.TrainConfig(variant="cifar_v2", seed=3)
+    run = changes.none(dataclasses.replace(config, overrides=recipe))
+    return {
+        "config": dataclasses.asdict(run.config),
+        "recipe": dataclasses.asdict(run.recipe),
+        "data": {"sha256": "abc"},
+    }
+
+
+def _asked(saved, **given):
+    return changes.since(saved, ka.TrainConfig(resume=True, workdir="run", **given))
+
+
+def test_all_that_differs_is_listed_the_data_included():
+    asked = _asked(
+        _saved(epochs=5), variant="cifar_v3", dropout=0.2, overrides={"epochs": 6, "momentum": 0.9}
+    )
+    data = dataclasses.make_dataclass("Data", ["sha256"])("def")
+    with pytest.raises(ka.UserError) as caught:
+        asked.changes_with(data)
+    for part in (
+        "variant: cifar_v2 before, now cifar_v3",
+        "dropout: None before, now 0.2",
+        "epochs: 5 before, now 6",
+        "data: SHA-256 abc before, now SHA-256 def",
+        "--allow_change=variant,dropout,epochs,data",
+    ):
+        assert part in str(caught.value)
+    assert "momentum" not in str(caught.value)  # it is 0.9 already
+
+
+def test_what_is_named_is_allowed_and_the_rest_is_not():
+    data = dataclasses.make_dataclass("Data", ["sha256"])("abc")
+    given = {"overrides": {"learning_rate": 0.5, "epochs": 9}}
+    with pytest.raises(ka.UserError, match="epochs: 5 before, now 9"):
+        _asked(_saved(epochs=5), allow_change="learning_rate", **given).changes_with(data)
+    asked = _asked(_saved(epochs=5), allow_change="learning_rate,epochs", **given)
+    found = {change.name: (change.before, change.now) for change in asked.changes_with(data)}
+    assert found == {"learning_rate": (0.08, 0.5), "epochs": (5, 9)}
+    assert (asked.recipe.learning_rate, asked.recipe.epochs) == (0.5, 9)
+
+
+def test_named_setting_can_go_back_to_its_default():
+    assert _asked(_saved()).config.seed == 3
+    assert _asked(_saved(), allow_change="seed").config.seed == 0
+
+
+def test_recipe_is_that_of_the_run_whatever_the_code_says_now():
+    saved = _saved()
+    saved["recipe"]["learning_rate"] = 0.123
+    assert _asked(saved).recipe.learning_rate == 0.123
+    assert _asked(saved, recipe="document", allow_change="recipe").recipe.learning_rate == 0.1
+
+
+def test_place_of_the_data_and_the_guards_may_change():
+    asked = _asked(_saved(), data_dir="elsewhere", on_nonfinite="step_back", num_devices=2)
+    assert asked.changes == [] and asked.config.data_dir == "elsewhere"
+    assert (asked.config.on_nonfinite, asked.config.num_devices) == ("step_back", 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"resume": True, "workdir": "run", "allow_change": "momentun"}, "Did you mean 'momentum'"),
+        ({"allow_change": "momentum"}, "--allow_change is for a run that goes on"),
+    ],
+)
+def test_allow_change_is_checked(given, message):
+    config = ka.TrainConfig(**given)
+    with pytest.raises(ka.UsageError, match=message):
+        changes.since(_saved(), config) if config.resume else changes.none(config)
+
+
+def test_changed_run_goes_on_and_records_what_changed(config, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(config.data_dir, data)
+    config = dataclasses.replace(config, data_dir=str(data), checkpoint_every_steps=1)
+    _killed_at(config, 7)
+    shutil.copy(data / "train" / "cat" / "000.png", data / "train" / "cat" / "100.png")
+    again = ka.TrainConfig(
+        workdir=config.workdir, resume=True, overrides={"global_batch_size": 8, "epochs": 3}
+    )
+    with pytest.raises(ka.UserError, match="global_batch_size: 16 .*epochs: 2 .*data: SHA-256"):
+        ka.train(again)
+    found = ka.train(
+        dataclasses.replace(again, allow_change="global_batch_size,epochs,data"),
+        callbacks=[_Epochs()],
+    )
+    # Epoch 2 begins anew with its smaller steps: 73 images, a tenth held out, by 8 are 9.
+    assert _Epochs.seen == [1, 2] and (found["epochs"], found["steps"]) == (3, 27)
+    assert [c["name"] for c in found["changes"]] == ["global_batch_size", "epochs", "data"]
+    described = json.loads((pathlib.Path(config.workdir) / "config.json").read_text())
+    assert described["changes"] == found["changes"]
+    assert described["recipe"]["global_batch_size"] == 8
+    # From now on these are the run's settings.
+    assert ka.train(ka.TrainConfig(workdir=config.workdir, resume=True)) == found
+
+
+class _Epochs(keras.callbacks.Callback):
+    seen = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.seen.append(epoch)
+
+
+def test_number_of_devices_may_change(config):
+    config = dataclasses.replace(config, dropout=0.0, checkpoint_every_steps=1)
+    _killed_at(config, 3)
+    again = ka.TrainConfig(workdir=config.workdir, resume=True, num_devices=2)
+    _killed_at(again, 7)
+    found = ka.train(dataclasses.replace(again, num_devices=1))
+    assert found["devices"] == "1 x CPU" and found["steps"] == 10
+    whole = dataclasses.replace(config, workdir=f"{config.workdir}-whole")
+    assert found["test_loss"] == pytest.approx(ka.train(whole)["test_loss"], rel=1e-4)
+    weights = [ka.load(run.workdir).model.get_weights() for run in (config, whole)]
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)

@@ -1,0 +1,78 @@
+"""A disk without room, by a limit on the size of files, in a process of its own."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import keras_alexnet as ka
+from keras_alexnet import files, workdirs
+
+TESTS = pathlib.Path(__file__).parent
+
+# From step 3 on no file may grow beyond some kilobytes.
+_PROGRAM = """
+import json, resource, sys
+import keras
+from small_networks import small_row
+import keras_alexnet as ka
+from keras_alexnet import variants
+
+class Fill(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.optimizer.iterations.numpy() == 3:
+            hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+
+variants._TABLE["cifar_small"] = small_row()
+try:
+    ka.train(ka.TrainConfig(**json.loads(sys.argv[1])), callbacks=[Fill()])
+except ka.UserError as error:
+    print(error)
+"""
+
+
+def test_full_disk_stops_the_run_with_an_intact_checkpoint(tiny_folder, small_variant, tmp_path):
+    config = ka.TrainConfig(
+        variant=small_variant,
+        dataset="image_folder",
+        data_dir=str(tiny_folder),
+        workdir=str(tmp_path / "run"),
+        num_devices=1,
+        checkpoint_every_steps=2,
+        overrides={"epochs": 1, "global_batch_size": 16},
+    )
+    paths = [str(TESTS.parent), str(TESTS), os.environ.get("PYTHONPATH", "")]
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, json.dumps(dataclasses.asdict(config))],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    message = done.stdout.strip()
+    assert "step-000000004.npz could not be written: File too large" in message
+    assert "The checkpoint of step 2 is whole. Make room, then go on with --resume" in message
+    names = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
+    assert names == {f"step-00000000{step}.{end}" for step in (0, 2) for end in ("npz", "json")}
+    found = ka.train(ka.TrainConfig(workdir=config.workdir, resume=True))
+    assert found["steps"] == 5
+
+
+def test_error_names_the_file_that_had_no_room(tmp_path):
+    with pytest.raises(OSError) as caught, files.written_whole(tmp_path / "a.csv"):
+        raise OSError(28, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "a.csv")
+    with pytest.raises(ka.UserError, match=r"a\.csv could not be written: No space left"):
+        with workdirs.disk_errors_explained(tmp_path):
+            raise caught.value
+
+
+def test_other_system_errors_stay_what_they_are(tmp_path):
+    with pytest.raises(PermissionError), workdirs.disk_errors_explained(tmp_path):
+        raise PermissionError(13, "Permission denied")
