@@ -1,6 +1,7 @@
 """Waiting for batches without being deaf: to signals, and to a disk that no longer answers."""
 
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,7 @@ from keras_alexnet.images import EncodedImages
 SILENT_SECONDS = 60.0  # without a batch, before a message says so
 PROBE_SECONDS = 5.0  # for reading again what was asked for last
 SECONDS_BETWEEN_CHECKS = 0.2
+_SECONDS_TO_LET_GO = 2.0  # of a pipeline; one that hangs is left behind
 _MOST_SECONDS_BETWEEN_MESSAGES = 600.0
 _BATCHES_PROBED = 4  # decoding is never further ahead of the batch that is waited for
 
@@ -43,9 +45,10 @@ class Supply:
         self._asked, self._answers = queue.SimpleQueue(), queue.SimpleQueue()
         # A daemon, since nobody can wait at the end for a read that never returns. It asks for
         # nothing in advance: the batches of several hosts must come in the same order as steps.
-        threading.Thread(
+        self._thread = threading.Thread(
             target=_fetch, args=(batches, self._asked, self._answers), daemon=True
-        ).start()
+        )
+        self._thread.start()
 
     def __iter__(self) -> Iterator:
         return self
@@ -64,12 +67,20 @@ class Supply:
             if waited >= message_after:
                 logging.warning("No batch has arrived for %.0f s. %s", waited, self._suspects())
                 message_after += min(message_after, _MOST_SECONDS_BETWEEN_MESSAGES)
-        if error is not None:
-            raise error
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # it holds this frame, and with it the thread and all that it reads from
         return batch
 
     def __del__(self):
-        self._asked.put(False)
+        # A thread that is letting go of a pipeline, inside TensorFlow, when the interpreter ends
+        # would abort the process.
+        if not sys.is_finalizing():
+            self._asked.put(False)
+            if threading.current_thread() is not self._thread:
+                self._thread.join(_SECONDS_TO_LET_GO)
 
 
 class Probe:

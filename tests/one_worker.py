@@ -1,9 +1,10 @@
 """One worker of a run, as a launcher starts it: `one_worker.py config.json [options]`.
 
 Options, for the tests: `kill_at` ends the process with SIGKILL after so many steps, `freeze_at`
-stops it with SIGSTOP, `weights` names a file that gets the weights as this worker has them,
-`batches` one that gets the fingerprints of the images that it trains on; `folder` is where it
-starts; `stop` ends training after the first epoch.
+stops it with SIGSTOP, `end_at` asks it with SIGTERM to end, `lose` names files that vanish after
+the first epoch, `streamed` keeps no decoded images, `weights` names a file that gets the weights
+as this worker has them, `batches` one that gets the fingerprints of the images that it trains on;
+`folder` is where it starts; `stop` ends training after the first epoch.
 """
 
 import hashlib
@@ -19,7 +20,9 @@ from absl import logging
 from small_networks import small_row
 
 import keras_alexnet as ka
-from keras_alexnet import pipeline, variants
+from keras_alexnet import images, pipeline, variants
+
+_SIGNALS = {"kill_at": signal.SIGKILL, "freeze_at": signal.SIGSTOP, "end_at": signal.SIGTERM}
 
 
 class Signal(keras.callbacks.Callback):
@@ -40,6 +43,18 @@ class Stop(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.model.stop_training = True
+
+
+class Lose(keras.callbacks.Callback):
+    """Removes files after the first epoch."""
+
+    def __init__(self, paths):
+        super().__init__()
+        self.paths = paths
+
+    def on_epoch_end(self, epoch, logs=None):
+        while self.paths:
+            os.unlink(self.paths.pop())
 
 
 class Weights(keras.callbacks.Callback):
@@ -94,9 +109,13 @@ def main() -> None:
     row = small_row()
     variants._TABLE[row.name] = row
     callbacks = []
-    for name, number in (("kill_at", signal.SIGKILL), ("freeze_at", signal.SIGSTOP)):
+    for name, number in _SIGNALS.items():
         if name in given:
             callbacks.append(Signal(given[name], number))
+    if "lose" in given:
+        callbacks.append(Lose(given["lose"]))
+    if given.get("streamed"):
+        images.MEMORY_BUDGET_BYTES = 0
     if given.get("stop"):
         callbacks.append(Stop())
     if "weights" in given:
@@ -105,6 +124,9 @@ def main() -> None:
         note_batches(given["batches"])
     try:
         found = ka.train(ka.TrainConfig(**given["config"]), callbacks=callbacks)
+    except ka.Interrupted as error:
+        print(error)
+        sys.exit(error.exit_code)
     except ka.UserError as error:
         sys.exit(f"message: {error}")
     print(json.dumps(found))

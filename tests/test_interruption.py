@@ -135,6 +135,26 @@ def test_second_sigint_stops_at_once_and_a_second_sigterm_changes_nothing():
         signal.raise_signal(signal.SIGTERM)
 
 
+@pytest.mark.parametrize("worker", [0, 1], ids=["this worker", "the other"])
+def test_shared_signals_wait_until_all_agree(worker):
+    passed = []
+
+    def numbers(own):
+        return [own, signal.SIGTERM if worker else 0]
+
+    with pytest.raises(ka.Interrupted, match="SIGTERM") as caught, Interruption() as interruption:
+        interruption.share(numbers)
+        if worker == 0:
+            signal.raise_signal(signal.SIGTERM)
+        with interruption.held():
+            interruption.check()
+        interruption.check()
+        passed.append("alone")
+        interruption.agree()
+        passed.append("together")
+    assert caught.value.exit_code == 143 and passed == ["alone"]
+
+
 def test_error_on_the_way_up_does_not_swallow_the_signal():
     with pytest.raises(ka.Interrupted, match="SIGINT"), Interruption():
         try:

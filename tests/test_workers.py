@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import signal
 
 import numpy as np
@@ -241,3 +242,70 @@ def test_callback_that_stops_one_worker_stops_all(given, tmp_path):
     ended = worker_processes.run(tmp_path / "p", several)
     _assert_success(ended)
     assert [json.loads(one.output.splitlines()[-1])["epochs"] for one in ended] == [1, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("told", [0, 1], ids=["chief", "another"])
+def test_sigterm_to_one_worker_saves_and_stops_all_and_the_same_command_goes_on(
+    given, alone, tmp_path, told
+):
+    options = {**PLAIN, "global_batch_size": 8}  # 9 steps an epoch
+    alone("whole", **options)
+    several = [given("told", i, **options) for i in range(2)]
+    for one in several:
+        del one["config"]["checkpoint_every_steps"]
+    several[told]["end_at"] = 12
+    for one in worker_processes.run(tmp_path / "p1", several):
+        assert one.code == 128 + signal.SIGTERM, one.output
+        assert f"Worker {told} got SIGTERM" in one.output
+        assert "Stopped by SIGTERM after step 15 (epoch 2). Go on with --resume" in one.output
+    newest = max((tmp_path / "told" / "checkpoints").glob("step-*.json"))
+    assert newest.name == "step-000000015.json"
+
+    del several[told]["end_at"]
+    again = worker_processes.run(tmp_path / "p2", several)
+    _assert_success(again)
+    assert all("Going on from step 15 (epoch 2)" in one.output for one in again)
+    for index in range(2):
+        _assert_close(_weights(tmp_path, "told", index), _checkpoint(tmp_path, "whole", step=18))
+
+
+@pytest.mark.slow
+def test_images_that_one_worker_loses_are_left_out_and_counted(given, tiny_folder, tmp_path):
+    lost = [f"train/cat/{number:03d}.png" for number in range(6)]
+    lost += ["test/cat/001.png", "test/owl/007.png"]
+    several = [given("run", i, **PLAIN, epochs=3) for i in range(2)]
+    for index, one in enumerate(several):  # a disk each
+        shutil.copytree(tiny_folder, tmp_path / str(index) / "tiny")
+        one["config"] |= {"data_dir": "tiny", "skip_corrupt": True}
+        one |= {"folder": str(tmp_path / str(index)), "streamed": True}
+    several[1]["lose"] = [str(tmp_path / "1" / "tiny" / name) for name in lost]
+    ended = worker_processes.run(tmp_path / "p", several)
+    _assert_success(ended)
+    found = [json.loads(one.output.splitlines()[-1]) for one in ended]
+    assert found[0] == found[1] and np.isfinite(found[0]["test_loss"])
+    # It lost what it read: some of the training images, and of the test images its own part.
+    assert set(found[0]["lost_images"]) <= set(lost)
+    assert any(name.startswith("train") for name in found[0]["lost_images"])
+    tested = [name for name in found[0]["lost_images"] if name.startswith("test")]
+    assert found[0]["test_images"] == 24 - len(tested)
+    assert "Left out from now on" in ended[1].output
+    assert "Left out from now on" not in ended[0].output
+    for one, other in zip(*(_weights(tmp_path, "run", i) for i in range(2)), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+def test_all_workers_find_the_same_place_of_a_nan_or_step_back_together(given, tmp_path):
+    several = [given("run", i, learning_rate=1e12, schedule="constant") for i in range(2)]
+    ended = worker_processes.run(tmp_path / "p1", several)
+    said = [one.output.split("message: ")[-1] for one in ended]
+    assert [one.code for one in ended] == [1, 1], said
+    assert said[0] == said[1] and "NaN or infinite" in said[0] and "; first at step" in said[0]
+
+    for one in several:
+        one["config"] |= {"on_nonfinite": "step_back", "step_back_factor": 1e16}
+    ended = worker_processes.run(tmp_path / "p2", several)
+    _assert_success(ended)
+    found = [json.loads(one.output.splitlines()[-1]) for one in ended]
+    assert found[0] == found[1] and len(found[0]["step_backs"]) == 1
