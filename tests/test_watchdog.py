@@ -1,5 +1,7 @@
 """Waiting for data: told about, interrupted, never a hang."""
 
+import contextlib
+import gc
 import os
 import signal
 import threading
@@ -40,13 +42,32 @@ def test_nothing_is_fetched_before_it_is_asked_for():
     assert fetched == [0, 1]
 
 
-def test_thread_ends_with_its_supply():
+@pytest.fixture
+def no_collector():
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_thread_has_ended_when_its_supply_is_let_go(broken, no_collector):
+    class Source:
+        def __iter__(self):
+            yield 1
+            if broken:
+                raise ka.UserError("broken")
+            yield 2
+
+        def __del__(self):
+            time.sleep(0.5)  # as a pipeline that has to stop its own threads first
+
     before = set(threading.enumerate())
-    supply = Supply(range(5))
+    supply = Supply(Source())
     next(supply)
     [thread] = set(threading.enumerate()) - before
+    with contextlib.suppress(ka.UserError):
+        next(supply)
     del supply
-    thread.join(60)
     assert not thread.is_alive()
 
 
