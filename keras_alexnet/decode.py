@@ -164,9 +164,17 @@ def composite_on_white(rgba: tf.Tensor) -> tf.Tensor:
 
 
 def _refused(contents: tf.Tensor) -> tf.Tensor:
-    known = tf.constant(False)
     message = "An image is neither JPEG nor PNG. Its first bytes:"
-    with tf.control_dependencies([tf.Assert(known, [message, tf.strings.substr(contents, 0, 8)])]):
+    # An error whose text is no UTF-8 reaches Python and JSON as another error, or not at all.
+    shown = tf.strings.unicode_transcode(
+        tf.strings.substr(contents, 0, 8),
+        input_encoding="UTF-8",
+        output_encoding="UTF-8",
+        replacement_char=ord("?"),
+        replace_control_characters=True,
+    )
+    size = tf.strings.format("of {} bytes", tf.strings.length(contents))
+    with tf.control_dependencies([tf.Assert(tf.constant(False), [message, shown, size])]):
         return tf.zeros([1, 1, 3], tf.uint8)
 
 

@@ -11,7 +11,7 @@ from absl import logging
 
 from keras_alexnet import quiet
 from keras_alexnet.errors import UserError
-from keras_alexnet.litert_metadata import description_of
+from keras_alexnet.litert_metadata import description_of, name_of
 
 SIGNATURE = "serving_default"
 _INPUT, _OUTPUTS = "image", ("logits", "probabilities")
@@ -44,7 +44,7 @@ class LiteModel:
     """
 
     def __init__(self, file: str | os.PathLike | bytes, num_threads: int | None = None):
-        self._name = "The TFLite file" if isinstance(file, bytes) else str(file)
+        self._name = name_of(file)
         interpreter, self.runtime = _runtime()
         try:
             self._interpreter = _opened(interpreter, file, num_threads)

@@ -14,6 +14,11 @@ METADATA = "TFLITE_METADATA"  # the standard's name of the model's buffer that n
 DESCRIPTION = "signature.json"
 
 
+def name_of(file: str | os.PathLike | bytes) -> str:
+    """What messages call a file that is given by its path or its contents."""
+    return "The TFLite file" if isinstance(file, bytes) else str(file)
+
+
 def description_of(file: str | os.PathLike | bytes) -> dict | None:
     """Our description inside a TFLite file, which an interpreter has found to be whole.
 
@@ -41,8 +46,8 @@ def description_of(file: str | os.PathLike | bytes) -> dict | None:
             return json.loads(archive.read(DESCRIPTION))
     except (zipfile.BadZipFile, KeyError, ValueError, OSError, RuntimeError) as error:
         raise UserError(
-            f"The TFLite file is damaged or cut off: {DESCRIPTION}, which it names, cannot be read "
-            f"({error}). Copy or export it again."
+            f"{name_of(file)} is damaged or cut off: {DESCRIPTION}, which it names, cannot be "
+            f"read ({error}). Copy or export it again."
         ) from error
 
 

@@ -1,13 +1,11 @@
 """Keeps what converters and runtimes tell their own developers off the user's terminal."""
 
 import contextlib
-import logging as standard_logging
+import logging
 import os
 import tempfile
 import warnings
 from collections.abc import Iterator
-
-from absl import logging
 
 
 @contextlib.contextmanager
@@ -23,15 +21,14 @@ def quiet(*, shown_on_failure: bool = True) -> Iterator[None]:
         >>> with quiet():
         ...     tf.saved_model.save(tf.Module(), "folder")
     """
-    standard_error, verbosity = os.dup(2), logging.get_verbosity()
-    loggers = [standard_logging.getLogger(name) for name in ("tensorflow", "tf2onnx")]
+    standard_error = os.dup(2)
+    loggers = [logging.getLogger(name) for name in ("absl", "tensorflow", "tf2onnx")]
     levels = [logger.level for logger in loggers]
     with tempfile.TemporaryFile() as said, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         os.dup2(said.fileno(), 2)
-        logging.set_verbosity(logging.ERROR)
         for logger in loggers:
-            logger.setLevel(standard_logging.ERROR)
+            logger.setLevel(logging.ERROR)
         try:
             yield
         except BaseException:
@@ -42,6 +39,5 @@ def quiet(*, shown_on_failure: bool = True) -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
-            logging.set_verbosity(verbosity)
             os.dup2(standard_error, 2)
             os.close(standard_error)

@@ -12,6 +12,7 @@ from keras_alexnet import files, versions
 from keras_alexnet.config import TrainConfig
 from keras_alexnet.datasets import DataSource, load_dataset
 from keras_alexnet.errors import UserError
+from keras_alexnet.litert_metadata import DESCRIPTION
 from keras_alexnet.recipes import Recipe
 
 MODEL = "model.keras"
@@ -46,8 +47,9 @@ def load(where: str | os.PathLike) -> LoadedRun:
     Example:
         >>> model, labels = load("runs/mine")  # doctest: +SKIP
     """
-    if (folder := versions.newest(where)) is not None:
-        return _load_saved_model(folder)
+    if not (pathlib.Path(where) / MODEL).exists():
+        if (folder := versions.newest(where)) is not None:
+            return _load_saved_model(folder)
     path = model_file(where)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -64,7 +66,15 @@ def _load_saved_model(folder: pathlib.Path) -> LoadedRun:
         raise UserError(
             f"{folder} cannot be read as a SavedModel of this package: {_first_line(error)}"
         ) from error
-    return LoadedRun(layer, _read_labels(folder / "assets" / LABELS, classes))
+    return LoadedRun(layer, _labels_of(folder, classes))
+
+
+def _labels_of(folder: pathlib.Path, classes: int) -> tuple[str, ...] | None:
+    """A SavedModel's labels, if they are names: without any, it holds the classes' numbers."""
+    described = folder / "assets.extra" / DESCRIPTION
+    if described.exists() and not json.loads(described.read_text())["labels_are_names"]:
+        return None
+    return _read_labels(folder / "assets" / LABELS, classes)
 
 
 def _read_labels(path: pathlib.Path, classes: int) -> tuple[str, ...] | None:

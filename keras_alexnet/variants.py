@@ -229,6 +229,15 @@ _ROWS = (
 )
 _TABLE = {row.name: row for row in _ROWS}
 
+# What the sources are that have no name of their own, by their number.
+DOCUMENTS = {
+    "000": "notes of a CIFAR-10 reproduction, 2020",
+    "001": "a PyTorch lesson on CIFAR-10 with its training log",
+    "002": "a textbook chapter with CIFAR-10 code",
+    "003": "a blog post with a layer table and half-width code, 2021",
+    "004": "a walk through torchvision's code",
+}
+
 
 def list_variants() -> list[str]:
     """Returns the names of all networks.

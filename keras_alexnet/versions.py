@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import platform
 import shutil
 from collections.abc import Iterator
 
@@ -35,9 +36,11 @@ def free_version(folder: str | os.PathLike, wanted: int | None = None) -> int:
 
     Raises:
         UsageError: if it is no positive integer.
-        UserError: if it exists.
+        UserError: if it exists, or `folder` is a file.
     """
     folder = pathlib.Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file. Give --out a folder.")
     taken = [int(each.name) for each in _entries(folder) if each.name.isdecimal()]
     if wanted is None:
         return max(taken, default=0) + 1
@@ -59,14 +62,13 @@ def staged(folder: str | os.PathLike) -> Iterator[pathlib.Path]:
     was made here and nothing was put in it.
     """
     folder = pathlib.Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file. Give --out a folder.")
     existed = folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
+    own = f"{_STAGE}{platform.node()}-"  # another machine's processes cannot be asked after
     for left in _entries(folder):
-        if left.name.startswith(_STAGE) and not _runs(left.name.removeprefix(_STAGE)):
+        if left.name.startswith(own) and not _runs(left.name.removeprefix(own)):
             shutil.rmtree(left, ignore_errors=True)
-    stage = folder / f"{_STAGE}{os.getpid()}"
+    stage = folder / f"{own}{os.getpid()}"
     shutil.rmtree(stage, ignore_errors=True)
     try:
         stage.mkdir()
@@ -89,7 +91,8 @@ def publish(stage: pathlib.Path, folder: pathlib.Path) -> None:
     for parent, _, names in os.walk(stage):
         for path in (*names, "."):
             _sync(os.path.join(parent, path))
-    for source in sorted(stage.iterdir(), key=lambda path: path.name.isdecimal()):
+    # Versions first: they alone can be in the way of each other.
+    for source in sorted(stage.iterdir(), key=lambda path: not path.name.isdecimal()):
         if source.name.isdecimal():
             _rename_version(source, folder / source.name)
             continue

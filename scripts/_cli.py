@@ -150,7 +150,10 @@ def _print_help(script: str) -> None:
 
 def _described(flag: flags.Flag) -> str:
     prefix = "--[no]" if flag.boolean else "--"
-    default = "" if flag.default is None else f" Default: {flag.default}."
+    default = flag.default
+    if isinstance(default, tuple):
+        default = ",".join(map(str, default))  # as it is typed
+    default = "" if default is None else f" Default: {default}."
     text = f"{flag.help}{default}"
     wrapped = textwrap.fill(text, 96, initial_indent="    ", subsequent_indent="    ")
     return f"{prefix}{flag.name}\n{wrapped}"

@@ -7,7 +7,11 @@ r"""Names the likeliest classes of images, by a network wherever it is.
 Images are files, or folders that are searched with all below them; of any size and colour.
 """
 
+import os
 import sys
+
+# What a decoder prints of a damaged image is said in the image's own line.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import _cli
 from absl import flags
@@ -29,7 +33,7 @@ _ARGUMENTS = "top batch_size timeout variant labels".split()
 
 def main(images: list[str]) -> None:
     chosen = _cli.FLAGS
-    if chosen.model is None:
+    if not chosen.model:
         raise UsageError(f"--model is needed: {choosing.PLACES}.")
     if not images:
         raise UsageError("Images are needed: files or folders, after the flags.")

@@ -152,6 +152,27 @@ def test_other_files_are_errors():
     assert "no JPEG, PNG, BMP or GIF" in decode.reason(caught.value)
 
 
+@pytest.mark.parametrize(
+    "contents, shown",
+    [
+        (b"", "[] [of 0 bytes]"),
+        (b"<html>no image</html>", "[<html>no] [of 21 bytes]"),
+        (b"\xff\xfe\x80A\x00\n\x9f\xd8\xff", "[???A????] [of 9 bytes]"),
+        ("aüöüöü".encode(), "[aüöü?] [of 11 bytes]"),  # the last of them is cut in two
+    ],
+)
+def test_a_saved_graph_says_in_utf8_what_is_no_image(contents, shown, tmp_path):
+    module = tf.Module()
+    module.square = tf.function(
+        lambda contents: decode.decode_square(contents, 8, python_free=True),
+        [tf.TensorSpec([], tf.string)],
+    )
+    tf.saved_model.save(module, str(tmp_path))
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        tf.saved_model.load(str(tmp_path)).square(tf.constant(contents))
+    assert f"[An image is neither JPEG nor PNG. Its first bytes:] {shown}" in str(caught.value)
+
+
 def weights_of(size: int, out: int) -> np.ndarray:
     """[out, size]: what each old pixel gives to each new one along one axis."""
     scale, old, new = size / out, np.arange(size), np.arange(out)[:, None]

@@ -4,6 +4,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import platform
 import re
 import signal
 import subprocess
@@ -117,6 +118,9 @@ def test_model_card_says_what_a_reader_needs(exported):
         report["files"]["tflite int8"]["sha256"]["tflite/cifar_v2_int8.tflite"],
         "| 10 |",
         "20 training images of animals",
+        "3 classes: cat, dog, owl",
+        "document 001 (code): a PyTorch lesson",
+        "| Keras model |",
         "weight_decay",
         "Licence",
         "no decision about people",
@@ -160,7 +164,9 @@ def test_bare_file_exports_with_class_numbers_and_drawn_images(tmp_path, caplog)
     assert (tmp_path / "out" / "1" / "assets" / "labels.txt").read_text() == "0\n1\n2\n3\n4\n5\n6\n"
     assert report["labels_are_names"] is False and report["accuracy"] == {}
     card = (tmp_path / "out" / "1" / "assets.extra" / "model_card.md").read_text()
-    assert "class numbers, not names" in card and "Not measured" in card
+    assert "whose names are not known: 0, 1, 2" in card and "Not measured" in card
+    assert "under which licence, is not known" in card
+    assert ka.load(tmp_path / "out").labels is None
 
 
 def test_what_disagrees_is_not_exported_unless_allowed(run_folder, tmp_path, monkeypatch):
@@ -193,6 +199,7 @@ def test_options_are_refused_before_anything_is_written(run_folder, tmp_path):
     refused(ka.UsageError, "views must be", views=[3])
     refused(ka.UsageError, "calibration_images must be", calibration_images=0)
     refused(ka.UserError, "There is no model", model=tmp_path / "none")
+    refused(ka.UsageError, "--model and --out are needed", model="")
     refused(ka.UserError, "holds no model.keras", model=tmp_path)
     refused(ka.UserError, "3 classes and shapes has 10", dataset="shapes")
     ka.build("cifar_v2", num_classes=3).save(tmp_path / "mine.keras")
@@ -203,6 +210,34 @@ def test_options_are_refused_before_anything_is_written(run_folder, tmp_path):
     refused(ka.UsageError, "--variant", model=tmp_path / "stranger.keras")
     ka.build("cifar_v3", num_classes=3, input_shape=(32, 48, 3)).save(tmp_path / "wide.keras")
     refused(ka.UsageError, "Square networks alone", model=tmp_path / "wide.keras")
+
+
+def test_variant_is_for_networks_that_do_not_say_what_they_are(run_folder, tmp_path):
+    with pytest.raises(ka.UsageError, match="is a cifar_v2, and --variant"):
+        ka.export(run_folder, tmp_path / "out", variant="cifar_v3")
+    ka.build("cifar_v2", num_classes=3, name="stranger").save(tmp_path / "stranger.keras")
+    report = ka.export(
+        tmp_path / "stranger.keras",
+        tmp_path / "out",
+        formats=["saved_model"],
+        variant="cifar_v2",
+        latency=False,
+    )
+    assert report["variant"] == "cifar_v2"
+
+
+def test_files_of_earlier_exports_are_told_of_or_in_the_way(run_folder, tmp_path):
+    out, options = tmp_path / "out", {"formats": ["tflite"], "latency": False, "views": [1]}
+    ka.export(run_folder, out, quantization=["float16"], test_images=5, **options)
+    ka.export(run_folder, out, quantization=["float32"], **options)
+    card = (out / "tflite" / "model_card.md").read_text()
+    assert "tflite float16 was exported earlier and compared on 5 of 24 test images" in card
+    told = json.loads((out / "tflite" / "export.json").read_text())["files"]
+    assert told.keys() == {"tflite float16", "tflite float32"}
+    before = {path: path.read_bytes() for path in (out / "tflite").iterdir()}
+    with pytest.raises(ka.UserError, match="cifar_v2_float16.tflite of another network"):
+        ka.export(run_folder, out, quantization=["float32"], input_dtype="float32", **options)
+    assert {path: path.read_bytes() for path in (out / "tflite").iterdir()} == before
 
 
 def test_run_whose_data_are_gone_still_exports(run_folder, tmp_path, caplog):
@@ -267,7 +302,7 @@ def test_killed_export_shows_no_version_and_the_next_one_sweeps(run_folder, tmp_
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert [path.name for path in out.iterdir()] == [f".export-{process.pid}"]
+    assert [path.name for path in out.iterdir()] == [f".export-{platform.node()}-{process.pid}"]
     ka.export(run_folder, out, formats=["saved_model"], latency=False, views=[1])
     assert os.listdir(out) == ["1"]
 

@@ -177,11 +177,16 @@ def test_no_tflite_file(data, tmp_path):
             LiteModel(file)
 
 
-def test_file_whose_zip_is_damaged(contents):
+def test_file_whose_zip_is_damaged(contents, tmp_path):
     start = contents.rindex(b'"format": 1')
     changed = contents[:start] + b'"format": 2' + contents[start + 11 :]
-    with pytest.raises(UserError, match="signature.json, which it names, cannot be read"):
-        LiteModel(changed)
+    path = tmp_path / "some.tflite"
+    for cause in (changed, contents[:-30]):
+        path.write_bytes(cause)
+        for file, name in ((cause, "The TFLite file"), (path, path)):
+            wanted = f"^{name} is damaged.*signature.json, which it names, cannot be read"
+            with pytest.raises(UserError, match=wanted):
+                LiteModel(file)
 
 
 def test_file_without_the_description_that_it_names(contents, tmp_path):

@@ -17,7 +17,15 @@ from predict_places import TOLERANCE
 
 import keras_alexnet
 from keras_alexnet import UsageError, UserError, litert, progress, runs
-from keras_alexnet.serving import Prediction, inputs, predict, predictions, reporting
+from keras_alexnet.serving import (
+    Prediction,
+    encoded,
+    inputs,
+    local,
+    predict,
+    predictions,
+    reporting,
+)
 
 ROOT = pathlib.Path(__file__).parents[1]
 PHOTOS = [
@@ -95,7 +103,17 @@ def test_images_are_taken_in_every_form(places):
     contents = [encoded[0], encoded[1], path.read_bytes(), encoded[2]]
     truth = predict_places.expected(places.network, contents)
     np.testing.assert_allclose([each.scores[0] for each in mixed], truth.max(1), atol=TOLERANCE)
-    assert predict(places.run, []) == []
+
+
+@pytest.mark.parametrize("kind", ["run", "exported", "lite"])
+def test_no_images_give_no_predictions_and_no_work(places, kind, monkeypatch):
+    def forbidden(*_):
+        raise AssertionError("the network was called")
+
+    for predictor in (local.LocalPredictor, encoded.EncodedPredictor):
+        monkeypatch.setattr(predictor, "classify", forbidden)
+    for images in ([], (), iter([]), np.zeros([0, 24, 36, 3], np.uint8)):
+        assert predict(getattr(places, kind), images) == []
 
 
 @pytest.mark.parametrize(
@@ -187,11 +205,16 @@ def test_labels_replace_those_of_the_network(places, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "option", [{"top": 0}, {"batch_size": 0}, {"timeout": 0}, {"timeout": float("inf")}]
+    "option",
+    [
+        *({"top": 0}, {"top": "3"}, {"top": 2.5}, {"top": None}, {"top": True}),
+        *({"batch_size": 0}, {"batch_size": "3"}, {"batch_size": 2.5}),
+        *({"timeout": 0}, {"timeout": float("inf")}, {"timeout": "3"}),
+    ],
 )
 def test_options_that_cannot_be_used(places, option):
     [(name, value)] = option.items()
-    with pytest.raises(UsageError, match=f"{name} must be .*Received: {value}"):
+    with pytest.raises(UsageError, match=f"{name} must be .*Received: {value!r}"):
         predictions(places.run, _pixels(1), **option)
 
 
@@ -208,6 +231,29 @@ def test_variant_is_asked_for_where_it_is_not_known(places, tmp_path):
         predict(places.exported, pixels, variant="cifar_v2")
 
 
+def test_variant_does_not_override_what_a_tflite_file_says(places):
+    pixels = _pixels(1)
+    assert predict(places.lite, pixels, variant="cifar_v2") == predict(places.lite, pixels)
+    with pytest.raises(UsageError, match="is a cifar_v2.*Leave it out. Received: 'cifar_v1'"):
+        predict(places.lite, pixels, variant="cifar_v1")
+
+
+def test_an_export_without_a_saved_model_points_to_its_tflite_files(places, tmp_path):
+    for name in ("a_int8.tflite", "b_float32.tflite"):
+        (tmp_path / "both" / "tflite").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "both" / "tflite" / name).write_bytes(places.lite.read_bytes())
+    (tmp_path / "onnx only" / "onnx").mkdir(parents=True)
+    (tmp_path / "onnx only" / "onnx" / "a.onnx").write_bytes(b"")
+    for folder in (tmp_path / "both", tmp_path / "both" / "tflite"):
+        with pytest.raises(UserError, match="holds no SavedModel. Name one of its TFLite") as error:
+            predict(folder, _pixels(1))
+        files = str(error.value).partition("files: ")[2].removesuffix(".").split(", ")
+        assert [pathlib.Path(file).name for file in files] == ["a_int8.tflite", "b_float32.tflite"]
+        assert predict(files[1], _pixels(1)) == predict(places.lite, _pixels(1))
+    with pytest.raises(UserError, match="a SavedModel does.*a .tflite file"):
+        predict(tmp_path / "onnx only", _pixels(1))
+
+
 def test_places_where_there_is_no_network(places, tmp_path):
     (tmp_path / "notes.txt").write_text("no network")
     (tmp_path / "damaged" / "3").mkdir(parents=True)
@@ -215,7 +261,7 @@ def test_places_where_there_is_no_network(places, tmp_path):
     (tmp_path / "damaged.keras").write_bytes(b"nonsense")
     (tmp_path / "damaged.tflite").write_bytes(b"nonsense")
     for where, error, text in (
-        (tmp_path, UserError, "holds neither model.keras.* nor saved_model.pb"),
+        (places.photos, UserError, "holds neither model.keras.* nor saved_model.pb"),
         (tmp_path / "nowhere", UserError, "nowhere does not exist"),
         (tmp_path / "nowhere.keras", UserError, "nowhere.keras does not exist"),
         (tmp_path / "nowhere.tflite", UserError, "nowhere.tflite"),
@@ -223,6 +269,7 @@ def test_places_where_there_is_no_network(places, tmp_path):
         (tmp_path / "damaged", UserError, "cannot be loaded as a SavedModel"),
         (tmp_path / "damaged.keras", UserError, "cannot be read as a Keras model"),
         (tmp_path / "damaged.tflite", UserError, "damaged.tflite"),
+        ("", UsageError, "Received: an empty name"),
         ("ftp://host/mine", UsageError, "Received: ftp://host/mine"),
         (places.network.model, UsageError, "Received: Functional"),
     ):
@@ -300,6 +347,7 @@ def test_a_tflite_file_of_another_project_needs_variant_and_labels(monkeypatch, 
         ({"labels": ["a", "b"]}, "in a form that is not known here"),
         (
             {
+                "variant": "cifar_v2",
                 "labels": ["a", "b"],
                 "image_plan": {
                     "square_size": 28,
@@ -319,14 +367,27 @@ def test_a_tflite_file_that_describes_itself_wrongly(monkeypatch, description, t
 
 
 def test_files_appear_whole_or_not_at_all(tmp_path):
-    def broken_off():
-        yield Prediction("a.png", ("cat",), (0.5,))
-        raise UserError("The server has gone.")
+    def broken_off(done, error):
+        yield from [Prediction("a.png", ("cat",), (0.5,))] * done
+        raise error
 
     files = {"csv": tmp_path / "found.csv", "json": tmp_path / "found.json"}
-    with pytest.raises(UserError, match="gone"):
-        list(reporting.written(broken_off(), 1, **files))
-    assert os.listdir(tmp_path) == []
+    for done, error in ((0, UserError("The server has gone.")), (2, KeyboardInterrupt())):
+        with pytest.raises(type(error)) as caught:
+            list(reporting.written(broken_off(done, error), 1, **files))
+        assert caught.value is error and os.listdir(tmp_path) == []
+    for names in (["csv"], ["json"], ["csv", "json"]):
+        wanted = {name: files[name] for name in names}
+        with pytest.raises(UsageError) as caught:
+            list(reporting.written(broken_off(2, UsageError("It has gone.")), 1, **wanted))
+        kept = " and ".join(str(path) for path in wanted.values())
+        assert str(caught.value) == f"It has gone. What was done is in {kept}."
+        assert sorted(tmp_path.iterdir()) == sorted(wanted.values())
+        for path in wanted.values():
+            text = path.read_text()
+            rows = json.loads(text) if path.suffix == ".json" else text.splitlines()[1:]
+            assert len(rows) == 2
+            path.unlink()
     mixed = [Prediction("a.png", ("cat",), (0.5,)), Prediction("b.png", error="no image")]
     assert list(reporting.written(mixed, 2, **files)) == mixed
     assert files["csv"].read_text().splitlines()[1:] == ["a.png,cat,0.5,,,", "b.png,,,,,no image"]
@@ -348,10 +409,11 @@ def test_the_public_name():
     assert keras_alexnet.predict is predict
 
 
-def _run(*arguments):
+def _run(*arguments, script="predict"):
     return subprocess.run(
-        [sys.executable, "scripts/predict.py", *map(str, arguments)],
+        [sys.executable, f"scripts/{script}.py", *map(str, arguments)],
         cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"},
         capture_output=True,
         text=True,
         timeout=300,
@@ -388,6 +450,10 @@ def test_script_writes_table_json_and_csv(places, tmp_path):
 def test_script_ends_with_one_message_and_the_right_code(places, tmp_path):
     photo = places.photos / "tiny.png"
     (tmp_path / "bad.png").write_bytes(b"bad")
+    # Of this one, TensorFlow's decoder prints an error of its own.
+    cut = tmp_path / "cut" / "cut.jpg"
+    cut.parent.mkdir()
+    cut.write_bytes((places.photos / "large.jpg").read_bytes()[:20000])
     model = f"--model={places.run}"
     cases = {
         (photo,): (2, "--model is needed: a run's folder"),
@@ -396,7 +462,7 @@ def test_script_ends_with_one_message_and_the_right_code(places, tmp_path):
         ("--model=grpc://127.0.0.1:1/mine", photo): (1, "UNAVAILABLE"),
         (model, tmp_path, photo, f"--csv={tmp_path / 'out.csv'}"): (
             1,
-            f"1 of 2 images could not be predicted: {tmp_path / 'bad.png'}",
+            f"2 of 3 images could not be predicted: {tmp_path / 'bad.png'}, {cut}",
         ),
     }
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
@@ -404,6 +470,17 @@ def test_script_ends_with_one_message_and_the_right_code(places, tmp_path):
     for done, (code, text) in zip(runs_of_it, cases.values(), strict=True):
         assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
         assert text in done.stderr and len(done.stderr.splitlines()) <= 2
-    bad, good = runs_of_it[-1].stdout.splitlines()
+    assert len(runs_of_it[-1].stderr.splitlines()) == 1
+    bad, half, good = runs_of_it[-1].stdout.splitlines()
     assert bad.startswith(f"{tmp_path / 'bad.png'}  error: no JPEG") and "class" in good
-    assert (tmp_path / "out.csv").read_text().count("\n") == 3
+    assert "error: " in half and "Invalid JPEG" in half
+    assert (tmp_path / "out.csv").read_text().count("\n") == 4
+
+
+def test_help_shows_a_list_as_it_is_typed():
+    pytest.importorskip("ai_edge_litert")
+    done = _run("--help", script="export")
+    said = " ".join(done.stdout.split())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Default: saved_model,tflite." in said and "Default: float32." in said
+    assert "Default: 1,2." in said and "Default: (" not in said

@@ -281,3 +281,14 @@ def test_corrupt_image_is_a_clear_error_and_the_next_request_runs(loaded, export
         loaded.signatures["image_bytes"](image_bytes=tf.concat([good, [contents]], 0))
     again = loaded.signatures["image_bytes"](image_bytes=good)
     assert np.array_equal(again["logits"], wanted["logits"])
+
+
+def test_empty_batch_is_refused_in_words(export, loaded, pixels):
+    calls = {
+        "serving_default": {"image": pixels[:0]},
+        "features": {"image": pixels[:0]},
+        "image_bytes": {"image_bytes": tf.constant([], tf.string)},
+    }
+    for name, inputs in calls.items():
+        with pytest.raises(tf.errors.InvalidArgumentError, match="batch is empty"):
+            loaded.signatures[name](**inputs)

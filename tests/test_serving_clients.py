@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from keras_alexnet import UsageError, UserError, serving
-from keras_alexnet.serving import predictions, rest
+from keras_alexnet.serving import predictions, reporting, rest
 
 grpc = pytest.importorskip("grpc")
 predict_pb2 = pytest.importorskip("tensorflow_serving.apis.predict_pb2")
@@ -231,8 +231,24 @@ def test_a_server_that_dies_in_the_middle(mortal, way, text):
     mortal.dies_after = 1
     found = predictions(_url(mortal, way), _pixels(6), batch_size=2, timeout=10)
     assert next(found).error is None and next(found).error is None
-    with pytest.raises(UserError, match=text):
+    with pytest.raises(UserError, match=f"{text}.* 2 of 6 images were done[.]$"):
         next(found)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_was_done_before_a_server_died_is_kept(mortal, way, tmp_path):
+    mortal.dies_after = 2
+    found = predictions(_url(mortal, way), iter(_pixels(6)), batch_size=2, timeout=10)
+    kept = tmp_path / "found.csv"
+    with pytest.raises(UserError, match=f" 4 images were done. What was done is in {kept}[.]$"):
+        list(reporting.written(found, 5, csv=kept))
+    rows = kept.read_text(encoding="utf-8").splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == [f"image {number}" for number in range(4)]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_images_are_no_request(server, way):
+    assert predict(_url(server, way), []) == [] and server.requests == []
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -1,5 +1,6 @@
 """TFLite files: what they compute, of which operators they are made, and what they say."""
 
+import importlib
 import io
 import json
 import tempfile
@@ -376,3 +377,16 @@ def test_mediapipe_classifies(network):
     wanted = LiteModel(contents).run(images[:1])["probabilities"][0]
     found = {each.category_name: each.score for each in heads["probabilities"].categories}
     assert found == pytest.approx(dict(zip(network.labels, wanted, strict=True)), abs=1e-5)
+
+
+@pytest.mark.parametrize("quantization", ["float32", "int8"])
+def test_converter_that_cannot_write_its_temporary_files_is_found_out(
+    network, quantization, monkeypatch
+):
+    def full(*arguments, **options):
+        raise OSError("No space left on device")
+
+    # The converter then goes on without the signature.
+    monkeypatch.setattr(importlib.import_module("tensorflow.python.saved_model.save"), "save", full)
+    with pytest.raises(UserError, match="temporary folder. Is .* full"):
+        tflite.convert(network, quantization, calibration=noise(4, network))

@@ -334,7 +334,7 @@ def test_results_file_with_other_columns_is_refused(tmp_path, config):
     path = tmp_path / "results.csv"
     path.write_text("a,b\n1,2\n")
     row = dict.fromkeys(results.COLUMNS, 1)
-    with pytest.raises(ka.UserError, match="not those of a results file"):
+    with pytest.raises(ka.UserError, match="Give --record another file"):
         results.record(path, row)
     # A run says so before it starts, not after it has ended.
     with pytest.raises(ka.UserError, match="not those of a results file"):

@@ -1,4 +1,5 @@
 import os
+import platform
 import subprocess
 import sys
 
@@ -52,17 +53,20 @@ def test_stage_is_hidden_and_gone_at_the_end(tmp_path):
 def test_what_a_killed_export_left_is_removed_and_what_runs_is_not(tmp_path):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    (tmp_path / f".export-{ended.pid}").mkdir()
-    (tmp_path / f".export-{os.getppid()}").mkdir()
+    here = f".export-{platform.node()}"
+    (tmp_path / f"{here}-{ended.pid}").mkdir()
+    (tmp_path / f"{here}-{os.getppid()}").mkdir()
+    (tmp_path / f".export-elsewhere-{ended.pid}").mkdir()
     with versions.staged(tmp_path):
         names = {path.name for path in tmp_path.iterdir()}
-    assert names == {f".export-{os.getppid()}", f".export-{os.getpid()}"}
+    runs = {f"{here}-{os.getppid()}", f"{here}-{os.getpid()}"}
+    assert names == {*runs, f".export-elsewhere-{ended.pid}"}
 
 
 def test_a_file_in_the_way_is_named(tmp_path):
     (tmp_path / "out").write_text("")
-    with pytest.raises(ka.UserError, match="is a file"), versions.staged(tmp_path / "out"):
-        pass
+    with pytest.raises(ka.UserError, match="is a file"):
+        versions.free_version(tmp_path / "out")
 
 
 def test_published_files_replace_and_versions_do_not(tmp_path):
@@ -79,5 +83,8 @@ def test_published_files_replace_and_versions_do_not(tmp_path):
     assert versions.newest(tmp_path) == tmp_path / "1"
     with versions.staged(tmp_path) as stage:
         _version(stage, "1")
+        (stage / "tflite").mkdir()
+        (stage / "tflite" / "a.tflite").write_text("newest")
         with pytest.raises(ka.UserError, match="by another export meanwhile"):
             versions.publish(stage, tmp_path)
+    assert (tmp_path / "tflite" / "a.tflite").read_text() == "new"

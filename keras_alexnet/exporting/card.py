@@ -1,7 +1,12 @@
 """model_card.md: what an export is, where it comes from, how good it is, what it is for."""
 
+import re
+
+from keras_alexnet import variants
+
 NAME = "model_card.md"
-REPORT = "export.json"
+
+_LABELS_SHOWN = 50
 
 _LICENCES = {
     "cifar10": "CIFAR-10's authors state no licence; it is used for research.",
@@ -35,16 +40,24 @@ def text(report: dict) -> str:
 
 def _network(report):
     height, width, channels = report["input_shape"]
-    labels = "names in `labels.txt`" if report["labels_are_names"] else "class numbers, not names"
+    labels = report["labels"]
+    named = "" if report["labels_are_names"] else ", whose names are not known"
+    more = f", … ({len(labels) - _LABELS_SHOWN} more)" if len(labels) > _LABELS_SHOWN else ""
     return [
         "",
-        f"- Source of the network: {report['source']}",
+        f"- Source of the network: {_source(report['source'])}",
         f"- Parameters: {report['parameters']:,}; multiply-accumulates an image: "
         f"{report['macs']:,}",
         f"- Input: RGB pixels 0–255, {report['input_dtype']} [N, {height}, {width}, {channels}]; "
         "standardised inside",
-        f"- Output: {report['classes']} classes; labels are {labels}",
+        f"- Output: {len(labels)} classes{named}: {', '.join(labels[:_LABELS_SHOWN])}{more}",
     ]
+
+
+def _source(source: str) -> str:
+    """Says what a document is that the table of networks knows by a number."""
+    number = re.match(r"document (\d+)", source)
+    return f"{source}: {variants.DOCUMENTS[number.group(1)]}" if number else source
 
 
 def _training(report):
@@ -87,7 +100,10 @@ def _accuracy(report):
         "",
         "## Accuracy",
         "",
-        f"The Keras model on {report['compared_on']} (SHA-256 `{report['data_sha256']}`).",
+        f"The Keras model on {report['compared_on']} (SHA-256 `{report['data_sha256']}`)"
+        + (f"; {report['skipped_images']} skipped" if report["skipped_images"] else "")
+        + (f"; {report['data_note']}" if report["data_note"] else "")
+        + ".",
         "",
         "| views | top-1 | top-5 | loss |",
         "|---|---|---|---|",
@@ -96,7 +112,11 @@ def _accuracy(report):
 
 
 def _files(report):
-    rows = []
+    keras_top1 = report["keras_model"]["top1"]
+    rows = [
+        f"| Keras model | {report['keras_model_bytes'] / 1e6:.2f} MB | – | – | "
+        f"{'–' if keras_top1 is None else _percent(keras_top1)} | Keras {report['keras']} |"
+    ]
     for name, facts in report["files"].items():
         seconds = facts.get("latency_seconds", {})
         times = [f"{1000 * seconds[n]:.2f} ms" if n in seconds else "–" for n in ("1", "2")]
@@ -133,6 +153,8 @@ def _agreement(report):
     ]
     notes = [f"- **Disagrees, and was allowed to:** {line}." for line in report["disagreements"]]
     for name, facts in report["files"].items():
+        if facts["compared_on"] != report["compared_on"]:
+            notes.append(f"- {name} was exported earlier and compared on {facts['compared_on']}.")
         if facts.get("float_operators"):
             notes.append(f"- {name} computes in float: {', '.join(facts['float_operators'])}.")
         if facts.get("warm_up_requests") is False:
@@ -156,9 +178,9 @@ def _agreement(report):
 
 
 def _use(report):
-    trained = report["trained"] or {}
-    name = (trained.get("dataset") or report["dataset"] or "").partition("-")[0]
-    data = _LICENCES.get(name, _OWN_IMAGES)
+    data = "what it was trained on, and under which licence, is not known."
+    if report["trained"] is not None:
+        data = _LICENCES.get(report["trained"]["dataset"].partition("-")[0], _OWN_IMAGES)
     return [
         "",
         "## Use and limits",

@@ -57,7 +57,7 @@ class ExportConfig:
     )
 
     def __post_init__(self):
-        if self.model is None or self.out is None:
+        if not self.model or not self.out:
             raise UsageError("--model and --out are needed: what to export, and where to.")
         for kind, values, known in (
             ("format", self.formats, FORMATS),

@@ -2,16 +2,26 @@
 
 import contextlib
 import dataclasses
+import errno
 import os
 import pathlib
 
 import tensorflow as tf
 from absl import logging
 
-from keras_alexnet import files, results, variants, versions
+from keras_alexnet import decode, files, results, variants, versions
 from keras_alexnet.errors import UserError
 from keras_alexnet.evaluator import Evaluator
-from keras_alexnet.exporting import agreement, card, data, latency, networks, programs
+from keras_alexnet.exporting import (
+    agreement,
+    card,
+    data,
+    latency,
+    neighbours,
+    networks,
+    onnx,
+    programs,
+)
 from keras_alexnet.exporting.config import ExportConfig
 from keras_alexnet.exporting.data import Images
 from keras_alexnet.exporting.networks import Network
@@ -38,6 +48,16 @@ COLUMNS = (
     "commit",
     "date",
 )
+
+
+# What a disk that is full, or a limit on the size of files, shows itself as.
+_FULL = {
+    errno.ENOSPC,
+    errno.EFBIG,
+    errno.EDQUOT,
+    tf.errors.ResourceExhaustedError,
+    tf.errors.UnknownError,
+}
 
 
 def export(model: str | os.PathLike, out: str | os.PathLike, **options) -> dict:
@@ -68,12 +88,16 @@ def export(model: str | os.PathLike, out: str | os.PathLike, **options) -> dict:
     config = ExportConfig(model=model and os.fspath(model), out=out and os.fspath(out), **options)
     if config.record is not None:
         results.read_rows(config.record, COLUMNS)  # one that cannot take the rows is found out now
-    network = networks.load(config.model, config.variant)
-    images = data.find(config, network)
     folder = pathlib.Path(config.out)
+    version = versions.free_version(folder, config.version)
+    if "onnx" in config.programs:
+        onnx.check_installed()
+    network = networks.load(config.model, config.variant)
+    earlier = neighbours.find(config, network)
+    images = data.find(config, network)
     with versions.staged(folder) as stage:
         with _nothing_left(folder):
-            written = _write(config, network, images, folder, stage)
+            written = _write(config, network, images, version, stage)
         report = _report(config, network, images, written)
         _judge(config, network, written, report)
         if config.latency:
@@ -81,8 +105,9 @@ def export(model: str | os.PathLike, out: str | os.PathLike, **options) -> dict:
                 report["files"][name]["latency_seconds"] = seconds
         with _nothing_left(folder):
             for place in programs.card_folders(written.values()):
-                files.write_text(place / card.NAME, card.text(report))
-                files.write_json(place / card.REPORT, report)
+                told = {**report, "files": {**earlier.get(place.name, {}), **report["files"]}}
+                files.write_text(place / card.NAME, card.text(told))
+                files.write_json(place / neighbours.REPORT, told)
             versions.publish(stage, folder)
     for program in written.values():
         logging.info("Written: %s", folder / program.place)
@@ -92,12 +117,8 @@ def export(model: str | os.PathLike, out: str | os.PathLike, **options) -> dict:
     return report
 
 
-def _write(config, network, images: Images, folder, stage) -> dict[str, Program]:
-    version = calibration = None
-    if "saved_model" in config.programs:
-        version = versions.free_version(folder, config.version)
-    if "tflite int8" in config.programs:
-        calibration = images.calibration_inputs()
+def _write(config, network, images: Images, version: int, stage) -> dict[str, Program]:
+    calibration = images.calibration_inputs() if "tflite int8" in config.programs else None
     written = {}
     for name, program in programs.write(network, config, stage, version, calibration):
         logging.info("Converted to %s.", name)
@@ -110,9 +131,10 @@ def _nothing_left(out: pathlib.Path):
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = decode.reason(error)
+        full = " Is the disk full?" if _FULL & {getattr(error, "errno", None), type(error)} else ""
         raise UserError(
-            f"Nothing was exported to {out}, since writing failed: {reason}. Is the disk full?"
+            f"Nothing was exported to {out}, since writing failed: {reason}.{full}"
         ) from error
 
 
@@ -135,7 +157,7 @@ def _report(config: ExportConfig, network: Network, images: Images, written) -> 
         "model_sha256": network.sha256,
         "input_shape": list(network.input_shape),
         "input_dtype": config.input_dtype,
-        "classes": len(network.labels),
+        "labels": list(network.labels),
         "labels_are_names": network.named,
         "parameters": network.model.count_params(),
         "macs": layer_table(network.model).totals["macs"],
@@ -148,9 +170,14 @@ def _report(config: ExportConfig, network: Network, images: Images, written) -> 
         "calibration_images": len(images.calibration) if calibrated else 0,
         "seed": config.seed,
         "accuracy": _accuracies(config, network, images),
-        agreement.KERAS: dataclasses.asdict(agreements[agreement.KERAS]),
+        "keras_model": dataclasses.asdict(agreements[agreement.KERAS]),
+        "keras_model_bytes": network.path.stat().st_size,
         "files": {
-            name: {**program.facts(), "agreement": dataclasses.asdict(agreements[name])}
+            name: {
+                **program.facts(),
+                "compared_on": images.described,
+                "agreement": dataclasses.asdict(agreements[name]),
+            }
             for name, program in written.items()
         },
         "processor": latency.processor(),

@@ -34,6 +34,7 @@ def signatures(
     hidden = network.features
 
     def classified(image):
+        image = _some(image)
         outputs = probabilities(network, image)
         top = tf.math.top_k(outputs["probabilities"], min(TOP, len(network.labels)))
         return {**outputs, "classes": labels(top.indices), "scores": top.values}
@@ -48,7 +49,8 @@ def signatures(
 
     @tf.function(input_signature=[declared], autograph=False)
     def features(image):
-        return {"features": hidden(tf.cast(_checked(image, declared), tf.float32), training=False)}
+        image = _some(_checked(image, declared))
+        return {"features": hidden(tf.cast(image, tf.float32), training=False)}
 
     return {each.__name__: each for each in (serving_default, image_bytes, features)}
 
@@ -69,6 +71,13 @@ def inputs_from_bytes(contents: tf.Tensor, plan: ImagePlan) -> tf.Tensor:
         fn_output_signature=tf.TensorSpec([plan.square_size, plan.square_size, 3], tf.uint8),
     )
     return augment.centre_view(squares, plan)
+
+
+def _some(image: tf.Tensor) -> tf.Tensor:
+    # Convolutions of no image fail on CPUs, with a message on something else.
+    some = tf.Assert(tf.shape(image)[0] > 0, ["The batch is empty: at least one image is needed."])
+    with tf.control_dependencies([some]):
+        return tf.identity(image)
 
 
 def _checked(image: tf.Tensor, declared: tf.TensorSpec) -> tf.Tensor:

@@ -33,11 +33,13 @@ def medians(programs: Mapping[str, Timed], seconds_per_turn: float = 0.2) -> dic
     """
     calls, seconds = {}, {name: [] for name in programs}
     for name, timed in programs.items():
-        slowest = max(timed(3))  # the first calls also warm it up
-        calls[name] = max(3, min(200, int(seconds_per_turn / max(slowest, 1e-6))))
+        timed(3)  # the first calls lay out memory and optimise graphs
+        usual = statistics.median(timed(3))
+        calls[name] = max(20, min(200, int(seconds_per_turn / max(usual, 1e-6))))
     for _ in range(ROUNDS):
         for name, timed in programs.items():
-            seconds[name] += timed(calls[name])
+            # The first two find the caches full of what the others left there.
+            seconds[name] += timed(2 + calls[name])[2:]
     return {name: statistics.median(found) for name, found in seconds.items()}
 
 
@@ -65,7 +67,8 @@ def saved_model_timer(folder: str | os.PathLike, threads: int):
         UserError: if that process fails.
     """
     process = subprocess.Popen(
-        [sys.executable, str(_WORKER), os.fspath(folder), str(threads)],
+        # -P: else the modules beside the worker would stand before all others of their names.
+        [sys.executable, "-P", str(_WORKER), os.fspath(folder), str(threads)],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

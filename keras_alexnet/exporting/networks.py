@@ -76,7 +76,7 @@ def load(where: str | os.PathLike, variant: str | None = None) -> Network:
         variant: the network, when neither config.json nor the model's name tells it.
 
     Raises:
-        UsageError: if the variant is not known.
+        UsageError: if the variant is not known, or the network is known to be another.
         UserError: if there is no such file, it is not a network of `build()`, or a label is empty.
     """
     path = runs.model_file(where)
@@ -88,7 +88,7 @@ def load(where: str | os.PathLike, variant: str | None = None) -> Network:
         logging.warning(
             "%s has no %s beside it: class numbers stand in for the labels.", path, runs.LABELS
         )
-    name = variant or (config["config"]["variant"] if config else loaded.model.name)
+    name = _variant(variant, config["config"]["variant"] if config else loaded.model.name, path)
     return Network(
         path=path,
         model=model,
@@ -99,6 +99,15 @@ def load(where: str | os.PathLike, variant: str | None = None) -> Network:
         config=config,
         results=_results(path),
     )
+
+
+def _variant(asked: str | None, found: str, path: pathlib.Path) -> str:
+    if asked is not None and asked != found and found in variants.list_variants():
+        raise UsageError(
+            f"{path} is a {found}, and --variant is for networks that do not say what they are. "
+            f"Leave it out. Received: {asked!r}."
+        )
+    return asked or found
 
 
 def _to_logits(model: keras.Model, path: pathlib.Path) -> keras.Model:

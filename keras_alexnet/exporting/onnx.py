@@ -55,6 +55,12 @@ def write(network: Network, path: str | os.PathLike, input_dtype: str = "uint8")
         temporary.write_bytes(model.SerializeToString())
 
 
+def check_installed() -> None:
+    """Raises the `UserError` of a package that is missing to write and to run ONNX files."""
+    for package in ("onnx", "tf2onnx", "onnxruntime"):
+        _optional(package)
+
+
 class OnnxModel:
     """An ONNX file that `write` made, run by ONNX Runtime on the CPU.
 
@@ -212,7 +218,7 @@ def _optional(name: str):
     except ImportError as error:
         raise UserError(
             f"ONNX needs the package {name}, which cannot be imported ({error}). "
-            "pip install keras_alexnet[onnx]"
+            "pip install onnx onnxruntime tf2onnx"
         ) from error
 
 

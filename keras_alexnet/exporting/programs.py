@@ -129,7 +129,7 @@ class Onnx(Program):
 
 
 def write(
-    network: Network, config: ExportConfig, stage: pathlib.Path, version: int | None, calibration
+    network: Network, config: ExportConfig, stage: pathlib.Path, version: int, calibration
 ) -> Iterator[tuple[str, Program]]:
     """Writes what is asked for into the stage, and yields each with its name.
 
@@ -137,7 +137,7 @@ def write(
         network: what is exported.
         config: what is asked for.
         stage: a folder to write to.
-        version: of the SavedModel, if one is asked for.
+        version: of the SavedModel.
         calibration: inputs uint8 [n, H, W, 3] for int8, if that is asked for.
     """
     for name in config.programs:

@@ -7,7 +7,12 @@ from keras_alexnet import quiet
 from keras_alexnet.errors import UserError, unknown_name
 from keras_alexnet.exporting import graphs, tflite_int8, tflite_metadata
 from keras_alexnet.exporting.networks import INPUT_DTYPES, Network
-from keras_alexnet.exporting.tflite_flatbuffer import check_builtin, float_operators
+from keras_alexnet.exporting.tflite_flatbuffer import (
+    check_builtin,
+    check_signature,
+    float_operators,
+    no_signature,
+)
 
 __all__ = ["QUANTIZATIONS", "convert", "float_operators"]
 
@@ -57,7 +62,11 @@ def convert(
     try:
         with quiet.quiet():
             contents = _converted(network, quantization, input_dtype, calibration)
+    except UserError:
+        raise
     except Exception as error:  # the converter raises many kinds
+        if "Signature" in str(error):  # what int8's calibration makes of a file without one
+            raise no_signature() from error
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
             f"TensorFlow's converter cannot make a {quantization} TFLite file of builtin "
@@ -79,7 +88,9 @@ def _converted(
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantization == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    return converter.convert()
+    contents = converter.convert()
+    check_signature(contents)
+    return contents
 
 
 def _converter(network: Network, input_dtype: str) -> tf.lite.TFLiteConverter:

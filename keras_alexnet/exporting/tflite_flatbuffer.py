@@ -1,5 +1,6 @@
 """The flatbuffer that a TFLite file is: which operators it has, and how it is written."""
 
+import tempfile
 from collections.abc import Iterator
 
 import flatbuffers
@@ -42,6 +43,27 @@ def check_builtin(contents: bytes) -> None:
             "A TFLite file may have builtin operators alone, so that every interpreter runs it. "
             f"Received: {', '.join(foreign)}. Replace the layers that need them."
         )
+
+
+def check_signature(contents: bytes) -> None:
+    """Refuses a file without a signature.
+
+    The converter writes a temporary SavedModel, and when it cannot, it goes on without what that
+    would have told it.
+
+    Raises:
+        UserError: if there is none.
+    """
+    if not schema.Model.GetRootAs(contents).SignatureDefsLength():
+        raise no_signature()
+
+
+def no_signature() -> UserError:
+    """Returns the error of a converter that has lost the signature on the way."""
+    return UserError(
+        "TensorFlow's converter made a file without a signature, as it does when it cannot write "
+        f"to the temporary folder. Is {tempfile.gettempdir()} full? TMPDIR=… names another."
+    )
 
 
 def serialized(model: schema.ModelT) -> bytes:

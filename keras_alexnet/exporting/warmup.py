@@ -40,7 +40,7 @@ def write(folder: str | os.PathLike, network: Network, input_dtype: str = "uint8
     except ImportError as error:
         logging.warning(
             "No warm-up requests are written, since tensorflow-serving-api cannot be imported "
-            "(%s). pip install keras_alexnet[serving]",
+            "(%s). pip install tensorflow-serving-api",
             error,
         )
         return False

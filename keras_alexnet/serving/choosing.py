@@ -35,12 +35,15 @@ def predictor_for(
         labels: names of the classes in place of those that the network has.
 
     Raises:
-        UsageError: for an address of another form, or a variant where none can be used.
+        UsageError: for an empty name, an address of another form, or a variant where none can be
+            used.
         UserError: if there is no such network, or it cannot be loaded or reached.
     """
     if not isinstance(where, (str, os.PathLike)):
         raise UsageError(f"A network is {PLACES}. Received: {type(where).__name__}.")
     text = os.fspath(where)
+    if not text:  # pathlib would take it for the current folder
+        raise UsageError(f"A network is {PLACES}. Received: an empty name.")
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text)
     if scheme:
         _refuse_variant(variant, where)
@@ -73,9 +76,17 @@ def _server(scheme: str, url: str, top: int, labels, timeout: float) -> Predicto
 def _saved_model(folder: pathlib.Path) -> pathlib.Path:
     found = versions.newest(folder)
     if found is None:
+        lite = sorted([*folder.glob("*.tflite"), *folder.glob("tflite/*.tflite")])
+        if lite:
+            raise UserError(
+                f"{folder} holds no SavedModel. Name one of its TFLite files: "
+                f"{', '.join(map(str, lite))}."
+            )
         raise UserError(
             f"{folder} holds neither {runs.MODEL}, as a run's folder does, nor {versions.GRAPH}, "
-            "as a SavedModel does, nor a version of one. A network is " + PLACES + "."
+            "as a SavedModel does, nor a version of one, nor a TFLite file. A network is "
+            + PLACES
+            + "."
         )
     return found
 

@@ -83,18 +83,19 @@ def of_tflite(
     Raises:
         UserError: if it is no TFLite file, or takes no square RGB images, or labels and classes
             differ in number.
-        UsageError: if the file does not describe itself and `variant` or `labels` is missing.
+        UsageError: if the file does not describe itself and `variant` or `labels` is missing, or
+            it names another variant than `variant`.
     """
     from keras_alexnet.litert import LiteModel
 
     model = LiteModel(where)
-    plan, own_labels = _described(model.description, where)
+    plan, own_labels = _described(model.description, variant, where)
     height, width, _ = model.input_shape
     if height != width:
         raise UserError(
             f"{where} takes images of {height} x {width}, and an image plan makes squares."
         )
-    if variant is not None:
+    if plan is None and variant is not None:
         plan = variants.image_plan(variant, height)
     chosen = labels or own_labels
     if plan is None or chosen is None:
@@ -117,13 +118,22 @@ def of_tflite(
     return LocalPredictor(probabilities, plan, chosen, top)
 
 
-def _described(description: dict | None, where) -> tuple[ImagePlan | None, tuple | None]:
+def _described(
+    description: dict | None, variant: str | None, where
+) -> tuple[ImagePlan | None, tuple | None]:
     if description is None:
         return None, None
     try:
-        return ImagePlan(**description["image_plan"]), tuple(description["labels"])
+        own = description["variant"]
+        plan, labels = ImagePlan(**description["image_plan"]), tuple(description["labels"])
     except (KeyError, TypeError) as error:
         raise UserError(
             f"{where} describes itself in a form that is not known here ({error!r}). Export it "
             "again with this version."
         ) from error
+    if variant not in (None, own):
+        raise UsageError(
+            f"{where} is a {own}, and --variant (variant=) is for networks that do not say what "
+            f"they are. Leave it out. Received: {variant!r}."
+        )
+    return plan, labels

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import math
+import numbers
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ import tensorflow as tf
 from absl import logging
 
 from keras_alexnet import decode
+from keras_alexnet.customise import whole_number
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.progress import Progress
 from keras_alexnet.serving import inputs
@@ -118,11 +120,9 @@ def predictions(
         >>> for found in predictions("runs/mine", "photos", top=1):  # doctest: +SKIP
         ...     print(found.image, found.error or found.classes[0])
     """
-    for name, value in {"top": top, "batch_size": batch_size}.items():
-        if value < 1:
-            raise UsageError(f"{name} must be at least 1. Received: {value}.")
-    if not 0 < timeout < math.inf:
-        raise UsageError(f"timeout must be a number of seconds above 0. Received: {timeout}.")
+    top, batch_size = whole_number("top", top, 1), whole_number("batch_size", batch_size, 1)
+    if not isinstance(timeout, numbers.Real) or not 0 < timeout < math.inf:
+        raise UsageError(f"timeout must be a number of seconds above 0. Received: {timeout!r}.")
     sources = inputs.sources(images)
     predictor = predictor_for(
         where,
@@ -146,6 +146,20 @@ class _Item(NamedTuple):
 
 
 def _predicted(predictor: Predictor, sources, batch_size: int) -> Iterator[Prediction]:
+    done = 0
+    try:
+        with contextlib.closing(_one_by_one(predictor, sources, batch_size)) as found:
+            for prediction in found:
+                done += 1
+                yield prediction
+    except UserError as error:
+        if not done:
+            raise
+        total = f" of {len(sources)}" if isinstance(sources, list) else ""
+        raise type(error)(f"{error} {done}{total} images were done.") from error
+
+
+def _one_by_one(predictor: Predictor, sources, batch_size: int) -> Iterator[Prediction]:
     with contextlib.ExitStack() as stack:
         stack.callback(predictor.close)
         advance = lambda images: None  # noqa: E731

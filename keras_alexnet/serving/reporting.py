@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 
 from keras_alexnet import files
+from keras_alexnet.errors import UserError
 from keras_alexnet.serving.predicting import Prediction
 
 _MOST_NAME_COLUMNS = 60
@@ -24,27 +25,42 @@ def written(
 ) -> Iterator[Prediction]:
     """Passes predictions on and writes each to the files, which appear whole when all are done.
 
+    Should the predictions break off, as when a server dies, the files hold those until then.
+
     Args:
         predictions: what to write.
         top: classes that a row of the CSV file has room for.
         csv: a file of one row an image: image, class_1, score_1, …, error.
         json: a file of a list of objects: image, classes, scores, error.
 
+    Raises:
+        UserError: that of the predictions, with the names of the files that hold what was done.
+
     Example:
         >>> done = written([Prediction("a.png", ("cat",), (0.5,))], 1, csv="found.csv")
         >>> len(list(done)), open("found.csv").read()
         (1, 'image,class_1,score_1,error\\na.png,cat,0.5,\\n')
     """
+    done, broken_off = 0, None
     with contextlib.ExitStack() as stack:
         writers = [
             stack.enter_context(opened)
             for opened in (csv and _csv(csv, top), json and _json(json))
             if opened
         ]
-        for prediction in predictions:
-            for write in writers:
-                write(prediction)
-            yield prediction
+        try:
+            for prediction in predictions:
+                for write in writers:
+                    write(prediction)
+                done += 1
+                yield prediction
+        except UserError as error:
+            if not done or not writers:
+                raise
+            broken_off = error
+    if broken_off is not None:
+        kept = " and ".join(os.fspath(path) for path in (csv, json) if path)
+        raise type(broken_off)(f"{broken_off} What was done is in {kept}.") from broken_off
 
 
 class Table:
