@@ -39,7 +39,8 @@ class TrainingLoop:
 
     One process stops after the step in which a signal came. Workers that train together stop after
     the next step that they have agreed on, at most `STEPS_BETWEEN_AGREEMENTS` later, or when the
-    epoch's steps are done; a signal in the validation waits for its end.
+    epoch's steps are done; a signal in the validation waits for its end. One to a worker whose data
+    do not come waits for them: what ends that is a second Ctrl-C or SIGKILL, without saving.
     """
 
     def __init__(

@@ -170,4 +170,5 @@ def test_one_process_agrees_with_itself():
     alone = Cluster(devices.strategy_for(2))
     assert (alone.count, alone.index, alone.local_replicas, alone.share) == (1, 0, 2, (0, 1))
     assert alone.broadcast(b"x") == b"x" and alone.any(True) and not alone.any(False)
-    assert alone.from_chief(lambda: [1]) == [1]
+    assert alone.from_chief(lambda: [1]) == [1] and alone.numbers(7) == [7]
+    alone.check_same("data", "x")
