@@ -94,6 +94,11 @@ class RunState:
             self.save(self.guard.finite_variables())
             return
         variables, state = restored
+        if "steps_per_epoch" not in state:
+            raise UserError(
+                f"The checkpoints in {self.checkpoints.folder} were written by an older version, "
+                "and hold too little to go on from. Start again in another --workdir."
+            )
         self.take(variables, state)
         self._seconds_before = state["seconds"]
         if state["steps_per_epoch"] == self.length.steps_per_epoch:

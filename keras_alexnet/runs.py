@@ -128,7 +128,7 @@ def read_config(where: str | os.PathLike) -> dict | None:
     try:
         described = json.loads(path.read_text(encoding="utf-8"))
         TrainConfig(**described["config"]), Recipe(**described["recipe"])
-        described["data"]["sha256"], described["commit"], described["changes"]
+        described["data"]["sha256"], described["commit"]
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path} is not what a run of this version wrote: {error}.") from error
     return described

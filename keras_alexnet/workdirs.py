@@ -95,12 +95,12 @@ def open_workdir(workdir: pathlib.Path, job: Job, origin: dict) -> tuple[str, li
     before = runs.read_config(workdir)
     if job.changes:
         rows = [{**dataclasses.asdict(change), "date": origin["date"]} for change in job.changes]
-        before |= {**_described(job), "changes": before["changes"] + rows}
+        before |= {**_described(job), "changes": before.get("changes", []) + rows}
         files.write_json(_config_file(workdir), before)
         # What stands there was the end of a run with other settings.
         (workdir / runs.RESULTS).unlink(missing_ok=True)
     commits = dict.fromkeys([before["commit"], origin["commit"]])
-    return "/".join(commits), before["changes"]
+    return "/".join(commits), before.get("changes", [])
 
 
 @contextlib.contextmanager

@@ -122,6 +122,13 @@ def test_damaged_newer_checkpoint_is_dropped_when_the_run_goes_on(both, small_va
     assert after.steps_done == 25 and after.checkpoints.newest_step() == 25
 
 
+def test_checkpoint_of_an_older_version_is_refused(small_variant, tmp_path):
+    state = _new(small_variant, tmp_path)
+    state.checkpoints.save(3, state.step.variables(), {"epoch": 0})
+    with pytest.raises(ka.UserError, match="written by an older version"):
+        state.begin()
+
+
 def test_metrics_csv_without_a_row_is_removed(tmp_path):
     history = History(tmp_path / "metrics.csv", "tiny", 4)
     history.restore([{"epoch": 1}])
