@@ -146,6 +146,7 @@ class _Epochs(keras.callbacks.Callback):
         self.seen.append(epoch)
 
 
+@pytest.mark.slow
 def test_number_of_devices_may_change(config):
     config = dataclasses.replace(config, dropout=0.0, checkpoint_every_steps=1)
     _killed_at(config, 3)

@@ -271,6 +271,7 @@ def _script(*flags, limit_bytes=None):
     )
 
 
+@pytest.mark.slow
 def test_script_exports_and_prints_the_figures(run_folder, tmp_path):
     flags = ["--formats=saved_model", "--nolatency", "--views=1", "--test_images=10"]
     process = _script(f"--model={run_folder}", f"--out={tmp_path / 'out'}", *flags)

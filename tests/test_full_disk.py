@@ -36,6 +36,7 @@ except ka.UserError as error:
 """
 
 
+@pytest.mark.slow
 def test_full_disk_stops_the_run_with_an_intact_checkpoint(tiny_folder, small_variant, tmp_path):
     config = ka.TrainConfig(
         variant=small_variant,

@@ -95,6 +95,7 @@ def test_signal_finishes_the_step_and_saves(config, never_stopped, number, step,
     _assert_same_end(config.workdir, never_stopped)
 
 
+@pytest.mark.slow
 def test_signal_while_validating_or_testing_is_heard(config, never_stopped, monkeypatch):
     asked = {"validating": 2, "testing": 1}  # in the second validation, and in the test
 

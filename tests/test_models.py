@@ -387,17 +387,3 @@ class TestPrecision:
         np.testing.assert_array_equal(
             mixed.get_layer("standardise")(images), wanted.get_layer("standardise")(images)
         )
-
-
-def test_a_small_lrn_network_with_groups_converts_to_tflite():
-    model = keras_alexnet.build("alexnet_two_tower", num_classes=3, input_shape=(64, 64, 3))
-    set_fixed_weights(model)
-    images = fixed_images(model, 1)
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    interpreter = tf.lite.Interpreter(model_content=converter.convert())
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.float32(images))
-    interpreter.invoke()
-    logits = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-    assert relative_error(model(images).numpy(), logits) < 1e-5

@@ -150,7 +150,7 @@ def damaged(tmp_path):
 
 def test_damaged_images_are_named_and_then_left_out_when_asked(damaged, tmp_path, caplog):
     out = tmp_path / "out"
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="absl")
     with pytest.raises(UserError, match="3 of 96 images cannot be decoded: test/dog/007.png, tr"):
         ka.prepare(damaged, out, images_per_shard=12)
     assert caplog.text.count("train/cat/003.png: Invalid PNG. Failed") == 1
@@ -286,6 +286,7 @@ def run_script(*flags):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_script(tiny_folder, tmp_path):
     out = f"--out={tmp_path / 'out'}"
     done = run_script(f"--source={tiny_folder}", out, "--short_side=16", "--seed=2")
@@ -323,7 +324,7 @@ def test_killed_and_run_again(tmp_path, caplog):
     # A kill may also leave behind what it had begun to write, and a note without its shard.
     (out / f".{process.pid}-train-00099-of-00120.tfrecord").write_bytes(b"half")
     finished[0].unlink()
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="absl")
     ka.prepare(source, out, **options)
     assert "of 120 shards, which are whole" in caplog.text
     assert contents(out) == contents(whole)

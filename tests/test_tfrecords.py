@@ -66,6 +66,7 @@ def test_a_single_part_is_divided_as_the_folder_is(tmp_path):
     assert data.note == folder.note and "all images" in data.note
 
 
+@pytest.mark.slow
 def test_trained_from_shards_as_from_the_folder(tiny_folder, prepared_tiny, tmp_path):
     figures = []
     for dataset, place in (("image_folder", tiny_folder), ("tfrecord", prepared_tiny)):

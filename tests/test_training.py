@@ -156,6 +156,7 @@ class _KillInValidation(keras.callbacks.Callback):
             raise RuntimeError("killed")
 
 
+@pytest.mark.slow
 def test_run_killed_after_its_last_step_ends_as_one_never_stopped(config, tmp_path):
     config = dataclasses.replace(config, checkpoint_every_steps=1)
     whole = ka.train(config)

@@ -27,7 +27,7 @@ try:
     )
 except ImportError as error:
     raise UserError(
-        f"gRPC needs an optional package ({error}): pip install keras_alexnet[serving] installs "
+        f"gRPC needs an optional package ({error}): pip install tensorflow-serving-api installs "
         "it. The REST address of the same server needs none."
     ) from error
 
