@@ -123,7 +123,7 @@ def _runs(pid: str) -> bool:
     except (ProcessLookupError, ValueError):
         return False
     except PermissionError:
-        pass
+        return True  # somebody else's
     return True
 
 

@@ -16,7 +16,7 @@ import pytest
 from cifar_copies import TEST, TRAIN
 from small_networks import small_row
 
-from keras_alexnet import cifar_archives, variants
+from keras_alexnet import TrainConfig, cifar_archives, variants
 
 
 def write_images(folder, classes, images_per_class, size=32, seed=0):
@@ -48,6 +48,19 @@ def small_variant():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(variants._TABLE, row.name, row)
         yield row.name
+
+
+@pytest.fixture
+def config(tiny_folder, small_variant, tmp_path):
+    """Two epochs of the small network on three classes, in a folder of its own."""
+    return TrainConfig(
+        variant=small_variant,
+        dataset="image_folder",
+        data_dir=str(tiny_folder),
+        workdir=str(tmp_path / "run"),
+        num_devices=1,
+        overrides={"epochs": 2, "global_batch_size": 16},
+    )
 
 
 @pytest.fixture

@@ -13,18 +13,6 @@ import keras_alexnet as ka
 from keras_alexnet import changes
 
 
-@pytest.fixture
-def config(tiny_folder, small_variant, tmp_path):
-    return ka.TrainConfig(
-        variant=small_variant,
-        dataset="image_folder",
-        data_dir=str(tiny_folder),
-        workdir=str(tmp_path / "run"),
-        num_devices=1,
-        overrides={"epochs": 2, "global_batch_size": 16},
-    )
-
-
 class _Stop(keras.callbacks.Callback):
     def __init__(self, step):
         super().__init__()

@@ -19,18 +19,6 @@ from keras_alexnet.interruption import Interruption
 ROOT = pathlib.Path(__file__).parents[1]
 
 
-@pytest.fixture
-def config(tiny_folder, small_variant, tmp_path):
-    return ka.TrainConfig(
-        variant=small_variant,
-        dataset="image_folder",
-        data_dir=str(tiny_folder),
-        workdir=str(tmp_path / "run"),
-        num_devices=1,
-        overrides={"epochs": 2, "global_batch_size": 16},
-    )
-
-
 @pytest.fixture(scope="module")
 def never_stopped(tiny_folder, small_variant, tmp_path_factory):
     workdir = str(tmp_path_factory.mktemp("whole") / "run")

@@ -15,18 +15,6 @@ from keras_alexnet import nonfinite, recipes
 from keras_alexnet.steps import TrainStep
 
 
-@pytest.fixture
-def config(tiny_folder, small_variant, tmp_path):
-    return ka.TrainConfig(
-        variant=small_variant,
-        dataset="image_folder",
-        data_dir=str(tiny_folder),
-        workdir=str(tmp_path / "run"),
-        num_devices=1,
-        overrides={"epochs": 2, "global_batch_size": 16},
-    )
-
-
 @pytest.fixture(scope="module")
 def step(small_variant):
     recipe = recipes.get(small_variant, learning_rate=0.01, schedule="constant")
