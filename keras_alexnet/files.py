@@ -37,12 +37,23 @@ def written_whole(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Writes `text` as UTF-8 to `path`, whole or not at all."""
     with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # Of a file name that is no UTF-8, the bytes; JSON reads such an escape back as it was.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: str | os.PathLike, value) -> None:
     """Writes `value` as indented JSON to `path`, whole or not at all."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def readable_name(name: str) -> str:
+    r"""Returns a file's name for people: what of it is no UTF-8, as hexadecimal bytes.
+
+    Example:
+        >>> readable_name(os.fsdecode(b"caf\xe9.png"))
+        'caf\\xe9.png'
+    """
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def sha256_of(path: str | os.PathLike) -> str:

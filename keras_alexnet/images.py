@@ -12,6 +12,7 @@ from absl import logging
 
 from keras_alexnet import decode
 from keras_alexnet.errors import UserError
+from keras_alexnet.files import readable_name
 
 MEMORY_BUDGET_BYTES = 4 * 2**30  # the most that is kept of one set's decoded squares
 _NAMES_IN_MESSAGE = 10
@@ -134,7 +135,7 @@ class EncodedImages(abc.ABC):
 
     def damage_error(self, damaged: dict[int, str]) -> DamagedImages:
         """The error that names damaged files."""
-        named = [f"{self.name(row)} ({reason})" for row, reason in damaged.items()]
+        named = [f"{readable_name(self.name(row))} ({reason})" for row, reason in damaged.items()]
         more = len(named) - _NAMES_IN_MESSAGE
         listing = "; ".join(named[:_NAMES_IN_MESSAGE]) + (f"; and {more} more" if more > 0 else "")
         return DamagedImages(

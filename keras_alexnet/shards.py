@@ -125,7 +125,7 @@ def write(
             with tf.io.TFRecordWriter(os.fspath(temporary)) as records:
                 for image in images:
                     if image.contents is None:
-                        skipped.append(_readable_name(split, image.row))
+                        skipped.append(files.readable_name(split.name(image.row)))
                         logging.warning("%s: %s", skipped[-1], image.problem)
                     else:
                         records.write(_record(split, image))
@@ -145,14 +145,9 @@ def stored_rows(split: Split, planned: Planned, shard: Shard) -> np.ndarray:
     if not shard.skipped:
         return planned.rows
     skipped = set(shard.skipped)
-    return np.array(
-        [row for row in planned.rows if _readable_name(split, row) not in skipped], np.int64
-    )
-
-
-def _readable_name(split: Split, row: int) -> str:
-    # A file name need not be valid UTF-8, and a manifest must be.
-    return os.fsencode(split.name(row)).decode("utf-8", "backslashreplace")
+    names = (files.readable_name(split.name(row)) for row in planned.rows)
+    kept = [row for row, name in zip(planned.rows, names, strict=True) if name not in skipped]
+    return np.array(kept, np.int64)
 
 
 def _record(split: Split, image: Checked) -> bytes:

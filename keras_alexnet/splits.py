@@ -6,6 +6,7 @@ import numpy as np
 from absl import logging
 
 from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.files import readable_name
 from keras_alexnet.images import EncodedImages, ImageArray
 
 _TEST_SHARE = 10  # one image in ten, where a data set has no test set of its own
@@ -142,7 +143,7 @@ def without_damaged(
     for part, split in parts.items():
         damaged = split.pixels.damaged(split.rows)
         split.pixels.leave_out(damaged)
-        skipped += [split.pixels.name(row) for row in damaged]
+        skipped += [readable_name(split.pixels.name(row)) for row in damaged]
         whole[part] = split.subset(np.flatnonzero(~np.isin(split.rows, list(damaged))))
         empty = np.setdiff1d(split.labels, whole[part].labels)
         if empty.size:

@@ -134,7 +134,7 @@ def _agreed(config: TrainConfig, workers: Cluster) -> Asked:
 def _own_log(workdir, workers: Cluster) -> Iterator[None]:
     path = pathlib.Path(workdir) / LOGS / f"worker-{workers.index}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = standard_logging.FileHandler(path, encoding="utf-8")
+    handler = standard_logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(standard_logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger, verbosity = logging.get_absl_logger(), logging.get_verbosity()
     logger.addHandler(handler)

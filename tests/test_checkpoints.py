@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -107,6 +108,13 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         raise RuntimeError
     assert json.loads(path.read_text()) == {"a": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_name_that_is_no_utf8_can_be_written(tmp_path):
+    name = os.fsdecode(b"caf\xe9.png")
+    files.write_json(tmp_path / "results.json", {"skipped": [name]})
+    assert json.loads((tmp_path / "results.json").read_text()) == {"skipped": [name]}
+    assert files.readable_name(name) == "caf\\xe9.png"
 
 
 @pytest.mark.parametrize("keep", [1, 3])

@@ -189,7 +189,7 @@ def test_names_of_any_characters(tmp_path):
     ka.prepare(tmp_path / "in", tmp_path / "out", skip_corrupt=True)
     data = load(tmp_path / "out")
     folder = ka.load_dataset("image_folder", data_dir=tmp_path / "in", skip_corrupt=True)
-    assert data.skipped == ("dog/d\\xe9funct.png",)
+    assert data.skipped == folder.skipped == ("dog/d\\xe9funct.png",)
     assert {data.train.name(i) for i in range(len(data.train))} == {
         folder.train.name(i) for i in range(len(folder.train))
     }
