@@ -63,6 +63,14 @@ class Asked:
         if self.saved is not None and self.saved["data"]["sha256"] != data.sha256:
             before, now = (f"SHA-256 {sha}" for sha in (self.saved["data"]["sha256"], data.sha256))
             changes.append(Change(_DATA, before, now))
+        self._refuse_unless_allowed(changes)
+        return changes
+
+    def check_settings(self) -> None:
+        """Raises a `UserError` as `changes_with` does, for a run whose data cannot be looked at."""
+        self._refuse_unless_allowed(self.changes)
+
+    def _refuse_unless_allowed(self, changes: list[Change]) -> None:
         if any(change.name not in _allowed(self.config) for change in changes):
             names = ",".join(change.name for change in changes)
             raise UserError(
@@ -71,7 +79,6 @@ class Asked:
                 f"another --workdir, or go on all the same with --allow_change={names}: the "
                 "results then say what changed."
             )
-        return changes
 
 
 def none(config: TrainConfig) -> Asked:

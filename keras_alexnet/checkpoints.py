@@ -18,6 +18,7 @@ from keras_alexnet import files
 from keras_alexnet.errors import UserError
 
 FOLDER = "checkpoints"
+KINDS = ("step", "best")
 
 
 class Checkpoints:
@@ -25,7 +26,7 @@ class Checkpoints:
 
     Args:
         workdir: the run's folder.
-        keep: how many of kind "step" to keep; of the best there is one.
+        keep: how many of kind "step" to keep, and for each of them the best weights up to it.
 
     Example:
         >>> checkpoints = Checkpoints("runs/mine", keep=2)
@@ -36,7 +37,7 @@ class Checkpoints:
 
     def __init__(self, workdir, keep: int = 2):
         self.folder = pathlib.Path(workdir) / FOLDER
-        self._keep = {"step": keep, "best": 1}
+        self._keep = keep
 
     def save(
         self, step: int, variables: dict[str, np.ndarray], state: dict, kind: str = "step"
@@ -60,8 +61,13 @@ class Checkpoints:
         state = {**state, "step": step}
         manifest = {"sha256": digest, "state_sha256": _digest(state), "state": state}
         files.write_json(written, manifest)
-        others = [path for path in self._newest_first(kind) if path != written]
-        _remove(others[self._keep[kind] - 1 :])
+        if kind == "step":
+            others = [path for path in self._newest_first(kind) if path != written]
+            _remove(others[self._keep - 1 :])
+            # A run that goes on from the oldest needs the best weights up to there: those that
+            # came later it makes again, and they need not be better again.
+            oldest = min(map(_step_of, self._newest_first(kind)))
+            _remove([p for p in self._newest_first("best") if _step_of(p) <= oldest][1:])
 
     def restore(self, kind: str = "step") -> tuple[dict[str, np.ndarray], dict] | None:
         """Returns variables and state of the newest whole checkpoint, or None if there is none.
@@ -76,7 +82,7 @@ class Checkpoints:
         for path in found:
             try:
                 return _read(path)
-            except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
                 logging.warning("Checkpoint %s is damaged: %s.", path, error)
         if found:
             raise UserError(
@@ -88,26 +94,28 @@ class Checkpoints:
     def newest_step(self) -> int | None:
         """Returns the step of the newest checkpoint by its name, or None if there is none."""
         found = self._newest_first("step")
-        return int(found[0].stem.rpartition("-")[2]) if found else None
+        return _step_of(found[0]) if found else None
 
     def drop_all_but(self, step: int) -> None:
-        """Removes all checkpoints of kind "step" but one."""
-        _remove(path for path in self._newest_first("step") if path.stem != f"step-{step:09d}")
+        """Removes all checkpoints but those of `step`."""
+        for kind in KINDS:
+            _remove(path for path in self._newest_first(kind) if _step_of(path) != step)
 
     def drop_after(self, step: int) -> None:
         """Removes what is newer than `step`, the step that the run goes on from.
 
-        Only damaged checkpoints are. Counted among those to keep, they would push whole ones out.
+        Damaged checkpoints are: counted among those to keep, they would push whole ones out. So are
+        best weights that were saved just before a kill, and which the run has yet to find again.
         """
-        for kind in self._keep:
-            _remove(p for p in self._newest_first(kind) if p.stem > f"{kind}-{step:09d}")
+        for kind in KINDS:
+            _remove(path for path in self._newest_first(kind) if _step_of(path) > step)
 
     def _sweep(self) -> None:
         """Removes what a kill in the middle of a write left: it is of no use and may be large."""
         for path in self.folder.glob("*.npz"):
             if not path.with_suffix(".json").exists():
                 path.unlink()
-        for path in self.folder.glob(".*"):
+        for path in self.folder.glob(files.HALF_WRITTEN):
             path.unlink()
 
     def _newest_first(self, kind: str) -> list[pathlib.Path]:
@@ -118,6 +126,10 @@ def _remove(manifests: Iterable[pathlib.Path]) -> None:
     for path in manifests:
         path.unlink()
         path.with_suffix(".npz").unlink(missing_ok=True)
+
+
+def _step_of(path: pathlib.Path) -> int:
+    return int(path.stem.rpartition("-")[2])
 
 
 def _digest(state: dict) -> str:

@@ -7,6 +7,8 @@ import os
 import pathlib
 from collections.abc import Iterator
 
+HALF_WRITTEN = ".[0-9]*-*"  # what a kill in the middle of a write leaves, as a pattern for glob
+
 
 @contextlib.contextmanager
 def written_whole(path: str | os.PathLike) -> Iterator[pathlib.Path]:

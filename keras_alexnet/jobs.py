@@ -11,7 +11,7 @@ from keras_alexnet.changes import Asked, Change
 from keras_alexnet.cluster import Cluster
 from keras_alexnet.config import ON_NONFINITE, TrainConfig
 from keras_alexnet.datasets import DataSource, load_dataset
-from keras_alexnet.errors import UsageError
+from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.evaluator import Evaluator
 from keras_alexnet.images import DamagedImages
 from keras_alexnet.lost import LostImages
@@ -160,12 +160,16 @@ def prepare(
             something that has changed.
     """
     config, recipe = asked.config, asked.recipe
-    data = load_dataset(
-        config.dataset,
-        data_dir=config.data_dir,
-        dataset_name=config.dataset_name,
-        skip_corrupt=config.skip_corrupt,
-    )
+    try:
+        data = load_dataset(
+            config.dataset,
+            data_dir=config.data_dir,
+            dataset_name=config.dataset_name,
+            skip_corrupt=config.skip_corrupt,
+        )
+    except UserError:
+        asked.check_settings()  # the cause may be what differs, such as --dataset without its place
+        raise
     cluster.check_same(f"data, by the SHA-256 of {data.name}", data.sha256)
     if config.dataset is None:
         # Whoever evaluates or resumes the run shall get the data that it found.

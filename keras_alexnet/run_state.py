@@ -101,12 +101,13 @@ class RunState:
             )
         self.take(variables, state)
         self._seconds_before = state["seconds"]
-        if state["steps_per_epoch"] == self.length.steps_per_epoch:
-            self.checkpoints.drop_after(state["step"])
-        else:
+        self.checkpoints.drop_after(state["step"])
+        if state["steps_per_epoch"] != self.length.steps_per_epoch:
             # Steps are counted anew, so the names of older checkpoints no longer say their age.
             self.step_in_epoch, self.seconds_of_epoch = 0, 0.0
             self.step.set_totals([0.0] * 5)
+            if (best := self.checkpoints.restore("best")) is not None:
+                self.checkpoints.save(self.steps_done, *best, kind="best")
             self.save(variables)
             self.checkpoints.drop_all_but(self.steps_done)
         logging.info("Going on from step %d (epoch %d).", self.steps_done, self.epoch + 1)

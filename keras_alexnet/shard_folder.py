@@ -89,8 +89,7 @@ def opened(path: str | os.PathLike, identity: dict, source: dict) -> Iterator[Sh
             found = {**identity_of(manifest), "source": manifest.source}
             _refuse_other(path, found, {**identity, "source": source})
         elif (progress / _SETTINGS).exists():
-            found = json.loads((progress / _SETTINGS).read_text(encoding="utf-8"))
-            _refuse_other(path, found, identity)
+            _refuse_other(path, _begun_with(path), identity)
         files.write_json(progress / _SETTINGS, identity)
         yield ShardFolder(path, manifest)
 
@@ -106,6 +105,16 @@ def identity_of(manifest: Manifest) -> dict:
         "images": images,
         "settings": manifest.settings,
     }
+
+
+def _begun_with(path: pathlib.Path) -> dict:
+    settings = path / PROGRESS / _SETTINGS
+    try:
+        return json.loads(settings.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(
+            f"{settings} is damaged ({error}). Remove it: every shard is checked all the same."
+        ) from error
 
 
 @contextlib.contextmanager
@@ -125,7 +134,7 @@ def _alone(lock: pathlib.Path) -> Iterator[None]:
 def _remove_half_written(*folders: pathlib.Path) -> None:
     """Removes what `files.written_whole` could not, because its process was killed."""
     for folder in folders:
-        for path in folder.glob(".[0-9]*-*"):
+        for path in folder.glob(files.HALF_WRITTEN):
             path.unlink()
 
 

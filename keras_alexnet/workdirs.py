@@ -90,7 +90,14 @@ def open_workdir(workdir: pathlib.Path, job: Job, origin: dict) -> tuple[str, li
     """
     if not job.config.resume:
         _refuse_traces(workdir)
-        files.write_json(_config_file(workdir), {**_described(job), "changes": [], **origin})
+        described = {**_described(job), "changes": [], **origin}
+        try:
+            files.write_json(_config_file(workdir), described)
+        except OSError as error:
+            raise UserError(
+                f"The run's folder {workdir} cannot be written to: {error.strerror}. Name another "
+                "with --workdir."
+            ) from error
         return origin["commit"], []
     before = runs.read_config(workdir)
     if job.changes:

@@ -8,9 +8,11 @@ import shutil
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_alexnet as ka
-from keras_alexnet import changes
+from keras_alexnet import changes, jobs
+from keras_alexnet.cluster import Cluster
 
 
 class _Stop(keras.callbacks.Callback):
@@ -100,6 +102,21 @@ def test_allow_change_is_checked(given, message):
     config = ka.TrainConfig(**given)
     with pytest.raises(ka.UsageError, match=message):
         changes.since(_saved(), config) if config.resume else changes.none(config)
+
+
+def test_what_differs_is_listed_even_if_the_data_cannot_be_had(tmp_path):
+    run = changes.none(ka.TrainConfig(dataset="image_folder", data_dir=str(tmp_path)))
+    saved = {
+        "config": dataclasses.asdict(run.config),
+        "recipe": dataclasses.asdict(run.recipe),
+        "data": {"sha256": "abc"},
+    }
+    plan = ka.variants.get("cifar_v1").image_plan_for()
+    strategy = tf.distribute.get_strategy()
+    # "shapes" takes no data_dir, and the run's is taken over.
+    asked = _asked(saved, dataset="shapes", activation="tanh")
+    with pytest.raises(ka.UserError, match="dataset: image_folder before, now shapes; .*tanh"):
+        jobs.prepare(asked, plan, strategy, Cluster(strategy))
 
 
 def test_changed_run_goes_on_and_records_what_changed(config, tmp_path):

@@ -132,10 +132,35 @@ def test_damaged_newest_does_not_push_out_a_whole_one(tmp_path, keep):
     assert steps == ([2] if keep == 1 else [1, 2])
 
 
-def test_only_the_best_saved_last_is_kept_whatever_its_step(tmp_path):
+@pytest.mark.parametrize("end", ["killed", "damaged"])
+def test_run_that_goes_back_has_the_best_weights_of_before(tmp_path, end):
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    for step in (1, 2, 3, 4):
+        _save(checkpoints, step, kind="best")
+        if end == "damaged" or step < 4:
+            _save(checkpoints, step)
+    if end == "damaged":
+        _truncate(checkpoints.folder / "step-000000004.npz")
+    checkpoints.drop_after(checkpoints.restore()[1]["step"])
+    assert checkpoints.restore("best")[1]["step"] == 3
+    # And of those that no checkpoint can come back to, none stays.
+    assert len(list(checkpoints.folder.glob("best-*.json"))) <= 2
+
+
+@pytest.mark.parametrize("content", ["[]", "null", '{"sha256": 1, "state": []}'])
+def test_json_of_another_form_is_damage(tmp_path, content):
     checkpoints = Checkpoints(tmp_path)
-    _save(checkpoints, 9, 4, kind="best")
-    assert checkpoints.restore("best")[1]["step"] == 4
+    _save(checkpoints, 1, 2)
+    (checkpoints.folder / "step-000000002.json").write_text(content)
+    assert checkpoints.restore()[1]["step"] == 1
+
+
+def test_hidden_folders_of_others_are_left_alone(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    _save(checkpoints, 1)
+    (checkpoints.folder / ".ipynb_checkpoints").mkdir()
+    assert checkpoints.restore()[1]["step"] == 1
+    assert (checkpoints.folder / ".ipynb_checkpoints").is_dir()
 
 
 def test_all_but_one_can_be_dropped(tmp_path):

@@ -6,11 +6,12 @@ import os
 import pathlib
 import subprocess
 import sys
+import types
 
 import pytest
 
 import keras_alexnet as ka
-from keras_alexnet import files, workdirs
+from keras_alexnet import changes, files, workdirs
 
 TESTS = pathlib.Path(__file__).parent
 
@@ -77,3 +78,18 @@ def test_error_names_the_file_that_had_no_room(tmp_path):
 def test_other_system_errors_stay_what_they_are(tmp_path):
     with pytest.raises(PermissionError), workdirs.disk_errors_explained(tmp_path):
         raise PermissionError(13, "Permission denied")
+
+
+def test_folder_that_cannot_be_made_is_named(new_job, tmp_path):
+    (tmp_path / "mine").write_text("a file")
+    with pytest.raises(ka.UserError, match="mine/run cannot be written to: .* Name another with"):
+        workdirs.open_workdir(tmp_path / "mine" / "run", new_job, {"commit": "abc"})
+
+
+@pytest.fixture
+def new_job():
+    """As much of a job as is written to config.json."""
+    asked = changes.none(ka.TrainConfig(variant="cifar_v2", dataset="shapes"))
+    return types.SimpleNamespace(
+        config=asked.config, recipe=asked.recipe, data=ka.load_dataset("shapes")
+    )

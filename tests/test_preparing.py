@@ -251,6 +251,16 @@ def test_class_whose_name_is_not_utf8(tmp_path):
         ka.prepare(tmp_path / "in", tmp_path / "out")
 
 
+def test_damaged_note_of_what_was_begun(tiny_folder, tmp_path):
+    settings = tmp_path / ".progress" / "settings.json"
+    settings.parent.mkdir()
+    settings.write_text("")
+    with pytest.raises(UserError, match="settings.json is damaged .* Remove it"):
+        ka.prepare(tiny_folder, tmp_path)
+    settings.unlink()
+    ka.prepare(tiny_folder, tmp_path)
+
+
 def test_two_at_a_time(tiny_folder, tmp_path, monkeypatch):
     problems = []
 

@@ -149,3 +149,21 @@ def test_another_network_is_refused(both, tmp_path):
     other.checkpoints = both[0].checkpoints
     with pytest.raises(ka.UserError, match="of another network"):
         other.begin()
+
+
+def test_best_weights_stay_when_steps_are_counted_anew(both, small_variant, tmp_path):
+    before = _new(small_variant, tmp_path)
+    variables = before.step.variables()
+    before.epoch = 3
+    before.checkpoints.save(30, variables, {"epoch": 3}, kind="best")
+    before.save(variables)
+    again = _new(small_variant, tmp_path)
+    again.length = Length(4, 5, 80, 16)
+    again.begin()  # at step 15
+    again.step_in_epoch = 1
+    again.save(variables)
+    once_more = _new(small_variant, tmp_path)
+    once_more.length = again.length
+    once_more.begin()
+    assert once_more.steps_done == 16
+    assert once_more.checkpoints.restore("best")[1] == {"epoch": 3, "step": 15}

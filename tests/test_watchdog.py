@@ -72,6 +72,7 @@ def test_thread_has_ended_when_its_supply_is_let_go(broken, no_collector):
 
 
 def test_silence_is_told_again_and_again_until_a_batch_comes(monkeypatch, caplog):
+    assert watchdog.SILENT_SECONDS == 60  # as the README says
     monkeypatch.setattr(watchdog, "SILENT_SECONDS", 0.1)
     monkeypatch.setattr(watchdog, "SECONDS_BETWEEN_CHECKS", 0.02)
     arrive = threading.Event()

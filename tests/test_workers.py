@@ -1,7 +1,6 @@
 """Whole runs of several worker processes on loopback, against runs of one process."""
 
 import csv
-import json
 import shutil
 import signal
 
@@ -84,7 +83,7 @@ def test_workers_end_with_the_weights_of_one_process(given, alone, tmp_path, wor
     _assert_success(ended)
     for index in range(workers):
         _assert_close(_weights(tmp_path, "several", index), _checkpoint(tmp_path, "one"))
-    found = [json.loads(one.output.splitlines()[-1]) for one in ended]
+    found = [one.results for one in ended]
     assert all(one == found[0] for one in found)  # every caller gets the results
     assert found[0]["devices"] == f"{workers} x CPU on {workers} workers"
     assert found[0]["test_loss"] == pytest.approx(expected["test_loss"], rel=1e-5)
@@ -229,9 +228,7 @@ def test_ended_run_started_again_returns_its_results(given, tmp_path):
     first = worker_processes.run(tmp_path / "p1", several)
     again = worker_processes.run(tmp_path / "p2", several)
     _assert_success(again)
-    assert {one.output.splitlines()[-1] for one in (*first, *again)} == {
-        first[0].output.splitlines()[-1]
-    }
+    assert all(one.results == first[0].results for one in (*first, *again))
     assert all("This run has ended" in one.output for one in again)
 
 
@@ -241,7 +238,7 @@ def test_callback_that_stops_one_worker_stops_all(given, tmp_path):
     several[1]["stop"] = True
     ended = worker_processes.run(tmp_path / "p", several)
     _assert_success(ended)
-    assert [json.loads(one.output.splitlines()[-1])["epochs"] for one in ended] == [1, 1]
+    assert [one.results["epochs"] for one in ended] == [1, 1]
 
 
 @pytest.mark.slow
@@ -282,7 +279,7 @@ def test_images_that_one_worker_loses_are_left_out_and_counted(given, tiny_folde
     several[1]["lose"] = [str(tmp_path / "1" / "tiny" / name) for name in lost]
     ended = worker_processes.run(tmp_path / "p", several)
     _assert_success(ended)
-    found = [json.loads(one.output.splitlines()[-1]) for one in ended]
+    found = [one.results for one in ended]
     assert found[0] == found[1] and np.isfinite(found[0]["test_loss"])
     # It lost what it read: some of the training images, and of the test images its own part.
     assert set(found[0]["lost_images"]) <= set(lost)
@@ -307,5 +304,5 @@ def test_all_workers_find_the_same_place_of_a_nan_or_step_back_together(given, t
         one["config"] |= {"on_nonfinite": "step_back", "step_back_factor": 1e16}
     ended = worker_processes.run(tmp_path / "p2", several)
     _assert_success(ended)
-    found = [json.loads(one.output.splitlines()[-1]) for one in ended]
+    found = [one.results for one in ended]
     assert found[0] == found[1] and len(found[0]["step_backs"]) == 1

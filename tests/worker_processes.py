@@ -19,6 +19,11 @@ class Ended(NamedTuple):
     code: int
     output: str
 
+    @property
+    def results(self) -> dict:
+        """What `train` returned; at its end TensorFlow may say something after it was printed."""
+        return json.loads([line for line in self.output.splitlines() if line.startswith("{")][-1])
+
 
 def start(folder: pathlib.Path, given: list[dict], **environment) -> list[subprocess.Popen]:
     """Starts one process of `one_worker.py` for each of `given`, all of one cluster."""
