@@ -73,7 +73,9 @@ class TrainConfig:
         None, "Split the CPU into so many devices, to try several replicas without GPUs."
     )
     views: int = _field(1, "Views of each test image that are averaged: 1, 2 or 10.", (1, 2, 10))
-    max_steps: int | None = _field(None, "Stop after so many optimiser steps.")
+    max_steps: int | None = _field(
+        None, "Stop after so many optimiser steps; an epoch that this cuts short counts as one."
+    )
     checkpoint_every_steps: int | None = _field(
         None, "Save so often inside an epoch, besides at the end of each."
     )

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written beside their place, then renamed."""
+"""Files that are either whole or not there, in folders that one process writes to at a time."""
 
 import contextlib
 import hashlib
@@ -6,6 +6,15 @@ import json
 import os
 import pathlib
 from collections.abc import Iterator
+
+from absl import logging
+
+from keras_alexnet.errors import UserError
+
+try:
+    import fcntl
+except ImportError:  # on Windows nothing keeps two processes apart
+    fcntl = None
 
 HALF_WRITTEN = ".[0-9]*-*"  # what a kill in the middle of a write leaves, as a pattern for glob
 
@@ -34,6 +43,28 @@ def written_whole(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def alone(folder: str | os.PathLike, otherwise: str) -> Iterator[None]:
+    """Keeps a folder to this process while the body runs; the system ends that with the process.
+
+    Raises:
+        UserError: with the message `otherwise`, if another process has the folder.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise UserError(otherwise) from error
+    except OSError as error:  # some network file systems keep nothing to one process
+        logging.info("Start nothing else in %s: it cannot be kept (%s).", folder, error.strerror)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

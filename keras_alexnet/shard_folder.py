@@ -14,11 +14,6 @@ from keras_alexnet import files, manifests
 from keras_alexnet.errors import UserError
 from keras_alexnet.manifests import MANIFEST, PROGRESS, Manifest, Shard
 
-try:
-    import fcntl
-except ImportError:  # on Windows nothing keeps two processes apart
-    fcntl = None
-
 _SETTINGS = "settings.json"
 
 
@@ -82,8 +77,16 @@ def opened(path: str | os.PathLike, identity: dict, source: dict) -> Iterator[Sh
         raise UserError(
             f"{path} is not empty, and is no folder that scripts/prepare.py wrote. Name another."
         )
-    progress.mkdir(parents=True, exist_ok=True)
-    with _alone(progress / "lock"):
+    try:
+        progress.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written to: {error.strerror}. Name another folder."
+        ) from error
+    with files.alone(
+        progress,
+        f"Another process is preparing images in {path}. Wait for its end, or name another folder.",
+    ):
         _remove_half_written(path, progress)
         if manifest is not None:
             found = {**identity_of(manifest), "source": manifest.source}
@@ -115,20 +118,6 @@ def _begun_with(path: pathlib.Path) -> dict:
         raise UserError(
             f"{settings} is damaged ({error}). Remove it: every shard is checked all the same."
         ) from error
-
-
-@contextlib.contextmanager
-def _alone(lock: pathlib.Path) -> Iterator[None]:
-    with open(lock, "w") as file:
-        try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # freed when the process ends
-        except BlockingIOError as error:
-            raise UserError(
-                f"Another process is preparing images in {lock.parent.parent}. Wait for its end, "
-                "or name another folder."
-            ) from error
-        yield
 
 
 def _remove_half_written(*folders: pathlib.Path) -> None:

@@ -1,5 +1,6 @@
 """train(config): from a name to a run's folder with model, figures and pictures."""
 
+import contextlib
 import functools
 import importlib.util
 import pathlib
@@ -90,7 +91,9 @@ def _train(asked: Asked, strategy, callbacks, interruption: Interruption, origin
         *(config.variant, config.recipe, len(job.train), job.data.name),
         *(devices.describe(strategy), config.precision, workdir),
     )
-    with workdirs.disk_errors_explained(workdir):
+    with contextlib.ExitStack() as stack:
+        job.cluster.from_chief(lambda: stack.enter_context(workdirs.held(workdir)))
+        stack.enter_context(workdirs.disk_errors_explained(workdir))
         with devices.precision(config.precision):
             loop = _make_loop(job, workdir, callbacks, interruption)
             commit, changes = cluster.from_chief(

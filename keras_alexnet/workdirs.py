@@ -62,7 +62,13 @@ def ended_results(config: TrainConfig) -> dict | None:
     path = pathlib.Path(config.workdir or ".") / runs.RESULTS
     if not config.resume or not path.exists():
         return None
-    found = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(
+            f"{path} is damaged, so what came of the run cannot be told ({error}). Delete it and "
+            "resume again: the test is repeated, the training is not."
+        ) from error
     if config.record is not None:
         results.record(config.record, found)
     return found
@@ -91,13 +97,8 @@ def open_workdir(workdir: pathlib.Path, job: Job, origin: dict) -> tuple[str, li
     if not job.config.resume:
         _refuse_traces(workdir)
         described = {**_described(job), "changes": [], **origin}
-        try:
+        with _writable(workdir):
             files.write_json(_config_file(workdir), described)
-        except OSError as error:
-            raise UserError(
-                f"The run's folder {workdir} cannot be written to: {error.strerror}. Name another "
-                "with --workdir."
-            ) from error
         return origin["commit"], []
     before = runs.read_config(workdir)
     if job.changes:
@@ -108,6 +109,35 @@ def open_workdir(workdir: pathlib.Path, job: Job, origin: dict) -> tuple[str, li
         (workdir / runs.RESULTS).unlink(missing_ok=True)
     commits = dict.fromkeys([before["commit"], origin["commit"]])
     return "/".join(commits), before.get("changes", [])
+
+
+@contextlib.contextmanager
+def held(workdir: pathlib.Path) -> Iterator[None]:
+    """Keeps a run's folder, which is made if it is not there, to this process.
+
+    Raises:
+        UserError: if another process is training in the folder, or it cannot be written to.
+    """
+    with _writable(workdir):
+        workdir.mkdir(parents=True, exist_ok=True)
+    with files.alone(
+        workdir,
+        f"Another process is training in {workdir}. Wait for its end or stop it, then start "
+        "again; or give another --workdir.",
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _writable(workdir: pathlib.Path) -> Iterator[None]:
+    """Turns an error of its body into one that names the folder and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"The run's folder {workdir} cannot be written to: {error.strerror}. Name another "
+            "with --workdir."
+        ) from error
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import types
 import pytest
 
 import keras_alexnet as ka
-from keras_alexnet import changes, files, workdirs
+from keras_alexnet import changes, files, shard_folder, workdirs
 
 TESTS = pathlib.Path(__file__).parent
 
@@ -84,6 +84,30 @@ def test_folder_that_cannot_be_made_is_named(new_job, tmp_path):
     (tmp_path / "mine").write_text("a file")
     with pytest.raises(ka.UserError, match="mine/run cannot be written to: .* Name another with"):
         workdirs.open_workdir(tmp_path / "mine" / "run", new_job, {"commit": "abc"})
+
+
+def test_folder_is_for_one_process(config, tmp_path):
+    with workdirs.held(tmp_path / "run"):
+        with pytest.raises(ka.UserError, match="Another process is training in .*run. Wait"):
+            ka.train(config)
+    assert ka.train(config)["epochs"] == 2
+
+
+def test_folder_that_cannot_be_made_is_named_before_it_is_held(tmp_path):
+    (tmp_path / "mine").write_text("a file")
+    with pytest.raises(ka.UserError, match="mine/run cannot be written to"):
+        with workdirs.held(tmp_path / "mine" / "run"):
+            pass
+    with pytest.raises(ka.UserError, match="mine/out cannot be written to"):
+        with shard_folder.opened(tmp_path / "mine" / "out", {}, {}):
+            pass
+
+
+def test_damaged_results_of_an_ended_run_are_a_message(config, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "results.json").write_text('{"test_')
+    with pytest.raises(ka.UserError, match="results.json is damaged.*Delete it and resume"):
+        workdirs.ended_results(dataclasses.replace(config, resume=True))
 
 
 @pytest.fixture
