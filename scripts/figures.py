@@ -13,12 +13,14 @@ labels as bars (Figure 4, left). activations: what a layer makes of an image. cu
 errors of several runs (Figure 1).
 """
 
+import sys
+
 import _cli
 from absl import flags
 
 from keras_alexnet import UsageError, looking
 from keras_alexnet.errors import unknown_name
-from keras_alexnet.looking.curves import in_words
+from keras_alexnet.looking.run_curves import in_words
 
 flags.DEFINE_string("out", None, "The picture, a .png file.")
 flags.DEFINE_string("model", None, "A run's folder or a .keras file.")
@@ -27,8 +29,10 @@ flags.DEFINE_string("dataset", None, "As in train.py; by default what the run wa
 flags.DEFINE_string("data_dir", None, "Folder or archive that holds the data.")
 flags.DEFINE_string("dataset_name", None, "Name of an image folder in the picture.")
 flags.DEFINE_boolean("skip_corrupt", False, "Leave out images that cannot be decoded.")
-flags.DEFINE_integer("images", 8, "Test images to show, chosen from all classes.")
-flags.DEFINE_list("indices", None, "Numbers of the test images to show, from 0, in their place.")
+flags.DEFINE_integer("images", 10, "Test images to show, chosen from all classes.")
+flags.DEFINE(
+    _cli.Several(int), "indices", None, "Numbers of the test images to show instead, from 0."
+)
 flags.DEFINE_integer("seed", 0, "Of the choice of images.")
 flags.DEFINE_integer("neighbours", 6, "Training images beside each test image.")
 flags.DEFINE_integer("train_images", None, "Training images to search; all by default.")
@@ -75,7 +79,7 @@ def main(arguments: list[str]) -> None:
 
 def _chosen(mode: str, needed: list[str], taken: list[str]) -> dict:
     """The values of the mode's flags that were given."""
-    own = {flag.name for flag in _cli.FLAGS.flags_by_module_dict()[_cli.sys.argv[0]]}
+    own = {flag.name for flag in _cli.FLAGS.flags_by_module_dict()[sys.argv[0]]}
     given = {name: _cli.FLAGS[name].value for name in own if _cli.FLAGS[name].present}
     for name in ("out", *needed):
         if not given.get(name):

@@ -4,10 +4,10 @@
 `activations` shows what a layer makes of an image.
 """
 
-from keras_alexnet.looking.activations import activations
-from keras_alexnet.looking.curves import curves
-from keras_alexnet.looking.filters import filters
-from keras_alexnet.looking.likeliest import likeliest
-from keras_alexnet.looking.neighbours import neighbours
+from keras_alexnet.looking.first_layer import filters
+from keras_alexnet.looking.layer_maps import activations
+from keras_alexnet.looking.nearest import neighbours
+from keras_alexnet.looking.run_curves import curves
+from keras_alexnet.looking.top_labels import likeliest
 
 __all__ = ["activations", "curves", "filters", "likeliest", "neighbours"]

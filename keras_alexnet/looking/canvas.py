@@ -143,5 +143,5 @@ def check_png(path: str | os.PathLike) -> pathlib.Path:
 def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
     # matplotlib brings this font with it, so the pictures are the same on every machine.
     weight = "bold" if bold else "normal"
-    found = font_manager.findfont(font_manager.FontProperties("DejaVu Sans", weight=weight))
+    found = font_manager.findfont(font_manager.FontProperties(family="DejaVu Sans", weight=weight))
     return ImageFont.truetype(found, size)

@@ -34,7 +34,7 @@ def neighbours(
     data_dir: str | os.PathLike | None = None,
     dataset_name: str | None = None,
     neighbours: int = 6,
-    images: int = 8,
+    images: int = 10,
     indices: tuple[int, ...] | None = None,
     train_images: int | None = None,
     seed: int = 0,
@@ -87,7 +87,6 @@ def neighbours(
     test = source.test.subset(opened.chosen(source.test, images, indices, seed))
     shown = opened.views(test, range(len(test)), looked.plan)
     features = opened.compiled(looked.model, looked.model.get_layer("logits").input)
-    # A batch of another set's pipeline has the same form as what is shown.
     batches = pipeline.explained(
         pipeline.eval_batches(train, looked.plan, batch_size=batch_size), train
     )
