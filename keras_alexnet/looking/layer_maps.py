@@ -64,7 +64,7 @@ def activations(
     Example:
         >>> model = keras_alexnet.build("cifar_v2", seed=0)
         >>> activations(model, "conv2.png", np.zeros([40, 50, 3], np.uint8), "conv2").shape
-        (10, 10, 64)
+        (9, 9, 64)
     """
     out = check_png(out)
     if scale not in SCALES:
