@@ -13,7 +13,10 @@ from keras_alexnet.looking import opened
 from keras_alexnet.looking.canvas import check_png
 
 _DASHES = ("-", "--", ":", "-.")  # told apart without colours too
-_LONGEST_LABEL = 60
+_VALIDATION = ", validation"
+# A legend of more, or of longer labels, would hide the curves: it stands below them.
+_MOST_INSIDE, _LONGEST_INSIDE = 4, 40
+_LEGEND_LETTERS = 84  # in the width of the picture
 _UNNAMED = "data without a name"  # of older runs
 
 
@@ -156,35 +159,33 @@ def _error(top1: str) -> float:
 
 
 def _draw(out, found: list[Curve], error: float) -> None:
-    figure, (axes,) = figures.subplots(7.5, 4.8)
     datasets = list(dict.fromkeys(curve.dataset for curve in found))
-    for number, curve in enumerate(found):
-        label = curve.label if len(datasets) == 1 else f"{curve.label} ({curve.dataset})"
-        if len(label) > _LONGEST_LABEL:
-            label = label[: _LONGEST_LABEL - 1] + "…"
-        colour, dashes = f"C{number % 10}", _DASHES[number // 10 % len(_DASHES)]
-        marker = "o" if len(curve.epochs) < 40 else None
-        axes.plot(
-            curve.epochs, curve.training, dashes, marker=marker, ms=4, color=colour, label=label
-        )
-        if not all(map(math.isnan, curve.validation)):
-            axes.plot(
-                curve.epochs,
-                curve.validation,
-                dashes,
-                lw=1,
-                alpha=0.5,
-                color=colour,
-                label=f"{label}, validation",
-            )
+    labels = [
+        curve.label if len(datasets) == 1 else f"{curve.label} ({curve.dataset})" for curve in found
+    ]
+    labels = [label if len(label) <= 60 else label[:59] + "…" for label in labels]
+    longest = max(map(len, labels)) + len(_VALIDATION)
+    columns = max(1, _LEGEND_LETTERS // longest)
+    inside = len(found) <= _MOST_INSIDE and longest <= _LONGEST_INSIDE
+    below = 0 if inside else 0.22 * math.ceil(2 * len(found) / columns)
+    figure, (axes,) = figures.subplots(7.5, 4.8 + below)
+    for number, (curve, label) in enumerate(zip(found, labels, strict=True)):
+        _plot(axes, curve, label, f"C{number % 10}", _DASHES[number // 10 % len(_DASHES)])
     axes.axhline(error, color="black", ls="--", lw=1, label=f"{error:g} %")
-    axes.set(xlabel="epoch", ylabel="training error, %", ylim=(0, None))
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.grid(alpha=0.3)
-    inside = len(found) <= 4
-    legend = axes.legend() if inside else axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1))
-    for text in legend.get_texts():
-        text.set_parse_math(False)
     title = f"Training error on {datasets[0]}" if len(datasets) == 1 else "Training error"
     axes.set_title(title, parse_math=False)
+    axes.set(xlabel="epoch", ylabel="error, %", ylim=(0, None))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.3)
+    legend = axes.legend() if inside else figure.legend(loc="outside lower center", ncols=columns)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
     figures.save(figure, out)
+
+
+def _plot(axes, curve: Curve, label: str, colour: str, dashes: str) -> None:
+    marker = "o" if len(curve.epochs) < 40 else None
+    axes.plot(curve.epochs, curve.training, dashes, marker=marker, ms=4, color=colour, label=label)
+    if not all(map(math.isnan, curve.validation)):
+        line = {"lw": 1, "alpha": 0.5, "color": colour, "label": label + _VALIDATION}
+        axes.plot(curve.epochs, curve.validation, dashes, **line)
