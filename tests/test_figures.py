@@ -17,7 +17,8 @@ from PIL import Image
 
 import keras_alexnet as ka
 from keras_alexnet import looking, recipes
-from keras_alexnet.looking import canvas, layer_maps, opened, run_curves, top_labels
+from keras_alexnet.images import ImageArray
+from keras_alexnet.looking import canvas, first_layer, layer_maps, opened, run_curves, top_labels
 from keras_alexnet.looking.nearest import nearest
 
 ORANGE, BLUE = top_labels._CORRECT, top_labels._OTHERS
@@ -258,6 +259,25 @@ def test_images_shown_are_those_that_the_network_sees(name, side, data):
     plan = ka.variants.get(name).image_plan_for(side)
     expected, _ = next(iter(ka.eval_batches(data.test.subset([7, 2]), plan, batch_size=2)))
     np.testing.assert_array_equal(opened.views(data.test, [7, 2], plan), expected)
+
+
+@pytest.mark.parametrize("warp", [False, True])
+def test_images_that_are_not_square_are_cut_or_warped(warp):
+    plan = dataclasses.replace(ka.variants.get("cifar_v2").image_plan_for(), warp=warp)
+    images = np.random.default_rng(0).integers(0, 256, (2, 24, 60, 3), dtype=np.uint8)
+    split = ka.datasets.Split.of(ImageArray(images), [0, 0])
+    expected, _ = next(iter(ka.eval_batches(split, plan, batch_size=2)))
+    np.testing.assert_array_equal(opened.views(split, [0, 1], plan), expected)
+    np.testing.assert_array_equal(opened.view_of(images[1], plan)[1], expected[1])
+
+
+def test_colours_of_caffes_network_are_told_from_its_own_layers():
+    network, image = ka.variants.get("alexnet_caffe"), keras.Input((227, 227, 3))
+    choices = ka.models.Choices.checked(network)
+    model = keras.Model(image, ka.models.connect(image, network, network.features[:1], choices))
+    layer = model.get_layer("conv1")
+    kernel = first_layer.rgb_kernel(model, layer)
+    np.testing.assert_array_equal(kernel, keras.ops.convert_to_numpy(layer.kernel)[:, :, ::-1])
 
 
 def test_damaged_image_is_named(model, tmp_path):

@@ -84,7 +84,7 @@ def rgb_kernel(model: keras.Model, layer: keras.layers.Layer) -> np.ndarray:
     changes = np.abs(answers[1:] - answers[:1]).max(axis=(1, 2)) > 0
     if not np.array_equal(np.sort(changes.argmax(axis=1)), [0, 1, 2]) or changes.sum() != 3:
         raise UserError(f"{layer.name} does not read red, green and blue, each in a channel.")
-    return np.asarray(layer.kernel)[:, :, changes.argmax(axis=1), :]
+    return keras.ops.convert_to_numpy(layer.kernel)[:, :, changes.argmax(axis=1), :]
 
 
 def scaled(kernel: np.ndarray, scale: str) -> np.ndarray:

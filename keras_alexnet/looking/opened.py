@@ -122,7 +122,7 @@ def views(split: Split, indices: Iterable[int], plan: ImagePlan) -> np.ndarray:
         UserError: with the file's name, if one cannot be read.
     """
     # A set is decoded whole for a pipeline: too much for the few that are shown.
-    squares = [_square(split, int(split.rows[index]), plan.square_size) for index in indices]
+    squares = [_square(split, int(split.rows[index]), plan) for index in indices]
     return _centre_views(tf.stack(squares), plan)
 
 
@@ -146,7 +146,7 @@ def view_of(image, plan: ImagePlan) -> tuple[str, np.ndarray]:
     [source] = sources
     try:
         with tf.device("/CPU:0"):
-            square = decode.decode_square(tf.constant(source.read()), plan.square_size)
+            square = decode.decode_square(tf.constant(source.read()), plan.square_size, plan.warp)
     except (OSError, tf.errors.OpError) as error:
         raise UserError(
             f"The image {source.name} cannot be read: {decode.reason(error)}. Give a JPEG, PNG, "
@@ -226,13 +226,13 @@ def _imagenet_words() -> dict[str, str]:
     return {number: name.replace("_", " ") for number, name in applications.imagenet_labels()}
 
 
-def _square(split: Split, row: int, size: int) -> tf.Tensor:
+def _square(split: Split, row: int, plan: ImagePlan) -> tf.Tensor:
     pixels = split.pixels
     with tf.device("/CPU:0"):
         if not isinstance(pixels, EncodedImages):
-            return decode.centre_square(tf.constant(pixels.images[row]), size)
+            return decode.square(tf.constant(pixels.images[row]), plan.square_size, plan.warp)
         try:
-            return pixels.square(tf.constant(row, tf.int64), size)
+            return pixels.square(tf.constant(row, tf.int64), plan.square_size, plan.warp)
         except (OSError, tf.errors.OpError) as error:
             raise pixels.damage_error({row: decode.reason(error)}) from error
 
