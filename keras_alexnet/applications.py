@@ -130,7 +130,7 @@ def decode_predictions(preds, top: int = 5) -> list[list[tuple[str, str, float]]
         )
     top = whole_number("top", top, least=1)
     highest = np.argsort(-scores, axis=1, kind="stable")[:, :top]
-    labels = _imagenet_labels()
+    labels = imagenet_labels()
     return [
         [(*labels[index], image[index].item()) for index in indices]
         for image, indices in zip(scores, highest, strict=True)
@@ -138,7 +138,7 @@ def decode_predictions(preds, top: int = 5) -> list[list[tuple[str, str, float]]
 
 
 @functools.cache
-def _imagenet_labels() -> list[tuple[str, str]]:
+def imagenet_labels() -> list[tuple[str, str]]:
     """Returns (WordNet id, name) of each class."""
     text = importlib.resources.files("keras_alexnet").joinpath("imagenet_labels.txt").read_text()
     return [tuple(line.split()) for line in text.splitlines()]

@@ -73,7 +73,7 @@ def evaluate(
     runs.check_labels(model.output_shape[-1], labels, data)
     name = variant or trained_on.get("variant") or model.name
     plan = variants.image_plan(name, model.input_shape[1])
-    images = _split(data, split, config)
+    images = split_of(data, split, config)
     evaluator = Evaluator(
         model, images, plan, batch_size=batch_size, views=views, strategy=strategy
     )
@@ -105,7 +105,12 @@ def _model_of(where):
     return model, labels, runs.read_config(where)
 
 
-def _split(data: DataSource, name: str, config: dict | None) -> Split:
+def split_of(data: DataSource, name: str, config: dict | None) -> Split:
+    """Returns the images of one of `SPLITS`, as the run of that config.json divided them.
+
+    Raises:
+        UsageError: if the run's division is asked for and is not known, or not of these data.
+    """
     if name == "test":
         return data.test
     if config is None:

@@ -23,7 +23,7 @@ def curves(path, history: list[dict], title: str) -> None:
         title: above the picture.
     """
     epochs = [row["epoch"] for row in history]
-    figure, (loss, top1) = _figure(10, 4, columns=2)
+    figure, (loss, top1) = subplots(10, 4, columns=2)
     for axes, name, scale, label in (
         (loss, "loss", 1, "cross-entropy, nats"),
         (top1, "top1", 100, "top-1 accuracy, %"),
@@ -37,14 +37,14 @@ def curves(path, history: list[dict], title: str) -> None:
         axes.grid(alpha=0.3)
         axes.legend()
     figure.suptitle(title)
-    _save(figure, path)
+    save(figure, path)
 
 
 def confusion(path, counts: np.ndarray, class_names, title: str) -> None:
     """Draws counts [true, predicted] as shares of each true class to a PNG."""
     classes = len(class_names)
     side = min(16, 3.5 + 0.45 * classes) if classes <= _LARGEST_LABELLED else 10
-    figure, (axes,) = _figure(side + 1, side)
+    figure, (axes,) = subplots(side + 1, side)
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
     figure.colorbar(image, ax=axes, label="% of the true class", shrink=0.8)
@@ -56,44 +56,46 @@ def confusion(path, counts: np.ndarray, class_names, title: str) -> None:
         for (row, column), share in np.ndenumerate(shares):
             colour = "white" if share > 50 else "black"
             axes.text(column, row, f"{share:.0f}", ha="center", va="center", color=colour)
-    _save(figure, path)
+    save(figure, path)
 
 
 def per_class(path, accuracy: dict[str, float | None], title: str) -> None:
     """Draws class accuracies as bars, worst first, to a PNG; of many classes, the worst 40."""
     known = [(value, name) for name, value in accuracy.items() if value is not None]
     worst = sorted(known)[:_BARS_SHOWN]
-    figure, (axes,) = _figure(7, 1.2 + 0.28 * len(worst))
+    figure, (axes,) = subplots(7, 1.2 + 0.28 * len(worst))
     bars = axes.barh([name for _, name in worst], [100 * value for value, _ in worst])
     axes.bar_label(bars, fmt="%.1f", padding=2)
     axes.invert_yaxis()
     if len(known) > len(worst):
         title += f"\nthe {len(worst)} worst of {len(known)} classes"
     axes.set(xlim=(0, 108), xlabel="accuracy, %", title=title)
-    _save(figure, path)
+    save(figure, path)
 
 
 def sheet(path, images: np.ndarray, captions: list[str], title: str) -> None:
     """Draws images [N, H, W, 3] (0–255) in rows of eight with captions below to a PNG."""
     columns = min(8, len(images))
     rows = math.ceil(len(images) / columns)
-    figure, cells = _figure(1.7 * columns, 2.1 * rows + 0.5, rows=rows, columns=columns)
+    figure, cells = subplots(1.7 * columns, 2.1 * rows + 0.5, rows=rows, columns=columns)
     for cell in cells:
         cell.set(xticks=[], yticks=[], frame_on=False)
     for cell, image, caption in zip(cells, images, captions, strict=False):
         cell.imshow(np.asarray(image, np.uint8), interpolation="nearest")
         cell.set_xlabel(caption, fontsize=8)
     figure.suptitle(title)
-    _save(figure, path)
+    save(figure, path)
 
 
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1):
+def subplots(width: float, height: float, rows: int = 1, columns: int = 1):
+    """Returns a figure, its size in inches, and its axes, row by row in an array `[n]`."""
     # Built on the canvas itself: pyplot would keep every figure and choose a window system.
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False).ravel()
 
 
-def _save(figure: Figure, path) -> None:
+def save(figure: Figure, path) -> None:
+    """Writes a PNG, whole or not at all."""
     with files.written_whole(path) as temporary:
         figure.savefig(temporary, dpi=120)

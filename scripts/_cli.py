@@ -73,7 +73,7 @@ def define_flags(fields: Iterable[dataclasses.Field], *, optional: bool = False)
         choices = field.metadata["choices"]
         if typing.get_origin(field.type) is tuple:
             default = ",".join(map(str, default))
-            flags.DEFINE(_Several(kind), field.name, default, text)
+            flags.DEFINE(Several(kind), field.name, default, text)
         elif choices and isinstance(choices[0], str):
             flags.DEFINE_enum(field.name, default, choices, text)
         else:
@@ -82,7 +82,7 @@ def define_flags(fields: Iterable[dataclasses.Field], *, optional: bool = False)
     return names
 
 
-class _Several(flags.ArgumentParser):
+class Several(flags.ArgumentParser):
     """Values of one kind, separated by commas."""
 
     def __init__(self, kind: type):
