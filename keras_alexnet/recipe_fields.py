@@ -97,6 +97,10 @@ class Recipe:
         # As JSON gives it back, it is a list.
         object.__setattr__(self, "drop_epochs", tuple(self.drop_epochs))
 
+    def as_json(self) -> dict:
+        """Returns all fields as JSON gives them back."""
+        return {**dataclasses.asdict(self), "drop_epochs": list(self.drop_epochs)}
+
     @property
     def scaled_learning_rate(self) -> float:
         """`learning_rate`, scaled linearly with the batch where `lr_reference_batch_size` asks."""

@@ -55,7 +55,7 @@ _CIFAR_DEFAULT = Recipe(
 FINE_TUNE = Recipe(
     name="fine_tune",
     note="Ours: from trained weights, ten epochs of one-cycle SGD at a small rate, ten times higher "
-    "at the logits, which begin anew on other classes. With --freeze_until the rest stays as it is.",
+    "at the logits, which begin anew on other classes. --freeze_until leaves the rest as is.",
     epochs=10,
     learning_rate=1e-3,
     weight_decay=5e-4,

@@ -12,7 +12,7 @@ Four names exist for every network that has them:
 import dataclasses
 
 from keras_alexnet import variants
-from keras_alexnet.errors import UsageError, unknown_name
+from keras_alexnet.errors import unknown_name
 from keras_alexnet.recipe_fields import OVERRIDABLE, Recipe, check
 from keras_alexnet.recipe_rows import FINE_TUNE, IMAGENET, RECIPES
 

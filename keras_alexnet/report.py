@@ -77,7 +77,7 @@ def write(
         "overrides": _overrides_in_words(config, recipe),
         "freeze_until": config.freeze_until,
         "per_class_accuracy": per_class(evaluation, data.class_names),
-        "recipe_as_run": dataclasses.asdict(recipe),
+        "recipe_as_run": recipe.as_json(),
         "last_epoch": history[-1],
         "workdir": str(workdir),
     }
