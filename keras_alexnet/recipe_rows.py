@@ -54,8 +54,8 @@ _CIFAR_DEFAULT = Recipe(
 
 FINE_TUNE = Recipe(
     name="fine_tune",
-    note="Ours: from trained weights, ten epochs of one-cycle SGD at a small rate, ten times higher "
-    "at the logits, which begin anew on other classes. --freeze_until leaves the rest as is.",
+    note="Ours: from trained weights, ten epochs of one-cycle SGD at a small rate, and ten times "
+    "that at the logits, which begin anew on other classes. --freeze_until trains less than all.",
     epochs=10,
     learning_rate=1e-3,
     weight_decay=5e-4,
@@ -128,7 +128,7 @@ def _cuda_convnet(document: Recipe) -> tuple[Recipe, ...]:
         document,
         name="default",
         note="The layer file's rates and decay of each layer, one-cycle, on whole images with "
-        "flips and pad-4 crops.",
+        "flips and pad-4 crops. No full run backs it yet.",
         epochs=30,
         learning_rate=0.002,
         schedule="one_cycle",
