@@ -9,7 +9,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 import keras_alexnet
-from keras_alexnet import layers, local_layers, program_layers
+from keras_alexnet import layers, local_layers, program_layers, variants
+from keras_alexnet.customise import customised
 from keras_alexnet.errors import UsageError
 
 GOLDEN_CLASSES = 5  # of each image's logits
@@ -283,6 +284,37 @@ class TestArguments:
         assert names[2] == [name for name in names[0] if not name.startswith("lrn")]
         for with_lrn, without in zip(models[0].get_weights(), models[2].get_weights(), strict=True):
             np.testing.assert_array_equal(with_lrn, without)
+
+    def test_both_kinds_of_response_normalisation_are_left_out_together(self):
+        small = {"input_shape": (32, 32, 3), "lrn": False}
+        for variant in ("cuda_convnet_11pct", "cuda_convnet_18pct"):
+            names = [layer.name for layer in keras_alexnet.build(variant, **small).layers]
+            assert names == [
+                name for name in LAYERS[variant].split() if "norm" not in name and "lrn" not in name
+            ]
+        network = customised(variants.get("alexnet_2012"), lrn=False)
+        assert not {"lrn1", "lrn2", "norm2"} & {row.name for row in network.layers}
+
+    def test_activation_behind_pooling_is_the_one_asked_for(self):
+        model = keras_alexnet.build("cuda_convnet_80sec", activation="tanh")
+        assert model.get_layer("activation1").activation is keras.activations.tanh
+        assert model.get_layer("conv1").activation is keras.activations.linear
+        assert model.get_layer("conv2").activation is keras.activations.tanh
+
+    def test_the_2012_network_halves_at_test_and_leaves_alone_in_training(self):
+        small = {"input_shape": (67, 67, 3), "num_classes": 2, "seed": 1}
+        model = keras_alexnet.build("alexnet_2012", **small)
+        for name in ("dropout6", "dropout7"):
+            layer = model.get_layer(name)
+            np.testing.assert_array_equal(layer(np.ones([1, 8])), np.full([1, 8], 0.5))
+            assert set(np.unique(layer(np.full([1, 64], 3.0), training=True))) == {0, 3}
+
+    def test_caffes_first_kernel_is_in_the_order_b_g_r(self):
+        small = {"input_shape": (67, 67, 3), "num_classes": 2, "seed": 1}
+        model = keras_alexnet.build("alexnet_caffe", **small)
+        red = np.zeros([1, 67, 67, 3], "uint8") + np.uint8([255, 0, 0])
+        reached = model.get_layer("standardise")(red)[0, 0, 0]
+        np.testing.assert_allclose(reached, [-104.007, -116.669, 255 - 122.679], rtol=1e-5)
 
     @pytest.mark.parametrize(
         "rate, rates", [(None, [0.6, 0.6]), (0, []), (0.0, []), (0.3, [0.3] * 2)]
