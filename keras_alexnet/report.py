@@ -7,6 +7,7 @@ import numpy as np
 from absl import logging
 
 from keras_alexnet import figures, files, pipeline, results, runs
+from keras_alexnet.changes import RECIPES_OWN
 from keras_alexnet.config import TrainConfig
 from keras_alexnet.datasets import DataSource
 from keras_alexnet.metrics import Evaluation
@@ -73,9 +74,10 @@ def write(
         "seconds_per_epoch": float(np.median(epoch_seconds)),
         **origin,
         **events,
-        "overrides": _overrides_in_words(config),
+        "overrides": _overrides_in_words(config, recipe),
+        "freeze_until": config.freeze_until,
         "per_class_accuracy": per_class(evaluation, data.class_names),
-        "recipe_as_run": dataclasses.asdict(recipe),
+        "recipe_as_run": recipe.as_json(),
         "last_epoch": history[-1],
         "workdir": str(workdir),
     }
@@ -153,12 +155,14 @@ def _write_wrong(path, evaluation, split, plan, class_names, title) -> None:
     figures.sheet(path, images, captions, title=f"{title}: wrong with the greatest confidence")
 
 
-def _overrides_in_words(config: TrainConfig) -> str:
+def _overrides_in_words(config: TrainConfig, recipe: Recipe) -> str:
     """Returns what differs from the recipe and the variant, such as "epochs=3 lrn=False"."""
     changed = {name: value for name, value in config.overrides.items() if value is not None}
-    defaults = TrainConfig()
+    own = {name: getattr(recipe, name) for name in RECIPES_OWN}
+    defaults = dataclasses.replace(TrainConfig(), **own)
     for name in (
         "input_size",
+        "freeze_until",
         "activation",
         "lrn",
         "dropout",

@@ -162,7 +162,7 @@ def _described(job: Job) -> dict:
     data = job.data
     return {
         "config": dataclasses.asdict(job.config),
-        "recipe": dataclasses.asdict(job.recipe),
+        "recipe": job.recipe.as_json(),
         "data": {
             "name": data.name,
             "sha256": data.sha256,
