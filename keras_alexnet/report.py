@@ -12,6 +12,7 @@ from keras_alexnet.datasets import DataSource
 from keras_alexnet.metrics import Evaluation
 from keras_alexnet.recipes import Recipe
 from keras_alexnet.splits import Split
+from keras_alexnet.weights.starting import Start
 
 WRONG_IMAGES_SHOWN = 40
 
@@ -31,6 +32,7 @@ def write(
     plan,
     origin: dict[str, str],
     events: dict,
+    start: Start | None,
 ) -> dict:
     """Writes results.json and all pictures of a training run, and returns the results.
 
@@ -46,6 +48,7 @@ def write(
         plan: how images become inputs.
         origin: `results.provenance()` of when the run started.
         events: what befell the run: settings changed at a resume, step backs, images lost.
+        start: the weights that the run started from, if not random ones.
     """
     held_out = splits["validation"]
     epoch_seconds = [row["seconds"] for row in history]
@@ -73,7 +76,8 @@ def write(
         "seconds_per_epoch": float(np.median(epoch_seconds)),
         **origin,
         **events,
-        "overrides": _overrides_in_words(config),
+        "weights": None if start is None else dataclasses.asdict(start),
+        "overrides": _overrides_in_words(config, start),
         "per_class_accuracy": per_class(evaluation, data.class_names),
         "recipe_as_run": dataclasses.asdict(recipe),
         "last_epoch": history[-1],
@@ -153,7 +157,7 @@ def _write_wrong(path, evaluation, split, plan, class_names, title) -> None:
     figures.sheet(path, images, captions, title=f"{title}: wrong with the greatest confidence")
 
 
-def _overrides_in_words(config: TrainConfig) -> str:
+def _overrides_in_words(config: TrainConfig, start: Start | None) -> str:
     """Returns what differs from the recipe and the variant, such as "epochs=3 lrn=False"."""
     changed = {name: value for name, value in config.overrides.items() if value is not None}
     defaults = TrainConfig()
@@ -168,4 +172,6 @@ def _overrides_in_words(config: TrainConfig) -> str:
     ):
         if getattr(config, name) != getattr(defaults, name):
             changed[name] = getattr(config, name)
+    if start is not None:
+        changed["weights"] = f"{pathlib.PurePath(start.file).name}@{start.sha256[:12]}"
     return " ".join(f"{name}={value}" for name, value in changed.items())

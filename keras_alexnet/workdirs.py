@@ -126,6 +126,7 @@ def _described(job: Job) -> dict:
     return {
         "config": dataclasses.asdict(job.config),
         "recipe": dataclasses.asdict(job.recipe),
+        "weights": None if job.start is None else dataclasses.asdict(job.start),
         "data": {
             "name": data.name,
             "sha256": data.sha256,

@@ -9,7 +9,7 @@ from keras_alexnet import rows
 from keras_alexnet.errors import UserError
 from keras_alexnet.rows import Variant
 from keras_alexnet.weights.caffe_files import LayerOfFile
-from keras_alexnet.weights.matching import WEIGHTED, Place
+from keras_alexnet.weights.matching import WEIGHTED
 
 _KINDS = {
     rows.Convolution: "Convolution",
@@ -41,18 +41,16 @@ def tensor_names(network: Variant, layers: Sequence[LayerOfFile]) -> dict[str, t
     return {layer: (_blob(name, 0), _blob(name, 1)) for layer, name in names.items()}
 
 
-def tensors(
-    layers: Iterable[LayerOfFile], wanted: Iterable[Place], names: dict[str, tuple[str, str]]
-) -> dict[str, np.ndarray]:
+def tensors(network: Variant, layers: Iterable[LayerOfFile]) -> dict[str, np.ndarray]:
     """Returns all blobs by their names, such as "conv1 blob 0".
 
     Old files give every blob four dimensions; the first are dropped where the layer has fewer and
     they are 1.
     """
+    kinds = {row.name: type(row) for row in network.layers}
     dimensions = {}
-    for place in wanted:
-        kernel, bias = names[place.layer]
-        dimensions |= {kernel: len(place.kernel), bias: 1}
+    for layer, (kernel, bias) in tensor_names(network, layers).items():
+        dimensions |= {kernel: 4 if kinds[layer] is rows.Convolution else 2, bias: 1}
     found = {}
     for layer in layers:
         for number, blob in enumerate(layer.blobs):

@@ -4,25 +4,17 @@ import dataclasses
 import os
 import pathlib
 import warnings
+from collections.abc import Sequence
 
 import keras
-import numpy as np
 from absl import logging
 
-from keras_alexnet import runs, variants
-from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet import variants
+from keras_alexnet.errors import UserError
 from keras_alexnet.rows import Variant
-from keras_alexnet.weights import caffe_files, caffe_names, hashes, torch_files, torch_names
+from keras_alexnet.weights import caffe_names, sources
 from keras_alexnet.weights.matching import fitted, places
-
-CAFFE, HDF5, KERAS = ".caffemodel", ".weights.h5", ".keras"
-STANDARDISE = "standardise"
-KINDS = {
-    **dict.fromkeys([*torch_files.PICKLED, torch_files.SAFE], "pytorch"),
-    CAFFE: "caffe",
-    KERAS: "keras",
-    HDF5: "hdf5",
-}
+from keras_alexnet.weights.sources import STANDARDISE, Source
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,113 +81,82 @@ def load(
         >>> load(model, "trained.safetensors").layers
         ('conv1', 'conv2', 'fc3', 'fc4', 'logits')
     """
-    kind, file = kind_of(path)
-    if mean is not None and kind != "caffe":
-        raise UsageError(f"A mean file belongs to a {CAFFE} file. Received: {path}, {mean}.")
     network = variants.get(variant or model.name)
-    digest = hashes.checked(file, sha256)
-    what = f"The weights of {path} and {network.name}"
-    if kind == "hdf5":
-        _load_hdf5(model, file)
-        return Loaded(file, kind, digest, _weighted(model))
-    pixels = None
-    if kind == "keras":
-        found, pixels = _from_keras(model, network, file, what, new_head)
-    elif kind == "pytorch":
-        found = _from_pytorch(model, network, file, what, new_head)
-    else:
-        pixels = None if mean is None else _caffe_pixels(network, mean)
-        found = _from_caffe(model, network, file, what, new_head)
+    source = sources.read(path, network, mean=mean, sha256=sha256)
+    return fill(model, source, network, new_head=new_head, keep_pixels=keep_pixels)
+
+
+def fill(
+    model: keras.Model,
+    source: Source,
+    network: Variant,
+    *,
+    new_head: bool = False,
+    keep_pixels: bool = False,
+) -> Loaded:
+    """Loads what was read of a file into a network; the arguments are those of `load`.
+
+    Raises:
+        UserError: as `load`.
+    """
+    if source.kind == "hdf5":
+        _load_hdf5(model, source.file)
+        return Loaded(source.file, source.kind, source.sha256, _weighted(model))
+    what = f"The weights of {source.file} and {network.name}"
+    found = _FOUND[source.kind](model, source, network, what=what, new_head=new_head)
     # Everything is known to fit by now.
     for layer, values in found.items():
         model.get_layer(layer).set_weights(values)
-    if pixels is not None and not keep_pixels:
-        _set_pixels(model, *pixels)
+    pixels = None if keep_pixels else source.pixels
+    if pixels is not None:
+        set_pixels(model, *pixels)
     new_layers = tuple(name for name in _weighted(model) if name not in found)
     if new_layers:
-        logging.info("New, since %s has other classes: %s.", path, ", ".join(new_layers))
-    return Loaded(file, kind, digest, tuple(found), new_layers, *(pixels or ()))
-
-
-def kind_of(path: str | os.PathLike) -> tuple[str, pathlib.Path]:
-    """Returns what kind of weights a file holds, by its name, and the file itself.
-
-    Raises:
-        UsageError: its name tells no known kind.
-        UserError: there is no such file.
-    """
-    path = pathlib.Path(path)
-    if path.is_dir():
-        return "keras", runs.model_file(path)
-    for ending, kind in KINDS.items():
-        if path.name.endswith(ending):
-            if not path.is_file():
-                raise UserError(f"There are no weights at {path}: no such file.")
-            return kind, path
-    raise UsageError(
-        f"weights must be the folder of a run or a file that ends in {', '.join(KINDS)}. "
-        f"Received: {path}."
+        logging.info("New, since %s has other classes: %s.", source.file, ", ".join(new_layers))
+    return Loaded(
+        source.file, source.kind, source.sha256, tuple(found), new_layers, *(pixels or ())
     )
 
 
-def _from_pytorch(model, network: Variant, path, what, new_head):
-    wanted = places(model, network)
-    tensors = torch_files.read(path)
-    names = torch_names.tensor_names(network, tensors)
-    return _as_keras(wanted, names, tensors, what, new_head)
+def set_pixels(model: keras.Model, mean: Sequence[float], std: Sequence[float]) -> None:
+    """Gives a network's first layer other constants, R, G, B on the scale 0-255."""
+    layer = model.get_layer(STANDARDISE)
+    layer.mean, layer.std = list(mean), list(std)
+    # What Keras has compiled holds the old ones.
+    model.train_function = model.test_function = model.predict_function = None
 
 
-def _from_caffe(model, network: Variant, path, what, new_head):
+def _from_pytorch(model, source: Source, network: Variant, **options):
     wanted = places(model, network)
-    layers = caffe_files.read(path)
-    names = caffe_names.tensor_names(network, layers)
-    tensors = caffe_names.tensors(layers, wanted.values(), names)
-    found = _as_keras(wanted, names, tensors, what, new_head)
-    caffe_names.check_structure(network, layers, path)
+    shapes = {layer: place.shapes for layer, place in wanted.items()}
+    found = fitted(shapes, source.names, source.tensors, **options)
+    return {
+        layer: [wanted[layer].to_keras(kernel), bias] for layer, (kernel, bias) in found.items()
+    }
+
+
+def _from_caffe(model, source: Source, network: Variant, **options):
+    found = _from_pytorch(model, source, network, **options)
+    caffe_names.check_structure(network, source.layers, source.file)
     first = network.features[0].name
     if not getattr(network.standardisation, "bgr", False):
         found[first][0] = found[first][0][:, :, ::-1]  # Caffe's channels are B, G, R
     return found
 
 
-def _as_keras(wanted, names, tensors, what, new_head):
-    shapes = {layer: place.shapes for layer, place in wanted.items()}
-    found = fitted(shapes, names, tensors, what=what, new_head=new_head)
-    return {
-        layer: [wanted[layer].to_keras(kernel), bias] for layer, (kernel, bias) in found.items()
-    }
-
-
-def _from_keras(model, network: Variant, path, what, new_head):
-    source = runs.load(path).model
-    try:
-        pixels = source.get_layer(STANDARDISE)
-    except ValueError as error:
-        raise UserError(
-            f"{path} is no network of build(): it has no layer {STANDARDISE}."
-        ) from error
-    tensors, in_file = _variables(source)
-    _, wanted = _variables(model)
+def _from_keras(model, source: Source, network: Variant, **options):
+    _, wanted = sources.variables_of(model)
     # A network without its top takes what it has of a whole one.
-    rows_of_network = {row.name for row in network.layers}
-    names = {layer: found for layer, found in in_file.items() if layer in rows_of_network} | wanted
+    in_row = {row.name for row in network.layers}
+    names = {layer: found for layer, found in source.names.items() if layer in in_row} | wanted
     shapes = {
         layer: [tuple(variable.shape) for variable in model.get_layer(layer).weights]
         for layer in wanted
     }
-    found = fitted(shapes, names, tensors, what=what, new_head=new_head)
-    return found, (tuple(pixels.mean), tuple(pixels.std))
+    return fitted(shapes, names, source.tensors, **options)
 
 
-def _variables(model) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
-    """Returns all weights by names such as "conv1/kernel", and those names by layer."""
-    tensors, names = {}, {}
-    for layer in model.layers:
-        for variable in layer.weights:
-            name = f"{layer.name}/{variable.name}"
-            tensors[name] = keras.ops.convert_to_numpy(variable)
-            names.setdefault(layer.name, []).append(name)
-    return tensors, names
+_FOUND = {"pytorch": _from_pytorch, "caffe": _from_caffe, "keras": _from_keras}
 
 
 def _load_hdf5(model, path) -> None:
@@ -211,34 +172,6 @@ def _load_hdf5(model, path) -> None:
             f"{path} does not hold the weights of this {model.name}, or is damaged: name the "
             "network, and as many classes, that it was written with."
         ) from error
-
-
-def _caffe_pixels(network: Variant, path):
-    mean = caffe_files.read_mean(path)
-    plan = network.image_plan
-    known = sorted({plan.square_size, plan.crop_size}, reverse=True)
-    if mean.ndim == 3 and mean.shape[1:] not in [(size, size) for size in known]:
-        raise UserError(
-            f"{path} is the mean image of another network: {network.name} takes one of "
-            f"{' or '.join(f'{size}x{size}' for size in known)} pixels. "
-            f"Received: {mean.shape[1]}x{mean.shape[2]}."
-        )
-    channels = mean if mean.ndim == 1 else mean.mean(axis=(1, 2), dtype=np.float64)
-    rgb = tuple(round(float(value), 4) for value in channels[::-1])
-    far = 0.0 if mean.ndim == 1 else float(np.abs(mean - channels[:, None, None]).max())
-    logging.info(
-        "Each pixel loses its channel's mean of %s: R %.3f, G %.3f, B %.3f%s.",
-        *(path, *rgb),
-        f"; the mean image is up to {far:.1f} grey levels away from them" if far else "",
-    )
-    return rgb, network.standardisation.std
-
-
-def _set_pixels(model, mean, std) -> None:
-    layer = model.get_layer(STANDARDISE)
-    layer.mean, layer.std = list(mean), list(std)
-    # What Keras has compiled holds the old ones.
-    model.train_function = model.test_function = model.predict_function = None
 
 
 def _weighted(model) -> tuple[str, ...]:
