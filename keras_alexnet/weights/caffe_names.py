@@ -27,8 +27,9 @@ def layer_names(network: Variant, layers: Sequence[LayerOfFile]) -> dict[str, st
     which everyone who trains on other classes calls otherwise.
     """
     weighted = [row for row in network.layers if isinstance(row, WEIGHTED)]
-    dense = [layer.name for layer in layers if layer.kind == "InnerProduct"]
     found = {row.name: row.name for row in weighted}
+    dense = [layer.name for layer in layers if layer.kind == "InnerProduct"]
+    dense = [name for name in dense if name not in found]
     for row in weighted:
         if isinstance(row, rows.Classifier) and dense:
             found[row.name] = dense[-1]

@@ -5,6 +5,7 @@ import os
 import pickle
 import pickletools
 import re
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -65,7 +66,10 @@ def _pickled(path: str) -> dict[str, np.ndarray]:
     import torch
 
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Of pickles that are none of torch's, before it refuses them.
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever the damage leads it to.
         raise UserError(_why_not(path, error)) from error
     for wrapper in _WRAPPERS:
