@@ -122,6 +122,12 @@ def small_row() -> rows.Variant:
     )
 
 
+def in_order(row, bgr):
+    """The row with its channels in that order."""
+    standardisation = dataclasses.replace(row.standardisation, bgr=bgr)
+    return dataclasses.replace(row, standardisation=standardisation)
+
+
 def outputs_by_opencv(cv2, text, model, images):
     """Returns each layer's output for B, G, R values `[1, 3, 227, 227]`, by its name.
 
