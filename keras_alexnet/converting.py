@@ -9,15 +9,16 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
-from keras_alexnet import augment, decode, files, runs, variants
+from keras_alexnet import decode, files, runs, variants
 from keras_alexnet.errors import UsageError, UserError, unknown_name
 from keras_alexnet.exporting import networks
 from keras_alexnet.models import build
-from keras_alexnet.serving.predictor import Top, check_labels, read_labels, reason, top_of
+from keras_alexnet.rows import Variant
+from keras_alexnet.serving.local import LocalPredictor
+from keras_alexnet.serving.predictor import Top, check_labels, read_labels, reason
 from keras_alexnet.weights import Loaded, loading, save, sources
-from keras_alexnet.weights.references import logits_of_source
+from keras_alexnet.weights.references import installed_framework, logits_of_source
 
 # --from → what kind of file it is, and the network if none is named.
 _FROM = {
@@ -172,35 +173,31 @@ def _refuse_other_labels(path: pathlib.Path, names: Sequence[str] | None) -> Non
 
 
 def _check(
-    model: keras.Model, read: sources.Source, network, image: str | os.PathLike, labels
+    model: keras.Model, read: sources.Source, network: Variant, image: str | os.PathLike, labels
 ) -> Check:
-    after = _logits(model, network, image)
-    found = None
-    # What a file of Caffe does is what Caffe's network does, whatever its weights are put into.
-    own = network if read.kind == "pytorch" else variants.get(_FROM["caffe"][1])
-    pixels = _pixels(own, own.input_size, image)
-    found = logits_of_source(read, own, pixels)
-    if found is None:
-        logging.info("The weights' own framework is not installed: there is no 'before'.")
-        return Check(None, _top(after, labels))
-    framework, before = found
-    difference = float(np.max(np.abs(after - before)) / np.max(np.abs(before)))
-    return Check(_top(before, labels), _top(after, labels), framework, difference)
+    def answer(logits_of, plan):
+        """The likeliest classes, and the logits: float32 [1, classes]."""
+        logits = []
 
+        def probabilities(pixels):
+            logits.append(logits_of(pixels))
+            return tf.nn.softmax(logits[0]).numpy()
 
-def _logits(model, network, image) -> np.ndarray:
-    return model(_pixels(network, model.input_shape[1], image), training=False).numpy()
+        predictor = LocalPredictor(probabilities, plan, labels, _TOP)
+        return predictor.classify([predictor.prepare(contents)])[0], logits[0]
 
-
-def _pixels(network, input_size: int, image: str | os.PathLike) -> np.ndarray:
-    """An image as evaluation sees it: uint8 `[1, s, s, 3]`."""
-    plan = network.image_plan_for(input_size)
     try:
-        square = decode.decode_square(tf.io.read_file(os.fspath(image)), plan.square_size)
+        contents = pathlib.Path(image).read_bytes()
+        after, by_keras = answer(lambda pixels: model(pixels, training=False), network.image_plan)
+        # What Caffe's weights are, its own network says, whatever they are put into.
+        own = network if read.kind == "pytorch" else variants.get(_FROM["caffe"][1])
+        framework = installed_framework(read.kind)
+        if framework is None:
+            return Check(None, after)
+        before, by_framework = answer(
+            lambda pixels: logits_of_source(read, own, pixels), own.image_plan
+        )
     except tf.errors.OpError as error:
         raise UserError(f"{image} cannot be read: {reason(decode.reason(error))}") from error
-    return augment.centre_view(square[None], plan).numpy()
-
-
-def _top(logits: np.ndarray, labels: Sequence[str]) -> Top:
-    return top_of(tf.nn.softmax(logits).numpy(), labels, _TOP)[0]
+    difference = np.max(np.abs(by_keras - by_framework)) / np.max(np.abs(by_framework))
+    return Check(before, after, framework, float(difference))

@@ -82,10 +82,12 @@ def image_shape(shape: Sequence[int], sizes_known: bool = True) -> tuple:
 
 
 def _with_lrn(network, lrn):
+    # The published runs without it (148 of the 2012 program) left both kinds out.
+    kinds = (rows.LocalResponseNorm, rows.SameMapNorm)
     if lrn:
-        _require(network, rows.LocalResponseNorm, "lrn=True")
+        _require(network, kinds, "lrn=True")
         return network
-    return _with_layers(network, rows.LocalResponseNorm, lambda row: None)
+    return _with_layers(network, kinds, lambda row: None)
 
 
 def _with_dropout(network, rate):
@@ -132,9 +134,14 @@ def _with_layers(network, row_type, change):
 def _require(network, row_type, received):
     if not any(isinstance(row, row_type) for row in network.layers):
         raise UsageError(
-            f"{network.name} has no {row_type.__name__} layer: leave the argument out. "
+            f"{network.name} has no {_named(row_type)} layer: leave the argument out. "
             f"Received: {received}."
         )
+
+
+def _named(row_type):
+    kinds = row_type if isinstance(row_type, tuple) else (row_type,)
+    return " or ".join(kind.__name__ for kind in kinds)
 
 
 def _mean(pixel_mean):

@@ -13,6 +13,7 @@ class Standardise(keras.layers.Layer):
     Args:
         mean: one number per channel, on the scale of the pixels.
         std: one number per channel.
+        reverse: whether the channels come out in reverse order, R, G, B as B, G, R.
 
     Input: pixels `[batch, height, width, channels]` of any number type. Output: float32, the same
     shape.
@@ -23,20 +24,23 @@ class Standardise(keras.layers.Layer):
         1.0
     """
 
-    def __init__(self, mean, std, **kwargs):
+    def __init__(self, mean, std, reverse=False, **kwargs):
         # bfloat16 holds 8 bits of a number: taking 123.68 from pixels in it would lose the image.
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.mean = [float(value) for value in mean]
         self.std = [float(value) for value in std]
+        self.reverse = reverse
 
     def call(self, inputs):
-        return (tf.cast(inputs, tf.float32) - self.mean) / self.std
+        outputs = (tf.cast(inputs, tf.float32) - self.mean) / self.std
+        return tf.reverse(outputs, axis=[-1]) if self.reverse else outputs
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
     def get_config(self):
-        return {**super().get_config(), "mean": self.mean, "std": self.std}
+        own = {"mean": self.mean, "std": self.std, "reverse": self.reverse}
+        return {**super().get_config(), **own}
 
 
 @_register
@@ -99,7 +103,8 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     x / (bias + alpha * sum of x^2 over 2 * depth_radius + 1 channels) ^ beta, where the sum stops
     at the first and last channel. `alpha` multiplies the sum itself: Caffe, cuda-convnet and
-    PyTorch divide theirs by the number of channels in the sum first.
+    PyTorch divide theirs by the number of channels in the sum first. With `groups`, each of so many
+    equal parts of the channels is normalised by itself.
 
     Input and output: `[batch, height, width, channels]`. It computes in float32 and casts back,
     since TensorFlow has no bfloat16 kernel on CPU and only float32 on GPU and under XLA.
@@ -110,24 +115,31 @@ class LocalResponseNormalization(keras.layers.Layer):
         TensorShape([1, 5, 5, 8])
     """
 
-    def __init__(self, depth_radius, bias, alpha, beta, **kwargs):
+    def __init__(self, depth_radius, bias, alpha, beta, groups=1, **kwargs):
         super().__init__(**kwargs)
         self.depth_radius = depth_radius
         self.bias = bias
         self.alpha = alpha
         self.beta = beta
+        self.groups = groups
 
     def call(self, inputs):
-        outputs = tf.nn.local_response_normalization(
-            tf.cast(inputs, tf.float32), self.depth_radius, self.bias, self.alpha, self.beta
-        )
+        inputs = tf.cast(inputs, tf.float32)
+        parts = [inputs] if self.groups == 1 else tf.split(inputs, self.groups, axis=-1)
+        outputs = [
+            tf.nn.local_response_normalization(
+                part, self.depth_radius, self.bias, self.alpha, self.beta
+            )
+            for part in parts
+        ]
+        outputs = outputs[0] if self.groups == 1 else tf.concat(outputs, axis=-1)
         return tf.cast(outputs, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
     def get_config(self):
-        constants = ("depth_radius", "bias", "alpha", "beta")
+        constants = ("depth_radius", "bias", "alpha", "beta", "groups")
         return {**super().get_config(), **{name: getattr(self, name) for name in constants}}
 
 
@@ -165,8 +177,11 @@ class Dropout(keras.layers.Dropout):
     def call(self, inputs, training=False):
         if not training or self.rate == 0:
             return inputs
-        kept = tf.random.stateless_uniform(tf.shape(inputs), self._next_seed()) >= self.rate
-        return tf.where(kept, inputs / (1 - self.rate), tf.zeros_like(inputs))
+        return tf.where(self._kept(inputs), inputs / (1 - self.rate), tf.zeros_like(inputs))
+
+    def _kept(self, inputs):
+        """Returns which units this call on this replica keeps, bool in the shape of the inputs."""
+        return tf.random.stateless_uniform(tf.shape(inputs), self._next_seed()) >= self.rate
 
     def _next_seed(self):
         """Returns the seed, int32 [2], of this call on this replica."""
@@ -174,3 +189,23 @@ class Dropout(keras.layers.Dropout):
         context = tf.distribute.get_replica_context()
         replica = context.replica_id_in_sync_group if context else 0
         return tf.random.experimental.stateless_fold_in(tf.cast(state, tf.int32), replica)
+
+
+@_register
+class UnscaledDropout(Dropout):
+    """`Dropout` of the 2012 program: kept units stay as they are, and at test all are reduced.
+
+    Training sets the share `rate` of the units to 0 and leaves the others alone; otherwise all
+    units are multiplied by 1 - rate. The masks are those of `Dropout` with the same seed.
+
+    Example:
+        >>> float(UnscaledDropout(0.5)(np.ones([1, 8], "float32"), training=False)[0, 0])
+        0.5
+    """
+
+    def call(self, inputs, training=False):
+        if not training:
+            return inputs * (1 - self.rate)
+        if self.rate == 0:
+            return inputs
+        return tf.where(self._kept(inputs), inputs, tf.zeros_like(inputs))

@@ -1,9 +1,7 @@
 """build(variant, ...): a row of `keras_alexnet.variants` becomes a functional `keras.Model`."""
 
 import itertools
-import math
 import os
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +10,7 @@ import keras
 from keras_alexnet import layers, rows, variants
 from keras_alexnet.customise import customised, image_shape, known_activation, whole_number
 from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.layer_builders import keras_layer
 from keras_alexnet.weights import load
 
 
@@ -133,9 +132,11 @@ def connect(
     """
     _check_size(network.name, layer_rows, image.shape[1:3])
     pixels = network.standardisation
-    outputs = layers.Standardise(pixels.mean, pixels.std, name="standardise")(image)
+    outputs = layers.Standardise(pixels.mean, pixels.std, reverse=pixels.bgr, name="standardise")(
+        image
+    )
     for row in layer_rows:
-        outputs = _LAYERS[type(row)](row, outputs, choices)(outputs)
+        outputs = keras_layer(row, outputs, choices)(outputs)
     return outputs
 
 
@@ -145,115 +146,6 @@ def classified(logits: keras.KerasTensor, activation: str | Callable | None) -> 
     if activation is keras.activations.linear:
         return logits
     return keras.layers.Activation(activation, dtype="float32", name="predictions")(logits)
-
-
-# Rows to Keras layers ----------------------------------------------------------------------------
-def _convolution(row, inputs, choices):
-    fan_in = row.kernel**2 * inputs.shape[-1] // row.groups
-    return layers.Convolution(
-        row.filters,
-        row.kernel,
-        strides=row.stride,
-        padding=row.padding,
-        groups=row.groups,
-        activation=choices.activation,
-        name=row.name,
-        **_initializers(row, fan_in, choices.seed),
-    )
-
-
-def _local_response_norm(row, inputs, choices):
-    return layers.LocalResponseNormalization(
-        row.depth_radius, row.bias, row.alpha, row.beta, name=row.name
-    )
-
-
-def _max_pool(row, inputs, choices):
-    return keras.layers.MaxPooling2D(row.size, row.stride, name=row.name)
-
-
-def _adaptive_average_pool(row, inputs, choices):
-    return layers.AdaptiveAveragePooling2D(row.size, name=row.name)
-
-
-def _flatten(row, inputs, choices):
-    return keras.layers.Flatten(name=row.name)
-
-
-def _dropout(row, inputs, choices):
-    seed = _seed(choices.seed, row.name, "masks")
-    return layers.Dropout(row.rate, seed=seed, name=row.name)
-
-
-def _dense(row, inputs, choices):
-    return keras.layers.Dense(
-        row.units,
-        activation=choices.activation,
-        name=row.name,
-        **_initializers(row, inputs.shape[-1], choices.seed),
-    )
-
-
-def _classifier(row, inputs, choices):
-    # float32: the loss of a thousand classes needs more than the 8 bits of bfloat16.
-    return keras.layers.Dense(
-        choices.num_classes,
-        dtype="float32",
-        name=row.name,
-        **_initializers(row, inputs.shape[-1], choices.seed),
-    )
-
-
-_LAYERS = {
-    rows.Convolution: _convolution,
-    rows.LocalResponseNorm: _local_response_norm,
-    rows.MaxPool: _max_pool,
-    rows.AdaptiveAveragePool: _adaptive_average_pool,
-    rows.Flatten: _flatten,
-    rows.Dropout: _dropout,
-    rows.Dense: _dense,
-    rows.Classifier: _classifier,
-}
-
-
-# Initial weights ---------------------------------------------------------------------------------
-def _normal(weights, fan_in, seeds):
-    kernel = keras.initializers.RandomNormal(stddev=weights.std, seed=seeds["kernel"])
-    return kernel, keras.initializers.Constant(weights.bias)
-
-
-def _fan_in_uniform(weights, fan_in, seeds):
-    bound = 1 / math.sqrt(fan_in)
-    return tuple(
-        keras.initializers.RandomUniform(-bound, bound, seed=seeds[part])
-        for part in ("kernel", "bias")
-    )
-
-
-def _he_fan_out(weights, fan_in, seeds):
-    kernel = keras.initializers.VarianceScaling(
-        2.0, mode="fan_out", distribution="untruncated_normal", seed=seeds["kernel"]
-    )
-    return kernel, keras.initializers.Zeros()
-
-
-_INITIAL_WEIGHTS = {
-    rows.NormalWeights: _normal,
-    rows.FanInUniform: _fan_in_uniform,
-    rows.HeFanOut: _he_fan_out,
-}
-
-
-def _initializers(row, fan_in, seed):
-    """Returns the initialiser arguments of a Keras layer with a kernel and a bias."""
-    seeds = {part: _seed(seed, row.name, part) for part in ("kernel", "bias")}
-    kernel, bias = _INITIAL_WEIGHTS[type(row.initial)](row.initial, fan_in, seeds)
-    return {"kernel_initializer": kernel, "bias_initializer": bias}
-
-
-def _seed(seed, layer, part):
-    """Returns a seed for one part of one layer, None (a random one) when none is asked for."""
-    return None if seed is None else zlib.crc32(f"{seed}/{layer}/{part}".encode()) >> 1
 
 
 # Input size --------------------------------------------------------------------------------------

@@ -39,6 +39,19 @@ class OptionalInitialWeights:
     dense: InitialWeights
 
 
+def ceil_pooled_size(side: int, size: int, stride: int) -> int:
+    """Returns how many windows a side has, the last of which may reach over the edge.
+
+    A window counts only if it starts inside the map, as in Caffe and PyTorch.
+
+    Example:
+        >>> ceil_pooled_size(32, size=3, stride=2), ceil_pooled_size(31, size=3, stride=2)
+        (16, 15)
+    """
+    windows = -(-(side - size) // stride) + 1
+    return windows - 1 if (windows - 1) * stride >= side else windows
+
+
 # Layer rows --------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Layer:
@@ -53,7 +66,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class Convolution(Layer):
-    """2-D convolution, then the hidden activation. `padding` is zeros (before, after) each axis."""
+    """2-D convolution, then the hidden activation unless it is `linear`.
+
+    `padding` is zeros (before, after) each axis.
+    """
 
     filters: int
     kernel: int
@@ -61,19 +77,53 @@ class Convolution(Layer):
     padding: tuple[int, int] = (0, 0)
     groups: int = 1
     initial: InitialWeights = FanInUniform()
+    linear: bool = False
 
     def output_size(self, size: int) -> int:
         return (size + sum(self.padding) - self.kernel) // self.stride + 1
 
 
 @dataclass(frozen=True)
+class LocallyConnected(Layer):
+    """A convolution with other weights at each position, then the hidden activation."""
+
+    filters: int
+    kernel: int
+    padding: tuple[int, int] = (0, 0)
+    initial: InitialWeights = FanInUniform()
+
+    def output_size(self, size: int) -> int:
+        return size + sum(self.padding) - self.kernel + 1
+
+
+@dataclass(frozen=True)
+class Activation(Layer):
+    """The hidden activation, where a source has it behind the pooling of a linear convolution."""
+
+
+@dataclass(frozen=True)
 class LocalResponseNorm(Layer):
     """x / (bias + alpha * sum of x^2 over 2 * depth_radius + 1 channels) ^ beta.
 
-    `alpha` multiplies the sum itself; sources that divide it by n are to be written divided.
+    `alpha` multiplies the sum itself; sources that divide it by n are to be written divided. With
+    `groups` the sum does not reach over the bounds of so many equal parts of the channels.
     """
 
     depth_radius: int
+    bias: float
+    alpha: float
+    beta: float
+    groups: int = 1
+
+
+@dataclass(frozen=True)
+class SameMapNorm(Layer):
+    """x / (bias + alpha * sum of x^2 over size x size cells of the same channel) ^ beta.
+
+    `alpha` multiplies the sum itself; sources that divide it by size^2 are to be written divided.
+    """
+
+    size: int
     bias: float
     alpha: float
     beta: float
@@ -81,13 +131,27 @@ class LocalResponseNorm(Layer):
 
 @dataclass(frozen=True)
 class MaxPool(Layer):
-    """Max pooling over whole windows only; what does not fill a window is left out."""
+    """Max pooling over whole windows only, or with `ceil` also over those cut by the edge."""
+
+    size: int
+    stride: int
+    ceil: bool = False
+
+    def output_size(self, size: int) -> int:
+        if self.ceil:
+            return ceil_pooled_size(size, self.size, self.stride)
+        return (size - self.size) // self.stride + 1
+
+
+@dataclass(frozen=True)
+class CeilAveragePool(Layer):
+    """Average pooling, also over windows cut by the edge, whose average is that of real cells."""
 
     size: int
     stride: int
 
     def output_size(self, size: int) -> int:
-        return (size - self.size) // self.stride + 1
+        return ceil_pooled_size(size, self.size, self.stride)
 
 
 @dataclass(frozen=True)
@@ -113,6 +177,14 @@ class Dropout(Layer):
 
 
 @dataclass(frozen=True)
+class UnscaledDropout(Dropout):
+    """Dropout that leaves the kept units alone in training and multiplies all by 1 - rate at test.
+
+    As the paper and the 2012 program do.
+    """
+
+
+@dataclass(frozen=True)
 class Dense(Layer):
     """Fully connected layer, then the hidden activation."""
 
@@ -133,26 +205,30 @@ class Standardisation:
     """(pixel - mean) / std, per channel R, G, B on the 0-255 scale.
 
     With `mean_of_training_set` the source subtracts its training set's mean, and `mean` stands in
-    for it where the training set is not known.
+    for it where the training set is not known. With `bgr` the channels reach the first layer in the
+    order B, G, R.
     """
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     mean_of_training_set: bool = False
+    bgr: bool = False
 
 
 @dataclass(frozen=True)
 class ImagePlan:
     """How an image of any size becomes the network's input; all numbers are pixels.
 
-    The short side is resized to `square_size` and the centre square kept; crops of `crop_size` are
-    cut (random ones after `crop_padding` zeros on each side) and enlarged to `input_size`.
+    The short side is resized to `square_size` and the centre square kept, or with `warp` the whole
+    image is squeezed into the square; crops of `crop_size` are cut (random ones after
+    `crop_padding` zeros on each side) and enlarged to `input_size`.
     """
 
     square_size: int
     crop_size: int
     crop_padding: int
     input_size: int
+    warp: bool = False
 
 
 @dataclass(frozen=True)
@@ -178,7 +254,8 @@ class Variant:
 
     `parameters` and `macs` (multiply-accumulates of one forward pass) are the expected totals at
     `image_plan.input_size` and `num_classes`, taken from the sources and not from the code.
-    `pytorch_names` are those of the PyTorch sources; files are written with the first.
+    `pytorch_names` are those of the PyTorch sources, the first for files that are written; none
+    where PyTorch has no such layers.
     """
 
     name: str
@@ -193,6 +270,7 @@ class Variant:
     macs: int
     optional_initial_weights: tuple[OptionalInitialWeights, ...] = ()
     pytorch_names: tuple[PyTorchNames, ...] = (PyTorchNames(),)
+    other_image_plans: tuple[ImagePlan, ...] = ()
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -207,19 +285,24 @@ class Variant:
     def image_plan_for(self, input_size: int | None = None) -> ImagePlan:
         """Returns the image plan, scaled in proportion to another `input_size`.
 
-        A plan that enlarges its crops keeps them: they are as large as the data is.
+        A plan that enlarges its crops keeps them: they are as large as the data is. A size for
+        which the row has a plan of its own gets that.
 
         Example:
             >>> keras_alexnet.variants.get("alexnet").image_plan_for(112)
-            ImagePlan(square_size=128, crop_size=112, crop_padding=0, input_size=112)
+            ImagePlan(square_size=128, crop_size=112, crop_padding=0, input_size=112, warp=False)
         """
         plan = self.image_plan
-        if input_size is None or input_size == plan.input_size:
+        if input_size is None:
             return plan
+        for known in (plan, *self.other_image_plans):
+            if input_size == known.input_size:
+                return known
         if plan.crop_size != plan.input_size:
             return dataclasses.replace(plan, input_size=input_size)
         scale = input_size / plan.input_size
-        return ImagePlan(
+        return dataclasses.replace(
+            plan,
             square_size=round(plan.square_size * scale),
             crop_size=input_size,
             crop_padding=round(plan.crop_padding * scale),

@@ -8,6 +8,7 @@ import keras
 from keras_alexnet.customise import whole_number
 from keras_alexnet.errors import UsageError
 from keras_alexnet.models import build
+from keras_alexnet.program_layers import LocallyConnected
 
 _FLOAT32_BYTES = 4
 
@@ -78,7 +79,8 @@ def layer_table(model: keras.Model | str, batch_size: int = 1) -> LayerTable:
         batch_size: images in the batch whose activations are counted.
 
     Returns:
-        The table. MACs are counted in convolutions and dense layers only, and leave biases out.
+        The table. MACs are counted in convolutions, locally connected and dense layers, and leave
+        biases out.
 
     Raises:
         UsageError: the model's input has no fixed height and width.
@@ -109,8 +111,10 @@ def layer_table(model: keras.Model | str, batch_size: int = 1) -> LayerTable:
 def _summary(layer, batch_size):
     shape = tuple(layer.output.shape[1:])
     kernel = getattr(layer, "kernel", None)
-    # A kernel is applied once at each place of a map; a dense layer's output has no places.
-    macs = 0 if kernel is None else math.prod(shape[:-1]) * math.prod(kernel.shape)
+    # A kernel is applied once at each place of a map, and one that is not shared holds all places;
+    # a dense layer's output has no places.
+    places = 1 if isinstance(layer, LocallyConnected) else math.prod(shape[:-1])
+    macs = 0 if kernel is None else places * math.prod(kernel.shape)
     is_view = isinstance(layer, keras.layers.Flatten)
     return LayerSummary(
         name=layer.name,

@@ -1,12 +1,14 @@
 """One frozen row per network: data only, with its source and its expected numbers.
 
-To add a network, add a row to `_ROWS`. A layer of a new kind needs a type in `keras_alexnet.rows`
-and a builder in `keras_alexnet.models`.
+To add a network, add a row to `_ROWS`; the rows of programs (cuda-convnet, Caffe) stand in
+`keras_alexnet.program_variants`. A layer of a new kind needs a type in `keras_alexnet.rows` and a
+builder in `keras_alexnet.layer_builders`.
 """
 
 import dataclasses
 
 from keras_alexnet.errors import UsageError, unknown_name
+from keras_alexnet.program_variants import ALEXNET_2012, ALEXNET_CAFFE, CUDA_CONVNET
 from keras_alexnet.rows import (
     AdaptiveAveragePool,
     Classifier,
@@ -22,21 +24,16 @@ from keras_alexnet.rows import (
     NormalWeights,
     OptionalInitialWeights,
     PyTorchNames,
-    Standardisation,
     Variant,
+)
+from keras_alexnet.standardisations import (
+    MINUS_CIFAR10_MEAN,
+    MINUS_IMAGENET_MEAN,
+    MINUS_ONE_TO_ONE,
+    TORCHVISION,
 )
 
 __all__ = ["ImagePlan", "Variant", "get", "list_variants"]
-
-# The small initial weights and the LRN constants of the 2012 paper presume pixels of 0-255 with the
-# mean taken off and never divided.
-_IMAGENET_MEAN = (123.68, 116.779, 103.939)  # ILSVRC-2012 training set, as published with VGG
-_CIFAR10_MEAN = (125.307, 122.950, 113.865)  # the 50,000 training images
-_MINUS_IMAGENET_MEAN = Standardisation(mean=_IMAGENET_MEAN, mean_of_training_set=True)
-_MINUS_CIFAR10_MEAN = Standardisation(mean=_CIFAR10_MEAN, mean_of_training_set=True)
-# torchvision: x / 255, mean .485 .456 .406, deviation .229 .224 .225
-_TORCHVISION = Standardisation(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
-_MINUS_ONE_TO_ONE = Standardisation(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))
 
 _SMALL = NormalWeights(std=0.01)
 _SMALL_BIAS_1 = NormalWeights(std=0.01, bias=1.0)
@@ -95,7 +92,7 @@ _ALEXNET = Variant(
     num_classes=1000,
     features=_paper_features(groups=1),
     head=_PAPER_HEAD,
-    standardisation=_MINUS_IMAGENET_MEAN,
+    standardisation=MINUS_IMAGENET_MEAN,
     image_plan=_IMAGENET_PLAN,
     parameters=62_378_344,
     macs=1_135_256_096,
@@ -112,6 +109,8 @@ _ROWS = (
         parameters=60_965_224,
         macs=724_406_816,
     ),
+    ALEXNET_CAFFE,
+    ALEXNET_2012,
     Variant(
         name="alexnet_owt",
         title="torchvision's AlexNet, for any input from 63 pixels up",
@@ -128,7 +127,7 @@ _ROWS = (
             MaxPool("pool5", size=3, stride=2),
         ),
         head=(AdaptiveAveragePool("avgpool", size=6), *_pytorch_head(units=4096, rate=0.5)),
-        standardisation=_TORCHVISION,
+        standardisation=TORCHVISION,
         image_plan=_IMAGENET_PLAN,
         parameters=61_100_840,
         macs=714_188_480,
@@ -153,7 +152,7 @@ _ROWS = (
             MaxPool("pool5", size=3, stride=2),
         ),
         head=_pytorch_head(units=2048, rate=0.5),
-        standardisation=_TORCHVISION,
+        standardisation=TORCHVISION,
         image_plan=_IMAGENET_PLAN,
         parameters=16_630_440,
         macs=311_191_824,
@@ -177,7 +176,7 @@ _ROWS = (
             MaxPool("pool5", size=2, stride=2),
         ),
         head=_pytorch_head(units=4096, rate=0.5),
-        standardisation=_MINUS_ONE_TO_ONE,
+        standardisation=MINUS_ONE_TO_ONE,
         image_plan=_CIFAR_PLAN,
         parameters=23_272_266,
         macs=62_742_528,
@@ -194,7 +193,7 @@ _ROWS = (
             MaxPool("pool2", size=3, stride=2),
         ),
         head=(Flatten("flatten"), Dense("fc3", 384), Dense("fc4", 192), Classifier("logits")),
-        standardisation=_MINUS_ONE_TO_ONE,
+        standardisation=MINUS_ONE_TO_ONE,
         image_plan=_CIFAR_PLAN,
         parameters=576_778,
         macs=12_526_464,
@@ -218,7 +217,7 @@ _ROWS = (
             MaxPool("pool5", size=3, stride=2),
         ),
         head=_pytorch_head(units=2048, rate=0.6),
-        standardisation=_MINUS_ONE_TO_ONE,
+        standardisation=MINUS_ONE_TO_ONE,
         image_plan=_CIFAR_PLAN,
         parameters=14_859_082,
         macs=227_711_744,
@@ -230,11 +229,12 @@ _ROWS = (
         title="The one-tower network on CIFAR images enlarged to 227 x 227",
         source="document 000, way 2",
         num_classes=10,
-        standardisation=_MINUS_CIFAR10_MEAN,
+        standardisation=MINUS_CIFAR10_MEAN,
         image_plan=dataclasses.replace(_CIFAR_PLAN, input_size=227),
         parameters=58_322_314,
         macs=1_131_201_056,
     ),
+    *CUDA_CONVNET,
 )
 _TABLE = {row.name: row for row in _ROWS}
 

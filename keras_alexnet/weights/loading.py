@@ -139,7 +139,7 @@ def _from_caffe(model, source: Source, network: Variant, **options):
     found = _from_pytorch(model, source, network, **options)
     caffe_names.check_structure(network, source.layers, source.file)
     first = network.features[0].name
-    if not getattr(network.standardisation, "bgr", False):
+    if not network.standardisation.bgr:
         found[first][0] = found[first][0][:, :, ::-1]  # Caffe's channels are B, G, R
     return found
 

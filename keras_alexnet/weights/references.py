@@ -13,27 +13,27 @@ from keras_alexnet.weights import caffe_names
 from keras_alexnet.weights.sources import Source
 
 
-def logits_of_source(
-    source: Source, network: Variant, pixels: np.ndarray
-) -> tuple[str, np.ndarray] | None:
-    """Returns the framework's name and its logits, float32 `[N, classes]`.
+def installed_framework(kind: str) -> str | None:
+    """Returns the name of what can answer for files of a kind; None where it is not installed."""
+    if kind == "pytorch" and importlib.util.find_spec("torch"):
+        return "PyTorch"
+    if kind == "caffe" and importlib.util.find_spec("cv2"):
+        import cv2
+
+        return "OpenCV" if hasattr(cv2.dnn, "readNetFromCaffe") else None  # release 5 has none
+    return None
+
+
+def logits_of_source(source: Source, network: Variant, pixels: np.ndarray) -> np.ndarray:
+    """Returns the logits of the `installed_framework`, float32 `[N, classes]`.
 
     Args:
         source: a file of PyTorch or Caffe.
         network: its network.
         pixels: RGB 0-255, `[N, H, W, 3]`, of the network's input size.
-
-    Returns:
-        None where torch, or OpenCV's reader of Caffe's files, is not installed.
     """
-    if source.kind == "pytorch" and importlib.util.find_spec("torch"):
-        return "PyTorch", _by_torch(source, network, np.float32(pixels))
-    if source.kind == "caffe" and importlib.util.find_spec("cv2"):
-        import cv2
-
-        if hasattr(cv2.dnn, "readNetFromCaffe"):  # OpenCV 5 has none
-            return "OpenCV", _by_opencv(cv2, source, network, np.float32(pixels))
-    return None
+    by = _by_torch if source.kind == "pytorch" else _by_opencv
+    return by(source, network, np.float32(pixels))
 
 
 def _by_torch(source, network, pixels):
@@ -63,7 +63,9 @@ def _by_torch(source, network, pixels):
     return values.numpy()
 
 
-def _by_opencv(cv2, source, network, pixels):
+def _by_opencv(source, network, pixels):
+    import cv2
+
     mean = source.pixels[0] if source.pixels else network.standardisation.mean
     values = (pixels - np.float32(mean)).transpose(0, 3, 1, 2)[:, ::-1]
     text = prototxt(network, caffe_names.layer_names(network, source.layers), source.classes())

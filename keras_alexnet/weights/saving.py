@@ -43,6 +43,7 @@ def save(
     if pathlib.Path(path).suffix != torch_files.SAFE:
         raise UsageError(f"PyTorch's weights go to a {torch_files.SAFE} file. Received: {path}.")
     network = variants.get(variant or model.name)
+    torch_names.check_known(network)
     known = {each.source: each for each in network.pytorch_names}
     if names is not None and names not in known:
         raise unknown_name(f"names for {network.name}", names, known)

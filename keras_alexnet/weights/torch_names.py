@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from absl import logging
 
 from keras_alexnet import rows
+from keras_alexnet.errors import UserError
 from keras_alexnet.rows import PyTorchNames, Variant
 
 # How many modules of an nn.Sequential a layer is, its activation among them.
@@ -38,8 +39,12 @@ def tensor_names(network: Variant, found: Iterable[str]) -> dict[str, tuple[str,
     The names are those of the network's own sources, whichever fit best. Where none fits, but the
     file has as many modules with a weight and a bias as the network has layers with them, they are
     taken in their order, `net.2` before `net.10`.
+
+    Raises:
+        UserError: as `check_known`.
     """
     found = set(found)
+    check_known(network)
     candidates = [modules(network, names) for names in network.pytorch_names]
     best = max(candidates, key=lambda known: len(found & _tensors(known)))
     if found != _tensors(best):
@@ -51,6 +56,15 @@ def tensor_names(network: Variant, found: Iterable[str]) -> dict[str, tuple[str,
             logging.info("The file has names of its own, taken in their order: %s.", pairs)
             best = in_order
     return {layer: tuple(prefix + part for part in PARTS) for layer, prefix in best.items()}
+
+
+def check_known(network: Variant) -> None:
+    """Raises a UserError if no PyTorch network computes what this one does."""
+    if not network.pytorch_names:
+        raise UserError(
+            f"{network.name} has no form in PyTorch: it has layers that PyTorch lacks or does "
+            "otherwise. Name another network."
+        )
 
 
 def without_wrapper(names: Iterable[str]) -> dict[str, str]:
