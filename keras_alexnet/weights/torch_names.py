@@ -49,9 +49,9 @@ def tensor_names(network: Variant, found: Iterable[str]) -> dict[str, tuple[str,
     best = max(candidates, key=lambda known: len(found & _tensors(known)))
     if found != _tensors(best):
         prefixes = sorted({name.rpartition(".")[0] for name in found}, key=_natural)
-        in_order = dict(zip(best, prefixes, strict=False))
+        in_order = dict(zip(best, prefixes, strict=False)) if len(best) == len(prefixes) else {}
         # Nothing in common: else a tensor is missing or too many, and is to be named.
-        if not found & _tensors(best) and found == _tensors(in_order):
+        if in_order and not found & _tensors(best) and found == _tensors(in_order):
             pairs = ", ".join(f"{layer} from {prefix}" for layer, prefix in in_order.items())
             logging.info("The file has names of its own, taken in their order: %s.", pairs)
             best = in_order
