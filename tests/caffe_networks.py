@@ -128,8 +128,8 @@ def in_order(row, bgr):
     return dataclasses.replace(row, standardisation=standardisation)
 
 
-def outputs_by_opencv(cv2, text, model, images):
-    """Returns each layer's output for B, G, R values `[1, 3, 227, 227]`, by its name.
+def by_opencv(cv2, text, model):
+    """Returns a function of B, G, R values `[1, 3, 227, 227]`: each layer's output by its name.
 
     Those of layers with an activation come after it. Maps are `[1, height, width, channels]`.
     """
@@ -137,12 +137,16 @@ def outputs_by_opencv(cv2, text, model, images):
         np.frombuffer(text.encode(), np.uint8), np.frombuffer(model, np.uint8)
     )
     net.enableFusion(False)
-    net.setInput(np.ascontiguousarray(images))
     names = [name for name, _, _ in _LAYERS]
-    has_relu = set(net.getLayerNames())
-    asked = [f"{name}_relu" if f"{name}_relu" in has_relu else name for name in names]
-    found = [np.array(output) for output in net.forward(asked)]
-    return {
-        name: np.moveaxis(output, 1, -1) if output.ndim == 4 else output
-        for name, output in zip(names, found, strict=True)
-    }
+    known = set(net.getLayerNames())
+    asked = [f"{name}_relu" if f"{name}_relu" in known else name for name in names]
+
+    def outputs(images):
+        net.setInput(np.ascontiguousarray(images))
+        found = [np.array(output) for output in net.forward(asked)]
+        return {
+            name: np.moveaxis(output, 1, -1) if output.ndim == 4 else output
+            for name, output in zip(names, found, strict=True)
+        }
+
+    return outputs

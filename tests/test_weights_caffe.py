@@ -47,7 +47,7 @@ def answers_of_caffe(cv2, file, pixels, mean):
     """Caffe's layer outputs for RGB pixels `[1, 227, 227, 3]`, by OpenCV."""
     images = (pixels - np.float32(mean)).transpose(0, 3, 1, 2)[:, ::-1]
     text = caffe_networks.prototxt(small=True, classes=CLASSES)
-    return caffe_networks.outputs_by_opencv(cv2, text, file.read_bytes(), images)
+    return caffe_networks.by_opencv(cv2, text, file.read_bytes())(images)
 
 
 class TestAnswers:
