@@ -14,7 +14,7 @@ from keras_alexnet.variants import ImagePlan
 def source_of(split: Split, plan: ImagePlan) -> ImageArray | EncodedImages:
     """Where the split's pixels come from: memory if they fit, else the decoder."""
     if isinstance(split.pixels, EncodedImages):
-        return split.pixels.in_memory(plan.square_size) or split.pixels
+        return split.pixels.in_memory(plan.square_size, plan.warp) or split.pixels
     return split.pixels
 
 
@@ -30,7 +30,7 @@ def batches(
     Args:
         indices: elements (int64 `[batch]` into the split, any structure of draws `[batch, ...]`).
         split: the images and labels.
-        plan: says how large the squares are.
+        plan: says how large the squares are, and how they are made.
         batch_size: of every batch that is not an epoch's last.
         finish: (squares uint8 `[batch, size, size, 3]`, draws) → images.
 
@@ -47,11 +47,11 @@ def batches(
 
     def gather_and_complete(index, draws):
         images = tf.gather(source.tensor, tf.gather(rows, index))
-        return complete(index, draws, decode.centre_square(images, plan.square_size))
+        return complete(index, draws, decode.square(images, plan.square_size, plan.warp))
 
     parallel = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
     if isinstance(source, EncodedImages):
-        decoded = _decoded(indices, source, rows, plan.square_size, batch_size)
+        decoded = _decoded(indices, source, rows, plan, batch_size)
         dataset = decoded.map(complete, **parallel)
     else:
         dataset = indices.map(gather_and_complete, **parallel)
@@ -69,9 +69,11 @@ def _labels_of(split: Split) -> np.ndarray:
     return np.where(np.isin(split.rows, split.pixels.left_out), np.int32(-1), split.labels)
 
 
-def _decoded(indices, source: EncodedImages, rows, size: int, batch_size: int) -> tf.data.Dataset:
+def _decoded(
+    indices, source: EncodedImages, rows, plan: ImagePlan, batch_size: int
+) -> tf.data.Dataset:
     """(indices, draws) → (indices, draws, squares), one image decoded per parallel call."""
-    left_out = source.left_out
+    left_out, size = source.left_out, plan.square_size
 
     def fill(index, draws):
         # Short batches are filled up with -1, so that batches of one size can be put together
@@ -96,7 +98,9 @@ def _decoded(indices, source: EncodedImages, rows, size: int, batch_size: int) -
         absent = index < 0
         if left_out:
             absent |= tf.reduce_any(row == tf.constant(left_out, tf.int64))
-        square = tf.cond(absent, lambda: nothing, lambda: source.square_of(fetched, size))
+        square = tf.cond(
+            absent, lambda: nothing, lambda: source.square_of(fetched, size, plan.warp)
+        )
         return index, draws, tf.ensure_shape(square, [size, size, 3])
 
     def cut(index, draws, squares):

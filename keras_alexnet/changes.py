@@ -23,6 +23,9 @@ _FREE = (
 )
 _OF_THE_CALL = ("workdir", "resume", "allow_change")  # never those of config.json
 _DATA = "data"
+# What of a recipe no flag overrides: settings taken from it where they are open, and tables.
+RECIPES_OWN = ("input_size", "views", "freeze_until")
+_TABLES = ("layer_rates", "layer_decay", *RECIPES_OWN)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +90,7 @@ def none(config: TrainConfig) -> Asked:
     if config.allow_change is not None:
         raise UsageError("--allow_change is for a run that goes on: pass --resume with it.")
     recipe = recipes.get(config.variant, config.recipe, **config.overrides)
-    return Asked(config, recipe, [], None)
+    return Asked(_with_recipes_own(config, recipe), recipe, [], None)
 
 
 def since(saved: dict, config: TrainConfig) -> Asked:
@@ -118,7 +121,14 @@ def since(saved: dict, config: TrainConfig) -> Asked:
     given = {name: value for name, value in config.overrides.items() if value is not None}
     recipe, differing = _recipe(Recipe(**saved["recipe"]), given, merged, changes)
     merged["overrides"] = {**before.overrides, **given}
-    return Asked(TrainConfig(**merged), recipe, changes + differing, saved)
+    config = _with_recipes_own(TrainConfig(**merged), recipe)
+    return Asked(config, recipe, changes + differing, saved)
+
+
+def _with_recipes_own(config: TrainConfig, recipe: Recipe) -> TrainConfig:
+    """The settings that a recipe has an opinion on, where they are left open."""
+    own = {name: getattr(recipe, name) for name in RECIPES_OWN if getattr(config, name) is None}
+    return dataclasses.replace(config, **own)
 
 
 def _recipe(was: Recipe, given: dict, merged: dict, changes: list[Change]):
@@ -126,16 +136,18 @@ def _recipe(was: Recipe, given: dict, merged: dict, changes: list[Change]):
     unknown = [name for name in given if name not in _RECIPE_FIELDS]
     if unknown:
         raise unknown_name("recipe field", unknown[0], _RECIPE_FIELDS)
+    now = dataclasses.replace(was, **given)  # with drop_epochs as it is kept, not as it came
     differing = [
-        Change(name, getattr(was, name), value)
-        for name, value in given.items()
-        if getattr(was, name) != value
+        Change(name, getattr(was, name), getattr(now, name))
+        for name in given
+        if getattr(was, name) != getattr(now, name)
     ]
     if any(change.name == "recipe" for change in changes):
         return recipes.get(merged["variant"], merged["recipe"], **given), differing
     as_it_was = {name: getattr(was, name) for name in _RECIPE_FIELDS}
     recipe = recipes.get(merged["variant"], merged["recipe"], **as_it_was | given)
-    return dataclasses.replace(recipe, note=was.note), differing
+    kept = {name: getattr(was, name) for name in ("note", *_TABLES)}
+    return dataclasses.replace(recipe, **kept), differing
 
 
 def _allowed(config: TrainConfig) -> set[str]:

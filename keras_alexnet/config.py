@@ -25,7 +25,9 @@ class TrainConfig:
     """
 
     variant: str = _field("cifar_v1", "Network to train.")
-    recipe: str = _field("default", "Recipe: default, paper or, for CIFAR networks, document.")
+    recipe: str = _field(
+        "default", "Recipe: default, paper, fine_tune or, where there is one, document."
+    )
     dataset: str | None = _field(
         None,
         "cifar10, cifar100, fashion_mnist, imagenet2012, image_folder, tfrecord or shapes. "
@@ -44,7 +46,9 @@ class TrainConfig:
     )
     seed: int = _field(0, "Fixes initial weights, data order, augmentation and dropout.")
     num_classes: int | None = _field(None, "Classes; must be the data's. Taken from it by default.")
-    input_size: int | None = _field(None, "Height and width of the input, if not the variant's.")
+    input_size: int | None = _field(
+        None, "Height and width of the input; by default the recipe's or the variant's."
+    )
     activation: str = _field("relu", "Hidden non-linearity, such as relu or tanh.")
     lrn: bool | None = _field(None, "--nolrn takes local response normalisation out.")
     dropout: float | None = _field(None, "Dropout rate in place of the variant's; 0 takes it out.")
@@ -77,7 +81,16 @@ class TrainConfig:
     logical_cpu_devices: int | None = _field(
         None, "Split the CPU into so many devices, to try several replicas without GPUs."
     )
-    views: int = _field(1, "Views of each test image that are averaged: 1, 2 or 10.", (1, 2, 10))
+    views: int | None = _field(
+        None,
+        "Views of each test image that are averaged: 1, 2 or 10; by default what the recipe says.",
+        (1, 2, 10),
+    )
+    freeze_until: str | None = _field(
+        None,
+        "Layer up to which weights stay as they are: it and what follows are trained. By default "
+        "what the recipe says, for most nothing; an empty name trains all.",
+    )
     max_steps: int | None = _field(None, "Stop after so many optimiser steps.")
     checkpoint_every_steps: int | None = _field(
         None, "Save so often inside an epoch, besides at the end of each."

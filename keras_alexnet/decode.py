@@ -39,7 +39,9 @@ def decode_image(contents: tf.Tensor) -> tf.Tensor:
     return _decode(contents, lambda: _decode_jpeg(contents, 1))
 
 
-def decode_square(contents: tf.Tensor, size: int, *, python_free: bool = False) -> tf.Tensor:
+def decode_square(
+    contents: tf.Tensor, size: int, warp: bool = False, *, python_free: bool = False
+) -> tf.Tensor:
     """Decodes one image and reduces it to its centre square of `size` pixels a side.
 
     A JPEG whose short side is at least twice `size` is first reduced by 2, 4 or 8 inside the
@@ -49,6 +51,7 @@ def decode_square(contents: tf.Tensor, size: int, *, python_free: bool = False) 
     Args:
         contents: string scalar, the encoded file.
         size: side of the square in pixels.
+        warp: squeeze the whole image into the square instead of cutting out its centre.
         python_free: only operations that run without Python, for graphs that are saved; BMP and
             GIF are then refused.
 
@@ -78,7 +81,33 @@ def decode_square(contents: tf.Tensor, size: int, *, python_free: bool = False) 
             )
         return decoded()
 
-    return centre_square(_decode(contents, jpeg, _refused if python_free else _decode_other), size)
+    image = _decode(contents, jpeg, _refused if python_free else _decode_other)
+    return square(image, size, warp)
+
+
+def square(image: tf.Tensor, size: int, warp: bool) -> tf.Tensor:
+    """`warped` or `centre_square`, as an image plan asks."""
+    return warped(image, size) if warp else centre_square(image, size)
+
+
+def warped(image: tf.Tensor, size: int) -> tf.Tensor:
+    """Resizes one image or a batch to a square, whatever its shape, as Caffe's users do.
+
+    Each axis is reduced by the mean of each new pixel's area or enlarged bilinearly.
+
+    Args:
+        image: uint8 `[height, width, 3]` or `[batch, height, width, 3]` in 0–255.
+        size: side of the square in pixels.
+
+    Returns:
+        uint8 `[size, size, 3]` or `[batch, size, size, 3]`, rounded to the nearest.
+
+    Example:
+        >>> warped(tf.zeros([40, 50, 3], tf.uint8), 32).shape
+        TensorShape([32, 32, 3])
+    """
+    reduced = tf.image.resize(image, tf.minimum(tf.shape(image)[-3:-1], size), "area")
+    return tf.cast(tf.round(tf.image.resize(reduced, [size, size], "bilinear")), tf.uint8)
 
 
 def centre_square(image: tf.Tensor, size: int) -> tf.Tensor:

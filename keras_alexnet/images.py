@@ -55,7 +55,7 @@ class EncodedImages(abc.ABC):
 
     def __init__(self):
         self.recent: deque[np.ndarray] = deque(maxlen=256)
-        self._decoded: dict[int, ImageArray | None] = {}
+        self._decoded: dict[tuple[int, bool], ImageArray | None] = {}
         self._left_out: set[int] = set()
 
     @abc.abstractmethod
@@ -95,9 +95,9 @@ class EncodedImages(abc.ABC):
         self.recent.append(rows)
         return rows
 
-    def square(self, row: tf.Tensor, size: int) -> tf.Tensor:
-        """One image's centre square: int64 scalar → uint8 `[size, size, 3]`."""
-        return decode.decode_square(self.contents(row), size)
+    def square(self, row: tf.Tensor, size: int, warp: bool = False) -> tf.Tensor:
+        """One image's centre square, or all of it: int64 scalar → uint8 `[size, size, 3]`."""
+        return decode.decode_square(self.contents(row), size, warp)
 
     def fetched(self, rows: tf.Tensor) -> tf.Tensor:
         """What `square_of` needs of a batch of rows: int64 `[k]` → anything `[k]`.
@@ -106,25 +106,26 @@ class EncodedImages(abc.ABC):
         """
         return rows
 
-    def square_of(self, fetched: tf.Tensor, size: int) -> tf.Tensor:
-        """One image's centre square, from an element of `fetched`."""
-        return self.square(fetched, size)
+    def square_of(self, fetched: tf.Tensor, size: int, warp: bool) -> tf.Tensor:
+        """What `square` gives, from an element of `fetched`."""
+        return self.square(fetched, size, warp)
 
-    def in_memory(self, size: int) -> ImageArray | None:
+    def in_memory(self, size: int, warp: bool = False) -> ImageArray | None:
         """The images decoded for squares of `size`, or None if they would exceed the budget.
 
         Images that are all of one shape and no larger than `size` are kept as they are, others
-        as squares of `size`. Decoded once for each size, and the same object ever after.
+        as squares of `size` (with `warp`, of the whole image). Decoded once for each kind of
+        square, and the same object ever after.
 
         Raises:
             UserError: with the names of the files that cannot be decoded.
         """
-        if size not in self._decoded:
+        if (size, warp) not in self._decoded:
             array = self._as_they_are(size)
             if array is None and _fits(len(self), (size, size, 3)):
-                array = self._squares(size)
-            self._decoded[size] = array
-        return self._decoded[size]
+                array = self._squares(size, warp)
+            self._decoded[size, warp] = array
+        return self._decoded[size, warp]
 
     def damaged(self, rows: np.ndarray) -> dict[int, str]:
         """Those of `rows` (int64 `[k]`) that cannot be read or decoded, each with the reason."""
@@ -175,9 +176,9 @@ class EncodedImages(abc.ABC):
             images[rows], missing[rows] = decoded, False
         return images, np.flatnonzero(missing)
 
-    def _squares(self, size: int) -> ImageArray:
+    def _squares(self, size: int, warp: bool) -> ImageArray:
         logging.info("Decoding %d images to %d x %d pixels.", len(self), size, size)
-        images, failed = self._decode_all((size, size, 3), lambda row: self.square(row, size))
+        images, failed = self._decode_all((size, size, 3), lambda row: self.square(row, size, warp))
         if failed.size:
             raise self.damage_error({int(row): self._reason(int(row)) for row in failed})
         return ImageArray(images)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet import devices, pipeline, variants
+from keras_alexnet import devices, pipeline, updates, variants
 from keras_alexnet.changes import Asked, Change
 from keras_alexnet.cluster import Cluster
 from keras_alexnet.config import ON_NONFINITE, TrainConfig
@@ -95,6 +95,7 @@ class Job:
             flip=recipe.flip,
             crop=recipe.crop,
             colour_noise=None if recipe.colour_noise == "none" else recipe.colour_noise,
+            colour_noise_until_epoch=recipe.colour_noise_until_epoch,
             statistics=self.statistics,
             start_epoch=epoch,
             start_step=step,
@@ -129,8 +130,9 @@ class Job:
         return (counts.sum() / (len(counts) * np.maximum(counts, 1))).astype(np.float32)
 
 
-def check(config: TrainConfig, global_batch_size: int, replicas: int) -> None:
+def check(config: TrainConfig, recipe: Recipe, replicas: int) -> None:
     """Refuses what would otherwise be found out only later, or after hours."""
+    _check_freezing(config, recipe)
     known = {
         "views": pipeline.VIEWS,
         "precision": devices.PRECISIONS,
@@ -150,10 +152,22 @@ def check(config: TrainConfig, global_batch_size: int, replicas: int) -> None:
         raise UsageError(
             f"step_back_factor must be greater than 1. Received: {config.step_back_factor}."
         )
-    if global_batch_size % replicas:
+    if recipe.global_batch_size % replicas:
         raise UsageError(
             f"global_batch_size must be divisible by the {replicas} replicas. "
-            f"Received: {global_batch_size}."
+            f"Received: {recipe.global_batch_size}."
+        )
+
+
+def _check_freezing(config: TrainConfig, recipe: Recipe) -> None:
+    if config.freeze_until:
+        names = [layer.name for layer in variants.get(config.variant).layers]
+        updates.layers_before(names, config.freeze_until)
+    elif recipe.freeze_from_epoch:
+        raise UsageError(
+            "freeze_from_epoch says when freezing begins, and nothing is to be frozen: name a "
+            "layer with --freeze_until, or pass --freeze_from_epoch=0. "
+            f"Received: freeze_from_epoch={recipe.freeze_from_epoch}."
         )
 
 

@@ -4,6 +4,7 @@ import keras
 
 from keras_alexnet import layers, program_layers, rows
 from keras_alexnet.initial_weights import initializers, seed_of
+from keras_alexnet.local_layers import LocallyConnected
 
 
 def keras_layer(row, inputs, choices):
@@ -36,7 +37,7 @@ def _convolution(row, inputs, choices):
 
 
 def _locally_connected(row, inputs, choices):
-    return program_layers.LocallyConnected(
+    return LocallyConnected(
         row.filters,
         row.kernel,
         padding=row.padding,

@@ -132,6 +132,7 @@ class TrainingLoop:
         self._callbacks.on_train_batch_end(state.step_in_epoch - 1)
 
     def _train_on(self, batch) -> None:
+        self._step.epoch = self.state.epoch
         self._step.optimizer.learning_rate.assign(self.state.learning_rate(self.state.steps_done))
         try:
             self._step.run(*batch)

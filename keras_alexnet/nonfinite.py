@@ -153,7 +153,7 @@ def first_non_finite(step: TrainStep, batch: tuple) -> str | None:
     if not gradients.all():
         # The way back begins at the last layer.
         last = len(gradients) - 1 - int(np.argmin(gradients[::-1]))
-        return f"the gradient of {step.model.trainable_variables[last].path}"
+        return f"the gradient of {step.trained_variables[last].path}"
     step.run(*batch)
     after = _bad_variable(step)
     return None if after is None else f"the update of {after}"

@@ -3,6 +3,7 @@
 Which images a batch holds and how they are augmented depends on (seed, epoch, index) alone.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -40,6 +41,7 @@ def train_batches(
     flip: bool = True,
     crop: bool = True,
     colour_noise: str | None = None,
+    colour_noise_until_epoch: int = 0,
     statistics: PixelStatistics | None = None,
     start_epoch: int = 0,
     start_step: int = 0,
@@ -57,6 +59,8 @@ def train_batches(
         flip: mirror each image with probability 1/2.
         crop: cut at a random place (after the plan's padding); otherwise in the centre.
         colour_noise: "paper" or "2012", see `augment.colour_noise`; none when None.
+        colour_noise_until_epoch: epochs after which there is none, though the images stay
+            float32; 0 for noise in all epochs.
         statistics: of the training pixels; needed for colour noise.
         start_epoch: the epoch to begin with.
         start_step: the step of `start_epoch` to begin with. What follows is what would have
@@ -88,11 +92,12 @@ def train_batches(
     steps = steps_per_epoch(split, global_batch_size, drop_remainder=drop_remainder)
     part_size = _part_size(global_batch_size, share)
     max_offset = plan.square_size + 2 * plan.crop_padding - plan.crop_size
+    first_epoch = start_epoch + start_step // steps
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
         order = augment.order_of_epoch(seed, epoch, len(split))
         draws = augment.draws_of_epoch(seed, epoch, len(split), max_offset)
-        first = tf.where(epoch == start_epoch + start_step // steps, start_step % steps, 0)
+        first = tf.where(epoch == first_epoch, start_step % steps, 0)
 
         def batch(step):
             start = step * global_batch_size + share.index * part_size
@@ -103,7 +108,7 @@ def train_batches(
 
         return tf.data.Dataset.range(tf.cast(first, tf.int64), steps).map(batch)
 
-    def finish(squares: tf.Tensor, draws: Draws) -> tf.Tensor:
+    def finish(noise: str | None, squares: tf.Tensor, draws: Draws) -> tf.Tensor:
         images = squares
         if crop:
             images = augment.crop(
@@ -114,12 +119,22 @@ def train_batches(
         if flip:
             images = augment.flip_horizontal(images, draws.flips)
         images = augment.enlarge(images, plan.input_size)
-        if colour_noise:
-            images = augment.colour_noise(images, draws.colours, statistics, colour_noise)
-        return images
+        if noise:
+            return augment.colour_noise(images, draws.colours, statistics, noise)
+        # One dtype in all epochs, so that the training step is compiled once.
+        return tf.cast(images, tf.float32) if colour_noise else images
 
-    epochs = tf.data.Dataset.counter(start_epoch + start_step // steps)
-    return batching.batches(epochs.flat_map(epoch_batches), split, plan, part_size, finish)
+    def batches_of(epochs: tf.data.Dataset, noise: str | None) -> tf.data.Dataset:
+        indices, finish_one = epochs.flat_map(epoch_batches), functools.partial(finish, noise)
+        return batching.batches(indices, split, plan, part_size, finish_one)
+
+    counter, last = tf.data.Dataset.counter, colour_noise_until_epoch
+    if not last:
+        return batches_of(counter(first_epoch), colour_noise)
+    noisy = tf.data.Dataset.range(first_epoch, max(first_epoch, last))
+    return batches_of(noisy, colour_noise).concatenate(
+        batches_of(counter(max(first_epoch, last)), None)
+    )
 
 
 def eval_batches(

@@ -1,7 +1,7 @@
 """Layers of the programs behind the paper (cuda-convnet and its 2012 successor), which Keras lacks.
 
 All are serialisable, made of plain TensorFlow operations, and export to TensorFlow Lite's built-in
-ones. They take maps of known height and width.
+ones. They take maps of known height and width. `keras_alexnet.local_layers` has another.
 """
 
 import keras
@@ -149,97 +149,3 @@ class SameMapNormalization(keras.layers.Layer):
     def get_config(self):
         constants = ("size", "bias", "alpha", "beta")
         return {**super().get_config(), **{name: getattr(self, name) for name in constants}}
-
-
-@_register
-class LocallyConnected(keras.layers.Layer):
-    """A convolution whose kernel and bias are others at each position.
-
-    Args:
-        filters: channels of the output.
-        kernel_size: side of the windows.
-        strides: from one window to the next.
-        padding: zeros (before, after) both height and width.
-        activation: any Keras activation; None is linear.
-        kernel_initializer, bias_initializer: of `kernel`, `[rows, columns, kernel_size,
-            kernel_size, channels, filters]`, and `bias`, `[rows, columns, filters]`.
-
-    Input: `[batch, height, width, channels]`. Output: `[batch, rows, columns, filters]`.
-
-    Example:
-        >>> layer = LocallyConnected(64, 3, padding=(1, 1))
-        >>> layer(np.ones([1, 8, 8, 32], "float32")).shape, layer.kernel.shape
-        (TensorShape([1, 8, 8, 64]), (8, 8, 3, 3, 32, 64))
-    """
-
-    def __init__(
-        self,
-        filters,
-        kernel_size,
-        strides=1,
-        padding=(0, 0),
-        activation=None,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        self.filters = filters
-        self.kernel_size = (kernel_size, kernel_size)
-        self.strides = (strides, strides)
-        self.zeros = tuple(padding)
-        self.activation = keras.activations.get(activation)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-
-    def build(self, input_shape):
-        _, *places, filters = self.compute_output_shape(input_shape)
-        self.kernel = self.add_weight(
-            name="kernel",
-            shape=(*places, *self.kernel_size, input_shape[-1], filters),
-            initializer=self.kernel_initializer,
-        )
-        self.bias = self.add_weight(
-            name="bias", shape=(*places, filters), initializer=self.bias_initializer
-        )
-
-    def call(self, inputs):
-        rows, columns, *window, filters = self.kernel.shape
-        # [positions, batch, cells of a window]: one matrix product for each position.
-        patches = tf.transpose(self._patches(inputs, rows, columns), [1, 0, 2])
-        kernel = tf.reshape(self.kernel, [rows * columns, np.prod(window), filters])
-        outputs = tf.transpose(tf.matmul(patches, kernel), [1, 0, 2])
-        outputs = tf.reshape(outputs, [-1, rows, columns, filters])
-        return self.activation(outputs + self.bias)
-
-    def _patches(self, inputs, rows, columns):
-        """`[batch, positions, cells]`; by slices, as TensorFlow Lite has no operation for it."""
-        padded = tf.pad(inputs, [[0, 0], self.zeros, self.zeros, [0, 0]])
-        side, stride = self.kernel_size[0], self.strides[0]
-        height, width = (rows - 1) * stride + 1, (columns - 1) * stride + 1
-        slices = [
-            padded[:, y : y + height : stride, x : x + width : stride]
-            for y in range(side)
-            for x in range(side)
-        ]
-        cells = side**2 * inputs.shape[-1]
-        return tf.reshape(tf.concat(slices, axis=-1), [-1, rows * columns, cells])
-
-    def compute_output_shape(self, input_shape):
-        batch, *sides, _ = input_shape
-        places = (
-            (side + sum(self.zeros) - self.kernel_size[0]) // self.strides[0] + 1 for side in sides
-        )
-        return (batch, *places, self.filters)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size[0],
-            "strides": self.strides[0],
-            "padding": list(self.zeros),
-            "activation": keras.activations.serialize(self.activation),
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-        }

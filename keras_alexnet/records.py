@@ -78,8 +78,8 @@ class RecordImages(EncodedImages):
         contents = tf.numpy_function(self._read_batch, [rows], tf.string, stateful=False)
         return tf.ensure_shape(contents, rows.shape)
 
-    def square_of(self, fetched: tf.Tensor, size: int) -> tf.Tensor:
-        return decode.decode_square(fetched, size)
+    def square_of(self, fetched: tf.Tensor, size: int, warp: bool) -> tf.Tensor:
+        return decode.decode_square(fetched, size, warp)
 
     def _read_batch(self, rows: np.ndarray) -> np.ndarray:
         def read(part: np.ndarray) -> list[bytes]:

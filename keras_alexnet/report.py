@@ -7,6 +7,7 @@ import numpy as np
 from absl import logging
 
 from keras_alexnet import figures, files, pipeline, results, runs
+from keras_alexnet.changes import RECIPES_OWN
 from keras_alexnet.config import TrainConfig
 from keras_alexnet.datasets import DataSource
 from keras_alexnet.metrics import Evaluation
@@ -77,9 +78,10 @@ def write(
         **origin,
         **events,
         "weights": None if start is None else dataclasses.asdict(start),
-        "overrides": _overrides_in_words(config, start),
+        "overrides": _overrides_in_words(config, recipe, start),
+        "freeze_until": config.freeze_until,
         "per_class_accuracy": per_class(evaluation, data.class_names),
-        "recipe_as_run": dataclasses.asdict(recipe),
+        "recipe_as_run": recipe.as_json(),
         "last_epoch": history[-1],
         "workdir": str(workdir),
     }
@@ -157,12 +159,14 @@ def _write_wrong(path, evaluation, split, plan, class_names, title) -> None:
     figures.sheet(path, images, captions, title=f"{title}: wrong with the greatest confidence")
 
 
-def _overrides_in_words(config: TrainConfig, start: Start | None) -> str:
+def _overrides_in_words(config: TrainConfig, recipe: Recipe, start: Start | None) -> str:
     """Returns what differs from the recipe and the variant, such as "epochs=3 lrn=False"."""
     changed = {name: value for name, value in config.overrides.items() if value is not None}
-    defaults = TrainConfig()
+    own = {name: getattr(recipe, name) for name in RECIPES_OWN}
+    defaults = dataclasses.replace(TrainConfig(), **own)
     for name in (
         "input_size",
+        "freeze_until",
         "activation",
         "lrn",
         "dropout",

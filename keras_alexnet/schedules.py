@@ -56,6 +56,8 @@ class Schedule:
         peak = self.recipe.scaled_learning_rate
         if self.recipe.schedule == "plateau":
             peak /= self.recipe.plateau_factor**self.drops
+        if self.recipe.schedule == "drops":
+            peak /= self.recipe.drop_factor ** self._drops_before(step)
         if self.recipe.schedule == "one_cycle":
             rise = max(1, round(ONE_CYCLE_RISE * self.total_steps))
             if step < rise:
@@ -63,6 +65,10 @@ class Schedule:
                 return peak * (step + 1) / (rise + 1)
             return peak * max(0.0, (self.total_steps - step) / max(1, self.total_steps - rise))
         return peak * min(1.0, (step + 1) / (self._warmup_steps + 1))
+
+    def _drops_before(self, step: int) -> int:
+        last_steps = (round(epoch * self.steps_per_epoch) for epoch in self.recipe.drop_epochs)
+        return sum(step >= last for last in last_steps)
 
     @property
     def _warmup_steps(self) -> int:

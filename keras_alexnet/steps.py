@@ -9,25 +9,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import ops as tensorflow_ops
 
+from keras_alexnet import updates
 from keras_alexnet.recipes import Recipe
-
-
-def make_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
-    """Returns the recipe's optimiser; decay and clipping are the train step's.
-
-    Keras's `SGD(weight_decay=…)` skips the momentum and its `global_clipnorm` clips each
-    replica's gradient before they are added, so neither can be used here.
-    """
-    if recipe.optimizer == "adam":
-        # PyTorch's epsilon, since the recipes that name Adam come from there.
-        return keras.optimizers.Adam(recipe.learning_rate, epsilon=1e-8, name="optimizer")
-    momentum = float(recipe.momentum)
-    return keras.optimizers.SGD(recipe.learning_rate, momentum=momentum, name="optimizer")
-
-
-def decayed_kernels(model: keras.Model) -> list[bool]:
-    """Returns, for each trainable variable, whether weight decay acts on it: kernels alone."""
-    return [variable.name == "kernel" for variable in model.trainable_variables]
 
 
 class Pass(NamedTuple):
@@ -36,7 +19,7 @@ class Pass(NamedTuple):
     logits: tf.Tensor  # float32 [batch, classes]
     losses: tf.Tensor  # float32 [batch], each times its weight
     loss: tf.Tensor  # float32 scalar, this replica's share of the weighted mean
-    gradients: list[tf.Tensor]  # of the trainable variables
+    gradients: list[tf.Tensor]  # of the variables that are trained at present
 
 
 class TrainStep:
@@ -46,18 +29,34 @@ class TrainStep:
 
     Args:
         model: a network with logits out.
-        recipe: gives optimiser, decay, clipping and label smoothing.
+        recipe: gives optimiser, decay, clipping, label smoothing, and when freezing begins.
         strategy: where the step runs.
+        freeze_until: layer up to which weights stay as they are; none do with "".
+
+    Attributes:
+        epoch: the epoch under way, counted from 0; whoever trains sets it, for freezing.
 
     The gradient of a global batch is that of the weighted mean of its images' losses, whatever
     number of replicas share it and however few real images the last batch of an epoch holds.
+
+    Raises:
+        UsageError: if the model lacks a layer that `recipe` or `freeze_until` names.
     """
 
-    def __init__(self, model: keras.Model, recipe: Recipe, strategy: tf.distribute.Strategy):
+    def __init__(
+        self,
+        model: keras.Model,
+        recipe: Recipe,
+        strategy: tf.distribute.Strategy,
+        freeze_until: str = "",
+    ):
         self.model, self._recipe, self._strategy = model, recipe, strategy
-        self.optimizer = make_optimizer(recipe)
-        self.optimizer.build(model.trainable_variables)
-        self._decayed = decayed_kernels(model)
+        # Of frozen variables too: which are may change in the run, and at a resume.
+        self.optimizer = updates.make_optimizer(recipe, model)
+        paths = [variable.path for variable in model.trainable_variables]
+        self._decay = dict(zip(paths, updates.decays(model, recipe), strict=True))
+        self._thawed = updates.thawed(model, freeze_until)
+        self.epoch = 0
         self._totals = self._per_replica_variable([0.0] * 5, tf.float64, "totals")
         self._first_bad_step = tf.Variable(
             -1,
@@ -65,7 +64,23 @@ class TrainStep:
             dtype=tf.int64,
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
-        self.run = tf.function(self._run, autograph=False)
+        # Two graphs, so that what is frozen costs no gradient.
+        self._compiled = {
+            frozen: tf.function(self._run, autograph=False) for frozen in (False, True)
+        }
+
+    @property
+    def trained_variables(self) -> list[keras.Variable]:
+        """The variables that a step of this epoch changes."""
+        return self._thawed if self._freezes else self.model.trainable_variables
+
+    @property
+    def _freezes(self) -> bool:
+        return self.epoch >= self._recipe.freeze_from_epoch
+
+    def run(self, images, labels, weights) -> None:
+        """Does one step on a global batch, one part of which is on each replica."""
+        self._compiled[self._freezes](images, labels, weights)
 
     @property
     def steps_done(self) -> int:
@@ -130,8 +145,10 @@ class TrainStep:
         """Loss and gradients of one replica's share of a batch; `forward` gives the logits."""
         context = tf.distribute.get_replica_context()
         weight_sum = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(weights))
-        variables = [variable.value for variable in self.model.trainable_variables]
-        with tf.GradientTape() as tape:
+        variables = [variable.value for variable in self.trained_variables]
+        # Left to watch what it meets, the tape would go back to the first layer, frozen or not.
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
             logits = tf.cast(forward(images), tf.float32)
             losses = self._losses(logits, labels) * weights
             # The floor is for a batch none of whose images could be read.
@@ -168,10 +185,9 @@ class TrainStep:
         )
         context = tf.distribute.get_replica_context()
         self._note_non_finite(context, passed.loss, passed.gradients)
-        variables = [variable.value for variable in self.model.trainable_variables]
-        gradients = self._clipped(context, self._with_decay(passed.gradients, variables))
+        gradients = self._clipped(context, self._with_decay(passed.gradients))
         # Keras's optimiser adds the gradients of all replicas.
-        self.optimizer.apply(gradients, self.model.trainable_variables)
+        self.optimizer.apply(gradients, self.trained_variables)
         self._add_to_totals(passed.logits, labels, passed.losses, weights)
 
     def _losses(self, logits, labels):
@@ -181,14 +197,15 @@ class TrainStep:
             targets = targets * (1.0 - smoothing) + smoothing / logits.shape[-1]
         return tf.nn.softmax_cross_entropy_with_logits(targets, logits)
 
-    def _with_decay(self, gradients, variables):
+    def _with_decay(self, gradients):
         # Every replica gives its share, since their gradients are added.
-        decay = self._recipe.weight_decay / self._strategy.num_replicas_in_sync
-        if not decay:
-            return gradients
+        replicas = self._strategy.num_replicas_in_sync
+        decays = [self._decay[variable.path] / replicas for variable in self.trained_variables]
         return [
-            gradient + decay * variable if decayed else gradient
-            for gradient, variable, decayed in zip(gradients, variables, self._decayed, strict=True)
+            gradient + decay * variable.value if decay else gradient
+            for gradient, variable, decay in zip(
+                gradients, self.trained_variables, decays, strict=True
+            )
         ]
 
     def _clipped(self, context, gradients):

@@ -7,8 +7,8 @@ import keras
 
 from keras_alexnet.customise import whole_number
 from keras_alexnet.errors import UsageError
+from keras_alexnet.local_layers import LocallyConnected
 from keras_alexnet.models import build
-from keras_alexnet.program_layers import LocallyConnected
 
 _FLOAT32_BYTES = 4
 

@@ -74,7 +74,7 @@ def _train(asked: Asked, strategy, callbacks, interruption: Interruption, origin
     if cluster.count > 1:
         interruption.share(cluster.numbers)
     plan = variants.get(config.variant).image_plan_for(config.input_size)
-    jobs.check(config, asked.recipe.global_batch_size, strategy.num_replicas_in_sync)
+    jobs.check(config, asked.recipe, strategy.num_replicas_in_sync)
     if config.record is not None:  # a file that cannot take the row is found out now
         cluster.from_chief(lambda: results.read_rows(config.record))
     if not asked.changes:
@@ -163,7 +163,7 @@ def _make_loop(
     # A run that goes on has its weights in a checkpoint, unless it was killed before the first.
     filled = job.cluster.from_chief(lambda: checkpoints.newest_step() is None)
     with job.strategy.scope():
-        step = TrainStep(job.build(filled), recipe, job.strategy)
+        step = TrainStep(job.build(filled), recipe, job.strategy, config.freeze_until)
     validation = None
     if job.validation is not None:
         validation = job.evaluator(step.model, job.validation, check=interruption.check)

@@ -125,7 +125,7 @@ def _described(job: Job) -> dict:
     data = job.data
     return {
         "config": dataclasses.asdict(job.config),
-        "recipe": dataclasses.asdict(job.recipe),
+        "recipe": job.recipe.as_json(),
         "weights": None if job.start is None else dataclasses.asdict(job.start),
         "data": {
             "name": data.name,

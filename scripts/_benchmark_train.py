@@ -18,7 +18,8 @@ from absl import logging
 
 import keras_alexnet as ka
 from keras_alexnet import recipes, results
-from keras_alexnet.steps import TrainStep, make_optimizer
+from keras_alexnet.steps import TrainStep
+from keras_alexnet.updates import make_optimizer
 
 WARM_UP_STEPS = 3
 CHECKPOINT_EVERY = 100  # steps, over which the time of one save is spread
@@ -116,7 +117,7 @@ def _seconds_a_call(function, calls: int) -> float:
 def _bare_step(setting: Setting):
     """A step as one would write it down: network, loss, gradient, momentum."""
     model = ka.build(setting.variant, num_classes=10, seed=0)
-    optimizer = make_optimizer(recipes.get(setting.variant, **setting.config("").overrides))
+    optimizer = make_optimizer(recipes.get(setting.variant, **setting.config("").overrides), model)
     loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     images, labels, _ = _batch(setting)
 

@@ -72,7 +72,7 @@ def define_flags(fields: Iterable[dataclasses.Field], *, optional: bool = False)
         default = None if optional else field.default
         choices = field.metadata["choices"]
         if typing.get_origin(field.type) is tuple:
-            default = ",".join(map(str, default))
+            default = None if default is None else ",".join(map(str, default))
             flags.DEFINE(_Several(kind), field.name, default, text)
         elif choices and isinstance(choices[0], str):
             flags.DEFINE_enum(field.name, default, choices, text)

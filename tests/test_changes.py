@@ -89,6 +89,36 @@ def test_place_of_the_data_and_the_guards_may_change():
     assert (asked.config.on_nonfinite, asked.config.num_devices) == ("step_back", 2)
 
 
+def test_recipes_own_settings_are_taken_where_none_are_given():
+    given = {"variant": "cuda_convnet_80sec", "recipe": "document"}
+    config = changes.none(ka.TrainConfig(**given)).config
+    assert (config.input_size, config.views, config.freeze_until) == (24, 10, "")
+    config = changes.none(ka.TrainConfig(**given, views=1, input_size=32)).config
+    assert (config.input_size, config.views) == (32, 1)
+    assert changes.none(ka.TrainConfig(variant="cifar_v2")).config.views == 1
+    given = {"variant": "alexnet_2012", "recipe": "document"}
+    assert changes.none(ka.TrainConfig(**given)).config.freeze_until == "conv2"
+    assert changes.none(ka.TrainConfig(**given, freeze_until="")).config.freeze_until == ""
+
+
+def test_tables_drops_and_freezing_are_those_of_the_run():
+    config = ka.TrainConfig(variant="cuda_convnet_18pct", recipe="document", freeze_until="conv2")
+    run = changes.none(config)
+    saved = {"config": dataclasses.asdict(run.config), "recipe": run.recipe.as_json()}
+    saved = json.loads(json.dumps({**saved, "data": {"sha256": "abc"}}))
+    saved["recipe"]["layer_decay"] = {"logits": 3.0}  # as the code may say otherwise some day
+    asked = _asked(saved, overrides={"drop_epochs": (120, 130)})
+    assert asked.changes == [] and asked.recipe.layer_decay == {"logits": 3.0}
+    assert (asked.config.freeze_until, asked.config.input_size) == ("conv2", 24)
+    assert asked.config.views == 10 and asked.recipe.drop_epochs == (120, 130)
+    given = {"freeze_until": "logits", "views": 1, "overrides": {"drop_epochs": (5,)}}
+    found = [(c.name, c.before, c.now) for c in _asked(saved, **given).changes]
+    assert ("freeze_until", "conv2", "logits") in found and ("views", 10, 1) in found
+    assert ("drop_epochs", (120, 130), (5,)) in found
+    asked = _asked(saved, recipe="default", allow_change="recipe")
+    assert asked.recipe.layer_decay == {"logits": 250.0}
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -212,6 +212,24 @@ def test_colour_noise_is_one_draw_an_image(split, form):
         assert np.abs(difference - difference[:, :1, :1]).max() < 1e-3
 
 
+@pytest.mark.parametrize("form", ["paper", "2012"])
+def test_colour_noise_ends_after_its_epochs_wherever_one_starts(split, form):
+    common = {"global_batch_size": 8, "seed": 0}
+    noise = {"colour_noise": form, "statistics": pipeline.pixel_statistics(split, CIFAR)}
+    quiet = take(train_batches(split, CIFAR, **common), 9)
+    noisy = take(train_batches(split, CIFAR, **noise, **common), 6)
+    ending = {**noise, **common, "colour_noise_until_epoch": 2}
+    for start in (0, 4, 6, 8):  # three steps an epoch
+        dataset = train_batches(
+            split, CIFAR, **ending, start_epoch=start // 3, start_step=start % 3
+        )
+        assert dataset.element_spec[0].dtype == tf.float32
+        for found, expected in zip(
+            take(dataset, 9 - start), (noisy + quiet[6:])[start:], strict=True
+        ):
+            assert np.array_equal(found[0], expected[0]) and np.array_equal(found[1], expected[1])
+
+
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 @pytest.mark.parametrize("views", [1, 2, 10])
 def test_evaluation_views(split, squares, plan, views):

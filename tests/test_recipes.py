@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from keras_alexnet import recipes
+from keras_alexnet import build, recipes, updates
 from keras_alexnet.errors import UsageError
 from keras_alexnet.schedules import Schedule
 from keras_alexnet.variants import list_variants
@@ -27,6 +27,74 @@ def test_document_recipes_say_what_the_documents_say(variant, facts):
     assert recipe["weight_decay"] == 0 and recipe["colour_noise"] == "none"
 
 
+# By layer: rate and decay of its kernel, as the layer-parameter files have them.
+_CONV_004 = {"conv1": (0.001, 0.004), "conv2": (0.001, 0.004), "conv3": (0.001, 0.004)}
+_CONV_0 = {"conv1": (0.001, 0.0), "conv2": (0.001, 0.0)}
+_LOCAL = {"local3": (0.001, 0.004), "local4": (0.001, 0.004)}
+
+
+@pytest.mark.parametrize(
+    ("variant", "layers", "epochs", "drops"),
+    [
+        ("11pct", {**_CONV_0, **_LOCAL, "logits": (0.001, 0.01)}, 520, (500, 510)),
+        ("13pct", {**_CONV_0, **_LOCAL, "logits": (0.001, 0.004)}, 160, (140, 150)),
+        ("18pct", {**_CONV_004, "logits": (0.001, 1.0)}, 140, (120, 130)),
+        ("80sec", {**_CONV_004, "fc64": (0.001, 0.03), "logits": (0.001, 0.03)}, 10, (8,)),
+    ],
+)
+def test_cuda_convnet_documents_are_the_layer_files(variant, layers, epochs, drops):
+    name = f"cuda_convnet_{variant}"
+    recipe, model = recipes.get(name, "document"), build(name)
+    kernels = [layer for layer in layers for _ in ("kernel", "bias")]
+    assert [v.path.split("/")[0] for v in model.trainable_variables] == kernels
+    found = zip(updates.rates(model, recipe), updates.decays(model, recipe), strict=True)
+    found = [(recipe.learning_rate * rate, decay) for rate, decay in found]
+    assert dict(zip(layers, found[::2], strict=True)) == layers
+    assert found[1::2] == [(0.002, 0.0)] * len(layers)
+    assert (recipe.epochs, recipe.drop_epochs, recipe.drop_factor) == (epochs, drops, 10)
+    assert (recipe.schedule, recipe.momentum, recipe.global_batch_size) == ("drops", 0.9, 128)
+    assert (recipe.input_size, recipe.views, recipe.flip, recipe.crop) == (24, 10, True, True)
+    assert (recipe.validation_fraction, recipe.keep) == (0, "last")
+    default = recipes.get(name)
+    assert (default.input_size, default.views, default.drop_epochs) == (None, 1, ())
+    assert (default.layer_decay, default.bias_rate) == (recipe.layer_decay, 2)
+
+
+@pytest.mark.parametrize(
+    ("variant", "facts"),
+    [
+        ("alexnet_2012", {"global_batch_size": 128, "learning_rate": 0.01, "epochs": 90}),
+        ("alexnet_2012", {"colour_noise": "2012", "freeze_until": "conv2"}),
+        ("alexnet_2012", {"freeze_from_epoch": 72, "schedule": "plateau"}),
+        ("alexnet_caffe", {"global_batch_size": 256, "learning_rate": 0.01, "epochs": 90}),
+        ("alexnet_caffe", {"colour_noise": "none", "schedule": "drops", "drop_factor": 10}),
+    ],
+)
+def test_documents_of_the_imagenet_programs(variant, facts):
+    recipe = dataclasses.asdict(recipes.get(variant, "document"))
+    assert {name: recipe[name] for name in facts} == facts
+    assert (recipe["bias_rate"], recipe["weight_decay"], recipe["momentum"]) == (2, 5e-4, 0.9)
+    assert recipe["flip"] and recipe["crop"] and recipe["keep"] == "last"
+
+
+def test_caffe_divides_every_100_000_of_450_000_iterations_on_ilsvrc_2012():
+    steps_per_epoch = -(-1_281_167 // 256)
+    recipe = recipes.get("alexnet_caffe", "document")
+    schedule = Schedule(recipe, recipe.epochs * steps_per_epoch, steps_per_epoch, False)
+    assert 450_000 <= schedule.total_steps < 450_500
+    for drop in range(1, 5):
+        before, after = (schedule.learning_rate(drop * 100_000 + step) for step in (-1, 0))
+        assert before == pytest.approx(0.1 ** (drop - 1) * 0.01)
+        assert after == pytest.approx(before / 10)
+
+
+@pytest.mark.parametrize("variant", list_variants())
+def test_fine_tuning_is_slower_below_the_head(variant):
+    recipe = recipes.get(variant, "fine_tune")
+    assert recipe.layer_rates == {"logits": 10} and recipe.learning_rate <= 0.001
+    assert recipe.epochs == 10 and recipe.freeze_until == ""
+
+
 @pytest.mark.parametrize("variant", list_variants())
 def test_paper_recipe_is_section_5(variant):
     recipe = recipes.get(variant, "paper")
@@ -43,9 +111,11 @@ def test_override_replaces_one_field_and_none_leaves_it():
 
 
 def test_unknown_recipe_names_the_nearest_and_all():
-    with pytest.raises(UsageError, match="Did you mean 'document'.*default, paper, document"):
+    with pytest.raises(
+        UsageError, match="Did you mean 'document'.*default, paper, document, fine_tune"
+    ):
         recipes.get("cifar_v2", "documents")
-    with pytest.raises(UsageError, match="Unknown recipe.*Known: default, paper"):
+    with pytest.raises(UsageError, match="Unknown recipe.*Known: default, paper, fine_tune"):
         recipes.get("alexnet", "document")
 
 
@@ -109,6 +179,35 @@ def test_warmup_rises_to_the_scaled_rate_and_stays():
 def test_warmup_of_one_cycle_is_refused():
     with pytest.raises(UsageError, match="one_cycle rises by itself. Received: warmup_epochs=2"):
         recipes.get("cifar_v2", "default", warmup_epochs=2.0)
+
+
+def test_drops_divide_after_their_epochs_whatever_the_state():
+    schedule = _schedule(schedule="drops", drop_epochs=(2, 3.5), drop_factor=4.0)
+    rates = [schedule.learning_rate(step) for step in (0, 19, 20, 34, 35, 99)]
+    assert rates == [1, 1, 1 / 4, 1 / 4, 1 / 16, 1 / 16]
+    schedule = _schedule(schedule="drops", drop_epochs=(2,), warmup_epochs=1.0)
+    assert schedule.learning_rate(0) == pytest.approx(1 / 11) and schedule.learning_rate(10) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"schedule": "one_cycle", "drop_epochs": (3,)}, "schedule drops.*drop_epochs=3 with sch"),
+        ({"schedule": "plateau", "drop_epochs": (3,)}, "--drop_epochs= to empty"),
+        ({"schedule": "drops"}, "such as 120,130. Received: drop_epochs=none"),
+        ({"schedule": "drops", "drop_epochs": (3, 3)}, "each above the last.*drop_epochs=3,3"),
+        ({"schedule": "drops", "drop_epochs": (0, 3)}, "numbers above 0"),
+        ({"schedule": "drops", "drop_epochs": (float("nan"),)}, "numbers above 0"),
+        ({"schedule": "drops", "drop_epochs": (3,), "drop_factor": 1.0}, "drop_factor must be"),
+        ({"bias_rate": -1.0}, "bias_rate must be"),
+        ({"colour_noise_until_epoch": 3}, "there is none: pass --colour_noise_until_epoch=0"),
+        ({"layer_decay": {"conv1": 0}}, "Unknown recipe field"),
+        ({"freeze_until": "conv2"}, "Unknown recipe field"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(fields, message):
+    with pytest.raises(UsageError, match=message):
+        recipes.get("cifar_v2", "default", **fields)
 
 
 def test_plateau_divides_after_the_patience_and_at_most_so_often():

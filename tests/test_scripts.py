@@ -54,6 +54,8 @@ def test_help_names_the_flags_and_exits_with_0():
     for script, done in _run_each(list(named), "--help").items():
         assert done.returncode == 0 and not done.stderr, done.stderr
         assert named[script] in done.stdout
+        for flag in ("--freeze_until", "--drop_epochs", "--colour_noise_until_epoch"):
+            assert (flag in done.stdout) == (script == "train")
         assert f"python scripts/{script}.py" in done.stdout
 
 
