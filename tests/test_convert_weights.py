@@ -15,8 +15,6 @@ from photographs import photographs
 import keras_alexnet
 from keras_alexnet import UsageError, UserError, converting, variants, weights
 
-pytest.importorskip("safetensors", reason="writes .safetensors files")
-
 ROOT = pathlib.Path(__file__).parents[1]
 LABELS = [f"label {number}" for number in range(10)]
 

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import sys
 import tarfile
 
 import keras
@@ -11,13 +12,13 @@ from photographs import photographs, relative_difference, top5
 
 import keras_alexnet
 from keras_alexnet import UserError, layers, weights
+from keras_alexnet.weights import torch_files, torch_names
 
 torch = pytest.importorskip("torch", reason="compares with PyTorch, which users need for .pth only")
 
 import document_modules  # noqa: E402
+import safetensors.torch as SAFE  # noqa: E402
 from document_modules import NETWORKS  # noqa: E402
-
-SAFE = pytest.importorskip("safetensors.torch")
 
 
 class Pair:
@@ -131,17 +132,17 @@ class TestForms:
         owt = keras_alexnet.variants.get("alexnet_owt")
         with torch.device("meta"):
             known = document_modules.document_004().state_dict()
-        from keras_alexnet.weights import torch_names
-
         names = torch_names.tensor_names(owt, known)
         assert {name for pair in names.values() for name in pair} == set(known)
         assert names["fc6"][0] == "classifier.2.weight"
 
-    def test_without_torch_a_pickle_is_refused(self, v2, monkeypatch):
-        from keras_alexnet.weights import torch_files
-
+    def test_without_torch_a_pickle_is_refused_and_safetensors_are_read(self, v2, monkeypatch):
+        path = v2.written("new.pth", v2.state)
+        SAFE.save_file(v2.state, v2.folder / "new.safetensors")
+        monkeypatch.setitem(sys.modules, "torch", None)
         monkeypatch.setattr(torch_files.importlib.util, "find_spec", lambda name: None)
-        v2.assert_refused(v2.written("new.pth", v2.state), "torch is not installed.*safetensors")
+        v2.assert_refused(path, "torch is not installed.*safetensors")
+        v2.assert_loads(v2.folder / "new.safetensors")
 
 
 class Runs:

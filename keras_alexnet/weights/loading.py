@@ -76,7 +76,7 @@ def load(
 
     Example:
         >>> trained = keras_alexnet.build("cifar_v2", seed=1)
-        >>> _ = save(trained, "trained.safetensors")
+        >>> _ = keras_alexnet.weights.save(trained, "trained.safetensors")
         >>> model = keras_alexnet.build("cifar_v2")
         >>> load(model, "trained.safetensors").layers
         ('conv1', 'conv2', 'fc3', 'fc4', 'logits')
