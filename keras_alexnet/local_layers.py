@@ -23,7 +23,7 @@ class LocallyConnected(keras.layers.Layer):
 
     Example:
         >>> layer = LocallyConnected(64, 3, padding=(1, 1))
-        >>> layer(np.ones([1, 8, 8, 32], "float32")).shape, layer.kernel.shape
+        >>> layer(np.ones([1, 8, 8, 32], "float32")).shape, tuple(layer.kernel.shape)
         (TensorShape([1, 8, 8, 64]), (8, 8, 3, 3, 32, 64))
     """
 

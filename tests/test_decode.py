@@ -226,3 +226,20 @@ def test_large_jpegs_are_reduced_in_the_decoder(side, reduced_by):
     assert min(small.shape[:2]) >= 32
     np.testing.assert_allclose(square, plain_square(small, 32), atol=0.51)
     np.testing.assert_allclose(square, plain_square(smooth(side, side + 9, 3), 32), atol=12)
+
+
+@pytest.mark.parametrize("shape", [(64, 48, 3), (20, 90, 3), (16, 20, 3), (32, 32, 3)])
+def test_warping_squeezes_the_whole_image(shape):
+    image = smooth(*shape)
+    warped = decode.decode_square(tf.io.encode_png(image), 32, warp=True).numpy()
+    assert warped.shape == (32, 32, 3) and warped.dtype == np.uint8
+    # A smooth image keeps its colours at the same relative place, the corners included.
+    places = (np.arange(32) + 0.5) / 32
+    rows = np.clip(places * shape[0] - 0.5, 0, shape[0] - 1).round().astype(int)
+    columns = np.clip(places * shape[1] - 0.5, 0, shape[1] - 1).round().astype(int)
+    difference = np.abs(warped.astype(int) - image[np.ix_(rows, columns)])
+    assert difference.mean() < 6 and difference.max() < 40
+    in_a_batch = decode.square(tf.constant(image)[None], 32, warp=True)
+    assert np.array_equal(in_a_batch[0], warped)
+    centre = decode.decode_square(tf.io.encode_png(image), 32).numpy()
+    assert np.array_equal(centre, warped) == (shape[0] == shape[1])

@@ -9,7 +9,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 import keras_alexnet
-from keras_alexnet import layers
+from keras_alexnet import layers, local_layers, program_layers, variants
+from keras_alexnet.customise import customised
 from keras_alexnet.errors import UsageError
 
 GOLDEN_CLASSES = 5  # of each image's logits
@@ -21,15 +22,53 @@ BEFORE = "dropout6 fc6 dropout7 fc7 logits"
 LAYERS = {
     "alexnet": f"image {PAPER} {AFTER}",
     "alexnet_two_tower": f"image {PAPER} {AFTER}",
+    "alexnet_caffe": f"image {PAPER} {AFTER}",
+    "alexnet_2012": f"image standardise conv1 lrn1 pool1 activation1 conv2 lrn2 norm2 pool2 conv3 "
+    f"conv4 conv5 pool5 activation5 flatten {AFTER}",
     "alexnet_owt": f"image {PYTORCH} {BEFORE}".replace("flatten", "avgpool flatten"),
     "alexnet_half": f"image {PYTORCH} {BEFORE}",
     "cifar_v1": f"image {PYTORCH} {BEFORE}",
     "cifar_v2": "image standardise conv1 pool1 conv2 pool2 flatten fc3 fc4 logits",
     "cifar_v3": f"image {PYTORCH} {BEFORE}",
     "cifar_resized": f"image {PAPER} {AFTER}",
+    "cuda_convnet_11pct": "image standardise conv1 pool1 lrn1 conv2 lrn2 pool2 local3 local4 "
+    "flatten logits",
+    "cuda_convnet_13pct": "image standardise conv1 pool1 conv2 pool2 local3 local4 flatten logits",
+    "cuda_convnet_18pct": "image standardise conv1 pool1 activation1 norm1 conv2 pool2 norm2 conv3 "
+    "pool3 flatten logits",
+    "cuda_convnet_80sec": "image standardise conv1 pool1 activation1 conv2 pool2 conv3 pool3 "
+    "flatten fc64 logits",
 }
 PAPER_ROWS = ("alexnet", "alexnet_two_tower", "cifar_resized")
 BIAS_1 = {"conv2", "conv4", "conv5", "fc6", "fc7"}
+# Convolutions without an activation of their own: it stands behind their pooling.
+LINEAR = {
+    "alexnet_2012": {"conv1", "conv5"},
+    "cuda_convnet_18pct": {"conv1"},
+    "cuda_convnet_80sec": {"conv1"},
+}
+# Response normalisation: depth radius, bias, alpha, beta, groups; or size instead of depth radius.
+LRN = {
+    **dict.fromkeys(PAPER_ROWS, {"lrn1": (2, 2.0, 1e-4, 0.75, 1), "lrn2": (2, 2.0, 1e-4, 0.75, 1)}),
+    "alexnet_caffe": dict.fromkeys(("lrn1", "lrn2"), (2, 1.0, 2e-5, 0.75, 1)),
+    "alexnet_2012": {
+        **dict.fromkeys(("lrn1", "lrn2"), (2, 2.0, 2e-5, 0.75, 2)),
+        "norm2": (5, 1.0, 4e-5, 0.75),
+    },
+    "cuda_convnet_11pct": dict.fromkeys(("lrn1", "lrn2"), (4, 1.0, 0.001 / 9, 0.75, 1)),
+    "cuda_convnet_18pct": dict.fromkeys(("norm1", "norm2"), (3, 1.0, 5e-5 / 9, 0.75)),
+}
+# Standard deviation and bias of the initial weights where they are not PyTorch's uniform ones.
+CAFFE_BIAS, CUDA_LOCAL = dict.fromkeys(BIAS_1, 0.1), {"conv1": 1e-4, "local3": 0.04, "local4": 0.04}
+INITIAL = {
+    **dict.fromkeys(PAPER_ROWS, ({}, dict.fromkeys(BIAS_1, 1.0))),
+    "alexnet_caffe": ({"fc6": 0.005, "fc7": 0.005}, CAFFE_BIAS),
+    "alexnet_2012": (dict.fromkeys(("conv3", "conv4", "conv5"), 0.03), dict.fromkeys(BIAS_1, 1.0)),
+    "cuda_convnet_11pct": (CUDA_LOCAL, {}),
+    "cuda_convnet_13pct": (CUDA_LOCAL, {}),
+    "cuda_convnet_18pct": ({"conv1": 1e-4}, {}),
+    "cuda_convnet_80sec": ({"conv1": 1e-4, "fc64": 0.1, "logits": 0.1}, {}),
+}
 
 
 def uniform(name, shape):
@@ -43,7 +82,7 @@ def set_fixed_weights(model):
     for layer in model.layers:
         if layer.weights:
             kernel, bias = (weight.shape for weight in layer.weights)
-            bound = np.sqrt(6 / np.prod(kernel[:-1]))
+            bound = np.sqrt(6 / np.prod(kernel[-4:-1]))  # of one position, where it has many
             layer.set_weights(
                 [
                     uniform(f"{layer.name}/kernel", kernel) * bound,
@@ -117,33 +156,35 @@ class TestEveryNetwork:
         assert relative_error(np.float32(stored[network.name]), logits) < 1e-4
 
     def test_hidden_layers_are_rectified_and_logits_are_not(self, network):
-        hidden = [
-            layer
-            for layer in network.model.layers
-            if isinstance(layer, (layers.Convolution, keras.layers.Dense))
-        ]
+        hidden = [layer for layer in network.model.layers if layer.weights]
+        linear = {"logits", *LINEAR.get(network.name, ())}
         outputs = keras.Model(
             network.model.input, [(layer.input, layer.output) for layer in hidden]
         )(network.images)
         for layer, (inputs, output) in zip(hidden, outputs, strict=True):
-            if isinstance(layer, layers.Convolution):
+            if isinstance(layer, local_layers.LocallyConnected):
+                shared = local_layers.LocallyConnected(layer.filters, 3, padding=layer.zeros)
+                shared.build(inputs.shape)
+                shared.set_weights(layer.get_weights())
+                sums = shared(inputs)
+            elif isinstance(layer, layers.Convolution):
                 sums = layer.convolution_op(inputs, layer.kernel) + layer.bias
             else:
                 sums = inputs @ layer.kernel + layer.bias
             assert np.min(sums) < 0 < np.max(sums)
-            wanted = sums if layer.name == "logits" else np.maximum(sums, 0)
+            wanted = sums if layer.name in linear else np.maximum(sums, 0)
             np.testing.assert_allclose(output, wanted, atol=1e-5 * np.max(np.abs(sums)))
 
-    def test_lrn_stands_on_rectified_maps_with_the_papers_constants(self, network):
-        norms = {
-            layer.name: layer
-            for layer in network.model.layers
-            if isinstance(layer, layers.LocalResponseNormalization)
-        }
-        assert set(norms) == ({"lrn1", "lrn2"} if network.name in PAPER_ROWS else set())
-        for layer in norms.values():
-            constants = (layer.depth_radius, layer.bias, layer.alpha, layer.beta)
-            assert constants == (2, 2.0, 1e-4, 0.75)
+    def test_response_normalisation_has_the_sources_constants(self, network):
+        found = {}
+        for layer in network.model.layers:
+            if isinstance(layer, layers.LocalResponseNormalization):
+                constants = (layer.depth_radius, layer.bias, layer.alpha, layer.beta, layer.groups)
+                found[layer.name] = pytest.approx(constants, rel=1e-9)
+            if isinstance(layer, program_layers.SameMapNormalization):
+                constants = (layer.size, layer.bias, layer.alpha, layer.beta)
+                found[layer.name] = pytest.approx(constants, rel=1e-9)
+        assert found == LRN.get(network.name, {})
 
     def test_every_parameter_receives_a_gradient(self, network):
         with tf.GradientTape() as tape:
@@ -165,11 +206,13 @@ class TestEveryNetwork:
     def test_initial_weights_are_the_sources(self, network):
         for name, (kernel, bias) in network.initial.items():
             shape = network.model.get_layer(name).kernel.shape
-            if network.name in PAPER_ROWS:
-                assert kernel[:2] == pytest.approx((0, 0.01), abs=2e-4)
-                assert kernel[3] > 0.03  # normal, and not cut off at two deviations
-                value = 1.0 if name in BIAS_1 else 0.0
-                assert bias == (value, 0, value, value)
+            if network.name in INITIAL:
+                stds, biases = INITIAL[network.name]
+                std, value = stds.get(name, 0.01), np.float32(biases.get(name, 0.0))
+                tolerance = std * max(0.04, 5 / np.sqrt(np.prod(shape)))
+                assert kernel[:2] == pytest.approx((0, std), abs=tolerance)
+                assert kernel[3] > 2.5 * std  # normal, and not cut off at two deviations
+                assert bias[2:] == (value, value) and bias[1] < 1e-6
             else:
                 bound = np.float32(1 / np.sqrt(np.prod(shape[:-1])))
                 assert kernel[1] == pytest.approx(bound / np.sqrt(3), rel=0.03)
@@ -241,6 +284,37 @@ class TestArguments:
         assert names[2] == [name for name in names[0] if not name.startswith("lrn")]
         for with_lrn, without in zip(models[0].get_weights(), models[2].get_weights(), strict=True):
             np.testing.assert_array_equal(with_lrn, without)
+
+    def test_both_kinds_of_response_normalisation_are_left_out_together(self):
+        small = {"input_shape": (32, 32, 3), "lrn": False}
+        for variant in ("cuda_convnet_11pct", "cuda_convnet_18pct"):
+            names = [layer.name for layer in keras_alexnet.build(variant, **small).layers]
+            assert names == [
+                name for name in LAYERS[variant].split() if "norm" not in name and "lrn" not in name
+            ]
+        network = customised(variants.get("alexnet_2012"), lrn=False)
+        assert not {"lrn1", "lrn2", "norm2"} & {row.name for row in network.layers}
+
+    def test_activation_behind_pooling_is_the_one_asked_for(self):
+        model = keras_alexnet.build("cuda_convnet_80sec", activation="tanh")
+        assert model.get_layer("activation1").activation is keras.activations.tanh
+        assert model.get_layer("conv1").activation is keras.activations.linear
+        assert model.get_layer("conv2").activation is keras.activations.tanh
+
+    def test_the_2012_network_halves_at_test_and_leaves_alone_in_training(self):
+        small = {"input_shape": (67, 67, 3), "num_classes": 2, "seed": 1}
+        model = keras_alexnet.build("alexnet_2012", **small)
+        for name in ("dropout6", "dropout7"):
+            layer = model.get_layer(name)
+            np.testing.assert_array_equal(layer(np.ones([1, 8])), np.full([1, 8], 0.5))
+            assert set(np.unique(layer(np.full([1, 64], 3.0), training=True))) == {0, 3}
+
+    def test_caffes_first_kernel_is_in_the_order_b_g_r(self):
+        small = {"input_shape": (67, 67, 3), "num_classes": 2, "seed": 1}
+        model = keras_alexnet.build("alexnet_caffe", **small)
+        red = np.zeros([1, 67, 67, 3], "uint8") + np.uint8([255, 0, 0])
+        reached = model.get_layer("standardise")(red)[0, 0, 0]
+        np.testing.assert_allclose(reached, [-104.007, -116.669, 255 - 122.679], rtol=1e-5)
 
     @pytest.mark.parametrize(
         "rate, rates", [(None, [0.6, 0.6]), (0, []), (0.0, []), (0.3, [0.3] * 2)]

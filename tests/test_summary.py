@@ -16,12 +16,18 @@ SCRIPT = pathlib.Path(__file__).parents[1] / "scripts" / "summary.py"
 TOTALS = {
     "alexnet": (62_378_344, 1_135_256_096),
     "alexnet_two_tower": (60_965_224, 724_406_816),
+    "alexnet_caffe": (60_965_224, 724_406_816),
+    "alexnet_2012": (60_965_224, 724_406_816),
     "alexnet_owt": (61_100_840, 714_188_480),
     "alexnet_half": (16_630_440, 311_191_824),
     "cifar_v1": (23_272_266, 62_742_528),
     "cifar_v2": (576_778, 12_526_464),
     "cifar_v3": (14_859_082, 227_711_744),
     "cifar_resized": (58_322_314, 1_131_201_056),
+    "cuda_convnet_11pct": (3_672_906, 34_689_024),
+    "cuda_convnet_13pct": (1_901_386, 32_919_552),
+    "cuda_convnet_18pct": (89_578, 12_298_240),
+    "cuda_convnet_80sec": (145_578, 12_354_176),
 }
 
 
@@ -40,6 +46,15 @@ def test_totals_of_every_row(name):
 
 def test_every_listed_row_has_its_totals_here():
     assert list(TOTALS) == keras_alexnet.list_variants()
+
+
+def test_locally_connected_layers_have_weights_for_each_position():
+    """At the 24 x 24 crops of the program; 6 x 6 positions are left of them."""
+    table = layer_table(keras_alexnet.build("cuda_convnet_11pct", input_shape=(24, 24, 3)))
+    assert table.totals["parameters"] == 2_112_970
+    [local4] = [layer for layer in table.layers if layer.name == "local4"]
+    assert (local4.kernel, local4.padding, local4.output_shape) == ((3, 3), (1, 1), (1, 6, 6, 32))
+    assert local4.macs == 36 * 9 * 64 * 32 and local4.parameters == local4.macs + 36 * 32
 
 
 def test_layers_of_the_two_tower_network():

@@ -82,8 +82,9 @@ def test_every_variant_in_full(name, tmp_path_factory):
         contents = tflite.convert(network, quantization, calibration=images)
         assert difference(network, contents, images) < TOLERANCE[quantization], quantization
         sizes[quantization] = len(contents)
-    assert sizes["float16"] < 0.51 * sizes["float32"]
-    assert sizes["int8"] < 0.26 * sizes["float32"]
+    besides_weights = 16_000  # bytes: operators, labels, metadata, which count in small networks
+    assert sizes["float16"] < 0.51 * sizes["float32"] + besides_weights
+    assert sizes["int8"] < 0.26 * sizes["float32"] + besides_weights
 
 
 @pytest.mark.parametrize("quantization", tflite.QUANTIZATIONS)

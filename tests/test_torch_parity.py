@@ -228,7 +228,10 @@ def test_gradient_of_each_parameter(pair):
 
 
 def test_every_network_is_compared():
-    assert list(NETWORKS) == keras_alexnet.list_variants()
+    # The programs' own layers PyTorch lacks: test_program_layers.py has them in numpy.
+    programs = ("alexnet_caffe", "alexnet_2012", "cuda_convnet_")
+    known = keras_alexnet.list_variants()
+    assert list(NETWORKS) == [name for name in known if not name.startswith(programs)]
 
 
 @pytest.mark.parametrize("height, width", [(63, 200), (300, 231)])

@@ -6,9 +6,15 @@ from keras_alexnet import rows, variants
 from keras_alexnet.errors import UsageError
 
 NAMES = [
-    *("alexnet", "alexnet_two_tower", "alexnet_owt", "alexnet_half"),
+    *("alexnet", "alexnet_two_tower", "alexnet_caffe", "alexnet_2012"),
+    *("alexnet_owt", "alexnet_half"),
     *("cifar_v1", "cifar_v2", "cifar_v3", "cifar_resized"),
+    *("cuda_convnet_11pct", "cuda_convnet_13pct", "cuda_convnet_18pct", "cuda_convnet_80sec"),
 ]
+PAPER = ["alexnet", "alexnet_two_tower", "alexnet_2012"]
+TORCHVISION = ["alexnet_owt", "alexnet_half"]
+CIFAR = ["cifar_v1", "cifar_v2", "cifar_v3"]
+CUDA_CONVNET = NAMES[-4:]
 
 
 def test_every_network_of_the_documents_is_listed():
@@ -23,7 +29,9 @@ def test_a_row_is_complete_and_cannot_be_changed(name):
     layer_names = [layer.name for layer in row.layers]
     assert len(set(layer_names)) == len(layer_names)
     assert layer_names[-1] == "logits"
-    assert isinstance(row.features[-1], rows.MaxPool)
+    # Features are maps, and the head begins where they become vectors.
+    assert not any(isinstance(layer, (rows.Flatten, rows.Dense)) for layer in row.features)
+    assert any(isinstance(layer, rows.Flatten) for layer in row.head)
     with pytest.raises(dataclasses.FrozenInstanceError):
         row.parameters = 0
     hash(row)
@@ -40,16 +48,17 @@ def test_an_unknown_network_names_the_nearest_and_all():
 @pytest.mark.parametrize(
     "name, plan",
     [
-        *((name, (256, 224, 0, 224)) for name in NAMES[:4]),
-        *((name, (32, 32, 4, 32)) for name in NAMES[4:7]),
-        ("cifar_resized", (32, 32, 4, 227)),
+        *((name, (256, 224, 0, 224, False)) for name in PAPER + TORCHVISION),
+        ("alexnet_caffe", (256, 227, 0, 227, True)),
+        *((name, (32, 32, 4, 32, False)) for name in CIFAR + CUDA_CONVNET),
+        ("cifar_resized", (32, 32, 4, 227, False)),
     ],
 )
 def test_image_plans(name, plan):
     row = variants.get(name)
     assert dataclasses.astuple(row.image_plan_for()) == plan
-    assert dataclasses.astuple(row.image_plan_for(plan[-1])) == plan
-    assert row.input_size == plan[-1]
+    assert dataclasses.astuple(row.image_plan_for(plan[3])) == plan
+    assert row.input_size == plan[3]
 
 
 @pytest.mark.parametrize(
@@ -60,24 +69,32 @@ def test_image_plans(name, plan):
         ("cifar_v1", 64, (64, 64, 8, 64)),
         ("cifar_v3", 24, (24, 24, 3, 24)),
         ("cifar_resized", 113, (32, 32, 4, 113)),  # the data stays as large as it is
+        *((name, 24, (32, 24, 0, 24)) for name in CUDA_CONVNET),  # the program's own crops
+        ("cuda_convnet_11pct", 48, (48, 48, 6, 48)),
     ],
 )
 def test_an_image_plan_follows_another_input_size(name, size, plan):
-    assert dataclasses.astuple(variants.get(name).image_plan_for(size)) == plan
+    assert dataclasses.astuple(variants.get(name).image_plan_for(size)) == (*plan, False)
+
+
+def test_caffes_images_are_warped_at_any_size():
+    plan = variants.get("alexnet_caffe").image_plan_for(128)
+    assert dataclasses.astuple(plan) == (144, 128, 0, 128, True)
 
 
 @pytest.mark.parametrize(
     "names, mean, std, of_training_set",
     [
-        (NAMES[:2], (123.68, 116.779, 103.939), (1, 1, 1), True),
-        (NAMES[7:], (125.3, 123.0, 113.9), (1, 1, 1), True),
+        (PAPER, (123.68, 116.779, 103.939), (1, 1, 1), True),
+        (["alexnet_caffe"], (122.679, 116.669, 104.007), (1, 1, 1), True),
+        (["cifar_resized", *CUDA_CONVNET], (125.3, 123.0, 113.9), (1, 1, 1), True),
         (
-            NAMES[2:4],
+            TORCHVISION,
             tuple(255 * mean for mean in (0.485, 0.456, 0.406)),
             tuple(255 * std for std in (0.229, 0.224, 0.225)),
             False,
         ),
-        (NAMES[4:7], (127.5,) * 3, (127.5,) * 3, False),
+        (CIFAR, (127.5,) * 3, (127.5,) * 3, False),
     ],
 )
 def test_pixel_standardisation(names, mean, std, of_training_set):
@@ -86,6 +103,7 @@ def test_pixel_standardisation(names, mean, std, of_training_set):
         assert row.mean == pytest.approx(mean, abs=0.06)
         assert row.std == pytest.approx(std, rel=1e-6)
         assert row.mean_of_training_set is of_training_set
+        assert row.bgr is (name == "alexnet_caffe")
 
 
 @pytest.mark.parametrize(
@@ -93,6 +111,9 @@ def test_pixel_standardisation(names, mean, std, of_training_set):
     [
         (rows.Convolution("c", 1, kernel=11, stride=4, padding=(0, 3)), {224: 55, 227: 55, 7: 0}),
         (rows.MaxPool("p", size=3, stride=2), {55: 27, 13: 6, 2: 0}),
+        (rows.MaxPool("p", size=3, stride=2, ceil=True), {32: 16, 15: 7, 8: 4, 2: 1}),
+        (rows.CeilAveragePool("p", size=3, stride=2), {32: 16, 15: 7, 8: 4, 2: 1}),
+        (rows.LocallyConnected("l", 1, kernel=3, padding=(1, 1)), {8: 8, 1: 1}),
         (rows.AdaptiveAveragePool("a", size=6), {1: 6, 13: 6}),
         (rows.LocalResponseNorm("n", 2, 2.0, 1e-4, 0.75), {13: 13}),
     ],
