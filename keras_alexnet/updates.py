@@ -17,9 +17,9 @@ class _RatesOfVariables:
 
     def update_step(self, gradient, variable, learning_rate):
         rate = self.rates[self._get_variable_index(variable)] if self.rates else 1.0
-        super().update_step(
-            gradient, variable, learning_rate if rate == 1 else learning_rate * rate
-        )
+        # A rate of 1 adds no operation, so that other recipes train as ever.
+        own = learning_rate if rate == 1 else learning_rate * rate
+        super().update_step(gradient, variable, own)
 
 
 class _SGD(_RatesOfVariables, keras.optimizers.SGD):

@@ -33,6 +33,7 @@ class _Weights(keras.callbacks.Callback):
         self.rates.append(float(self.model.optimizer.learning_rate.numpy()))
 
 
+@pytest.mark.slow
 def test_resumed_amid_drop_freezing_and_the_end_of_noise_it_ends_as_one_never_stopped(config):
     # Two epochs of 5 steps: a drop after 6, and after the first epoch conv1 and the noise end.
     changing = {
