@@ -22,7 +22,7 @@ if keras.backend.backend() != "tensorflow":
         f"{keras.backend.backend()!r} from keras.json. Set KERAS_BACKEND=tensorflow."
     )
 
-from keras_alexnet import looking, recipes, variants
+from keras_alexnet import looking, recipes, variants, weights
 from keras_alexnet._version import __version__
 from keras_alexnet.applications import AlexNet, decode_predictions, preprocess_input
 from keras_alexnet.config import TrainConfig
@@ -77,4 +77,5 @@ __all__ = [
     "train_batches",
     "variants",
     "verify_prepared",
+    "weights",
 ]

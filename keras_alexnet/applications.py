@@ -3,7 +3,6 @@
 import functools
 import importlib.resources
 import os
-import warnings
 from collections.abc import Callable, Sequence
 
 import keras
@@ -11,8 +10,9 @@ import numpy as np
 
 from keras_alexnet import rows, variants
 from keras_alexnet.customise import image_shape, whole_number
-from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.errors import UsageError
 from keras_alexnet.models import Choices, classified, connect
+from keras_alexnet.weights import load
 
 _POOLINGS = {
     "avg": keras.layers.GlobalAveragePooling2D,
@@ -35,7 +35,7 @@ def AlexNet(
 
     Args:
         include_top: whether to include the dense layers.
-        weights: None for random weights, or the path of a `.weights.h5` or `.keras` file.
+        weights: None for random weights, or a file as `keras_alexnet.weights.load` takes it.
         input_tensor: output of `keras.Input` (or of layers before this network) to build on.
         input_shape: (height, width, 3); by default the network's own. Without the top, height and
             width may be None, and are by default.
@@ -51,27 +51,13 @@ def AlexNet(
 
     Raises:
         UsageError: an argument that cannot be used, `weights="imagenet"` among them.
-        UserError: the weights file holds the weights of another network.
+        UserError: the weights file cannot be read, or is another network's.
 
-    Weights trained on ImageNet do not come with this package. torchvision's can be converted, where
-    `torch` is installed; its network is the variant "alexnet_owt":
+    Weights trained on ImageNet do not come with this package. torchvision's, once downloaded, are
+    taken as they are, and so are Caffe's (variant "alexnet_caffe"):
 
     ```python
-    import keras_alexnet
-    import torch
-
-    state = torch.load("alexnet-owt-7be5be79.pth", weights_only=True)
-    model = keras_alexnet.AlexNet(variant="alexnet_owt")
-    convolutions = {"conv1": 0, "conv2": 3, "conv3": 6, "conv4": 8, "conv5": 10}
-    for layer, number in convolutions.items():
-        kernel, bias = (state[f"features.{number}.{part}"].numpy() for part in ("weight", "bias"))
-        model.get_layer(layer).set_weights([kernel.transpose(2, 3, 1, 0), bias])
-    for layer, number in {"fc6": 1, "fc7": 4, "logits": 6}.items():
-        kernel, bias = (state[f"classifier.{number}.{part}"].numpy() for part in ("weight", "bias"))
-        if layer == "fc6":  # PyTorch flattens channel by channel, Keras pixel by pixel
-            kernel = kernel.reshape(-1, 256, 6, 6).transpose(0, 2, 3, 1).reshape(-1, 256 * 6 * 6)
-        model.get_layer(layer).set_weights([kernel.T, bias])
-    model.save_weights("alexnet_owt.weights.h5")
+    model = keras_alexnet.AlexNet(variant="alexnet_owt", weights="alexnet-owt-7be5be79.pth")
     ```
 
     Example:
@@ -90,7 +76,14 @@ def AlexNet(
     inputs = image if input_tensor is None else keras.utils.get_source_inputs(input_tensor)
     model = keras.Model(inputs, outputs, name=name or network.name)
     if weights is not None:
-        _load_weights(model, weights)
+        if weights == "imagenet":
+            raise UsageError(
+                "There are no ImageNet weights to be had here: none come with keras_alexnet, and "
+                "none are downloaded. Give the path of torchvision's file with "
+                "variant='alexnet_owt', or of Caffe's with variant='alexnet_caffe'. "
+                "Received: weights='imagenet'."
+            )
+        load(model, weights, variant=network.name)
     return model
 
 
@@ -172,29 +165,3 @@ def _pooled(feature_map, pooling):
     if pooling not in _POOLINGS:
         raise UsageError(f"pooling must be None, 'avg' or 'max'. Received: {pooling!r}.")
     return _POOLINGS[pooling](name=f"{pooling}_pool")(feature_map)
-
-
-def _load_weights(model, weights):
-    if weights == "imagenet":
-        raise UsageError(
-            "There are no ImageNet weights to be had here: none come with keras_alexnet, and none "
-            "are downloaded. help(keras_alexnet.AlexNet) has a dozen lines that convert "
-            "torchvision's; pass variant='alexnet_owt' and the path of the file they write. "
-            "Received: weights='imagenet'."
-        )
-    path = os.fspath(weights)
-    if not path.endswith((".weights.h5", ".keras")) or not os.path.isfile(path):
-        raise UsageError(
-            "weights must be None or the path of an existing .weights.h5 or .keras file. "
-            f"Received: {path!r}."
-        )
-    try:
-        with warnings.catch_warnings():
-            # Keras warns of each layer it does not find before it raises; the error says it once.
-            warnings.filterwarnings("ignore", "Skipping nested container")
-            model.load_weights(path)
-    except (ValueError, KeyError, OSError) as error:
-        raise UserError(
-            f"{path} does not hold the weights of this {model.name}, or is damaged: pass the "
-            "variant, classes and include_top that it was written with."
-        ) from error

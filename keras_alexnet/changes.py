@@ -163,6 +163,11 @@ def _allowed(config: TrainConfig) -> set[str]:
     for name in names:
         if name not in known:
             raise unknown_name("setting in allow_change", name, sorted(known))
+        if name == "weights":
+            raise UsageError(
+                "A run that goes on has its weights in its checkpoints and reads no others: leave "
+                "weights out of --allow_change, or start another run in another --workdir."
+            )
     return set(names)
 
 

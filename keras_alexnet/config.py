@@ -52,6 +52,11 @@ class TrainConfig:
     activation: str = _field("relu", "Hidden non-linearity, such as relu or tanh.")
     lrn: bool | None = _field(None, "--nolrn takes local response normalisation out.")
     dropout: float | None = _field(None, "Dropout rate in place of the variant's; 0 takes it out.")
+    weights: str | None = _field(
+        None,
+        "File to start from: a .keras file or a run's folder, PyTorch's .safetensors or .pth, or a "
+        ".caffemodel. Its classifier is not used where the classes differ.",
+    )
     validation_images: int | None = _field(
         None, "Training images held out for validation; by default what the recipe says."
     )

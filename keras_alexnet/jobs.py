@@ -19,11 +19,12 @@ from keras_alexnet.models import build
 from keras_alexnet.recipes import Recipe
 from keras_alexnet.splits import Split
 from keras_alexnet.validation import hold_out
+from keras_alexnet.weights.starting import Start
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What is trained, on what, how and where; `changes` are those since a run was stopped."""
+    """What is trained, from what, on what, how and where; `changes` are since a run was stopped."""
 
     config: TrainConfig
     recipe: Recipe
@@ -36,12 +37,14 @@ class Job:
     cluster: Cluster
     changes: list[Change]
     lost: LostImages
+    start: Start | None = None
 
-    def build(self) -> keras.Model:
-        """Builds the network in the precision that is set."""
+    def build(self, filled: bool = False) -> keras.Model:
+        """Builds the network in the precision that is set; `filled` with the weights to start from,
+        if any were named."""
         standardisation = variants.get(self.config.variant).standardisation
         mean = self.statistics.mean if standardisation.mean_of_training_set else None
-        return build(
+        model = build(
             self.config.variant,
             num_classes=len(self.data.class_names),
             input_shape=(self.plan.input_size, self.plan.input_size, 3),
@@ -51,6 +54,11 @@ class Job:
             seed=self.config.seed,
             pixel_mean=None if mean is None else tuple(float(value) for value in mean),
         )
+        if self.start is not None:
+            self.start.prepare(model)
+            if filled:
+                self.start.fill(model, self.config.variant)
+        return model
 
     def evaluator(self, model: keras.Model, split: Split, **options) -> Evaluator:
         """Returns an evaluator of `split`, with more options of `Evaluator`."""
@@ -170,10 +178,11 @@ def prepare(
 
     Raises:
         UsageError: if the data do not fit the settings.
-        UserError: if they cannot be had or are not the same on all workers, or a run goes on with
-            something that has changed.
+        UserError: if they, or the weights to start from, cannot be had or are not the same on all
+            workers, or a run goes on with something that has changed.
     """
     config, recipe = asked.config, asked.recipe
+    start = _start(asked, cluster)
     try:
         data = load_dataset(
             config.dataset,
@@ -206,4 +215,17 @@ def prepare(
         *(config, recipe, plan, data, training, validation, statistics, strategy, cluster),
         changes=changes,
         lost=LostImages(splits, cluster.gather),
+        start=start,
     )
+
+
+def _start(asked: Asked, cluster: Cluster) -> Start | None:
+    """The weights to start from; of a run that goes on, as its config.json has them."""
+    if asked.config.weights is None:
+        return None
+    if asked.saved is not None:
+        described = asked.saved.get("weights")
+        return None if described is None else Start(**described)
+    start = Start.of(asked.config.weights)
+    cluster.check_same(f"weights, by the SHA-256 of {start.file}", start.sha256)
+    return start

@@ -1,6 +1,7 @@
 """build(variant, ...): a row of `keras_alexnet.variants` becomes a functional `keras.Model`."""
 
 import itertools
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from keras_alexnet import layers, rows, variants
 from keras_alexnet.customise import customised, image_shape, known_activation, whole_number
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.layer_builders import keras_layer
+from keras_alexnet.weights import load
 
 
 def build(
@@ -24,6 +26,7 @@ def build(
     seed: int | None = None,
     pixel_mean: Sequence[float] | None = None,
     initial_weights: str | None = None,
+    weights: str | os.PathLike | None = None,
     name: str | None = None,
 ) -> keras.Model:
     """Builds a network: RGB pixels 0-255 in, logits out.
@@ -41,6 +44,9 @@ def build(
         pixel_mean: R, G, B means 0-255 to subtract in place of the row's.
         initial_weights: name of an initialisation that the row offers beside its own
             ("he_fan_out" for `alexnet_half`).
+        weights: file to start from, as `keras_alexnet.weights.load` takes it. Its layer "logits" is
+            not used where it has other classes. A Keras file brings its pixel mean, unless
+            `pixel_mean` is given.
         name: the model's name; by default the variant's.
 
     Returns:
@@ -52,6 +58,7 @@ def build(
     Raises:
         UsageError: an argument that this network cannot take; for a small input the message names
             the layer at which it runs out.
+        UserError: the weights file cannot be read, or is another network's.
 
     Example:
         >>> model = keras_alexnet.build("cifar_v2", seed=1)
@@ -71,7 +78,11 @@ def build(
     image = keras.Input(shape, name="image", dtype="float32")
     logits = connect(image, network, network.layers, choices)
     outputs = classified(logits, classifier_activation)
-    return keras.Model(image, outputs, name=name or network.name)
+    model = keras.Model(image, outputs, name=name or network.name)
+    if weights is not None:
+        keep_pixels = pixel_mean is not None
+        load(model, weights, variant=network.name, new_head=True, keep_pixels=keep_pixels)
+    return model
 
 
 def logits_of(model: keras.Model) -> keras.KerasTensor:

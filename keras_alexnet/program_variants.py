@@ -117,6 +117,7 @@ ALEXNET_2012 = Variant(
     image_plan=ImagePlan(square_size=256, crop_size=224, crop_padding=0, input_size=224),
     parameters=60_965_224,
     macs=724_406_816,
+    pytorch_names=(),
 )
 
 
@@ -177,6 +178,7 @@ def _cuda_convnet(
         other_image_plans=(ImagePlan(square_size=32, crop_size=24, crop_padding=0, input_size=24),),
         parameters=parameters,
         macs=macs,
+        pytorch_names=(),
     )
 
 

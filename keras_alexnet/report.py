@@ -13,6 +13,7 @@ from keras_alexnet.datasets import DataSource
 from keras_alexnet.metrics import Evaluation
 from keras_alexnet.recipes import Recipe
 from keras_alexnet.splits import Split
+from keras_alexnet.weights.starting import Start
 
 WRONG_IMAGES_SHOWN = 40
 
@@ -32,6 +33,7 @@ def write(
     plan,
     origin: dict[str, str],
     events: dict,
+    start: Start | None,
 ) -> dict:
     """Writes results.json and all pictures of a training run, and returns the results.
 
@@ -47,6 +49,7 @@ def write(
         plan: how images become inputs.
         origin: `results.provenance()` of when the run started.
         events: what befell the run: settings changed at a resume, step backs, images lost.
+        start: the weights that the run started from, if not random ones.
     """
     held_out = splits["validation"]
     epoch_seconds = [row["seconds"] for row in history]
@@ -74,7 +77,8 @@ def write(
         "seconds_per_epoch": float(np.median(epoch_seconds)),
         **origin,
         **events,
-        "overrides": _overrides_in_words(config, recipe),
+        "weights": None if start is None else dataclasses.asdict(start),
+        "overrides": _overrides_in_words(config, recipe, start),
         "freeze_until": config.freeze_until,
         "per_class_accuracy": per_class(evaluation, data.class_names),
         "recipe_as_run": recipe.as_json(),
@@ -155,7 +159,7 @@ def _write_wrong(path, evaluation, split, plan, class_names, title) -> None:
     figures.sheet(path, images, captions, title=f"{title}: wrong with the greatest confidence")
 
 
-def _overrides_in_words(config: TrainConfig, recipe: Recipe) -> str:
+def _overrides_in_words(config: TrainConfig, recipe: Recipe, start: Start | None) -> str:
     """Returns what differs from the recipe and the variant, such as "epochs=3 lrn=False"."""
     changed = {name: value for name, value in config.overrides.items() if value is not None}
     own = {name: getattr(recipe, name) for name in RECIPES_OWN}
@@ -172,4 +176,6 @@ def _overrides_in_words(config: TrainConfig, recipe: Recipe) -> str:
     ):
         if getattr(config, name) != getattr(defaults, name):
             changed[name] = getattr(config, name)
+    if start is not None:
+        changed["weights"] = f"{pathlib.PurePath(start.file).name}@{start.sha256[:12]}"
     return " ".join(f"{name}={value}" for name, value in changed.items())

@@ -203,11 +203,30 @@ class Classifier(Layer):
 
 # Networks ----------------------------------------------------------------------------------------
 @dataclass(frozen=True)
+class PyTorchNames:
+    """What a source calls the modules of its PyTorch network, weights and biases left out.
+
+    `{index}` is a module's index in its `nn.Sequential`, `{number}` a layer's own from 1 on.
+
+    `source` is the name to ask for it by. `last` names the linear layer to the logits, where it is
+    not called as those before it. With `flatten_counts` the flattening is a module of the head.
+    """
+
+    source: str = "document"
+    features: str = "features.{index}"
+    head: str = "classifier.{index}"
+    last: str | None = None
+    flatten_counts: bool = False
+
+
+@dataclass(frozen=True)
 class Variant:
     """One network.
 
     `parameters` and `macs` (multiply-accumulates of one forward pass) are the expected totals at
     `image_plan.input_size` and `num_classes`, taken from the sources and not from the code.
+    `pytorch_names` are those of the PyTorch sources, the first for files that are written; none
+    where PyTorch has no such layers.
     """
 
     name: str
@@ -221,6 +240,7 @@ class Variant:
     parameters: int
     macs: int
     optional_initial_weights: tuple[OptionalInitialWeights, ...] = ()
+    pytorch_names: tuple[PyTorchNames, ...] = (PyTorchNames(),)
     other_image_plans: tuple[ImagePlan, ...] = ()
 
     @property

@@ -142,6 +142,7 @@ def _finish(
         plan=job.plan,
         origin=origin,
         events=events,
+        start=job.start,
         seconds=state.seconds,
     )
     return job.cluster.from_chief(write)
@@ -161,8 +162,11 @@ def _make_loop(
     schedule = Schedule(
         recipe, length.total_steps, length.steps_per_epoch, job.validation is not None
     )
+    checkpoints = _checkpoints(job, workdir)
+    # A run that goes on has its weights in a checkpoint, unless it was killed before the first.
+    filled = job.cluster.from_chief(lambda: checkpoints.newest_step() is None)
     with job.strategy.scope():
-        step = TrainStep(job.build(), recipe, job.strategy, config.freeze_until)
+        step = TrainStep(job.build(filled), recipe, job.strategy, config.freeze_until)
     validation = None
     if job.validation is not None:
         validation = job.evaluator(step.model, job.validation, check=interruption.check)
@@ -175,7 +179,7 @@ def _make_loop(
         History(metrics, job.data.name, length.epochs),
         Guard(step, step_backs, config.step_back_factor),
         job.lost,
-        _checkpoints(job, workdir),
+        checkpoints,
     )
     return TrainingLoop(
         state,

@@ -23,6 +23,7 @@ from keras_alexnet.rows import (
     MaxPool,
     NormalWeights,
     OptionalInitialWeights,
+    PyTorchNames,
     Variant,
 )
 from keras_alexnet.standardisations import (
@@ -130,6 +131,10 @@ _ROWS = (
         image_plan=_IMAGENET_PLAN,
         parameters=61_100_840,
         macs=714_188_480,
+        pytorch_names=(
+            PyTorchNames("torchvision"),
+            PyTorchNames("document", flatten_counts=True),
+        ),
     ),
     Variant(
         name="alexnet_half",
@@ -192,6 +197,9 @@ _ROWS = (
         image_plan=_CIFAR_PLAN,
         parameters=576_778,
         macs=12_526_464,
+        pytorch_names=(
+            PyTorchNames(features="conv{number}.0", head="fc{number}.0", last="fc{number}"),
+        ),
     ),
     Variant(
         name="cifar_v3",
@@ -213,6 +221,7 @@ _ROWS = (
         image_plan=_CIFAR_PLAN,
         parameters=14_859_082,
         macs=227_711_744,
+        pytorch_names=(PyTorchNames(head="fc_layers.{index}"),),
     ),
     dataclasses.replace(
         _ALEXNET,

@@ -163,6 +163,7 @@ def _described(job: Job) -> dict:
     return {
         "config": dataclasses.asdict(job.config),
         "recipe": job.recipe.as_json(),
+        "weights": None if job.start is None else dataclasses.asdict(job.start),
         "data": {
             "name": data.name,
             "sha256": data.sha256,

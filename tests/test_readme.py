@@ -132,6 +132,21 @@ def test_table_of_exports_is_that_of_the_file():
     assert table.strip().splitlines()[2:] == expected and len(expected) == 18
 
 
+def test_table_of_parity_is_that_of_the_file():
+    table = README.partition("<!-- parity -->")[2].partition("<!-- /parity -->")[0]
+    with open(ROOT / "saved_models" / "parity.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    expected = [
+        f"| `{row.pop('variant')}` | {' | '.join(value or '–' for value in row.values())} |"
+        for row in [dict(row) for row in rows]
+    ]
+    assert table.strip().splitlines()[2:] == expected and len(expected) == 8
+    for row in rows:
+        figures = [value for name, value in row.items() if name.startswith(("conv", "fc", "log"))]
+        assert max(float(value) for value in figures if value) < 1e-4
+        assert row["top5_same"] == row["images"]
+
+
 def test_flags_shown_exist():
     from keras_alexnet.config import FLAG_FIELDS, RECIPE_FLAG_FIELDS
 

@@ -1,9 +1,5 @@
 """Each network against the same network written in PyTorch from its document, weights shared."""
 
-import inspect
-import re
-import textwrap
-
 import keras
 import numpy as np
 import pytest
@@ -246,22 +242,3 @@ def test_owt_pools_any_size_as_pytorch_does(height, width):
     pixels = images(1, height, width)
     wanted = network(standardised(pixels, IMAGENET)).detach().numpy()
     assert relative_error(wanted, model.predict(pixels, verbose=0)) < 1e-4
-
-
-def test_the_documented_lines_convert_torchvisions_weights(tmp_path, monkeypatch):
-    documentation = inspect.getdoc(keras_alexnet.AlexNet)
-    code = re.search(r"```python\n(.*?)```", documentation, flags=re.DOTALL)[1]
-    features, classifier = owt_net(classes=1000)[:13], dense(256 * 6 * 6, 4096, 4096, 1000)
-    # torchvision's classifier has a dropout before each of the first two linear layers.
-    classifier = [nn.Dropout(), *classifier[1:3], nn.Dropout(), *classifier[3:]]
-    network = nn.ModuleDict(
-        {"features": nn.Sequential(*features), "classifier": nn.Sequential(*classifier)}
-    ).eval()
-    monkeypatch.chdir(tmp_path)
-    torch.save(network.state_dict(), "alexnet-owt-7be5be79.pth")
-    exec(compile(textwrap.dedent(code), "AlexNet's docstring", "exec"), {})
-    model = keras_alexnet.AlexNet(variant="alexnet_owt", weights="alexnet_owt.weights.h5")
-    pixels = images(1, 224, 224)
-    maps = network["features"](standardised(pixels, IMAGENET))
-    wanted = network["classifier"](maps.flatten(1)).softmax(1).detach().numpy()
-    assert relative_error(wanted, model(pixels).numpy()) < 1e-4

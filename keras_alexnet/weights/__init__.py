@@ -1,0 +1,9 @@
+"""Weights from elsewhere into a network, and out again.
+
+`load` reads what PyTorch, Caffe and this package write, `save` writes for PyTorch.
+"""
+
+from keras_alexnet.weights.loading import Loaded, load
+from keras_alexnet.weights.saving import save
+
+__all__ = ["Loaded", "load", "save"]

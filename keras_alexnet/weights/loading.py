@@ -1,0 +1,178 @@
+"""load(model, path): weights from elsewhere into a network."""
+
+import dataclasses
+import os
+import pathlib
+import warnings
+from collections.abc import Sequence
+
+import keras
+from absl import logging
+
+from keras_alexnet import variants
+from keras_alexnet.errors import UserError
+from keras_alexnet.rows import Variant
+from keras_alexnet.weights import caffe_names, sources
+from keras_alexnet.weights.matching import fitted, places
+from keras_alexnet.weights.sources import STANDARDISE, Source
+
+
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+    """What `load` put into a model.
+
+    Attributes:
+        path: the file.
+        kind: "pytorch", "caffe", "keras" or "hdf5".
+        sha256: of the file.
+        layers: names of the layers that were filled.
+        new_layers: names of those that were left as they were, since their classes differ.
+        pixel_mean: the R, G, B means 0-255 that the file brought; None if it brought none.
+        pixel_std: as `pixel_mean`, what the pixels are then divided by.
+    """
+
+    path: pathlib.Path
+    kind: str
+    sha256: str
+    layers: tuple[str, ...]
+    new_layers: tuple[str, ...] = ()
+    pixel_mean: tuple[float, ...] | None = None
+    pixel_std: tuple[float, ...] | None = None
+
+
+def load(
+    model: keras.Model,
+    path: str | os.PathLike,
+    *,
+    variant: str | None = None,
+    mean: str | os.PathLike | None = None,
+    sha256: str | None = None,
+    new_head: bool = False,
+    keep_pixels: bool = False,
+) -> Loaded:
+    """Loads weights into a network of `build()`: all of them, or none with the reason.
+
+    Args:
+        model: the network, before it is trained or called by a `tf.function` of your own.
+        path: a state dict of PyTorch, `.safetensors` or, with torch installed, `.pth`, of
+            torchvision's or a document's network; a `.caffemodel`; a `.keras` file, the folder of
+            a run, or a `.weights.h5` file.
+        variant: the network, if the model's name does not tell it.
+        mean: with a `.caffemodel`, its mean: a `.binaryproto` or `.npy`, one number for each of
+            B, G, R or an image. The model then subtracts the channels' means.
+        sha256: what the file's must be, or its first 8 digits or more. Without it the digits in
+            a name such as `alexnet-owt-7be5be79.pth` count.
+        new_head: leave the layer "logits" as it is, if it has other classes than the file's.
+        keep_pixels: leave the pixels' mean and deviation as they are. By default a Keras file's
+            are taken, since its weights were trained with them.
+
+    Returns:
+        What was loaded.
+
+    Raises:
+        UsageError: an argument that cannot be used.
+        UserError: there is no such file, it is damaged, would run code, or holds another network;
+            tensors that are missing, unknown or misshapen are named. The model is then as it was.
+
+    Example:
+        >>> trained = keras_alexnet.build("cifar_v2", seed=1)
+        >>> _ = keras_alexnet.weights.save(trained, "trained.safetensors")
+        >>> model = keras_alexnet.build("cifar_v2")
+        >>> load(model, "trained.safetensors").layers
+        ('conv1', 'conv2', 'fc3', 'fc4', 'logits')
+    """
+    network = variants.get(variant or model.name)
+    source = sources.read(path, network, mean=mean, sha256=sha256)
+    return fill(model, source, network, new_head=new_head, keep_pixels=keep_pixels)
+
+
+def fill(
+    model: keras.Model,
+    source: Source,
+    network: Variant,
+    *,
+    new_head: bool = False,
+    keep_pixels: bool = False,
+) -> Loaded:
+    """Loads what was read of a file into a network; the arguments are those of `load`.
+
+    Raises:
+        UserError: as `load`.
+    """
+    if source.kind == "hdf5":
+        _load_hdf5(model, source.file)
+        return Loaded(source.file, source.kind, source.sha256, _weighted(model))
+    what = f"The weights of {source.file} and {network.name}"
+    found = _FOUND[source.kind](model, source, network, what=what, new_head=new_head)
+    # Everything is known to fit by now.
+    for layer, values in found.items():
+        model.get_layer(layer).set_weights(values)
+    pixels = None if keep_pixels else source.pixels
+    if pixels is not None:
+        set_pixels(model, *pixels)
+    new_layers = tuple(name for name in _weighted(model) if name not in found)
+    if new_layers:
+        logging.info("New, since %s has other classes: %s.", source.file, ", ".join(new_layers))
+    return Loaded(
+        source.file, source.kind, source.sha256, tuple(found), new_layers, *(pixels or ())
+    )
+
+
+def set_pixels(model: keras.Model, mean: Sequence[float], std: Sequence[float]) -> None:
+    """Gives a network's first layer other constants, R, G, B on the scale 0-255."""
+    layer = model.get_layer(STANDARDISE)
+    layer.mean, layer.std = list(mean), list(std)
+    # What Keras has compiled holds the old ones.
+    model.train_function = model.test_function = model.predict_function = None
+
+
+def _from_pytorch(model, source: Source, network: Variant, **options):
+    wanted = places(model, network)
+    shapes = {layer: place.shapes for layer, place in wanted.items()}
+    found = fitted(shapes, source.names, source.tensors, **options)
+    return {
+        layer: [wanted[layer].to_keras(kernel), bias] for layer, (kernel, bias) in found.items()
+    }
+
+
+def _from_caffe(model, source: Source, network: Variant, **options):
+    found = _from_pytorch(model, source, network, **options)
+    caffe_names.check_structure(network, source.layers, source.file)
+    first = network.features[0].name
+    if not network.standardisation.bgr:
+        found[first][0] = found[first][0][:, :, ::-1]  # Caffe's channels are B, G, R
+    return found
+
+
+def _from_keras(model, source: Source, network: Variant, **options):
+    _, wanted = sources.variables_of(model)
+    # A network without its top takes what it has of a whole one.
+    in_row = {row.name for row in network.layers}
+    names = {layer: found for layer, found in source.names.items() if layer in in_row} | wanted
+    shapes = {
+        layer: [tuple(variable.shape) for variable in model.get_layer(layer).weights]
+        for layer in wanted
+    }
+    return fitted(shapes, names, source.tensors, **options)
+
+
+_FOUND = {"pytorch": _from_pytorch, "caffe": _from_caffe, "keras": _from_keras}
+
+
+def _load_hdf5(model, path) -> None:
+    before = model.get_weights()
+    try:
+        with warnings.catch_warnings():
+            # Keras warns of each layer it does not find before it raises; the error says it once.
+            warnings.filterwarnings("ignore", "Skipping nested container")
+            model.load_weights(path)
+    except (ValueError, KeyError, OSError) as error:
+        model.set_weights(before)  # Keras may have filled the first layers
+        raise UserError(
+            f"{path} does not hold the weights of this {model.name}, or is damaged: name the "
+            "network, and as many classes, that it was written with."
+        ) from error
+
+
+def _weighted(model) -> tuple[str, ...]:
+    return tuple(layer.name for layer in model.layers if layer.weights)

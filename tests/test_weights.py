@@ -1,0 +1,145 @@
+"""Weights of Keras files, the head that is replaced, and what is refused whatever the format."""
+
+import keras
+import numpy as np
+import pytest
+from photographs import photographs
+
+import keras_alexnet
+from keras_alexnet import UsageError, UserError, runs, weights
+
+MEAN = (120.0, 110.0, 100.0)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run's folder with a network of other pixel constants, `.weights.h5` beside it."""
+    folder = tmp_path_factory.mktemp("trained")
+    model = keras_alexnet.build("cifar_v2", seed=1, pixel_mean=MEAN)
+    runs.save(folder, model, [str(number) for number in range(10)])
+    model.save_weights(folder / "of.weights.h5")
+    weights.save(model, folder / "of.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def answers(trained):
+    pixels = photographs(2, 32)
+    return pixels, keras_alexnet.load(trained).model(pixels).numpy()
+
+
+@pytest.mark.parametrize("file", ["", "model.keras"])
+def test_a_keras_file_brings_its_pixel_mean(file, trained, answers):
+    pixels, wanted = answers
+    model = keras_alexnet.build("cifar_v2", weights=trained / file)
+    np.testing.assert_array_equal(model(pixels), wanted)
+    np.testing.assert_allclose(model.predict(pixels, verbose=0), wanted, atol=1e-6)
+    other = keras_alexnet.build("cifar_v2", weights=trained / file, pixel_mean=(1, 2, 3))
+    assert other.get_layer("standardise").mean == [1, 2, 3]
+
+
+def test_a_model_that_has_predicted_takes_the_new_mean(trained, answers):
+    pixels, wanted = answers
+    model = keras_alexnet.build("cifar_v2")
+    model.predict(pixels, verbose=0)
+    loaded = weights.load(model, trained)
+    assert loaded.pixel_mean == MEAN and loaded.new_layers == ()
+    np.testing.assert_allclose(model.predict(pixels, verbose=0), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("file", ["of.weights.h5", "of.safetensors"])
+def test_other_files_leave_the_pixels_alone(file, trained, answers):
+    pixels, wanted = answers
+    model = keras_alexnet.build("cifar_v2", weights=trained / file, pixel_mean=MEAN)
+    np.testing.assert_array_equal(model(pixels), wanted)
+
+
+@pytest.mark.parametrize("file", ["model.keras", "of.safetensors"])
+def test_the_head_is_replaced_where_the_classes_differ(file, trained, caplog):
+    caplog.set_level("INFO")
+    source = keras_alexnet.load(trained).model
+    model = keras_alexnet.build("cifar_v2", num_classes=3, seed=5, weights=trained / file)
+    fresh = keras_alexnet.build("cifar_v2", num_classes=3, seed=5)
+    for name in ("conv1", "conv2", "fc3", "fc4", "logits"):
+        wanted = (fresh if name == "logits" else source).get_layer(name).get_weights()
+        for old, new in zip(wanted, model.get_layer(name).get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
+    assert "other classes: logits" in caplog.text
+    with pytest.raises(UserError, match="misshapen: (logits/kernel|fc3.weight)"):
+        weights.load(fresh, trained / file)
+
+
+def test_a_model_of_another_name_needs_its_variant(trained, answers):
+    pixels, wanted = answers
+    model = keras_alexnet.build("cifar_v2", name="mine", pixel_mean=MEAN)
+    with pytest.raises(UsageError, match="Unknown variant 'mine'"):
+        weights.load(model, trained / "of.safetensors")
+    weights.load(model, trained / "of.safetensors", variant="cifar_v2")
+    np.testing.assert_array_equal(model(pixels), wanted)
+
+
+def test_without_the_top_a_whole_file_fills_what_is_there(trained):
+    features = keras_alexnet.AlexNet(
+        include_top=False, variant="cifar_v2", weights=trained / "of.safetensors"
+    )
+    wanted = keras_alexnet.load(trained).model.get_layer("conv2").kernel
+    np.testing.assert_array_equal(features.get_layer("conv2").kernel, wanted)
+    with pytest.raises(UserError, match="this model has no fc3, fc4, logits"):
+        weights.save(features, trained / "headless.safetensors")
+
+
+@pytest.mark.parametrize(
+    "name, contents, error, message",
+    [
+        ("net.onnx", b"", UsageError, "ends in .pth, .pt, .safetensors, .caffemodel, .keras"),
+        ("net.keras", b"no zip", UserError, "cannot be read as a Keras model"),
+        ("net.weights.h5", b"no HDF5", UserError, "or is damaged"),
+        ("net.safetensors", b"\xff" * 99, UserError, "no whole .safetensors file"),
+        ("missing.pth", None, UserError, "no such file"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(name, contents, error, message, tmp_path):
+    if contents is not None:
+        (tmp_path / name).write_bytes(contents)
+    with pytest.raises(error, match=message):
+        keras_alexnet.build("cifar_v2", weights=tmp_path / name)
+
+
+def test_a_keras_file_of_another_network_is_refused(trained, tmp_path):
+    with pytest.raises(UserError, match="missing: conv3/kernel.* fc7/bias; unknown: fc3/kernel"):
+        keras_alexnet.build("cifar_v3", weights=trained)
+    image = keras.Input([32, 32, 3])
+    keras.Model(image, keras.layers.Flatten()(image)).save(tmp_path / "other.keras")
+    with pytest.raises(UserError, match="it has no layer standardise"):
+        keras_alexnet.build("cifar_v2", weights=tmp_path / "other.keras")
+
+
+def test_hdf5_of_another_network_leaves_the_model_as_it_was(trained):
+    model = keras_alexnet.build("cifar_v2", num_classes=3, seed=2)
+    before = model.get_weights()
+    with pytest.raises(UserError, match="does not hold the weights of this cifar_v2"):
+        weights.load(model, trained / "of.weights.h5")
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_networks_without_a_form_in_pytorch_are_refused(trained, tmp_path):
+    model = keras_alexnet.build("cuda_convnet_18pct")
+    for call in (weights.load, weights.save):
+        with pytest.raises(UserError, match="cuda_convnet_18pct has no form in PyTorch"):
+            call(model, trained / "of.safetensors")
+    model.save(tmp_path / "own.keras")
+    keras_alexnet.build("cuda_convnet_18pct", weights=tmp_path / "own.keras")
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"names": "torchvision"}, "Unknown names for cifar_v2 'torchvision'.*document"),
+        ({"path": "out.pth"}, "go to a .safetensors file. Received: out.pth"),
+    ],
+)
+def test_writing_for_pytorch_refuses(options, message, tmp_path):
+    path = options.pop("path", tmp_path / "out.safetensors")
+    with pytest.raises(UsageError, match=message):
+        weights.save(keras_alexnet.build("cifar_v2"), path, **options)
