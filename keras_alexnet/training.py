@@ -92,10 +92,10 @@ def _train(asked: Asked, strategy, callbacks, interruption: Interruption, origin
         *(devices.describe(strategy), config.precision, workdir),
     )
     with contextlib.ExitStack() as stack:
-        job.cluster.from_chief(lambda: stack.enter_context(workdirs.held(workdir)))
         stack.enter_context(workdirs.disk_errors_explained(workdir))
         with devices.precision(config.precision):
             loop = _make_loop(job, workdir, callbacks, interruption)
+            job.cluster.from_chief(lambda: stack.enter_context(workdirs.held(workdir)))
             commit, changes = cluster.from_chief(
                 lambda: workdirs.open_workdir(workdir, job, origin)
             )
