@@ -9,6 +9,7 @@ import keras
 from absl import logging
 
 from keras_alexnet import (
+    data_errors,
     devices,
     jobs,
     pipeline,
@@ -183,7 +184,7 @@ def _make_loop(
     )
     return TrainingLoop(
         state,
-        batches_from=lambda epoch, first: pipeline.supplied(
+        batches_from=lambda epoch, first: data_errors.supplied(
             job.batches(epoch, first), job.train, interruption.check
         ),
         interruption=interruption,

@@ -10,7 +10,8 @@ alone meanwhile.
 import sys
 
 import _cli
-from _benchmark_train import MEASURES, measure, run_worker
+from _benchmark_train import MEASURES, measure
+from _benchmark_workers import run_worker
 from absl import flags
 
 from keras_alexnet import UsageError, files
