@@ -21,6 +21,9 @@ class LocallyConnected(keras.layers.Layer):
     Input: `[batch, height, width, channels]` with known height and width. Output: `[batch, rows,
     columns, filters]`.
 
+    Raises:
+        ValueError: `padding` is not less than `kernel_size`.
+
     Example:
         >>> layer = LocallyConnected(64, 3, padding=(1, 1))
         >>> layer(np.ones([1, 8, 8, 32], "float32")).shape, tuple(layer.kernel.shape)
@@ -43,6 +46,11 @@ class LocallyConnected(keras.layers.Layer):
         self.filters = filters
         self.kernel_size = (kernel_size, kernel_size)
         self.zeros = tuple(padding)
+        if max(self.zeros) >= kernel_size:
+            raise ValueError(
+                "padding must be less than kernel_size, else windows would see zeros alone. "
+                f"Received: {padding}, {kernel_size}."
+            )
         self.activation = keras.activations.get(activation)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
@@ -106,10 +114,8 @@ def _products(inputs, kernel, zeros):
                 of_windows = tf.matmul(matrices[index], upstream[index], transpose_b=True)
                 for y, part in row.of_inputs(of_windows):
                     of_inputs[y].append(part)
-            # A row that no window reaches is there all the same.
-            none = tf.zeros_like(inputs[0])
-            sums = [tf.add_n(parts) if parts else none for parts in of_inputs]
-            return tf.stack(sums), tf.reshape(tf.stack(of_kernel), kernel.shape)
+            of_inputs = tf.stack([tf.add_n(parts) for parts in of_inputs])
+            return of_inputs, tf.reshape(tf.stack(of_kernel), kernel.shape)
 
         return outputs, gradient
 
@@ -125,7 +131,7 @@ class _Row:
         _, self._columns, self._side, *_, self._filters = kernel_shape
         self._top = row - zeros[0]
         self._first = max(0, -self._top)
-        self._end = max(self._first, min(self._side, height - self._top))
+        self._end = min(self._side, height - self._top)
 
     def windows(self, padded):
         """`[columns, cells * channels, batch]` of inputs whose columns are padded."""

@@ -66,7 +66,9 @@ def _training(report):
         return ["", "## Training", "", "Not known: exported from a bare `.keras` file."]
     recipe = dict(trained["recipe_as_run"])
     name, note = recipe.pop("name"), recipe.pop("note")
-    fields = ", ".join(f"{field} {value}" for field, value in recipe.items())
+    fields = ", ".join(
+        f"{field} {value}" for field, value in recipe.items() if value not in (None, [], {})
+    )
     overrides = (
         f" Set apart from the recipe: {trained['overrides']}." if trained["overrides"] else ""
     )
