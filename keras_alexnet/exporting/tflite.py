@@ -100,9 +100,7 @@ def _too_fine_for_int8(network: Network) -> list[str]:
     # 1 + alpha * a sum of squares, to a power: in 255 steps between the least and the largest, most
     # of it is the same number (trained, cuda_convnet_18pct then names another class for 23 of 100
     # images). TFLite computes LocalResponseNormalization in float of itself.
-    return [
-        layer.name for layer in network.model.layers if isinstance(layer, SameMapNormalization)
-    ]
+    return [layer.name for layer in network.model.layers if isinstance(layer, SameMapNormalization)]
 
 
 def _converter(network: Network, input_dtype: str) -> tf.lite.TFLiteConverter:
