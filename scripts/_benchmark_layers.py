@@ -23,10 +23,9 @@ def measure(names, variant: str, batch_size: int, steps: int, repeats: int) -> d
     """
     network = variants.get(variant)
     if _shared(network) == network:
-        names_of_some = [name for name in ka.list_variants() if _shared_differs(name)]
+        local = [name for name in ka.list_variants() if _shared(row := variants.get(name)) != row]
         raise ka.UsageError(
-            f"{variant} has no locally connected layer. Give --variant one of "
-            f"{', '.join(names_of_some)}."
+            f"{variant} has no locally connected layer. Give --variant one of {', '.join(local)}."
         )
     found = {
         "variant": variant,
@@ -48,10 +47,6 @@ def _shared(network: rows.Variant) -> rows.Variant:
         for row in network.features
     )
     return dataclasses.replace(network, features=features)
-
-
-def _shared_differs(name: str) -> bool:
-    return _shared(variants.get(name)) != variants.get(name)
 
 
 def _built(network: rows.Variant) -> keras.Model:
