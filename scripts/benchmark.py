@@ -11,10 +11,12 @@ alone meanwhile.
 
 import sys
 
+import _cli  # first, since it makes the package importable
+
+# isort: split
 import _benchmark_layers
 import _benchmark_train
 import _benchmark_workers
-import _cli
 from absl import flags
 
 from keras_alexnet import UsageError, files
