@@ -1,7 +1,7 @@
 """What a network's row is made of: layer rows, initial weights, standardisation, image plan.
 
-Data only. `keras_alexnet.variants` holds the networks, `keras_alexnet.layer_builders` the one builder for
-each type of layer row.
+Data only. `keras_alexnet.variants` holds the networks, `keras_alexnet.layer_builders` the one
+builder for each type of layer row.
 """
 
 from dataclasses import dataclass
