@@ -1,7 +1,6 @@
 """convert(...): weights from elsewhere to a model file, or a model to weights for PyTorch."""
 
 import dataclasses
-import importlib.resources
 import os
 import pathlib
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_alexnet import decode, files, runs, variants
+from keras_alexnet.applications import imagenet_labels
 from keras_alexnet.errors import UsageError, UserError, unknown_name
 from keras_alexnet.exporting import networks
 from keras_alexnet.models import build
@@ -155,8 +155,7 @@ def _variant(weights, source: str, variant: str | None) -> str:
 def _labels(labels: str | os.PathLike) -> tuple[str, ...]:
     if labels != IMAGENET:
         return read_labels(labels)
-    text = importlib.resources.files("keras_alexnet").joinpath("imagenet_labels.txt").read_text()
-    return tuple(line.split()[0] for line in text.splitlines())
+    return tuple(wordnet_id for wordnet_id, _ in imagenet_labels())
 
 
 def _lines(names: Sequence[str]) -> str:

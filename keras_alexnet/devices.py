@@ -29,7 +29,7 @@ def strategy_for(
         num_devices: how many devices to use, of each machine; None uses all there are.
         logical_cpu_devices: split the CPU into so many devices, to try several replicas
             without a GPU. Only possible before TensorFlow has used the CPU.
-        cluster_resolver: what `cluster.resolver` found. All workers must come here, and none of
+        cluster_resolver: what `resolvers.resolver` found. All workers must come here, and none of
             them may have used TensorFlow before.
 
     Raises:

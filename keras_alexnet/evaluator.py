@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet import pipeline
+from keras_alexnet import data_errors, pipeline
 from keras_alexnet.cluster import Cluster
 from keras_alexnet.errors import UserError
 from keras_alexnet.images import DamagedImages
@@ -102,7 +102,7 @@ class Evaluator:
 
     def _tried(self, description: str) -> np.ndarray:
         parts, images = [np.zeros((0, self._classes), np.float32)], len(self._own)
-        batches = pipeline.supplied(self._batches, self._own, self._check)
+        batches = data_errors.supplied(self._batches, self._own, self._check)
         with Progress(images, description) as progress:
             for first in range(0, images, self._batch_size):
                 replicas = self._strategy.experimental_local_results(self._step(next(batches)))

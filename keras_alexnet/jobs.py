@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet import devices, pipeline, updates, variants
+from keras_alexnet import data_errors, devices, pipeline, updates, variants
 from keras_alexnet.changes import Asked, Change
 from keras_alexnet.cluster import Cluster
 from keras_alexnet.config import ON_NONFINITE, TrainConfig
@@ -77,7 +77,7 @@ class Job:
         """
         while True:
             try:
-                for batch in pipeline.explained(self._distributed(epoch, step), self.train):
+                for batch in data_errors.explained(self._distributed(epoch, step), self.train):
                     yield batch
                     step += 1
             except DamagedImages as error:

@@ -21,6 +21,9 @@ class LocallyConnected(keras.layers.Layer):
     Input: `[batch, height, width, channels]` with known height and width. Output: `[batch, rows,
     columns, filters]`.
 
+    Raises:
+        ValueError: `padding` is not less than `kernel_size`.
+
     Example:
         >>> layer = LocallyConnected(64, 3, padding=(1, 1))
         >>> layer(np.ones([1, 8, 8, 32], "float32")).shape, tuple(layer.kernel.shape)
@@ -43,6 +46,11 @@ class LocallyConnected(keras.layers.Layer):
         self.filters = filters
         self.kernel_size = (kernel_size, kernel_size)
         self.zeros = tuple(padding)
+        if max(self.zeros) >= kernel_size:
+            raise ValueError(
+                "padding must be less than kernel_size, else windows would see zeros alone. "
+                f"Received: {padding}, {kernel_size}."
+            )
         self.activation = keras.activations.get(activation)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
@@ -59,10 +67,10 @@ class LocallyConnected(keras.layers.Layer):
         )
 
     def call(self, inputs):
-        inputs = tf.pad(inputs, [[0, 0], self.zeros, self.zeros, [0, 0]])
-        kernel = tf.convert_to_tensor(self.kernel)
-        # The batch goes inside, so that each position is one matrix product.
-        outputs = _products(tf.transpose(inputs, [1, 2, 0, 3]), kernel)
+        # The batch goes last, so that what is cut out for a window are whole blocks of memory.
+        outputs = _products(
+            tf.transpose(inputs, [1, 2, 3, 0]), tf.convert_to_tensor(self.kernel), self.zeros
+        )
         return self.activation(tf.transpose(outputs, [2, 0, 1, 3]) + self.bias)
 
     def compute_output_shape(self, input_shape):
@@ -82,38 +90,78 @@ class LocallyConnected(keras.layers.Layer):
         }
 
 
-@tf.custom_gradient
-def _products(inputs, kernel):
-    """`[height, width, batch, channels]` and the kernel → `[rows, columns, batch, filters]`.
+def _products(inputs, kernel, zeros):
+    """`[height, width, channels, batch]` and the kernel → `[rows, columns, batch, filters]`.
 
     One row of positions after the other, since its windows then stay in the processor's cache. The
     gradient is written out for the same reason: TensorFlow's own, of 9 slices of everything, takes
     three times as long.
     """
-    rows, columns, side, _, channels, filters = kernel.shape
-    matrices = tf.reshape(kernel, [rows, columns, side**2 * channels, filters])
-    windows = [_windows(inputs[row : row + side], side, columns) for row in range(rows)]
-    outputs = tf.stack([tf.matmul(windows[row], matrices[row]) for row in range(rows)])
+    rows = [_Row(row, inputs.shape, kernel.shape, zeros) for row in range(kernel.shape[0])]
 
-    def gradient(upstream):
-        of_kernel = [
-            tf.matmul(windows[row], upstream[row], transpose_a=True) for row in range(rows)
+    @tf.custom_gradient
+    def products(inputs, kernel):
+        padded = tf.pad(inputs, [[0, 0], zeros, [0, 0], [0, 0]])
+        windows = [row.windows(padded) for row in rows]
+        matrices = [row.matrices(kernel) for row in rows]
+        pairs = list(zip(windows, matrices, strict=True))
+        outputs = tf.stack([tf.matmul(*pair, transpose_a=True) for pair in pairs])
+
+        def gradient(upstream):
+            of_kernel, of_inputs = [], [[] for _ in range(inputs.shape[0])]
+            for index, row in enumerate(rows):
+                of_kernel.append(row.of_kernel(tf.matmul(windows[index], upstream[index])))
+                of_windows = tf.matmul(matrices[index], upstream[index], transpose_b=True)
+                for y, part in row.of_inputs(of_windows):
+                    of_inputs[y].append(part)
+            of_inputs = tf.stack([tf.add_n(parts) for parts in of_inputs])
+            return of_inputs, tf.reshape(tf.stack(of_kernel), kernel.shape)
+
+        return outputs, gradient
+
+    return products(inputs, kernel)
+
+
+class _Row:
+    """One row of positions; rows of its windows that are all zeros are left out."""
+
+    def __init__(self, row, input_shape, kernel_shape, zeros):
+        self._row, self._before = row, zeros[0]
+        height, self._width, self._channels, _ = input_shape
+        _, self._columns, self._side, *_, self._filters = kernel_shape
+        self._top = row - zeros[0]
+        self._first = max(0, -self._top)
+        self._end = min(self._side, height - self._top)
+
+    def windows(self, padded):
+        """`[columns, cells * channels, batch]` of inputs whose columns are padded."""
+        parts = [
+            padded[self._top + y, x : x + self._columns]
+            for y in range(self._first, self._end)
+            for x in range(self._side)
         ]
-        of_inputs = [[] for _ in range(inputs.shape[0])]
-        for row in range(rows):
-            of_windows = tf.matmul(upstream[row], matrices[row], transpose_b=True)
-            parts = tf.split(of_windows, side**2, axis=-1)
-            for place, part in enumerate(parts):
-                y, x = divmod(place, side)
-                ends = [x, inputs.shape[1] - columns - x]
-                of_inputs[row + y].append(tf.pad(part, [ends, [0, 0], [0, 0]]))
-        of_inputs = tf.stack([tf.add_n(parts) for parts in of_inputs])
-        return of_inputs, tf.reshape(tf.stack(of_kernel), kernel.shape)
+        return tf.concat(parts, axis=1)
 
-    return outputs, gradient
+    def matrices(self, kernel):
+        """`[columns, cells * channels, filters]`."""
+        used = kernel[self._row, :, self._first : self._end]
+        cells = (self._end - self._first) * self._side
+        return tf.reshape(used, [self._columns, cells * self._channels, self._filters])
 
+    def of_kernel(self, of_matrices):
+        """The gradient of this row's kernel from that of its matrices."""
+        block = self._side * self._channels
+        missing = [self._first * block, (self._side - self._end) * block]
+        return tf.pad(of_matrices, [[0, 0], missing, [0, 0]]) if any(missing) else of_matrices
 
-def _windows(slab, side, columns):
-    """`[side, width, batch, channels]` → `[columns, batch, side * side * channels]`."""
-    parts = [slab[y, x : x + columns] for y in range(side) for x in range(side)]
-    return tf.concat(parts, axis=-1)
+    def of_inputs(self, of_windows):
+        """Yields (row of the inputs, part of its gradient) for every cell of the windows."""
+        for cell in range((self._end - self._first) * self._side):
+            y, x = divmod(cell, self._side)
+            left = x - self._before  # the input column of the first window's cell
+            first, end = max(0, -left), min(self._columns, self._width - left)
+            if first < end:
+                channels = slice(cell * self._channels, (cell + 1) * self._channels)
+                beside = [left + first, self._width - left - end]
+                part = tf.pad(of_windows[first:end, channels], [beside, [0, 0], [0, 0]])
+                yield self._top + self._first + y, part

@@ -4,32 +4,20 @@ Which images a batch holds and how they are augmented depends on (seed, epoch, i
 """
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet import augment, batching, variants
+from keras_alexnet import augment, batching, data_errors, variants
 from keras_alexnet.augment import Draws, PixelStatistics
 from keras_alexnet.cluster import WHOLE, Share
-from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.errors import UsageError
 from keras_alexnet.images import EncodedImages
 from keras_alexnet.splits import Split
 from keras_alexnet.variants import ImagePlan
-from keras_alexnet.watchdog import Probe, Supply
 
 STATISTICS_IMAGES = 10_000  # sampled when the decoded images do not fit in memory
 VIEWS = (1, 2, 10)
-
-# What a damaged or missing file may raise in a pipeline.
-_READING_ERRORS = (
-    tf.errors.DataLossError,
-    tf.errors.FailedPreconditionError,
-    tf.errors.InvalidArgumentError,
-    tf.errors.NotFoundError,
-    tf.errors.PermissionDeniedError,
-    tf.errors.UnknownError,
-)
 
 
 def train_batches(
@@ -77,7 +65,7 @@ def train_batches(
     Raises:
         UsageError: for an argument out of range.
         UserError: if images that are to be kept in memory cannot be decoded. Errors of images
-            decoded later come from the iterator: see `explain_data_error`.
+            decoded later come from the iterator: see `data_errors.explain`.
 
     Example:
         >>> import keras_alexnet as ka
@@ -225,65 +213,13 @@ def pixel_statistics(split: Split, plan: ImagePlan | str) -> PixelStatistics:
     squares = batching.batches(indices, split, plan, 64, lambda squares, _: squares)
     # Sums of whole numbers below 2**53 are exact in float64, whatever the order and the threads.
     pixels, sums, products = 0, np.zeros(3), np.zeros((3, 3))
-    for batch, _ in explained(squares, split):
+    for batch, _ in data_errors.explained(squares, split):
         values = batch.numpy().reshape(-1, 3).astype(np.float64)
         pixels += len(values)
         sums += values.sum(axis=0)
         products += values.T @ values
     mean = sums / pixels
     return PixelStatistics(mean, products / pixels - np.outer(mean, mean), len(split), sampled)
-
-
-def explained(batches: Iterable, split: Split) -> Iterator:
-    """Yields what `batches` of `split` holds; an image that cannot be read raises a `UserError`.
-
-    Example:
-        >>> import keras_alexnet as ka
-        >>> split = ka.load_dataset("shapes").test
-        >>> len(list(explained(eval_batches(split, "cifar_v1", batch_size=500), split)))
-        4
-    """
-    iterator = iter(batches)
-    while True:
-        try:
-            batch = next(iterator)
-        except StopIteration:
-            return
-        except tf.errors.OpError as error:
-            raise explain_data_error(split, error) from error
-        yield batch
-
-
-def supplied(batches: Iterable, split: Split, check: Callable[[], None] = lambda: None) -> Supply:
-    """Like `explained`, for whoever must not wait deaf: see `keras_alexnet.watchdog.Supply`.
-
-    Example:
-        >>> import keras_alexnet as ka
-        >>> split = ka.load_dataset("shapes").test
-        >>> len(list(supplied(eval_batches(split, "cifar_v1", batch_size=500), split)))
-        4
-    """
-    return Supply(explained(batches, split), check, Probe(split.pixels).report)
-
-
-def explain_data_error(split: Split, error: Exception) -> UserError:
-    """Turns an error that came out of a pipeline into one that names the file.
-
-    The files that were asked for last are tried first, then all of the split.
-
-    Example:
-        >>> import keras_alexnet as ka
-        >>> split = ka.load_dataset("shapes").train
-        >>> type(explain_data_error(split, RuntimeError("out of memory"))).__name__
-        'UserError'
-    """
-    if isinstance(split.pixels, EncodedImages) and isinstance(error, _READING_ERRORS):
-        recent = list(split.pixels.recent)
-        for rows in (np.unique(np.concatenate(recent)) if recent else split.rows[:0], split.rows):
-            damaged = split.pixels.damaged(rows)
-            if damaged:
-                return split.pixels.damage_error(damaged)
-    return UserError(f"Reading the images failed: {getattr(error, 'message', error)}")
 
 
 def _plan(plan: ImagePlan | str) -> ImagePlan:

@@ -1,5 +1,6 @@
 """How an image becomes a network's input, as data: its plan and its standardisation."""
 
+import dataclasses
 from dataclasses import dataclass
 
 
@@ -32,3 +33,24 @@ class ImagePlan:
     crop_padding: int
     input_size: int
     warp: bool = False
+
+    def scaled_to(self, input_size: int) -> "ImagePlan":
+        """Returns the plan in proportion to another `input_size`.
+
+        A plan that enlarges its crops keeps them: they are as large as the data is.
+
+        Example:
+            >>> plan = ImagePlan(square_size=256, crop_size=224, crop_padding=0, input_size=224)
+            >>> plan.scaled_to(112).square_size
+            128
+        """
+        if self.crop_size != self.input_size:
+            return dataclasses.replace(self, input_size=input_size)
+        scale = input_size / self.input_size
+        return dataclasses.replace(
+            self,
+            square_size=round(self.square_size * scale),
+            crop_size=input_size,
+            crop_padding=round(self.crop_padding * scale),
+            input_size=input_size,
+        )

@@ -1,10 +1,9 @@
 """What a network's row is made of: layer rows, initial weights, standardisation, image plan.
 
-Data only. `keras_alexnet.variants` holds the networks, `keras_alexnet.models` the one builder for
-each type of layer row.
+Data only. `keras_alexnet.variants` holds the networks, `keras_alexnet.layer_builders` the one
+builder for each type of layer row.
 """
 
-import dataclasses
 from dataclasses import dataclass
 
 from keras_alexnet.pixels import ImagePlan, Standardisation
@@ -254,10 +253,7 @@ class Variant:
         return self.image_plan.input_size
 
     def image_plan_for(self, input_size: int | None = None) -> ImagePlan:
-        """Returns the image plan, scaled in proportion to another `input_size`.
-
-        A plan that enlarges its crops keeps them: they are as large as the data is. A size for
-        which the row has a plan of its own gets that.
+        """Returns the image plan for an `input_size`: the row's own for it, or its first, scaled.
 
         Example:
             >>> keras_alexnet.variants.get("alexnet").image_plan_for(112)
@@ -269,13 +265,4 @@ class Variant:
         for known in (plan, *self.other_image_plans):
             if input_size == known.input_size:
                 return known
-        if plan.crop_size != plan.input_size:
-            return dataclasses.replace(plan, input_size=input_size)
-        scale = input_size / plan.input_size
-        return dataclasses.replace(
-            plan,
-            square_size=round(plan.square_size * scale),
-            crop_size=input_size,
-            crop_padding=round(plan.crop_padding * scale),
-            input_size=input_size,
-        )
+        return plan.scaled_to(input_size)

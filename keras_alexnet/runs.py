@@ -54,7 +54,7 @@ def load(where: str | os.PathLike) -> LoadedRun:
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever the damage leads it to.
-        raise UserError(f"{path} cannot be read as a Keras model: {_first_line(error)}") from error
+        raise UserError(f"{path} cannot be read as a Keras model: {_reason(error)}") from error
     return LoadedRun(model, _read_labels(path.with_name(LABELS), model.output_shape[-1]))
 
 
@@ -64,7 +64,7 @@ def _load_saved_model(folder: pathlib.Path) -> LoadedRun:
         classes = layer.call_endpoint_fn.concrete_functions[0].structured_outputs.shape[-1]
     except Exception as error:  # TensorFlow too raises whatever the damage leads it to.
         raise UserError(
-            f"{folder} cannot be read as a SavedModel of this package: {_first_line(error)}"
+            f"{folder} cannot be read as a SavedModel of this package: {_reason(error)}"
         ) from error
     return LoadedRun(layer, _labels_of(folder, classes))
 
@@ -175,5 +175,7 @@ def check_labels(classes: int, labels: Sequence[str] | None, data: DataSource) -
         )
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _reason(error: Exception) -> str:
+    # Keras wraps a layer's own error in a page of advice and configuration, once for each level.
+    innermost = str(error).rpartition("Exception encountered: ")[2].strip()
+    return (innermost or type(error).__name__).splitlines()[0]

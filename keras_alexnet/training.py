@@ -9,6 +9,7 @@ import keras
 from absl import logging
 
 from keras_alexnet import (
+    data_errors,
     devices,
     jobs,
     pipeline,
@@ -92,10 +93,10 @@ def _train(asked: Asked, strategy, callbacks, interruption: Interruption, origin
         *(devices.describe(strategy), config.precision, workdir),
     )
     with contextlib.ExitStack() as stack:
-        job.cluster.from_chief(lambda: stack.enter_context(workdirs.held(workdir)))
         stack.enter_context(workdirs.disk_errors_explained(workdir))
         with devices.precision(config.precision):
             loop = _make_loop(job, workdir, callbacks, interruption)
+            job.cluster.from_chief(lambda: stack.enter_context(workdirs.held(workdir)))
             commit, changes = cluster.from_chief(
                 lambda: workdirs.open_workdir(workdir, job, origin)
             )
@@ -183,7 +184,7 @@ def _make_loop(
     )
     return TrainingLoop(
         state,
-        batches_from=lambda epoch, first: pipeline.supplied(
+        batches_from=lambda epoch, first: data_errors.supplied(
             job.batches(epoch, first), job.train, interruption.check
         ),
         interruption=interruption,

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from keras_alexnet import cluster, devices, workdirs
+from keras_alexnet import devices, resolvers, workdirs
 from keras_alexnet.changes import Asked
 from keras_alexnet.checkpoints import Checkpoints
 from keras_alexnet.cluster import Cluster
@@ -43,7 +43,7 @@ def joined(config: TrainConfig) -> Iterator[tuple[Asked, tf.distribute.Strategy]
         UsageError, UserError: as `workdirs.asked` and `devices.strategy_for`; if workers were
             started with different settings; and in the body, if a worker is lost.
     """
-    resolver = cluster.resolver()
+    resolver = resolvers.resolver()
     if resolver is None:
         asked = workdirs.asked(config)
         config = asked.config

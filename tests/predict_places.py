@@ -91,8 +91,9 @@ def save_foreign(folder: pathlib.Path, name: str, spec: tf.TensorSpec, outputs: 
 
 def expected(found: networks.Network, contents: list[bytes]) -> np.ndarray:
     """Probabilities `[N, classes]` as evaluation's functions make the inputs, one by one."""
+    plan = found.plan
     inputs = [
-        augment.centre_view(decode.decode_square(each, found.plan.square_size)[None], found.plan)
+        augment.centre_view(decode.decode_square(each, plan.square_size, plan.warp)[None], plan)
         for each in contents
     ]
     pixels = tf.cast(tf.concat(inputs, axis=0), tf.float32)

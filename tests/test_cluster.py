@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import keras_alexnet as ka
-from keras_alexnet import cluster, devices, images, pipeline
+from keras_alexnet import devices, images, pipeline, resolvers
 from keras_alexnet.cluster import Cluster, Share
 
 TWO = {"worker": ["a:1", "b:2"]}
@@ -25,21 +25,21 @@ def _set_tf_config(monkeypatch, jobs, job, index):
 
 
 def _who():
-    found = cluster.resolver()
+    found = resolvers.resolver()
     spec = found.cluster_spec()
     return spec.as_dict(), spec.task_address(found.task_type, found.task_id)
 
 
 def test_one_process_has_no_cluster(monkeypatch):
-    assert cluster.resolver() is None
+    assert resolvers.resolver() is None
     for text in ("", "{}"):
         monkeypatch.setenv("TF_CONFIG", text)
-        assert cluster.resolver() is None
+        assert resolvers.resolver() is None
     _set_tf_config(monkeypatch, {"worker": ["a:1"]}, "worker", 0)
-    assert cluster.resolver() is None  # as launchers say it of a job with one worker
+    assert resolvers.resolver() is None  # as launchers say it of a job with one worker
     monkeypatch.delenv("TF_CONFIG")
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")
-    assert cluster.resolver() is None
+    assert resolvers.resolver() is None
 
 
 def test_workers_of_tf_config(monkeypatch):
@@ -49,7 +49,7 @@ def test_workers_of_tf_config(monkeypatch):
     _set_tf_config(monkeypatch, jobs, "worker", 0)
     assert _who() == (jobs, "b:2")
     # Counted from the chief on.
-    assert cluster._addresses(cluster.resolver()) == ("a:1", "b:2", "c:3")
+    assert resolvers.addresses_of(resolvers.resolver()) == ("a:1", "b:2", "c:3")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_workers_of_tf_config(monkeypatch):
 def test_tf_config_that_cannot_be_used_is_refused(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ka.UsageError, match="TF_CONFIG must be of the form") as raised:
-        cluster.resolver()
+        resolvers.resolver()
     assert text in str(raised.value)
 
 
@@ -90,7 +90,7 @@ def test_unusable_slurm_variables_are_refused(monkeypatch):
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
     monkeypatch.delenv("SLURM_PROCID", raising=False)
     with pytest.raises(ka.UsageError, match="SLURM_PROCID"):
-        cluster.resolver()
+        resolvers.resolver()
 
 
 def test_train_in_a_cluster_needs_a_workdir(monkeypatch):
@@ -103,14 +103,14 @@ def test_train_in_a_cluster_needs_a_workdir(monkeypatch):
 def test_devices_that_a_worker_lacks_are_refused(monkeypatch, option):
     _set_tf_config(monkeypatch, TWO, "worker", 0)
     with pytest.raises(ka.UsageError, match="Received: 2"):
-        devices.strategy_for(cluster_resolver=cluster.resolver(), **option)
+        devices.strategy_for(cluster_resolver=resolvers.resolver(), **option)
 
 
 def test_joining_after_tensorflow_was_used_is_refused(monkeypatch):
     tf.constant(1)
     _set_tf_config(monkeypatch, TWO, "worker", 0)
     with pytest.raises(ka.UserError, match="in a fresh process"):
-        devices.strategy_for(cluster_resolver=cluster.resolver())
+        devices.strategy_for(cluster_resolver=resolvers.resolver())
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])

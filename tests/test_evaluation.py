@@ -127,6 +127,15 @@ def test_damaged_model_files_end_in_one_message(tmp_path, content):
         ka.load(path)
 
 
+def test_a_layer_that_cannot_be_made_is_the_reason_given(tmp_path, monkeypatch):
+    whole = keras.Sequential([keras.Input([4]), keras.layers.Dense(2)])
+    made = keras.layers.Dense.get_config
+    monkeypatch.setattr(keras.layers.Dense, "get_config", lambda dense: {**made(dense), "odd": 1})
+    whole.save(tmp_path / "model.keras")
+    with pytest.raises(ka.UserError, match="cannot be read as a Keras model: .*'odd': 1"):
+        ka.load(tmp_path)
+
+
 def test_missing_and_foreign_model_files(tmp_path, model, data):
     with pytest.raises(ka.UserError, match="no model at"):
         ka.load(tmp_path / "nowhere")

@@ -1,6 +1,7 @@
 """export(): what it writes and says, what it refuses, and that nothing half-written remains."""
 
 import concurrent.futures
+import dataclasses
 import json
 import os
 import pathlib
@@ -17,7 +18,7 @@ import tensorflow as tf
 
 import keras_alexnet as ka
 from keras_alexnet import files, results, runs
-from keras_alexnet.exporting import exporter, programs
+from keras_alexnet.exporting import card, exporter, programs
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -129,6 +130,17 @@ def test_model_card_says_what_a_reader_needs(exported):
     ):
         assert text in card, text
     assert not re.search(r"\b(None|nan|inf)\b", card)
+
+
+def test_model_card_says_what_is_seen_of_an_image(exported):
+    _, report = exported
+    plan = ka.variants.get("alexnet_caffe").image_plan
+    for image_plan, words, others in (
+        (report["image_plan"], "reduced to its centre square", "squeezed"),
+        (dataclasses.asdict(plan), "squeezed into 256 x 256 pixels", "square"),
+    ):
+        text = card.text({**report, "image_plan": image_plan})
+        assert words in text and others not in text
 
 
 def test_recorded_rows_are_those_of_the_report(exported, run_folder, tmp_path):

@@ -115,5 +115,5 @@ def new_job():
     """As much of a job as is written to config.json."""
     asked = changes.none(ka.TrainConfig(variant="cifar_v2", dataset="shapes"))
     return types.SimpleNamespace(
-        config=asked.config, recipe=asked.recipe, data=ka.load_dataset("shapes")
+        config=asked.config, recipe=asked.recipe, data=ka.load_dataset("shapes"), start=None
     )

@@ -81,7 +81,7 @@ def test_labels_that_come_with_tensorflow_datasets():
     labels = imagenet_archives._validation_labels(None)
     assert len(labels) == 50_000 and labels[:2] == ["n01751748", "n09193705"]
     assert sorted(set(labels)) == [
-        wordnet_id for wordnet_id, _ in ka.applications._imagenet_labels()
+        wordnet_id for wordnet_id, _ in ka.applications.imagenet_labels()
     ]
     assert set(np.unique(labels, return_counts=True)[1]) == {50}
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_alexnet import augment, devices, images, pipeline
+from keras_alexnet import augment, data_errors, devices, images, pipeline
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.images import ImageArray, ImageFiles
 from keras_alexnet.pipeline import eval_batches, train_batches
@@ -318,7 +318,7 @@ def test_an_error_while_streaming_names_the_file(files, streaming, what):
         files.pixels.path(17).unlink()
     with pytest.raises(tf.errors.OpError) as caught:
         take(train_batches(files, IMAGENET, global_batch_size=5, seed=0), 5)
-    explained = pipeline.explain_data_error(files, caught.value)
+    explained = data_errors.explain(files, caught.value)
     assert isinstance(explained, UserError)
     assert "17.png" in str(explained) and "--skip_corrupt" in str(explained)
 
@@ -327,10 +327,10 @@ def test_the_search_for_a_damaged_file_begins_at_those_just_read(files, streamin
     damage(files, 3)
     damage(files, 17)
     files.pixels.recent.append(np.array([16, 17]))
-    explained = pipeline.explain_data_error(files, tf.errors.InvalidArgumentError(None, None, "?"))
+    explained = data_errors.explain(files, tf.errors.InvalidArgumentError(None, None, "?"))
     assert "17.png" in str(explained) and "03.png" not in str(explained)
     files.pixels.recent.clear()
-    explained = pipeline.explain_data_error(files, tf.errors.InvalidArgumentError(None, None, "?"))
+    explained = data_errors.explain(files, tf.errors.InvalidArgumentError(None, None, "?"))
     assert "17.png" in str(explained) and "03.png" in str(explained)
 
 
@@ -338,7 +338,7 @@ def test_other_errors_are_passed_on(files, split):
     error = tf.errors.ResourceExhaustedError(None, None, "out of memory")
     damage(files, 3)
     for any_split in (files, split):
-        assert "out of memory" in str(pipeline.explain_data_error(any_split, error))
+        assert "out of memory" in str(data_errors.explain(any_split, error))
 
 
 def test_damaged_files_are_named_when_decoded_into_memory(files):

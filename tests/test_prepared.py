@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from cifar_copies import content, official_files, put
 
-from keras_alexnet import images, pipeline, prepared, records
+from keras_alexnet import data_errors, images, pipeline, prepared, records
 from keras_alexnet.datasets import load_dataset, split_validation
 from keras_alexnet.errors import UserError
 
@@ -160,7 +160,7 @@ def test_damaged_imagenet_image(imagenet, monkeypatch, caplog):
     monkeypatch.setattr(images, "MEMORY_BUDGET_BYTES", 0)
     with pytest.raises(tf.errors.OpError) as caught:
         list(pipeline.eval_batches(split, "cifar_v1", batch_size=5))
-    error = pipeline.explain_data_error(split, caught.value)
+    error = data_errors.explain(split, caught.value)
     assert f"{shard.name}, record {row}" in str(error)
     data = load_dataset("imagenet2012", data_dir=data_dir, skip_corrupt=True)
     assert data.skipped == (f"{shard.name}, record {row}",)

@@ -154,7 +154,13 @@ def test_response_normalisation_stops_at_the_bounds_of_a_tower(groups):
 
 @pytest.mark.parametrize(
     "shape, side, zeros",
-    [((2, 4, 5, 3), 3, (1, 1)), ((1, 5, 4, 2), 2, (0, 0)), ((1, 3, 3, 2), 3, (0, 2))],
+    [
+        ((2, 4, 5, 3), 3, (1, 1)),
+        ((1, 5, 4, 2), 2, (0, 0)),
+        ((1, 3, 3, 2), 3, (0, 2)),
+        ((2, 1, 1, 2), 3, (1, 1)),
+        ((1, 2, 3, 2), 3, (2, 1)),
+    ],
 )
 def test_locally_connected(shape, side, zeros):
     layer = LocallyConnected(4, side, padding=zeros)
@@ -174,6 +180,11 @@ def test_locally_connected(shape, side, zeros):
     )
     for got, expected in zip(gradients, wanted, strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_locally_connected_refuses_windows_of_zeros_alone():
+    with pytest.raises(ValueError, match=r"less than kernel_size.*Received: \(1, 3\), 3"):
+        LocallyConnected(4, 3, padding=(1, 3))
 
 
 def test_dropout_of_the_2012_program():

@@ -89,8 +89,9 @@ def photographs() -> list[bytes]:
 def requests_of(network, folder):
     """The three signatures on the photographs, and what Keras answers: logits and features."""
     files = photographs()
-    squares = [decode.decode_square(tf.constant(f), network.plan.square_size) for f in files]
-    pixels = augment.centre_view(tf.stack(squares), network.plan)
+    plan = network.plan
+    squares = [decode.decode_square(tf.constant(f), plan.square_size, plan.warp) for f in files]
+    pixels = augment.centre_view(tf.stack(squares), plan)
     images = np.concatenate([pixels.numpy(), noise(2, network)])
     requests = [
         (str(folder), "serving_default", {"image": images}),

@@ -50,7 +50,12 @@ def _run_each(scripts, *flags):
 
 
 def test_help_names_the_flags_and_exits_with_0():
-    named = {"train": "--global_batch_size", "evaluate": "--views", "summary": "--batch_size"}
+    named = {
+        "train": "--global_batch_size",
+        "evaluate": "--views",
+        "summary": "--batch_size",
+        "benchmark": "--repeats",
+    }
     for script, done in _run_each(list(named), "--help").items():
         assert done.returncode == 0 and not done.stderr, done.stderr
         assert named[script] in done.stdout

@@ -139,6 +139,16 @@ def test_int8_computes_in_float_what_has_no_int8_kernel(network, tmp_path_factor
     assert tflite.float_operators(contents) == ("LOCAL_RESPONSE_NORMALIZATION", "SOFTMAX")
 
 
+def test_int8_computes_same_map_normalisation_in_float(tmp_path_factory):
+    network = trained_small(tmp_path_factory, "cuda_convnet_18pct")
+    images = noise(16, network)
+    contents = tflite.convert(network, "int8", calibration=images)
+    assert {"SQUARE", "POW"} <= set(tflite.float_operators(contents))
+    assert "CONV_2D" not in tflite.float_operators(contents)
+    # The powers in 255 steps would make it 0.1 and more.
+    assert difference(network, contents, images) < 0.05
+
+
 def test_last_layer_of_zeros_has_a_scale(tmp_path_factory):
     network = trained_small(tmp_path_factory, "cifar_v2")
     network.model.get_layer("logits").kernel.assign(np.zeros([16, 20]))

@@ -9,7 +9,7 @@ import tensorflow as tf
 from conftest import write_images
 
 import keras_alexnet as ka
-from keras_alexnet import images, manifests, pipeline
+from keras_alexnet import data_errors, images, manifests
 from keras_alexnet.errors import UsageError, UserError
 
 
@@ -157,7 +157,7 @@ def test_image_that_was_damaged_in_its_shard(copied, monkeypatch):
     monkeypatch.setattr(images, "MEMORY_BUDGET_BYTES", 0)
     split = load(copied).train
     with pytest.raises(UserError, match="1 of 72 images cannot be read: train/cat/005.png"):
-        list(pipeline.explained(ka.eval_batches(split, "cifar_v1", batch_size=9), split))
+        list(data_errors.explained(ka.eval_batches(split, "cifar_v1", batch_size=9), split))
     data = ka.load_dataset("tfrecord", data_dir=copied, skip_corrupt=True)
     assert data.skipped == ("train/cat/005.png",) and len(data.train) == 71
     with pytest.raises(UserError, match=f"1 of 13 files .*{shard.name} .its contents have changed"):
@@ -170,7 +170,7 @@ def test_shard_that_vanishes_while_it_is_read(copied, monkeypatch):
     batches = ka.eval_batches(split, "cifar_v1", batch_size=9)
     shutil.rmtree(copied)
     with pytest.raises(UserError, match="images cannot be read: train/.*No such file"):
-        list(pipeline.explained(batches, split))
+        list(data_errors.explained(batches, split))
 
 
 def test_names_of_any_characters(tmp_path):

@@ -59,7 +59,7 @@ def test_other_files_leave_the_pixels_alone(file, trained, answers):
 
 @pytest.mark.parametrize("file", ["model.keras", "of.safetensors"])
 def test_the_head_is_replaced_where_the_classes_differ(file, trained, caplog):
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="absl")
     source = keras_alexnet.load(trained).model
     model = keras_alexnet.build("cifar_v2", num_classes=3, seed=5, weights=trained / file)
     fresh = keras_alexnet.build("cifar_v2", num_classes=3, seed=5)

@@ -121,7 +121,7 @@ class TestMean:
 
     @pytest.mark.parametrize("name", ["mean.binaryproto", "mean.npy"])
     def test_channel_means_of_an_image_are_subtracted(self, name, small, write, tmp_path, caplog):
-        caplog.set_level("INFO")
+        caplog.set_level("INFO", logger="absl")
         model = keras_alexnet.build(small)
         mean = self.written(tmp_path, name, self.IMAGE)
         loaded = weights.load(model, write(), mean=mean)

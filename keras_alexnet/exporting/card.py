@@ -66,7 +66,8 @@ def _training(report):
         return ["", "## Training", "", "Not known: exported from a bare `.keras` file."]
     recipe = dict(trained["recipe_as_run"])
     name, note = recipe.pop("name"), recipe.pop("note")
-    fields = ", ".join(f"{field} {value}" for field, value in recipe.items())
+    given = {field: value for field, value in recipe.items() if value not in (None, "", {}, [])}
+    fields = ", ".join(f"{field} {value}" for field, value in given.items())
     overrides = (
         f" Set apart from the recipe: {trained['overrides']}." if trained["overrides"] else ""
     )
@@ -186,13 +187,19 @@ def _use(report):
         "## Use and limits",
         "",
         "For teaching, research and as a baseline. It knows the classes above and none else, and "
-        "names one of them for any image. An image is reduced to its centre square first, so what "
-        "lies outside is not seen; EXIF orientation is ignored. Scores are softmax outputs and not "
-        "calibrated probabilities. It has not been tested for bias or robustness: no decision "
-        "about people should rest on it.",
+        f"names one of them for any image. {_seen(report['image_plan'])}; EXIF orientation is "
+        "ignored. Scores are softmax outputs and not calibrated probabilities. It has not been "
+        "tested for bias or robustness: no decision about people should rest on it.",
         "",
         f"Licence: code and network definition Apache-2.0. Data: {data}",
     ]
+
+
+def _seen(plan):
+    if plan["warp"]:
+        side = plan["square_size"]
+        return f"An image is squeezed into {side} x {side} pixels first, whatever its shape"
+    return "An image is reduced to its centre square first, so what lies outside is not seen"
 
 
 def _provenance(report):

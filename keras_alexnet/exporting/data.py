@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 from absl import logging
 
-from keras_alexnet import datasets, pipeline, runs
+from keras_alexnet import data_errors, datasets, pipeline, runs
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.exporting import agreement
 from keras_alexnet.exporting.config import ExportConfig
@@ -48,13 +48,13 @@ class Images:
             yield agreement.drawn_images(self.network), None
             return
         batches = pipeline.eval_batches(self.test, self.network.plan, batch_size=_BATCH)
-        for images, labels in pipeline.explained(batches, self.test):
+        for images, labels in data_errors.explained(batches, self.test):
             yield images.numpy(), labels.numpy()
 
     def calibration_inputs(self) -> np.ndarray:
         """Inputs made of the training images that calibrate, uint8 [n, H, W, 3]."""
         batches = pipeline.eval_batches(self.calibration, self.network.plan, batch_size=_BATCH)
-        read = pipeline.explained(batches, self.calibration)
+        read = data_errors.explained(batches, self.calibration)
         return np.concatenate([images.numpy() for images, _ in read])
 
 

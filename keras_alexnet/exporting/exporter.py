@@ -157,6 +157,7 @@ def _report(config: ExportConfig, network: Network, images: Images, written) -> 
         "model_sha256": network.sha256,
         "input_shape": list(network.input_shape),
         "input_dtype": config.input_dtype,
+        "image_plan": dataclasses.asdict(network.plan),
         "labels": list(network.labels),
         "labels_are_names": network.named,
         "parameters": network.model.count_params(),

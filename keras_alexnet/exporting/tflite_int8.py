@@ -1,6 +1,7 @@
 """Networks quantised to int8 by what their activations are on calibration images."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -35,7 +36,10 @@ def check_calibration(calibration: np.ndarray | None, input_shape: tuple[int, in
 
 
 def quantized(
-    converter: tf.lite.TFLiteConverter, input_dtype: str, calibration: np.ndarray
+    converter: tf.lite.TFLiteConverter,
+    input_dtype: str,
+    calibration: np.ndarray,
+    float_layers: Sequence[str] = (),
 ) -> bytes:
     """An int8 file: the float network is run on the images, then quantised by what was seen.
 
@@ -46,6 +50,7 @@ def quantized(
             `probabilities`.
         input_dtype: "uint8" or "float32", of the file's pixels.
         calibration: uint8 [n, H, W, 3].
+        float_layers: names of layers that are to be computed in float.
     """
     # With int8 builtins alone, an operator that has no int8 kernel (LRN) would be an error.
     converter.target_spec.supported_ops = [
@@ -61,11 +66,15 @@ def quantized(
     # tf.lite.experimental.QuantizationDebugger, too, calls it for them.
     converter._experimental_calibrate_only = True
     calibrated = converter.convert()
+    unquantised = schema.ModelT.InitFromPackedBuf(calibrated)
     contents = mlir_quantize(
         calibrated,
         input_data_type=tf.as_dtype(input_dtype),
         denylisted_ops={"SOFTMAX"},
-        denylisted_nodes={_logits(schema.ModelT.InitFromPackedBuf(calibrated)).name.decode()},
+        denylisted_nodes={
+            _logits(unquantised).name.decode(),
+            *_outputs_of_layers(unquantised, float_layers),
+        },
     )
     model = schema.ModelT.InitFromPackedBuf(contents)
     _quantize_last_layer(model)
@@ -80,6 +89,15 @@ def _samples(calibration: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
     first[0, 0], first[0, 1] = 0, 255
     for image in (first, *calibration[1:]):
         yield {"image": image[np.newaxis].astype(np.float32)}
+
+
+def _outputs_of_layers(model: schema.ModelT, layers: Sequence[str]) -> Iterator[str]:
+    """Names of what the operators of those layers give: "network/layer/operation"."""
+    graph = model.subgraphs[0]
+    for operator in graph.operators:
+        for name in (graph.tensors[index].name.decode() for index in operator.outputs):
+            if any(re.search(rf"/{re.escape(layer)}(_\d+)?/", name) for layer in layers):
+                yield name
 
 
 def _logits(model: schema.ModelT) -> schema.TensorT:

@@ -5,7 +5,7 @@ import os
 import keras
 import numpy as np
 
-from keras_alexnet import pipeline
+from keras_alexnet import data_errors, pipeline
 from keras_alexnet.customise import whole_number
 from keras_alexnet.errors import UsageError
 from keras_alexnet.looking import opened
@@ -87,7 +87,7 @@ def neighbours(
     test = source.test.subset(opened.chosen(source.test, images, indices, seed))
     shown = opened.views(test, range(len(test)), looked.plan)
     features = opened.compiled(looked.model, looked.model.get_layer("logits").input)
-    batches = pipeline.explained(
+    batches = data_errors.explained(
         pipeline.eval_batches(train, looked.plan, batch_size=batch_size), train
     )
     wanted = np.concatenate(
