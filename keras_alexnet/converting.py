@@ -95,6 +95,7 @@ def convert(
     names = None if labels is None else _labels(labels)
     if names is not None:
         check_labels(names, classes, path)
+    _refuse_a_run(path)
     _refuse_other_labels(path, names)
     checked = None
     if check is not None:
@@ -148,7 +149,7 @@ def _variant(weights, source: str, variant: str | None) -> str:
             f"--variant is needed with --from {source}: one of "
             f"{', '.join(variants.list_variants())}."
         )
-    return variant or usual
+    return usual if variant is None else variant
 
 
 def _labels(labels: str | os.PathLike) -> tuple[str, ...]:
@@ -159,6 +160,14 @@ def _labels(labels: str | os.PathLike) -> tuple[str, ...]:
 
 def _lines(names: Sequence[str]) -> str:
     return "".join(f"{name}\n" for name in names)
+
+
+def _refuse_a_run(path: pathlib.Path) -> None:
+    """Its config.json and results.json would speak of weights that it no longer has."""
+    if path.name == runs.MODEL and path.with_name(runs.CONFIG).exists():
+        raise UserError(
+            f"{path.parent} is a run's folder, whose model would be lost. Give --out another."
+        )
 
 
 def _refuse_other_labels(path: pathlib.Path, names: Sequence[str] | None) -> None:

@@ -45,6 +45,9 @@ def main() -> None:
     for name in ("weights", "out"):
         if not chosen[name].value:
             raise UsageError(f"--{name} is needed.")
+    for name in ("variant", "names", *_INWARD):
+        if chosen[name].value == "":
+            raise UsageError(f"--{name} is empty. Give it a value or leave it out.")
     if chosen.to == "torch":
         _write_for_torch(chosen)
     else:

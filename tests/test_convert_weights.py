@@ -107,6 +107,24 @@ def test_the_check_of_caffes_weights(place, tmp_path, monkeypatch):
     assert model.get_layer("standardise").mean == [120, 110, 100]
 
 
+def test_the_check_of_pytorchs_weights_on_blue_green_red(place, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    row = caffe_networks.small_row()
+    monkeypatch.setitem(variants._TABLE, row.name, row)
+    model = keras_alexnet.build(row.name)
+    kernel, bias = model.get_layer("conv1").get_weights()
+    model.get_layer("conv1").set_weights([kernel * np.float32([[1], [2], [3]]), bias])
+    weights.save(model, tmp_path / "bgr.safetensors")
+    _, check = converting.convert(
+        tmp_path / "bgr.safetensors",
+        tmp_path / "bgr.keras",
+        source="pytorch",
+        variant=row.name,
+        check=place / "photo.jpg",
+    )
+    assert check.relative_difference < 1e-4
+
+
 def test_imagenets_labels_are_its_wordnet_ids():
     names = converting._labels("imagenet")
     assert len(names) == 1000 and names[1] == "n01443537" and list(names) == sorted(names)
@@ -122,6 +140,7 @@ def test_imagenets_labels_are_its_wordnet_ids():
         ({"sha256": "0" * 64}, UserError, "should begin with 0000"),
         ({"source": "caffe"}, UsageError, "--from caffe wants .* in .caffemodel"),
         ({"source": "keras"}, UsageError, "Unknown source 'keras'"),
+        ({"variant": ""}, UsageError, "Unknown variant ''"),
         ({"variant": None}, UsageError, "--variant is needed with --from pytorch"),
         ({"variant": "cifar_v1"}, UserError, "missing: features.0.weight"),
     ],
@@ -145,6 +164,13 @@ def test_labels_of_another_model_beside_are_refused(place, tmp_path):
     assert not (tmp_path / "v2.keras").exists()
 
 
+def test_a_run_is_not_overwritten(place, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="is a run's folder"):
+        convert(place, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
 def test_out_to_pytorch_and_in_again(place, tmp_path):
     convert(place, tmp_path / "v2")
     shapes = converting.to_torch(tmp_path / "v2", tmp_path / "again.safetensors")
@@ -159,6 +185,7 @@ def test_the_script(place, tmp_path):
     calls = {
         (*source, *good, f"--check={place / 'photo.jpg'}", out): (0, "written: "),
         (*source, f"--weights={tmp_path / 'bad.safetensors'}", out): (1, "no whole .safetensors"),
+        (*source, *good, "--check=", out): (2, "--check is empty"),
     }
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         done = pool.map(_run, calls)

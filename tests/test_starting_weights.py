@@ -64,6 +64,7 @@ def test_a_run_starts_from_the_file_and_goes_on_without_it(config, start):
     "weights, error, message",
     [
         ("missing.keras", UserError, "no such file"),
+        ("", UsageError, "weights is empty"),
         ("labels.txt", UsageError, "weights must be the folder of a run or a file"),
         ("v2.keras", UserError, "missing: conv3/kernel"),
     ],
@@ -72,5 +73,5 @@ def test_a_run_that_cannot_start_leaves_nothing(weights, error, message, config,
     if weights == "v2.keras":
         ka.build("cifar_v2").save(tmp_path / weights)
     with pytest.raises(error, match=message):
-        ka.train(dataclasses.replace(config, weights=str(tmp_path / weights)))
+        ka.train(dataclasses.replace(config, weights=weights and str(tmp_path / weights)))
     assert not (tmp_path / "run").exists()

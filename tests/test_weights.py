@@ -1,12 +1,15 @@
 """Weights of Keras files, the head that is replaced, and what is refused whatever the format."""
 
+import dataclasses
+
+import caffe_networks
 import keras
 import numpy as np
 import pytest
 from photographs import photographs
 
 import keras_alexnet
-from keras_alexnet import UsageError, UserError, runs, weights
+from keras_alexnet import UsageError, UserError, rows, runs, variants, weights
 
 MEAN = (120.0, 110.0, 100.0)
 
@@ -143,3 +146,109 @@ def test_writing_for_pytorch_refuses(options, message, tmp_path):
     path = options.pop("path", tmp_path / "out.safetensors")
     with pytest.raises(UsageError, match=message):
         weights.save(keras_alexnet.build("cifar_v2"), path, **options)
+
+
+SMALL = "caffe_small"
+
+
+@pytest.fixture
+def table():
+    """Few filters of Caffe's network, and the same with one thing otherwise, by its name."""
+    row = caffe_networks.small_row()
+
+    def changed(name, kind, **values):
+        def each(layer_rows):
+            return tuple(
+                dataclasses.replace(one, **values) if isinstance(one, kind) else one
+                for one in layer_rows
+            )
+
+        return dataclasses.replace(row, name=name, features=each(row.features), head=each(row.head))
+
+    found = {
+        SMALL: row,
+        "of_rgb": dataclasses.replace(caffe_networks.in_order(row, False), name="of_rgb"),
+        "of_bias_2": changed("of_bias_2", rows.LocalResponseNorm, bias=2.0),
+        "of_average": dataclasses.replace(
+            row,
+            name="of_average",
+            features=tuple(
+                rows.CeilAveragePool(one.name, 3, 2) if isinstance(one, rows.MaxPool) else one
+                for one in row.features
+            ),
+        ),
+        "of_tanh": row,
+        "of_less": row,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, one in found.items():
+            patch.setitem(variants._TABLE, name, one)
+        yield
+
+
+@pytest.mark.parametrize(
+    "name, options, message",
+    [
+        ("of_rgb", {}, "standardise has reverse True here and False there"),
+        ("of_bias_2", {}, "lrn2 has bias 1.0 here and 2.0 there"),
+        ("of_average", {}, "pool5 has kind MaxPooling2D here and CeilAveragePooling2D there"),
+        ("of_tanh", {"activation": "tanh"}, "fc7 has activation relu here and tanh there"),
+        ("of_less", {"lrn": False}, "no lrn1 there; no lrn2 there"),
+    ],
+)
+def test_a_keras_file_of_the_same_shapes_and_another_network_is_refused(
+    name, options, message, table, tmp_path
+):
+    other = keras_alexnet.build(name, **options)
+    other.save(tmp_path / "other.keras")
+    model = keras_alexnet.build(SMALL, seed=2)
+    before = model.get_weights()
+    with pytest.raises(UserError, match=message):
+        weights.load(model, tmp_path / "other.keras")
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    again = keras_alexnet.build(name, **options, dropout=0, weights=tmp_path / "other.keras")
+    np.testing.assert_array_equal(again.get_weights()[0], other.get_weights()[0])
+
+
+def test_a_keras_file_fills_a_network_without_its_top_and_of_another_size(trained, tmp_path):
+    features = keras_alexnet.AlexNet(
+        include_top=False, pooling="avg", variant="cifar_v2", weights=trained / "model.keras"
+    )
+    features.save(tmp_path / "features.keras")
+    weights.load(features, tmp_path / "features.keras")
+    owt = keras_alexnet.AlexNet(include_top=False, variant="alexnet_owt", input_shape=(96, 64, 3))
+    owt.save(tmp_path / "owt.keras")
+    keras_alexnet.AlexNet(include_top=False, variant="alexnet_owt", weights=tmp_path / "owt.keras")
+
+
+def test_hdf5_with_numbers_that_are_none_is_refused(tmp_path):
+    model = keras_alexnet.build("cifar_v2")
+    broken = model.get_weights()
+    broken[0][0, 0, 0, 0] = np.nan
+    model.set_weights(broken)
+    model.save_weights(tmp_path / "broken.weights.h5")
+    fresh = keras_alexnet.build("cifar_v2", seed=2)
+    before = fresh.get_weights()
+    with pytest.raises(UserError, match="not finite, and nothing was loaded: conv1/kernel"):
+        weights.load(fresh, tmp_path / "broken.weights.h5")
+    np.testing.assert_array_equal(fresh.get_weights()[0], before[0])
+
+
+def test_what_was_changed_of_a_network_is_told_and_not_written_for_pytorch(
+    trained, tmp_path, caplog
+):
+    model = keras_alexnet.build("cifar_v2", activation="tanh", weights=trained / "of.safetensors")
+    assert "changed of cifar_v2 here: tanh after conv1, tanh after conv2" in caplog.text
+    with pytest.raises(UserError, match="computes otherwise than this model: tanh after conv1"):
+        weights.save(model, tmp_path / "tanh.safetensors")
+    without = keras_alexnet.build("alexnet", num_classes=2, lrn=False, dropout=0)
+    with pytest.raises(UserError, match="otherwise than this model: no lrn1, no lrn2"):
+        weights.save(without, tmp_path / "without.safetensors")
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_which_pixels_pytorchs_network_wants_is_told(trained, tmp_path, caplog):
+    caplog.set_level("INFO")
+    weights.save(keras_alexnet.load(trained).model, tmp_path / "out.safetensors")
+    assert "in the order R, G, B, minus (R, G, B) 120, 110, 100, divided by 127.5" in caplog.text

@@ -1,5 +1,7 @@
 """Caffe's weights: the same answers as OpenCV's reader gives, from files of every form."""
 
+import dataclasses
+
 import caffe_files
 import caffe_networks
 import keras
@@ -8,7 +10,7 @@ import pytest
 from photographs import photographs, relative_difference, top5
 
 import keras_alexnet
-from keras_alexnet import UsageError, UserError, variants, weights
+from keras_alexnet import UsageError, UserError, rows, variants, weights
 
 CLASSES = 7
 FORMS = {
@@ -164,6 +166,15 @@ class TestMean:
             with pytest.raises(UserError, match=f"{file.name} cannot be read"):
                 weights.load(keras_alexnet.build(small), write(), mean=file)
 
+    def test_without_a_mean_file_it_is_told_what_is_subtracted(self, small, write, caplog):
+        caplog.set_level("INFO")
+        keras_alexnet.build(small, weights=write())
+        mean = ", ".join(
+            f"{channel} {value:.3f}"
+            for channel, value in zip("RGB", variants.get(small).standardisation.mean, strict=True)
+        )
+        assert f"No mean file came with {write()}: each pixel loses {mean}." in caplog.text
+
     def test_a_mean_belongs_to_caffe(self, tmp_path):
         path = tmp_path / "v2.safetensors"
         path.touch()
@@ -218,6 +229,13 @@ class TestBadInput:
     def test_another_format_is_refused(self, small, tmp_path):
         (tmp_path / "a.caffemodel").write_bytes(b"\x80\x02}q\x00." * 9)
         self.assert_refused(small, tmp_path / "a.caffemodel", "cannot be read as a .caffemodel")
+
+    def test_a_network_of_more_layers_than_caffes_is_refused(self, small, write):
+        row, more = variants.get(small), rows.SameMapNorm("norm2", 5, 1.0, 4e-5, 0.75)
+        with pytest.MonkeyPatch.context() as patch:
+            features = (*row.features[:5], more, *row.features[5:])
+            patch.setitem(variants._TABLE, small, dataclasses.replace(row, features=features))
+            self.assert_refused(small, write(), "layers that Caffe's AlexNet lacks: norm2. Name")
 
     def test_a_network_without_these_layers_is_refused(self, write):
         model = keras_alexnet.build("cifar_v2")

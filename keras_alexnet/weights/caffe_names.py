@@ -18,6 +18,8 @@ _KINDS = {
     rows.Dense: "InnerProduct",
     rows.Classifier: "InnerProduct",
 }
+# What Caffe's AlexNet has, and what neither it nor its file knows to be otherwise.
+_COMPUTED = {*_KINDS, rows.Flatten, rows.Dropout}
 
 
 def layer_names(network: Variant, layers: Sequence[LayerOfFile]) -> dict[str, str]:
@@ -67,8 +69,14 @@ def check_structure(network: Variant, layers: Sequence[LayerOfFile], path) -> No
 
     Raises:
         UserError: the file's network has its layers in another order, as CaffeNet has, whose
-            weights have the same shapes.
+            weights have the same shapes; or the network has layers that Caffe's lacks.
     """
+    lacking = [row.name for row in network.layers if type(row) not in _COMPUTED]
+    if lacking:
+        raise UserError(
+            f"{path} cannot be loaded into {network.name}, which has layers that Caffe's AlexNet "
+            f"lacks: {', '.join(lacking)}. Name alexnet_caffe."
+        )
     known = set(_KINDS.values())
     found = [(layer.name, layer.kind) for layer in layers if layer.kind in known]
     wanted = [(row.name, _KINDS[type(row)]) for row in network.layers if type(row) in _KINDS]

@@ -7,12 +7,13 @@ import warnings
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 from absl import logging
 
 from keras_alexnet import variants
 from keras_alexnet.errors import UserError
 from keras_alexnet.rows import Variant
-from keras_alexnet.weights import caffe_names, sources
+from keras_alexnet.weights import caffe_names, sources, structure
 from keras_alexnet.weights.matching import fitted, places
 from keras_alexnet.weights.sources import STANDARDISE, Source
 
@@ -110,6 +111,12 @@ def fill(
     pixels = None if keep_pixels else source.pixels
     if pixels is not None:
         set_pixels(model, *pixels)
+    elif source.kind == "caffe" and not keep_pixels:
+        kept = model.get_layer(STANDARDISE).mean
+        logging.info(
+            "No mean file came with %s: each pixel loses R %.3f, G %.3f, B %.3f.",
+            *(source.file, *kept),
+        )
     new_layers = tuple(name for name in _weighted(model) if name not in found)
     if new_layers:
         logging.info("New, since %s has other classes: %s.", source.file, ", ".join(new_layers))
@@ -128,6 +135,11 @@ def set_pixels(model: keras.Model, mean: Sequence[float], std: Sequence[float]) 
 
 def _from_pytorch(model, source: Source, network: Variant, **options):
     wanted = places(model, network)
+    if changed := structure.changes(model, network):
+        logging.warning(
+            "The weights of %s were trained without what was changed of %s here: %s.",
+            *(source.file, network.name, ", ".join(changed)),
+        )
     shapes = {layer: place.shapes for layer, place in wanted.items()}
     found = fitted(shapes, source.names, source.tensors, **options)
     return {
@@ -153,7 +165,14 @@ def _from_keras(model, source: Source, network: Variant, **options):
         layer: [tuple(variable.shape) for variable in model.get_layer(layer).weights]
         for layer in wanted
     }
-    return fitted(shapes, names, source.tensors, **options)
+    found = fitted(shapes, names, source.tensors, **options)
+    if other := structure.differences(structure.chain(model, STANDARDISE), source.chain):
+        raise UserError(
+            f"{source.file} holds another network than this {network.name}, though its weights "
+            f"have the same shapes, and nothing was loaded. Differing: {'; '.join(other)}. Build "
+            "the network, and with the options, that the file was written with."
+        )
+    return found
 
 
 _FOUND = {"pytorch": _from_pytorch, "caffe": _from_caffe, "keras": _from_keras}
@@ -172,6 +191,14 @@ def _load_hdf5(model, path) -> None:
             f"{path} does not hold the weights of this {model.name}, or is damaged: name the "
             "network, and as many classes, that it was written with."
         ) from error
+    broken = [variable.path for variable in model.weights if not _finite(variable)]
+    if broken:
+        model.set_weights(before)
+        raise UserError(f"{path}: not finite, and nothing was loaded: {', '.join(broken)}.")
+
+
+def _finite(variable) -> bool:
+    return bool(np.all(np.isfinite(keras.ops.convert_to_numpy(variable))))
 
 
 def _weighted(model) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ def _by_torch(source, network, pixels):
     functional = torch.nn.functional
     mean, std = (np.float32(v) for v in (network.standardisation.mean, network.standardisation.std))
     values = torch.tensor(((pixels - mean) / std).transpose(0, 3, 1, 2))
+    values = values.flip(1) if network.standardisation.bgr else values
     for row in network.layers:
         if row.name in source.names:
             kernel, bias = (torch.tensor(source.tensors[name]) for name in source.names[row.name])

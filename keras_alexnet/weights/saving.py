@@ -5,11 +5,13 @@ import pathlib
 
 import keras
 import numpy as np
+from absl import logging
 
 from keras_alexnet import variants
 from keras_alexnet.errors import UsageError, UserError, unknown_name
-from keras_alexnet.weights import torch_files, torch_names
+from keras_alexnet.weights import structure, torch_files, torch_names
 from keras_alexnet.weights.matching import places
+from keras_alexnet.weights.sources import STANDARDISE
 
 
 def save(
@@ -34,7 +36,8 @@ def save(
 
     Raises:
         UsageError: a name or an ending that cannot be used.
-        UserError: the model lacks layers of the network, or has some that PyTorch lacks.
+        UserError: the model lacks layers of the network, has some that PyTorch lacks, or was built
+            with another activation.
 
     Example:
         >>> save(keras_alexnet.build("cifar_v2"), "v2.safetensors")["fc3.weight"]
@@ -53,9 +56,25 @@ def save(
         raise UserError(
             f"{path} is to hold a whole {network.name}, and this model has no {', '.join(missing)}."
         )
+    if changed := structure.changes(model, network):
+        raise UserError(
+            f"{path} would be loaded by PyTorch's {network.name}, which computes otherwise than "
+            f"this model: {', '.join(changed)}."
+        )
     for layer, place in found.items():
         kernel, bias = map(np.asarray, model.get_layer(layer).get_weights())
         tensors[modules[layer] + torch_names.PARTS[0]] = place.from_keras(kernel)
         tensors[modules[layer] + torch_names.PARTS[1]] = bias
     torch_files.write(path, tensors)
+    _say_pixels(path, model.get_layer(STANDARDISE))
     return {name: array.shape for name, array in tensors.items()}
+
+
+def _say_pixels(path, layer) -> None:
+    """They are not among the weights, and other pixels are the commonest of silent mistakes."""
+    mean, std = (", ".join(f"{value:g}" for value in values) for values in (layer.mean, layer.std))
+    logging.info(
+        "With %s PyTorch's network wants pixels 0-255 in the order %s, minus (R, G, B) %s, divided "
+        "by %s.",
+        *(path, "B, G, R" if layer.reverse else "R, G, B", mean, std),
+    )

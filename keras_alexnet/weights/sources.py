@@ -12,7 +12,14 @@ from absl import logging
 from keras_alexnet import runs
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.rows import Variant
-from keras_alexnet.weights import caffe_files, caffe_names, hashes, torch_files, torch_names
+from keras_alexnet.weights import (
+    caffe_files,
+    caffe_names,
+    hashes,
+    structure,
+    torch_files,
+    torch_names,
+)
 from keras_alexnet.weights.matching import CLASSIFIER
 
 CAFFE, HDF5, KERAS = ".caffemodel", ".weights.h5", ".keras"
@@ -38,6 +45,7 @@ class Source:
         pixels: the R, G, B means 0-255 that belong to the weights, and what is divided by then;
             None if nothing is known of them.
         layers: of a Caffe file.
+        chain: what the layers of a Keras file compute, as `structure.chain` has it.
     """
 
     kind: str
@@ -47,6 +55,7 @@ class Source:
     names: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     pixels: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     layers: Sequence[caffe_files.LayerOfFile] = ()
+    chain: Mapping[str, dict] = dataclasses.field(default_factory=dict)
 
     def classes(self) -> int | None:
         """Returns how many classes the weights are for; None if they do not say."""
@@ -87,7 +96,9 @@ def read(
         model = runs.load(file).model
         tensors, names = variables_of(model)
         pixels = _pixels(model, file)
-        return dataclasses.replace(source, tensors=tensors, names=names, pixels=pixels)
+        chain = structure.chain(model, STANDARDISE)
+        found = {"tensors": tensors, "names": names, "pixels": pixels, "chain": chain}
+        return dataclasses.replace(source, **found)
     return source
 
 
@@ -98,6 +109,8 @@ def kind_of(path: str | os.PathLike) -> tuple[str, pathlib.Path]:
         UsageError: its name tells no known kind.
         UserError: there is no such file.
     """
+    if not os.fspath(path):
+        raise UsageError("weights is empty. Name a file or a run's folder, or leave it out.")
     path = pathlib.Path(path)
     if path.is_dir():
         return "keras", runs.model_file(path)
