@@ -91,9 +91,7 @@ class TrainConfig:
         "Layer up to which weights stay as they are: it and what follows are trained. By default "
         "what the recipe says, for most nothing; an empty name trains all.",
     )
-    max_steps: int | None = _field(
-        None, "Stop after so many optimiser steps; an epoch that this cuts short counts as one."
-    )
+    max_steps: int | None = _field(None, "Stop after so many optimiser steps.")
     checkpoint_every_steps: int | None = _field(
         None, "Save so often inside an epoch, besides at the end of each."
     )

@@ -148,6 +148,9 @@ class TrainingLoop:
         state, variables = self.state, self._guard.finite_variables()
         # Before anything of the state moves on: a signal in the validation saves what was before.
         self._interruption.agree()
+        if not state.epoch_is_whole:
+            # The last checkpoint of a run that --max_steps ends: with more steps it goes on here.
+            state.save(variables)
         validated = self._validate()
         row = {
             "epoch": state.epoch + 1,
@@ -160,9 +163,10 @@ class TrainingLoop:
         }
         state.history.add(row)
         self._follow(state.schedule.epoch_ended(state.epoch, row.get("val_top1")), variables)
-        epoch = state.epoch
+        epoch, whole = state.epoch, state.epoch_is_whole
         state.epoch, state.step_in_epoch, state.seconds_of_epoch = epoch + 1, 0, 0.0
-        state.save(variables)
+        if whole:
+            state.save(variables)
         logs = {name: value for name, value in row.items() if name != "epoch"}
         self._callbacks.on_epoch_end(epoch, logs=logs)
 

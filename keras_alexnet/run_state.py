@@ -64,10 +64,14 @@ class RunState:
         return min(seen, self.length.train_images)
 
     @property
+    def epoch_is_whole(self) -> bool:
+        """Whether all steps of this epoch are done."""
+        return self.step_in_epoch == self.length.steps_per_epoch
+
+    @property
     def epoch_is_over(self) -> bool:
-        """Whether no step of this epoch is left."""
-        whole = self.step_in_epoch == self.length.steps_per_epoch
-        return whole or self.steps_done >= self.length.total_steps
+        """Whether no step of this epoch is left: it is whole, or `max_steps` cuts it short."""
+        return self.epoch_is_whole or self.steps_done >= self.length.total_steps
 
     @property
     def seconds(self) -> float:

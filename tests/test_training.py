@@ -247,6 +247,21 @@ def test_max_steps_ends_inside_an_epoch(config):
     assert found["overrides"].endswith("max_steps=7")
 
 
+def test_run_that_max_steps_ended_goes_on_where_it_was(config, tmp_path):
+    config = dataclasses.replace(config, overrides={**config.overrides, "schedule": "constant"})
+    ka.train(config)
+    ended = dataclasses.replace(config, workdir=str(tmp_path / "ended"), max_steps=7)
+    ka.train(ended)
+    ka.train(
+        ka.TrainConfig(workdir=ended.workdir, resume=True, max_steps=10, allow_change="max_steps")
+    )
+    rows = [_without_times(_metrics(workdir)) for workdir in (config.workdir, ended.workdir)]
+    assert rows[0] == rows[1]
+    whole, continued = (ka.load(workdir).model for workdir in (config.workdir, ended.workdir))
+    for one, other in zip(whole.weights, continued.weights, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
+
+
 def test_uneven_replicas_are_refused_with_the_number(config):
     with pytest.raises(
         ka.UsageError, match="global_batch_size must be divisible by the 2 replicas. Received: 15."
