@@ -249,6 +249,6 @@ def test_what_was_changed_of_a_network_is_told_and_not_written_for_pytorch(
 
 
 def test_which_pixels_pytorchs_network_wants_is_told(trained, tmp_path, caplog):
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="absl")
     weights.save(keras_alexnet.load(trained).model, tmp_path / "out.safetensors")
     assert "in the order R, G, B, minus (R, G, B) 120, 110, 100, divided by 127.5" in caplog.text

@@ -167,7 +167,7 @@ class TestMean:
                 weights.load(keras_alexnet.build(small), write(), mean=file)
 
     def test_without_a_mean_file_it_is_told_what_is_subtracted(self, small, write, caplog):
-        caplog.set_level("INFO")
+        caplog.set_level("INFO", logger="absl")
         keras_alexnet.build(small, weights=write())
         mean = ", ".join(
             f"{channel} {value:.3f}"
