@@ -7,7 +7,9 @@ from keras_alexnet import devices
 
 
 def _is_on():
-    # Without a seed a random operation is an error under op determinism.
+    # Without a seed a random operation is an error under op determinism. A test that ran before
+    # may have left one for the whole process.
+    tf.random.set_seed(None)
     try:
         tf.random.uniform([])
     except RuntimeError:
