@@ -137,7 +137,7 @@ def _refuse(problems: Mapping[str, list[str]], what: str) -> None:
     if listings:
         raise UserError(
             f"{what} do not fit, and nothing was loaded. {'; '.join(listings)}. Name the network "
-            "that the file was written by, with as many classes."
+            "that the file was written by, with as many classes and its input size."
         )
 
 
