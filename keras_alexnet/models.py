@@ -1,17 +1,25 @@
-"""build(variant, ...): a row of `keras_alexnet.variants` becomes a functional `keras.Model`."""
+"""build(variant, ...) and AlexNet(...): networks with weights."""
 
-import itertools
+import functools
+import importlib.resources
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import keras
+import numpy as np
 
-from keras_alexnet import layers, rows, variants
-from keras_alexnet.customise import customised, image_shape, known_activation, whole_number
-from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.layer_builders import keras_layer
+from keras_alexnet.errors import UsageError
+from keras_alexnet.networks import spec, variants
+from keras_alexnet.networks.build import Choices, classified, connect
+from keras_alexnet.networks.build import build as build_network
+from keras_alexnet.networks.options import image_shape
+from keras_alexnet.utils.arguments import whole_number
 from keras_alexnet.weights import load
+
+_POOLINGS = {
+    "avg": keras.layers.GlobalAveragePooling2D,
+    "max": keras.layers.GlobalMaxPooling2D,
+}
 
 
 def build(
@@ -37,12 +45,12 @@ def build(
         input_shape: (height, width, 3); by default the row's own. Need not be square.
         activation: the hidden non-linearity, any Keras activation name or callable.
         classifier_activation: e.g. "softmax": appended after the logits, in float32.
-        lrn: False leaves local response normalisation out.
+        lrn: False leaves local response normalization out.
         dropout: rate in place of the row's; 0 leaves dropout out.
         seed: fixes initial weights and dropout masks bit for bit. A layer's initial weights depend
             on the seed and its own name alone, and so stay the same when others are left out.
         pixel_mean: R, G, B means 0-255 to subtract in place of the row's.
-        initial_weights: name of an initialisation that the row offers beside its own
+        initial_weights: name of an initialization that the row offers beside its own
             ("he_fan_out" for `alexnet_half`).
         weights: file to start from, as `keras_alexnet.weights.load` takes it. Its layer "logits" is
             not used where it has other classes. A Keras file brings its pixel mean, unless
@@ -53,7 +61,7 @@ def build(
         A functional model with the input "image", `[batch, height, width, 3]`, uint8 or float
         pixels 0-255, and the output of its last layer "logits" (or of "predictions" behind it),
         float32 `[batch, num_classes]`. It follows the global precision policy, except that pixels
-        are standardised and logits computed in float32.
+        are standardized and logits computed in float32.
 
     Raises:
         UsageError: an argument that this network cannot take; for a small input the message names
@@ -65,104 +73,167 @@ def build(
         >>> model(np.zeros([1, 32, 32, 3], "uint8")).shape
         TensorShape([1, 10])
     """
-    network = customised(
-        variants.get(variant),
+    model = build_network(
+        variant,
+        num_classes=num_classes,
+        input_shape=input_shape,
+        activation=activation,
+        classifier_activation=classifier_activation,
         lrn=lrn,
         dropout=dropout,
+        seed=seed,
         pixel_mean=pixel_mean,
         initial_weights=initial_weights,
+        name=name,
     )
-    default_shape = (network.input_size, network.input_size, 3)
-    shape = image_shape(default_shape if input_shape is None else input_shape)
-    choices = Choices.checked(network, num_classes, activation, seed)
-    image = keras.Input(shape, name="image", dtype="float32")
-    logits = connect(image, network, network.layers, choices)
-    outputs = classified(logits, classifier_activation)
-    model = keras.Model(image, outputs, name=name or network.name)
     if weights is not None:
         keep_pixels = pixel_mean is not None
-        load(model, weights, variant=network.name, new_head=True, keep_pixels=keep_pixels)
+        load(model, weights, variant=variant, new_head=True, keep_pixels=keep_pixels)
     return model
 
 
-def logits_of(model: keras.Model) -> keras.KerasTensor:
-    """Returns a network's logits, whether or not a softmax follows them.
+def AlexNet(
+    include_top: bool = True,
+    weights: str | os.PathLike | None = None,
+    input_tensor: keras.KerasTensor | None = None,
+    input_shape: Sequence[int | None] | None = None,
+    pooling: str | None = None,
+    classes: int = 1000,
+    classifier_activation: str | Callable | None = "softmax",
+    name: str | None = None,
+    variant: str = "alexnet",
+) -> keras.Model:
+    """Builds a network as the constructors of `keras.applications` do.
+
+    Args:
+        include_top: whether to include the dense layers.
+        weights: None for random weights, or a file as `keras_alexnet.weights.load` takes it.
+        input_tensor: output of `keras.Input` (or of layers before this network) to build on.
+        input_shape: (height, width, 3); by default the network's own. Without the top, height and
+            width may be None, and are by default.
+        pooling: without the top, what to make of the last map: None leaves it
+            `[batch, height, width, channels]`, "avg" or "max" pools it to `[batch, channels]`.
+        classes: number of classes; without the top it has no meaning.
+        classifier_activation: activation on the logits; None returns the logits.
+        name: the model's name; by default the variant's.
+        variant: a name from `keras_alexnet.list_variants()`.
+
+    Returns:
+        A functional model that takes RGB pixels 0-255, uint8 or float, and standardizes inside.
 
     Raises:
-        UserError: the model is not one that `build` made.
+        UsageError: an argument that cannot be used, `weights="imagenet"` among them.
+        UserError: the weights file cannot be read, or is another network's.
+
+    Weights trained on ImageNet do not come with this package. torchvision's, once downloaded, are
+    taken as they are, and so are Caffe's (variant "alexnet_caffe"):
+
+    ```python
+    model = keras_alexnet.AlexNet(variant="alexnet_owt", weights="alexnet-owt-7be5be79.pth")
+    ```
+
+    Example:
+        >>> model = keras_alexnet.AlexNet(include_top=False, pooling="avg")
+        >>> model(np.zeros([1, 300, 200, 3], "uint8")).shape
+        TensorShape([1, 256])
     """
-    try:
-        return model.get_layer("logits").output
-    except ValueError as error:
-        raise UserError(
-            "The network has no layer named logits, so it is not one that build() made. Its "
-            f"layers: {', '.join(layer.name for layer in model.layers)}."
-        ) from error
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What the caller chooses for all layers of a network."""
-
-    num_classes: int
-    activation: Callable
-    seed: int | None
-
-    @classmethod
-    def checked(cls, network, num_classes=None, activation="relu", seed=None):
-        """Returns the choices of `build`'s arguments, or raises its UsageError."""
-        num_classes = network.num_classes if num_classes is None else num_classes
-        return cls(
-            num_classes=whole_number("num_classes", num_classes, least=1),
-            activation=known_activation("activation", activation),
-            seed=None if seed is None else whole_number("seed", seed),
-        )
-
-
-def connect(
-    image: keras.KerasTensor,
-    network: rows.Variant,
-    layer_rows: tuple[rows.Layer, ...],
-    choices: Choices,
-) -> keras.KerasTensor:
-    """Puts a network's standardisation and the given layers on `image`; returns the last output.
-
-    Raises:
-        UsageError: the image is too small.
-    """
-    _check_size(network.name, layer_rows, image.shape[1:3])
-    pixels = network.standardisation
-    outputs = layers.Standardise(pixels.mean, pixels.std, reverse=pixels.bgr, name="standardise")(
-        image
-    )
-    for row in layer_rows:
-        outputs = keras_layer(row, outputs, choices)(outputs)
-    return outputs
-
-
-def classified(logits: keras.KerasTensor, activation: str | Callable | None) -> keras.KerasTensor:
-    """Puts the layer "predictions" on the logits, in float32; none of it for no activation."""
-    activation = known_activation("classifier_activation", activation)
-    if activation is keras.activations.linear:
-        return logits
-    return keras.layers.Activation(activation, dtype="float32", name="predictions")(logits)
-
-
-# Input size --------------------------------------------------------------------------------------
-def _check_size(name, layer_rows, size):
-    for side in size:
-        if side is not None and (layer := _runs_out(layer_rows, side)):
-            smallest = next(n for n in itertools.count(1) if not _runs_out(layer_rows, n))
+    network = variants.get(variant)
+    choices = Choices.checked(network, whole_number("classes", classes, least=1))
+    image = _image(network, include_top, input_tensor, input_shape)
+    if include_top:
+        outputs = connect(image, network, network.layers, choices)
+        outputs = classified(outputs, classifier_activation)
+    else:
+        outputs = _pooled(connect(image, network, network.features, choices), pooling)
+    inputs = image if input_tensor is None else keras.utils.get_source_inputs(input_tensor)
+    model = keras.Model(inputs, outputs, name=name or network.name)
+    if weights is not None:
+        if weights == "imagenet":
             raise UsageError(
-                f"{name} takes images of {smallest}x{smallest} pixels and more: nothing is left of "
-                f"this one at layer {layer}. Received: {size[0]}x{size[1]}."
+                "There are no ImageNet weights to be had here: none come with keras_alexnet, and "
+                "none are downloaded. Give the path of torchvision's file with "
+                "variant='alexnet_owt', or of Caffe's with variant='alexnet_caffe'. "
+                "Received: weights='imagenet'."
             )
+        load(model, weights, variant=network.name)
+    return model
 
 
-def _runs_out(layer_rows, size):
-    """Returns the name of the layer at which an image of this height or width runs out, or None."""
-    for row in layer_rows:
-        size = row.output_size(size)
-        if size < 1:
-            return row.name
-    return None
+def preprocess_input(x, data_format=None):
+    """Returns `x` as it is: the networks take pixels 0-255 and standardize them inside.
+
+    Example:
+        >>> preprocess_input(np.full([1], 255)).item()
+        255
+    """
+    return x
+
+
+def decode_predictions(preds, top: int = 5) -> list[list[tuple[str, str, float]]]:
+    """Names the highest scores of predictions over the 1000 ImageNet classes.
+
+    Args:
+        preds: `[batch, 1000]`, probabilities or logits, in the order of ILSVRC-2012's sorted
+            WordNet ids (that of Keras and PyTorch).
+        top: how many to name.
+
+    Returns:
+        For each image the `top` tuples (WordNet id, name, score), highest score first.
+
+    Raises:
+        UsageError: `preds` has another shape.
+
+    Example:
+        >>> decode_predictions(np.eye(1000)[[1]], top=1)
+        [[('n01443537', 'goldfish', 1.0)]]
+    """
+    scores = keras.ops.convert_to_numpy(preds)
+    if scores.ndim != 2 or scores.shape[1] != 1000:
+        raise UsageError(
+            "decode_predictions names the 1000 ImageNet classes and wants scores of shape "
+            f"(images, 1000). Received: {scores.shape}."
+        )
+    top = whole_number("top", top, least=1)
+    highest = np.argsort(-scores, axis=1, kind="stable")[:, :top]
+    labels = imagenet_labels()
+    return [
+        [(*labels[index], image[index].item()) for index in indices]
+        for image, indices in zip(scores, highest, strict=True)
+    ]
+
+
+@functools.cache
+def imagenet_labels() -> list[tuple[str, str]]:
+    """Returns (WordNet id, name) of each class."""
+    text = importlib.resources.files("keras_alexnet").joinpath("imagenet_labels.txt").read_text()
+    return [tuple(line.split()) for line in text.splitlines()]
+
+
+def _image(network: spec.NetworkSpec, include_top, input_tensor, input_shape):
+    """Returns the tensor to build on."""
+    if input_tensor is not None:
+        if not keras.backend.is_keras_tensor(input_tensor):
+            raise UsageError(
+                "input_tensor must be a Keras tensor, such as keras.Input(...) returns. Received: "
+                f"{type(input_tensor).__name__}."
+            )
+        if input_shape is not None and tuple(input_shape) != tuple(input_tensor.shape[1:]):
+            raise UsageError(
+                "input_shape must be left out or be that of input_tensor, "
+                f"{tuple(input_tensor.shape[1:])}. Received: {tuple(input_shape)}."
+            )
+        image_shape(input_tensor.shape[1:], sizes_known=include_top)
+        return input_tensor
+    if input_shape is None:
+        side = network.input_size if include_top else None
+        input_shape = (side, side, 3)
+    shape = image_shape(input_shape, sizes_known=include_top)
+    return keras.Input(shape, name="image", dtype="float32")
+
+
+def _pooled(feature_map, pooling):
+    if pooling is None:
+        return feature_map
+    if pooling not in _POOLINGS:
+        raise UsageError(f"pooling must be None, 'avg' or 'max'. Received: {pooling!r}.")
+    return _POOLINGS[pooling](name=f"{pooling}_pool")(feature_map)

@@ -10,7 +10,8 @@ import tensorflow as tf
 from absl import logging
 
 import keras_alexnet as ka
-from keras_alexnet import models, results, rows, variants
+from keras_alexnet.networks import build, spec, variants
+from keras_alexnet.utils import provenance
 
 WARM_UP_STEPS = 3
 
@@ -33,34 +34,34 @@ def measure(names, variant: str, batch_size: int, steps: int, repeats: int) -> d
         "steps": steps,
         "repeats": repeats,
         "cores": len(os.sched_getaffinity(0)),
-        **results.provenance(),
+        **provenance.provenance(),
     }
     return found | {name: MEASURES[name](network, batch_size, steps, repeats) for name in names}
 
 
-def _shared(network: rows.Variant) -> rows.Variant:
+def _shared(network: spec.NetworkSpec) -> spec.NetworkSpec:
     """The same network with a convolution in the place of each locally connected layer."""
     features = tuple(
-        rows.Convolution(row.name, row.filters, row.kernel, padding=row.padding)
-        if isinstance(row, rows.LocallyConnected)
+        spec.ConvolutionSpec(row.name, row.filters, row.kernel, padding=row.padding)
+        if isinstance(row, spec.LocallyConnectedSpec)
         else row
         for row in network.features
     )
     return dataclasses.replace(network, features=features)
 
 
-def _built(network: rows.Variant) -> keras.Model:
+def _built(network: spec.NetworkSpec) -> keras.Model:
     image = keras.Input((network.input_size, network.input_size, 3), name="image")
-    choices = models.Choices.checked(network, seed=0)
-    return keras.Model(image, models.connect(image, network, network.layers, choices))
+    choices = build.Choices.checked(network, seed=0)
+    return keras.Model(image, build.connect(image, network, network.layers, choices))
 
 
-def _layers(network: rows.Variant, batch_size: int, steps: int, repeats: int) -> dict:
+def _layers(network: spec.NetworkSpec, batch_size: int, steps: int, repeats: int) -> dict:
     """Each layer alone: forward, and forward with the gradients of inputs and weights."""
     sides = {"convolution": _built(_shared(network)), "locally connected": _built(network)}
     found, words = {}, []
     for row in network.features:
-        if not isinstance(row, rows.LocallyConnected):
+        if not isinstance(row, spec.LocallyConnectedSpec):
             continue
         layers = {name: model.get_layer(row.name) for name, model in sides.items()}
         inputs = tf.random.stateless_normal(
@@ -81,7 +82,7 @@ def _layers(network: rows.Variant, batch_size: int, steps: int, repeats: int) ->
     }
 
 
-def _network(network: rows.Variant, batch_size: int, steps: int, repeats: int) -> dict:
+def _network(network: spec.NetworkSpec, batch_size: int, steps: int, repeats: int) -> dict:
     """The whole network's training step."""
     sides = {
         "convolution": _step(_built(_shared(network)), batch_size),

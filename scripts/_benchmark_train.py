@@ -14,9 +14,10 @@ from _benchmark_workers import workers
 from absl import logging
 
 import keras_alexnet as ka
-from keras_alexnet import recipes, results
-from keras_alexnet.steps import TrainStep
-from keras_alexnet.updates import make_optimizer
+from keras_alexnet.training import recipes
+from keras_alexnet.training.optimizer import make_optimizer
+from keras_alexnet.training.step import TrainStep
+from keras_alexnet.utils import provenance
 
 CHECKPOINT_EVERY = 100  # steps, over which the time of one save is spread
 
@@ -30,7 +31,7 @@ def measure(names, variant: str, batch_size: int, steps: int, repeats: int) -> d
         "steps": steps,
         "repeats": repeats,
         "cores": len(os.sched_getaffinity(0)),
-        **results.provenance(),
+        **provenance.provenance(),
     }
     return found | {name: MEASURES[name](setting, repeats) for name in names}
 

@@ -91,7 +91,7 @@ def run_worker(text: str) -> None:
     """Trains as one of the processes of `_workers`, and prints the seconds a step."""
     given = json.loads(text)
     setting = Setting(**given["setting"])
-    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_intra_op_parallelizm_threads(1)
     clock = Clock(setting.steps)
     overrides = {"global_batch_size": given["global_batch_size"]}
     with contextlib.suppress(Done):

@@ -19,7 +19,8 @@ import _benchmark_train
 import _benchmark_workers
 from absl import flags
 
-from keras_alexnet import UsageError, files
+from keras_alexnet import UsageError
+from keras_alexnet.utils import files
 
 flags.DEFINE_string(
     "variant", None, "Network; by default cifar_v3, and for layers cuda_convnet_11pct."

@@ -10,12 +10,12 @@ r"""Turns weights of PyTorch or Caffe into a model file, or a model into weights
 import _cli
 from absl import flags
 
-from keras_alexnet import UsageError, converting
+from keras_alexnet import UsageError, convert
 
 flags.DEFINE_enum(
-    "from", None, converting.SOURCES, "Whose weights; pytorch is for the documents' networks."
+    "from", None, convert.SOURCES, "Whose weights; pytorch is for the documents' networks."
 )
-flags.DEFINE_enum("to", "keras", converting.TARGETS, "What to write.")
+flags.DEFINE_enum("to", "keras", convert.TARGETS, "What to write.")
 flags.DEFINE_string(
     "weights",
     None,
@@ -56,10 +56,10 @@ def main() -> None:
 
 def _convert(chosen) -> None:
     if not chosen["from"].value:
-        raise UsageError(f"--from is needed: {', '.join(converting.SOURCES)}.")
+        raise UsageError(f"--from is needed: {', '.join(convert.SOURCES)}.")
     if chosen.names:
         raise UsageError("--names goes with --to torch. Leave it out.")
-    loaded, checked = converting.convert(
+    loaded, checked = convert.convert(
         chosen.weights,
         chosen.out,
         source=chosen["from"].value,
@@ -89,7 +89,7 @@ def _write_for_torch(chosen) -> None:
     for name in ("from", *_INWARD):
         if chosen[name].value:
             raise UsageError(f"--{name} does not go with --to torch. Leave it out.")
-    tensors = converting.to_torch(
+    tensors = convert.to_torch(
         chosen.weights, chosen.out, variant=chosen.variant, names=chosen.names
     )
     for name, shape in tensors.items():

@@ -8,7 +8,8 @@ r"""Evaluates a trained network on a data set.
 import _cli
 from absl import flags
 
-from keras_alexnet import UsageError, evaluate, files
+from keras_alexnet import UsageError, evaluate
+from keras_alexnet.utils import files
 
 flags.DEFINE_string("model", None, "A run's folder or a .keras file.")
 flags.DEFINE_string("dataset", None, "As in train.py; by default what the run was trained on.")

@@ -8,7 +8,7 @@ r"""Exports a trained network for TF Serving, LiteRT and ONNX Runtime, checked a
 import _cli
 
 from keras_alexnet import export
-from keras_alexnet.exporting import FLAG_FIELDS
+from keras_alexnet.exporting.config import FLAG_FIELDS
 
 FLAGS = _cli.define_flags(FLAG_FIELDS)
 

@@ -1,13 +1,13 @@
 r"""Draws what is inside a network, as the 2012 paper does.
 
     python scripts/figures.py filters --model runs/mine --out filters.png
-    python scripts/figures.py neighbours --model runs/mine --out neighbours.png
+    python scripts/figures.py neighbors --model runs/mine --out neighbors.png
     python scripts/figures.py likeliest --model runs/mine --images 10 --out likeliest.png
     python scripts/figures.py activations --model runs/mine --layer conv3 --image cat.jpg \
         --out conv3.png
     python scripts/figures.py curves --runs runs/relu,runs/tanh --labels ReLU,tanh --out curves.png
 
-filters: the first layer's filters (Figure 3). neighbours: the training images nearest to test
+filters: the first layer's filters (Figure 3). neighbors: the training images nearest to test
 images in the last hidden layer (Figure 4, right). likeliest: test images with their likeliest
 labels as bars (Figure 4, left). activations: what a layer makes of an image. curves: training
 errors of several runs (Figure 1).
@@ -18,9 +18,9 @@ import sys
 import _cli
 from absl import flags
 
-from keras_alexnet import UsageError, looking
+from keras_alexnet import UsageError, figures
 from keras_alexnet.errors import unknown_name
-from keras_alexnet.looking.run_curves import in_words
+from keras_alexnet.figures.curves import in_words
 
 flags.DEFINE_string("out", None, "The picture, a .png file.")
 flags.DEFINE_string("model", None, "A run's folder or a .keras file.")
@@ -34,7 +34,7 @@ flags.DEFINE(
     _cli.Several(int), "indices", None, "Numbers of the test images to show instead, from 0."
 )
 flags.DEFINE_integer("seed", 0, "Of the choice of images.")
-flags.DEFINE_integer("neighbours", 6, "Training images beside each test image.")
+flags.DEFINE_integer("neighbors", 6, "Training images beside each test image.")
 flags.DEFINE_integer("train_images", None, "Training images to search; all by default.")
 flags.DEFINE_integer("batch_size", 256, "Images in one step of the search.")
 flags.DEFINE_integer("top", 5, "Bars of each image.")
@@ -49,15 +49,15 @@ flags.DEFINE_string("data", None, "File for the data behind: .csv, .json; by def
 _SOURCE = "variant dataset data_dir dataset_name skip_corrupt images indices seed data".split()
 # Mode: the function, the flags that it must have, and those that it may have.
 MODES = {
-    "filters": (looking.filters, ["model"], ["scale"]),
-    "neighbours": (
-        looking.neighbours,
+    "filters": (figures.filters, ["model"], ["scale"]),
+    "neighbors": (
+        figures.neighbors,
         ["model"],
-        [*_SOURCE, "neighbours", "train_images", "batch_size"],
+        [*_SOURCE, "neighbors", "train_images", "batch_size"],
     ),
-    "likeliest": (looking.likeliest, ["model"], [*_SOURCE, "top"]),
-    "activations": (looking.activations, ["model", "image", "layer"], ["scale", "variant"]),
-    "curves": (looking.curves, ["runs"], ["labels", "error", "data"]),
+    "likeliest": (figures.likeliest, ["model"], [*_SOURCE, "top"]),
+    "activations": (figures.activations, ["model", "image", "layer"], ["scale", "variant"]),
+    "curves": (figures.curves, ["runs"], ["labels", "error", "data"]),
 }
 
 

@@ -4,7 +4,7 @@ r"""Names the likeliest classes of images, by a network wherever it is.
     python scripts/predict.py --model saved_models/mine photos --csv found.csv
     python scripts/predict.py --model grpc://localhost:8500/mine photos --top 1
 
-Images are files, or folders that are searched with all below them; of any size and colour.
+Images are files, or folders that are searched with all below them; of any size and color.
 """
 
 import os
@@ -18,9 +18,10 @@ from absl import flags
 from tqdm import tqdm
 
 from keras_alexnet import UsageError, UserError
-from keras_alexnet.serving import choosing, predictions, reporting
+from keras_alexnet.predicting import output, places
+from keras_alexnet.predicting.predict import predictions
 
-flags.DEFINE_string("model", None, f"The network: {choosing.PLACES}.")
+flags.DEFINE_string("model", None, f"The network: {places.PLACES}.")
 flags.DEFINE_integer("top", 5, "Classes to name.")
 flags.DEFINE_integer("batch_size", 32, "Images in one step or request at most.")
 flags.DEFINE_float("timeout", 60.0, "Seconds that a server may take for one request.")
@@ -34,12 +35,12 @@ _ARGUMENTS = "top batch_size timeout variant labels".split()
 def main(images: list[str]) -> None:
     chosen = _cli.FLAGS
     if not chosen.model:
-        raise UsageError(f"--model is needed: {choosing.PLACES}.")
+        raise UsageError(f"--model is needed: {places.PLACES}.")
     if not images:
         raise UsageError("Images are needed: files or folders, after the flags.")
     found = predictions(chosen.model, images, **_cli.values_of(_ARGUMENTS))
-    table, failed, total = reporting.Table(), [], 0
-    for each in reporting.written(found, chosen.top, csv=chosen.csv, json=chosen.json):
+    table, failed, total = output.Table(), [], 0
+    for each in output.written(found, chosen.top, csv=chosen.csv, json=chosen.json):
         # Past a progress bar, which would else be drawn into the table.
         tqdm.write(table.line(each), file=sys.stdout)
         total += 1

@@ -7,8 +7,9 @@ python scripts/summary.py --variant cifar_v2 --batch_size 64 --json summary.json
 import _cli
 from absl import flags
 
-from keras_alexnet import UsageError, build, files, list_variants
-from keras_alexnet.summary import layer_table
+from keras_alexnet import UsageError, build, list_variants
+from keras_alexnet.networks.summary import layer_table
+from keras_alexnet.utils import files
 
 flags.DEFINE_string("variant", None, f"The network: {', '.join(list_variants())}.")
 flags.DEFINE_integer("num_classes", None, "Number of classes; by default the network's own.")

@@ -8,7 +8,7 @@ r"""Trains a network and leaves model, figures and pictures in a folder.
 import _cli
 
 from keras_alexnet import TrainConfig, train
-from keras_alexnet.config import FLAG_FIELDS, RECIPE_FLAG_FIELDS
+from keras_alexnet.training.config import FLAG_FIELDS, RECIPE_FLAG_FIELDS
 
 RUN_FLAGS = _cli.define_flags(FLAG_FIELDS)
 RECIPE_FLAGS = _cli.define_flags(RECIPE_FLAG_FIELDS, optional=True)

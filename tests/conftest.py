@@ -11,24 +11,14 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
-import numpy as np
 import pytest
-from cifar_copies import TEST, TRAIN
-from small_networks import small_row
 
-from keras_alexnet import TrainConfig, cifar_archives, variants
-
-
-def write_images(folder, classes, images_per_class, size=32, seed=0):
-    """Writes PNGs below folder/<class>/, each class of another colour, with noise."""
-    generator = np.random.default_rng(seed)
-    colours = generator.integers(40, 216, (len(classes), 3))
-    for name, colour in zip(classes, colours, strict=True):
-        (folder / name).mkdir(parents=True)
-        for number in range(images_per_class):
-            noise = generator.normal(0, 30, (size, size, 3))
-            pixels = np.clip(colour + noise, 0, 255).astype(np.uint8)
-            (folder / name / f"{number:03d}.png").write_bytes(tf.io.encode_png(pixels).numpy())
+from keras_alexnet import TrainConfig
+from keras_alexnet.data.readers import cifar
+from keras_alexnet.networks import variants
+from support.cifar_copies import TEST, TRAIN
+from support.image_folders import write_images
+from support.small_networks import small_row
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +36,7 @@ def small_variant():
     """The name of a network with all that cifar_v1 has, dropout included, and few weights."""
     row = small_row()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(variants._TABLE, row.name, row)
+        patch.setitem(variants._SPECS, row.name, row)
         yield row.name
 
 
@@ -70,7 +60,7 @@ def isolated(tmp_path, monkeypatch):
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
-    monkeypatch.setattr(cifar_archives, "IMAGES", (TRAIN, TEST))
+    monkeypatch.setattr(cifar, "IMAGES", (TRAIN, TEST))
 
     def no_network(*arguments, **options):
         raise OSError("no network in this test")

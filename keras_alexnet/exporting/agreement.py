@@ -1,20 +1,34 @@
-"""Whether what was exported computes what the Keras model computes."""
+"""Whether an exported model computes what the Keras model computes."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
-from keras_alexnet.errors import UserError
-from keras_alexnet.exporting.networks import Network
-from keras_alexnet.metrics import Evaluation
+from keras_alexnet import trained
+from keras_alexnet.data import dataset, failures, pipeline
+from keras_alexnet.data.splits import Split
+from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.evaluation.metrics import Evaluation
+from keras_alexnet.exporting.config import ExportConfig
+from keras_alexnet.trained import TrainedNetwork
 
 KERAS = "keras"
+
+
 MOST_RELATIVE_DIFFERENCE = 1e-4  # of a float32 program
+
+
 LEAST_INT8_AGREEMENT = 0.98  # of a trained network's int8 program, on
+
+
 LEAST_INT8_IMAGES = 1000
+
+
 DRAWN = 64  # images to compare on where there is no data set
+
 
 Program = Callable[[np.ndarray], np.ndarray]
 
@@ -41,7 +55,7 @@ class Agreement:
 
 
 def compare(
-    network: Network,
+    network: TrainedNetwork,
     programs: Mapping[str, Program],
     batches: Iterable,
     advance: Callable[[int], None] = lambda images: None,
@@ -94,8 +108,8 @@ def _agreement(found: np.ndarray, reference: np.ndarray, labels) -> Agreement:
     )
 
 
-def drawn_images(network: Network) -> np.ndarray:
-    """Blurred colour noise, uint8 [DRAWN, H, W, 3], to compare on where there are no photographs.
+def drawn_images(network: TrainedNetwork) -> np.ndarray:
+    """Blurred color noise, uint8 [DRAWN, H, W, 3], to compare on where there are no photographs.
 
     Patches of a few pixels and of half the image, so that units of all layers respond.
     """
@@ -106,7 +120,9 @@ def drawn_images(network: Network) -> np.ndarray:
     return np.clip(np.mean(layers, axis=0) * 1.8 - 100, 0, 255).astype(np.uint8)
 
 
-def failures(agreements: Mapping[str, Agreement], exact: Iterable[str], trained: bool) -> list[str]:
+def disagreements(
+    agreements: Mapping[str, Agreement], exact: Iterable[str], trained: bool
+) -> list[str]:
     """Says of each program that disagrees too much how much it is.
 
     Args:
@@ -131,3 +147,106 @@ def failures(agreements: Mapping[str, Agreement], exact: Iterable[str], trained:
                 f"{100 * LEAST_INT8_AGREEMENT:.0f} %"
             )
     return found
+
+
+_BATCH = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparisonImages:
+    """What there is to calibrate with and to compare on.
+
+    Attributes:
+        source: the data set, or None where there is none and drawn images stand in.
+        test: its test images, or as many as were asked for.
+        calibration: its training images for int8, or None.
+    """
+
+    network: TrainedNetwork
+    source: dataset.Dataset | None
+    test: Split | None
+    calibration: Split | None
+
+    def __len__(self) -> int:
+        return DRAWN if self.test is None else len(self.test)
+
+    @property
+    def described(self) -> str:
+        """The images that were compared on, in words."""
+        if self.source is None:
+            return f"{len(self)} drawn images, since there was no data set"
+        some = "" if len(self.test) == len(self.source.test) else f" of {len(self.source.test)}"
+        return f"{len(self.test)}{some} test images of {self.source.name}"
+
+    def batches(self) -> Iterable:
+        """Yields (inputs uint8 [n, H, W, 3], labels int32 [n] or None)."""
+        if self.test is None:
+            yield drawn_images(self.network), None
+            return
+        batches = pipeline.eval_batches(self.test, self.network.plan, batch_size=_BATCH)
+        for images, labels in failures.explained(batches, self.test):
+            yield images.numpy(), labels.numpy()
+
+    def calibration_inputs(self) -> np.ndarray:
+        """Inputs made of the training images that calibrate, uint8 [n, H, W, 3]."""
+        batches = pipeline.eval_batches(self.calibration, self.network.plan, batch_size=_BATCH)
+        read = failures.explained(batches, self.calibration)
+        return np.concatenate([images.numpy() for images, _ in read])
+
+
+def find_images(config: ExportConfig, network: TrainedNetwork) -> ComparisonImages:
+    """Finds the data set asked for, or the run's.
+
+    Raises:
+        UsageError: if int8 is asked for, and there is no data set to calibrate it with.
+        UserError: if the data set that was asked for, or that int8 needs, cannot be had, or
+            has other classes than the network.
+    """
+    source = _source(config, network)
+    if source is None:
+        return ComparisonImages(network, None, None, None)
+    labels = network.labels if network.named else None
+    trained.check_labels(len(network.labels), labels, source)
+    test = _chosen(source.test, config.test_images, config.seed)
+    return ComparisonImages(
+        network, source, test, _chosen(source.train, config.calibration_images, config.seed)
+    )
+
+
+def _source(config: ExportConfig, network: TrainedNetwork) -> dataset.Dataset | None:
+    needed = "tflite int8" in config.programs
+    asked = config.dataset is not None or config.data_dir is not None
+    if network.config is None and config.dataset is None:
+        if asked:
+            raise UsageError("--data_dir needs --dataset, which says what kind of data it holds.")
+        if needed:
+            raise UsageError(
+                "int8 is calibrated with training images. Name them with --dataset and "
+                "--data_dir, or export from a run's folder, which knows its data."
+            )
+        logging.warning("There is no data set to compare on: drawn images stand in for it.")
+        return None
+    try:
+        return trained.load_data(
+            network.config,
+            config.dataset,
+            data_dir=config.data_dir,
+            dataset_name=config.dataset_name,
+            skip_corrupt=config.skip_corrupt,
+        )
+    except UserError as error:
+        if needed or asked:
+            raise
+        logging.warning(
+            "The run's data cannot be had, so drawn images stand in for them, and there are no "
+            "accuracies: %s",
+            error,
+        )
+        return None
+
+
+def _chosen(split: Split, count: int | None, seed: int) -> Split:
+    if count is None or count >= len(split):
+        return split
+    order = np.random.Generator(np.random.PCG64(seed)).random(len(split)).argsort(kind="stable")
+    return split.subset(np.sort(order[:count]))

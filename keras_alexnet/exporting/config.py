@@ -3,9 +3,9 @@
 import dataclasses
 
 from keras_alexnet.errors import UsageError, unknown_name
-from keras_alexnet.exporting.networks import INPUT_DTYPES
 from keras_alexnet.exporting.tflite import QUANTIZATIONS
-from keras_alexnet.pipeline import VIEWS
+from keras_alexnet.networks.spec import VIEWS
+from keras_alexnet.trained import INPUT_DTYPES
 
 FORMATS = ("saved_model", "tflite", "onnx")
 

@@ -17,8 +17,13 @@ from collections.abc import Callable, Mapping
 from keras_alexnet.errors import UserError
 
 THREADS = (1, 2)
+
+
 ROUNDS = 5
+
+
 _WORKER = pathlib.Path(__file__).with_name("saved_model_worker.py")
+
 
 # Seconds of each of so many calls.
 Timed = Callable[[int], list[float]]
@@ -33,7 +38,7 @@ def medians(programs: Mapping[str, Timed], seconds_per_turn: float = 0.2) -> dic
     """
     calls, seconds = {}, {name: [] for name in programs}
     for name, timed in programs.items():
-        timed(3)  # the first calls lay out memory and optimise graphs
+        timed(3)  # the first calls lay out memory and optimize graphs
         usual = statistics.median(timed(3))
         calls[name] = max(20, min(200, int(seconds_per_turn / max(usual, 1e-6))))
     for _ in range(ROUNDS):

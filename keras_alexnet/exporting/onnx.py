@@ -10,19 +10,23 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet import files, quiet
-from keras_alexnet.customise import whole_number
 from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.exporting import graphs
-from keras_alexnet.exporting.networks import Network
-from keras_alexnet.litert_metadata import DESCRIPTION
+from keras_alexnet.exporting import signatures
+from keras_alexnet.run_folder import DESCRIPTION
+from keras_alexnet.trained import TrainedNetwork
+from keras_alexnet.utils import files, terminal
+from keras_alexnet.utils.arguments import whole_number
 
 OPSET = 18  # the newest that tf2onnx 1.17 writes
+
+
 OUTPUTS = ("logits", "probabilities")
+
+
 _DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
 
 
-def write(network: Network, path: str | os.PathLike, input_dtype: str = "uint8") -> None:
+def write(network: TrainedNetwork, path: str | os.PathLike, input_dtype: str = "uint8") -> None:
     """Writes a network as an ONNX file.
 
     Its input is `image`, RGB pixels 0–255 [N, H, W, 3] of the type `input_dtype`; its outputs are
@@ -51,7 +55,7 @@ def write(network: Network, path: str | os.PathLike, input_dtype: str = "uint8")
             f"tf2onnx {converter.__version__} cannot convert {network.path} to ONNX: "
             f"{_first_line(error)}. Export it as SavedModel or TFLite."
         ) from error
-    with files.written_whole(path) as temporary:
+    with files.atomic_write(path) as temporary:
         temporary.write_bytes(model.SerializeToString())
 
 
@@ -144,13 +148,13 @@ class OnnxModel:
             )
 
 
-def _converted(network: Network, input_dtype: str, converter):
+def _converted(network: TrainedNetwork, input_dtype: str, converter):
     """The network as an ONNX model that has the kernels of dense layers as further inputs.
 
     tf2onnx copies every constant dozens of times: 15 GB of memory for the 250 MB of `alexnet`.
     Dense kernels are nearly all of that, and stand in an ONNX graph as they are.
     """
-    pixels, kernels = graphs.pixels(network, input_dtype), _dense_kernels(network)
+    pixels, kernels = signatures.pixels(network, input_dtype), _dense_kernels(network)
     model, given = network.model, {id(kernel): name for name, kernel in kernels.items()}
 
     def function(image, *tensors):
@@ -164,12 +168,12 @@ def _converted(network: Network, input_dtype: str, converter):
 
     taken = [pixels, *(tf.TensorSpec(each.shape, name=name) for name, each in kernels.items())]
     traced = tf.function(function, input_signature=taken, autograph=False)
-    with quiet.quiet():
+    with terminal.quiet():
         found, _ = converter.convert.from_function(traced, input_signature=taken, opset=OPSET)
     return found
 
 
-def _dense_kernels(network: Network) -> dict:
+def _dense_kernels(network: TrainedNetwork) -> dict:
     """Name in the ONNX graph → variable."""
     return {
         f"{layer.name}_kernel": layer.kernel

@@ -1,21 +1,25 @@
-"""SavedModel, as TF Serving loads it: signatures with plain names, and each variable once."""
+"""Writes SavedModels for TF Serving, with warm-up requests."""
 
 import os
 import pathlib
 import tempfile
 
+import numpy as np
 import tensorflow as tf
+from absl import logging
 
-from keras_alexnet import files, quiet, runs
-from keras_alexnet.exporting import graphs
-from keras_alexnet.exporting.networks import Network
-from keras_alexnet.litert_metadata import DESCRIPTION
+from keras_alexnet import run_folder
+from keras_alexnet.exporting import signatures
+from keras_alexnet.run_folder import DESCRIPTION
+from keras_alexnet.trained import TrainedNetwork
+from keras_alexnet.utils import files, terminal
 
 EXTRA = "assets.extra"
 
+
 _MEANINGS = {
     "image": "RGB pixels 0–255",
-    "image_bytes": "encoded JPEG or PNG files of any size, grey, CMYK and alpha included",
+    "image_bytes": "encoded JPEG or PNG files of any size, gray, CMYK and alpha included",
     "logits": "one number a class, in class order",
     "probabilities": "softmax of the logits",
     "classes": "labels of the likeliest classes, likeliest first",
@@ -24,7 +28,7 @@ _MEANINGS = {
 }
 
 
-def write(network: Network, folder: str | os.PathLike, input_dtype: str = "uint8") -> None:
+def write(network: TrainedNetwork, folder: str | os.PathLike, input_dtype: str = "uint8") -> None:
     """Writes a SavedModel with its labels and its `signature.json` into a new folder.
 
     Args:
@@ -34,11 +38,11 @@ def write(network: Network, folder: str | os.PathLike, input_dtype: str = "uint8
     """
     folder = pathlib.Path(folder)
     with tempfile.TemporaryDirectory() as temporary:
-        labels = pathlib.Path(temporary) / runs.LABELS
+        labels = pathlib.Path(temporary) / run_folder.LABELS
         labels.write_text("".join(f"{name}\n" for name in network.labels), encoding="utf-8")
         module = _Exported(network, input_dtype, str(labels))
-        functions = graphs.signatures(network, input_dtype, module.label_of)
-        with quiet.quiet():
+        functions = signatures.signatures(network, input_dtype, module.label_of)
+        with terminal.quiet():
             tf.saved_model.save(module, str(folder), signatures=functions)
     described = {name: _described(function) for name, function in functions.items()}
     files.write_json(
@@ -53,7 +57,7 @@ class _Exported(tf.Module):
     `keras.layers.TFSMLayer` calls.
     """
 
-    def __init__(self, network: Network, input_dtype: str, labels_file: str):
+    def __init__(self, network: TrainedNetwork, input_dtype: str, labels_file: str):
         super().__init__()
         # Weights alone: the states of Dropout are variables too, and serve training.
         self.weights = {
@@ -71,10 +75,10 @@ class _Exported(tf.Module):
         )
         self.labels_file = tf.saved_model.Asset(labels_file)
         self.logits = tf.function(
-            lambda image: graphs.probabilities(network, image)["logits"], autograph=False
+            lambda image: signatures.probabilities(network, image)["logits"], autograph=False
         )
         for dtype in ("uint8", "float32"):
-            self.logits.get_concrete_function(graphs.pixels(network, dtype))
+            self.logits.get_concrete_function(signatures.pixels(network, dtype))
 
     def label_of(self, numbers: tf.Tensor) -> tf.Tensor:
         """Class numbers → labels."""
@@ -93,3 +97,78 @@ def _described(function) -> dict:
 
 def _tensor(name: str, spec) -> dict:
     return {"dtype": spec.dtype.name, "shape": list(spec.shape), "meaning": _MEANINGS[name]}
+
+
+REQUESTS = "tf_serving_warmup_requests"
+
+
+# Convolutions take other paths for one image than for several. No more than four, since a server
+# set to smaller batches would refuse the request, and with it the model.
+BATCHES = (1, 4)
+
+
+def write_warmup(
+    folder: str | os.PathLike, network: TrainedNetwork, input_dtype: str = "uint8"
+) -> bool:
+    """Writes requests to every signature into a SavedModel's folder, always the same ones.
+
+    The images are gray ramps. The requests name no model: a model does not know under which name
+    it will be served, and TF Serving does not look at the name while it warms up.
+
+    Args:
+        folder: of the SavedModel; the file is `assets.extra/tf_serving_warmup_requests`.
+        network: what was exported there.
+        input_dtype: "uint8" or "float32", as it was exported.
+
+    Returns:
+        Whether they were written: not without the package tensorflow-serving-api.
+
+    Example:
+        >>> write("saved_models/mine/1", network)  # doctest: +SKIP
+        True
+    """
+    try:
+        from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+    except ImportError as error:
+        logging.warning(
+            "No warm-up requests are written, since tensorflow-serving-api cannot be imported "
+            "(%s). pip install tensorflow-serving-api",
+            error,
+        )
+        return False
+    with files.atomic_write(pathlib.Path(folder) / EXTRA / REQUESTS) as temporary:
+        with tf.io.TFRecordWriter(str(temporary)) as writer:
+            for signature, name, values in _requests(network, input_dtype):
+                request = predict_pb2.PredictRequest()
+                request.model_spec.signature_name = signature
+                request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
+                log = prediction_log_pb2.PredictLog(request=request)
+                record = prediction_log_pb2.PredictionLog(predict_log=log)
+                writer.write(record.SerializeToString(deterministic=True))
+    return True
+
+
+def _requests(network: TrainedNetwork, input_dtype: str):
+    """Yields (signature, name of its input, values)."""
+    side, _, _ = network.input_shape
+    for count in BATCHES:
+        pixels = _ramps(count, side).astype(input_dtype)
+        yield "serving_default", "image", pixels
+        yield "features", "image", pixels
+        yield "image_bytes", "image_bytes", _encoded(count, network.plan.square_size)
+
+
+def _encoded(count: int, size: int) -> list[bytes]:
+    """JPEGs, which the decoder can reduce while it decodes, and PNGs, by turns."""
+    images = _ramps(count, 2 * size)
+    return [
+        (tf.io.encode_png if number % 2 else tf.io.encode_jpeg)(image).numpy()
+        for number, image in enumerate(images)
+    ]
+
+
+def _ramps(count: int, side: int) -> np.ndarray:
+    """uint8 [count, side, side, 3]: from black to white, each beginning at another column."""
+    ramp = np.linspace(0, 255, side).astype(np.uint8)
+    rows = [np.roll(ramp, number * side // count) for number in range(count)]
+    return np.broadcast_to(np.stack(rows)[:, None, :, None], (count, side, side, 3))

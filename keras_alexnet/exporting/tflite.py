@@ -1,27 +1,30 @@
-"""TFLite (LiteRT) files of a network: float32, float16, dynamic range and int8."""
+"""Writes TFLite files: float32, float16, dynamic range, int8."""
+
+import re
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.lite.python import schema_py_generated as schema
+from tensorflow.lite.python.convert import mlir_quantize
 
-from keras_alexnet import quiet
-from keras_alexnet.errors import UserError, unknown_name
-from keras_alexnet.exporting import graphs, tflite_int8, tflite_metadata
-from keras_alexnet.exporting.networks import INPUT_DTYPES, Network
-from keras_alexnet.exporting.tflite_flatbuffer import (
+from keras_alexnet.errors import UsageError, UserError, unknown_name
+from keras_alexnet.exporting import signatures, tflite_metadata
+from keras_alexnet.exporting.tflite_file import (
     check_builtin,
     check_signature,
-    float_operators,
     no_signature,
+    serialized,
 )
-from keras_alexnet.program_layers import SameMapNormalization
-
-__all__ = ["QUANTIZATIONS", "convert", "float_operators"]
+from keras_alexnet.networks.layers import SameMapNormalization
+from keras_alexnet.trained import INPUT_DTYPES, TrainedNetwork
+from keras_alexnet.utils import terminal
 
 QUANTIZATIONS = ("float32", "float16", "dynamic", "int8")
 
 
 def convert(
-    network: Network,
+    network: TrainedNetwork,
     quantization: str,
     *,
     input_dtype: str = "uint8",
@@ -35,7 +38,7 @@ def convert(
     Args:
         network: what is exported.
         quantization: "float32"; "float16" (of the weights, computed in float32); "dynamic" (int8
-            weights, activations quantised as they come) or "int8" (weights and activations; the
+            weights, activations quantized as they come) or "int8" (weights and activations; the
             logits are float).
         input_dtype: "uint8" or "float32", of the pixels. An int8 file rounds float pixels to
             whole ones.
@@ -46,7 +49,7 @@ def convert(
         The file's contents.
 
     Raises:
-        UsageError: if the quantisation or the number type is unknown, or int8 is asked for
+        UsageError: if the quantization or the number type is unknown, or int8 is asked for
             without images, or with images of another size or type.
         UserError: if the network cannot be converted to TFLite's builtin operators.
 
@@ -59,9 +62,9 @@ def convert(
     if input_dtype not in INPUT_DTYPES:
         raise unknown_name("input_dtype", input_dtype, INPUT_DTYPES)
     if quantization == "int8":
-        tflite_int8.check_calibration(calibration, network.input_shape)
+        check_calibration(calibration, network.input_shape)
     try:
-        with quiet.quiet():
+        with terminal.quiet():
             contents = _converted(network, quantization, input_dtype, calibration)
     except UserError:
         raise
@@ -78,11 +81,11 @@ def convert(
 
 
 def _converted(
-    network: Network, quantization: str, input_dtype: str, calibration: np.ndarray | None
+    network: TrainedNetwork, quantization: str, input_dtype: str, calibration: np.ndarray | None
 ) -> bytes:
     if quantization == "int8":
-        # The graph takes floats: the quantiser gives its input the pixels' own type.
-        return tflite_int8.quantized(
+        # The graph takes floats: the quantizer gives its input the pixels' own type.
+        return quantized(
             _converter(network, "float32"), input_dtype, calibration, _too_fine_for_int8(network)
         )
     converter = _converter(network, input_dtype)
@@ -96,14 +99,14 @@ def _converted(
     return contents
 
 
-def _too_fine_for_int8(network: Network) -> list[str]:
+def _too_fine_for_int8(network: TrainedNetwork) -> list[str]:
     # 1 + alpha * a sum of squares, to a power: in 255 steps between the least and the largest, most
     # of it is the same number (trained, cuda_convnet_18pct then names another class for 23 of 100
     # images). TFLite computes LocalResponseNormalization in float of itself.
     return [layer.name for layer in network.model.layers if isinstance(layer, SameMapNormalization)]
 
 
-def _converter(network: Network, input_dtype: str) -> tf.lite.TFLiteConverter:
+def _converter(network: TrainedNetwork, input_dtype: str) -> tf.lite.TFLiteConverter:
     module = _Module(network, input_dtype)
     function = module.serving_default.get_concrete_function()
     return tf.lite.TFLiteConverter.from_concrete_functions([function], module)
@@ -112,11 +115,142 @@ def _converter(network: Network, input_dtype: str) -> tf.lite.TFLiteConverter:
 class _Module(tf.Module):
     """The signature, with the weights as attributes: the converter freezes no others."""
 
-    def __init__(self, network: Network, input_dtype: str):
+    def __init__(self, network: TrainedNetwork, input_dtype: str):
         super().__init__()
         self.weights = [weight.value for weight in network.model.weights]
         self.serving_default = tf.function(
-            lambda image: graphs.probabilities(network, image),
-            input_signature=[graphs.pixels(network, input_dtype)],
+            lambda image: signatures.probabilities(network, image),
+            input_signature=[signatures.pixels(network, input_dtype)],
             autograph=False,
         )
+
+
+# Of FULLY_CONNECTED with int8 weights and float outputs: the first version whose inputs are
+# quantized about a zero point, image by image, and the first TFLite that has it.
+_HYBRID_VERSION, _HYBRID_RUNTIME = 9, "2.3.0"
+
+
+def check_calibration(calibration: np.ndarray | None, input_shape: tuple[int, int, int]) -> None:
+    """Refuses images that a network of that input cannot be calibrated on.
+
+    Raises:
+        UsageError: if there are none, or they are not uint8 [n, *input_shape].
+    """
+    if calibration is None or not len(calibration):
+        raise UsageError(
+            "int8 is calibrated on training images, and there are none. Pass --dataset and "
+            "--data_dir (calibration=), or leave int8 out of --quantization."
+        )
+    calibration = np.asarray(calibration)
+    if calibration.shape[1:] != tuple(input_shape) or calibration.dtype != np.uint8:
+        raise UsageError(
+            f"The calibration images must be uint8 [n, {', '.join(map(str, input_shape))}]. "
+            f"Received: {calibration.dtype} {list(calibration.shape)}."
+        )
+
+
+def quantized(
+    converter: tf.lite.TFLiteConverter,
+    input_dtype: str,
+    calibration: np.ndarray,
+    float_layers: Sequence[str] = (),
+) -> bytes:
+    """An int8 file: the float network is run on the images, then quantized by what was seen.
+
+    The last layer, too, has int8 weights, but gives float logits.
+
+    Args:
+        converter: of a function of float32 `image`, whose outputs are `logits` and
+            `probabilities`.
+        input_dtype: "uint8" or "float32", of the file's pixels.
+        calibration: uint8 [n, H, W, 3].
+        float_layers: names of layers that are to be computed in float.
+    """
+    # With int8 builtins alone, an operator that has no int8 kernel (LRN) would be an error.
+    converter.target_spec.supported_ops = [
+        tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
+        tf.lite.OpsSet.TFLITE_BUILTINS,
+    ]
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: _samples(calibration)
+    # convert() would quantize logits and probabilities as well: logits in 255 steps between the
+    # least and the largest ever seen, of which the top two classes often share one (4 of 100
+    # images of cifar_v3 then change class), and probabilities in steps of 1/256, so that all
+    # classes but the likeliest are 0. Only the function that convert() calls takes exceptions;
+    # tf.lite.experimental.QuantizationDebugger, too, calls it for them.
+    converter._experimental_calibrate_only = True
+    calibrated = converter.convert()
+    unquantized = schema.ModelT.InitFromPackedBuf(calibrated)
+    contents = mlir_quantize(
+        calibrated,
+        input_data_type=tf.as_dtype(input_dtype),
+        denylisted_ops={"SOFTMAX"},
+        denylisted_nodes={
+            _logits(unquantized).name.decode(),
+            *_outputs_of_layers(unquantized, float_layers),
+        },
+    )
+    model = schema.ModelT.InitFromPackedBuf(contents)
+    _quantize_last_layer(model)
+    return serialized(model)
+
+
+def _samples(calibration: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+    # The input's scale is what the images span, divided by 255. One black and one white pixel
+    # make it 1 and the zero point 0 whatever the images are, so that a uint8 pixel is its own
+    # quantized value; two pixels of values that pixels have change no other activation's range.
+    first = np.array(calibration[0])
+    first[0, 0], first[0, 1] = 0, 255
+    for image in (first, *calibration[1:]):
+        yield {"image": image[np.newaxis].astype(np.float32)}
+
+
+def _outputs_of_layers(model: schema.ModelT, layers: Sequence[str]) -> Iterator[str]:
+    """Names of what the operators of those layers give: "network/layer/operation"."""
+    graph = model.subgraphs[0]
+    for operator in graph.operators:
+        for name in (graph.tensors[index].name.decode() for index in operator.outputs):
+            if any(re.search(rf"/{re.escape(layer)}(_\d+)?/", name) for layer in layers):
+                yield name
+
+
+def _logits(model: schema.ModelT) -> schema.TensorT:
+    outputs = {output.name: output.tensorIndex for output in model.signatureDefs[0].outputs}
+    return model.subgraphs[0].tensors[outputs[b"logits"]]
+
+
+def _quantize_last_layer(model: schema.ModelT) -> None:
+    """Brings the weights of the dense layer behind the float logits to int8, one scale for all."""
+    graph = model.subgraphs[0]
+    last = next(
+        operator
+        for operator in graph.operators
+        if graph.tensors[operator.outputs[0]] is _logits(model)
+    )
+    if model.operatorCodes[last.opcodeIndex].builtinCode != schema.BuiltinOperator.FULLY_CONNECTED:
+        return  # not one of build()'s, which all end in a dense layer: this one stays in float
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.FULLY_CONNECTED
+    code.version = _HYBRID_VERSION
+    last.opcodeIndex = len(model.operatorCodes)
+    model.operatorCodes.append(code)
+    last.builtinOptions.asymmetricQuantizeInputs = True
+    _require_runtime(model, _HYBRID_RUNTIME)
+
+    weights = graph.tensors[last.inputs[1]]
+    values = np.asarray(model.buffers[weights.buffer].data, np.uint8).view(np.float32)
+    # A layer of zeros has no scale of its own.
+    scale = float(np.max(np.abs(values))) / 127 or 1.0
+    model.buffers[weights.buffer].data = np.rint(values / scale).astype(np.int8).view(np.uint8)
+    weights.type = schema.TensorType.INT8
+    weights.quantization = schema.QuantizationParametersT()
+    weights.quantization.scale = np.array([scale], np.float32)
+    weights.quantization.zeroPoint = np.array([0], np.int64)
+
+
+def _require_runtime(model: schema.ModelT, least: str) -> None:
+    entry = next(entry for entry in model.metadata if entry.name == b"min_runtime_version")
+    buffer = model.buffers[entry.buffer]
+    noted = bytes(buffer.data).rstrip(b"\0").decode()
+    newest = max(noted, least, key=lambda version: [int(part) for part in version.split(".")])
+    buffer.data = np.frombuffer(newest.encode().ljust(16, b"\0"), np.uint8)

@@ -1,39 +1,41 @@
-"""What a TFLite file says of itself: the standard TFLite metadata, and our own description.
-
-The standard puts a flatbuffer of names, descriptions and units of the tensors into the model, and
-the files that it names (labels.txt, signature.json) behind the model as an uncompressed zip.
-"""
+"""The metadata inside a TFLite file."""
 
 import io
 import json
 import zipfile
 
+import flatbuffers
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
-from keras_alexnet import runs
+from keras_alexnet import run_folder
 from keras_alexnet._version import __version__
-from keras_alexnet.exporting.networks import Network
-from keras_alexnet.exporting.tflite_flatbuffer import serialized
-from keras_alexnet.exporting.tflite_tables import flatbuffer
-from keras_alexnet.litert_metadata import DESCRIPTION, METADATA
+from keras_alexnet.exporting.tflite_file import serialized
+from keras_alexnet.run_folder import DESCRIPTION
+from keras_alexnet.runtimes.litert import METADATA
+from keras_alexnet.trained import TrainedNetwork
 
 _RGB = 1
+
+
 _DESCRIPTIONS, _TENSOR_AXIS_LABELS = 1, 2  # types of associated files
+
 
 _OUTPUTS = {
     "logits": ("One number a class, in class order.", None),
     "probabilities": ("Softmax of the logits: one probability a class.", (0, 1)),
 }
+
+
 _ARITHMETIC = {
     "float32": "float32",
     "float16": "float32 on float16 weights",
-    "dynamic": "int8 weights and activations quantised as they come",
+    "dynamic": "int8 weights and activations quantized as they come",
     "int8": "int8",
 }
 
 
-def packed(contents: bytes, network: Network, quantization: str, input_dtype: str) -> bytes:
+def packed(contents: bytes, network: TrainedNetwork, quantization: str, input_dtype: str) -> bytes:
     """Adds metadata, labels and our description to a converted model.
 
     Args:
@@ -50,7 +52,7 @@ def packed(contents: bytes, network: Network, quantization: str, input_dtype: st
     _add(model, flatbuffer(values))
     labels = "".join(f"{label}\n" for label in network.labels)
     description = json.dumps(network.description(), indent=2, ensure_ascii=False)
-    return _with_files(serialized(model), {runs.LABELS: labels, DESCRIPTION: description})
+    return _with_files(serialized(model), {run_folder.LABELS: labels, DESCRIPTION: description})
 
 
 def _output_names(model: schema.ModelT) -> list[str]:
@@ -59,23 +61,25 @@ def _output_names(model: schema.ModelT) -> list[str]:
     return [names[index] for index in model.subgraphs[0].outputs]
 
 
-def _values(network: Network, quantization: str, input_dtype: str, outputs: list[str]) -> dict:
+def _values(
+    network: TrainedNetwork, quantization: str, input_dtype: str, outputs: list[str]
+) -> dict:
     """The metadata as nested dicts, one a table."""
     height, width, channels = network.input_shape
     labels = {
-        "name": runs.LABELS,
+        "name": run_folder.LABELS,
         "description": "The classes, one a line, in order.",
         "type": _TENSOR_AXIS_LABELS,
     }
     image = {
         "name": "image",
         "description": f"RGB pixels 0–255, {input_dtype} [N, {height}, {width}, {channels}], "
-        "N free. The model standardises them itself.",
+        "N free. The model standardizes them itself.",
         "content": _content(
             "ImageProperties",
             {"color_space": _RGB, "default_size": {"width": width, "height": height}},
         ),
-        # Readers that standardise before the model must leave pixels as they are.
+        # Readers that standardize before the model must leave pixels as they are.
         "process_units": [{"options": ("NormalizationOptions", {"mean": [0], "std": [1]})}],
         "stats": {"max": [255], "min": [0]},
     }
@@ -135,3 +139,106 @@ def _with_files(model: bytes, texts: dict[str, str]) -> bytes:
             # ZipInfo's date is fixed: the same network gives the same file.
             archive.writestr(zipfile.ZipInfo(name), text.encode())
     return whole.getvalue()
+
+
+_IDENTIFIER = b"M001"
+
+
+# The fields of each table that is written, in the schema's order, which is what numbers them.
+# A union takes two numbers: that of its type, and that of its table.
+_STRING, _BYTE, _UINT, _FLOATS, _TABLE, _TABLES, _UNION = range(7)
+
+
+_FIELDS = {
+    "ModelMetadata": {
+        "name": (0, _STRING),
+        "description": (1, _STRING),
+        "version": (2, _STRING),
+        "subgraph_metadata": (3, _TABLES, "SubGraphMetadata"),
+        "author": (4, _STRING),
+        "license": (5, _STRING),
+        "associated_files": (6, _TABLES, "AssociatedFile"),
+        "min_parser_version": (7, _STRING),
+    },
+    "SubGraphMetadata": {
+        "name": (0, _STRING),
+        "input_tensor_metadata": (2, _TABLES, "TensorMetadata"),
+        "output_tensor_metadata": (3, _TABLES, "TensorMetadata"),
+    },
+    "TensorMetadata": {
+        "name": (0, _STRING),
+        "description": (1, _STRING),
+        "content": (3, _TABLE, "Content"),
+        "process_units": (4, _TABLES, "ProcessUnit"),
+        "stats": (5, _TABLE, "Stats"),
+        "associated_files": (6, _TABLES, "AssociatedFile"),
+    },
+    "AssociatedFile": {"name": (0, _STRING), "description": (1, _STRING), "type": (2, _BYTE)},
+    "Content": {"content_properties": (1, _UNION)},
+    "ProcessUnit": {"options": (1, _UNION)},
+    "FeatureProperties": {},
+    "ImageProperties": {"color_space": (0, _BYTE), "default_size": (1, _TABLE, "ImageSize")},
+    "ImageSize": {"width": (0, _UINT), "height": (1, _UINT)},
+    "NormalizationOptions": {"mean": (0, _FLOATS), "std": (1, _FLOATS)},
+    "Stats": {"max": (0, _FLOATS), "min": (1, _FLOATS)},
+}
+
+
+_UNION_TYPES = {"FeatureProperties": 1, "ImageProperties": 2, "NormalizationOptions": 1}
+
+
+def flatbuffer(values: dict) -> bytes:
+    """A `ModelMetadata` and all below it.
+
+    Args:
+        values: name of a field → its value. A table is a dict, a union a pair of its type's name
+            and its table; fields left out have the schema's defaults.
+
+    Raises:
+        KeyError: for a field that is not among those listed here.
+
+    Example:
+        >>> flatbuffer({"name": "cifar_v2"})[4:8]
+        b'M001'
+    """
+    builder = flatbuffers.Builder()
+    builder.Finish(_table(builder, "ModelMetadata", values), _IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _table(builder: flatbuffers.Builder, kind: str, values: dict) -> int:
+    """Writes one table and all below it; returns its place."""
+    fields = {name: _FIELDS[kind][name] for name in values}
+    # A flatbuffer is written from its end: what a table points at stands there before it.
+    places = {name: _child(builder, fields[name], value) for name, value in values.items()}
+    builder.StartObject(1 + max((number for number, *_ in fields.values()), default=-1))
+    for name, (number, how, *_) in fields.items():
+        if how == _BYTE:
+            builder.PrependInt8Slot(number, values[name], 0)
+        elif how == _UINT:
+            builder.PrependUint32Slot(number, values[name], 0)
+        else:
+            if how == _UNION:
+                builder.PrependUint8Slot(number - 1, _UNION_TYPES[values[name][0]], 0)
+            builder.PrependUOffsetTRelativeSlot(number, places[name], 0)
+    return builder.EndObject()
+
+
+def _child(builder: flatbuffers.Builder, field: tuple, value) -> int | None:
+    """Writes what a table only points at; returns its place, None for what stands in the table."""
+    _, how, *kind = field
+    if how == _STRING:
+        return builder.CreateString(value)
+    if how == _FLOATS:
+        return builder.CreateNumpyVector(np.asarray(value, np.float32))
+    if how == _TABLE:
+        return _table(builder, *kind, value)
+    if how == _UNION:
+        return _table(builder, *value)
+    if how == _TABLES:
+        places = [_table(builder, *kind, each) for each in value]
+        builder.StartVector(4, len(places), 4)
+        for place in reversed(places):
+            builder.PrependUOffsetTRelative(place)
+        return builder.EndVector()
+    return None

@@ -3,7 +3,7 @@
 `load` reads what PyTorch, Caffe and this package write, `save` writes for PyTorch.
 """
 
-from keras_alexnet.weights.loading import Loaded, load
-from keras_alexnet.weights.saving import save
+from keras_alexnet.weights.load import Loaded, load
+from keras_alexnet.weights.save import save
 
 __all__ = ["Loaded", "load", "save"]

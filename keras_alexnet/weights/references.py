@@ -7,10 +7,10 @@ import importlib.util
 
 import numpy as np
 
-from keras_alexnet import rows
-from keras_alexnet.rows import Variant
-from keras_alexnet.weights import caffe_names
-from keras_alexnet.weights.sources import Source
+from keras_alexnet.networks import spec
+from keras_alexnet.networks.spec import NetworkSpec
+from keras_alexnet.weights import caffe
+from keras_alexnet.weights.source import Source
 
 
 def installed_framework(kind: str) -> str | None:
@@ -24,7 +24,7 @@ def installed_framework(kind: str) -> str | None:
     return None
 
 
-def logits_of_source(source: Source, network: Variant, pixels: np.ndarray) -> np.ndarray:
+def logits_of_source(source: Source, network: NetworkSpec, pixels: np.ndarray) -> np.ndarray:
     """Returns the logits of the `installed_framework`, float32 `[N, classes]`.
 
     Args:
@@ -40,26 +40,26 @@ def _by_torch(source, network, pixels):
     import torch
 
     functional = torch.nn.functional
-    mean, std = (np.float32(v) for v in (network.standardisation.mean, network.standardisation.std))
+    mean, std = (np.float32(v) for v in (network.standardization.mean, network.standardization.std))
     values = torch.tensor(((pixels - mean) / std).transpose(0, 3, 1, 2))
-    values = values.flip(1) if network.standardisation.bgr else values
+    values = values.flip(1) if network.standardization.bgr else values
     for row in network.layers:
         if row.name in source.names:
             kernel, bias = (torch.tensor(source.tensors[name]) for name in source.names[row.name])
-        if isinstance(row, rows.Convolution):
+        if isinstance(row, spec.ConvolutionSpec):
             values = functional.pad(values, (*row.padding, *row.padding))
             values = functional.conv2d(values, kernel, bias, row.stride, groups=row.groups).relu()
-        elif isinstance(row, rows.LocalResponseNorm):
+        elif isinstance(row, spec.LocalResponseNormSpec):
             channels = 2 * row.depth_radius + 1
             constants = (row.alpha * channels, row.beta, row.bias)  # PyTorch divides alpha
             values = functional.local_response_norm(values, channels, *constants)
-        elif isinstance(row, rows.MaxPool):
+        elif isinstance(row, spec.MaxPoolSpec):
             values = functional.max_pool2d(values, row.size, row.stride)
-        elif isinstance(row, rows.AdaptiveAveragePool):
+        elif isinstance(row, spec.AdaptiveAveragePoolSpec):
             values = functional.adaptive_avg_pool2d(values, row.size)
-        elif isinstance(row, rows.Dense):
+        elif isinstance(row, spec.DenseSpec):
             values = functional.linear(values.flatten(1), kernel, bias).relu()
-        elif isinstance(row, rows.Classifier):
+        elif isinstance(row, spec.ClassifierSpec):
             values = functional.linear(values.flatten(1), kernel, bias)
     return values.numpy()
 
@@ -67,9 +67,9 @@ def _by_torch(source, network, pixels):
 def _by_opencv(source, network, pixels):
     import cv2
 
-    mean = source.pixels[0] if source.pixels else network.standardisation.mean
+    mean = source.pixels[0] if source.pixels else network.standardization.mean
     values = (pixels - np.float32(mean)).transpose(0, 3, 1, 2)[:, ::-1]
-    text = prototxt(network, caffe_names.layer_names(network, source.layers), source.classes())
+    text = prototxt(network, caffe.layer_names(network, source.layers), source.classes())
     net = cv2.dnn.readNetFromCaffe(
         np.frombuffer(text.encode(), np.uint8), np.fromfile(source.file, np.uint8)
     )
@@ -77,7 +77,7 @@ def _by_opencv(source, network, pixels):
     return net.forward()
 
 
-def prototxt(network: Variant, names: dict[str, str], classes: int) -> str:
+def prototxt(network: NetworkSpec, names: dict[str, str], classes: int) -> str:
     """Returns a network's layers in Caffe's text form, without softmax.
 
     Args:
@@ -101,7 +101,7 @@ def prototxt(network: Variant, names: dict[str, str], classes: int) -> str:
             f'layer {{ name: "{name}" type: "{kind}" bottom: "{below}" top: "{name}" '
             f"{parameters} }}"
         )
-        if isinstance(row, (rows.Convolution, rows.Dense)):
+        if isinstance(row, (spec.ConvolutionSpec, spec.DenseSpec)):
             lines.append(
                 f'layer {{ name: "{name} relu" type: "ReLU" bottom: "{name}" top: "{name}" }}'
             )
@@ -129,14 +129,14 @@ def _pool(row, classes):
 
 
 def _dense(row, classes):
-    units = classes if isinstance(row, rows.Classifier) else row.units
+    units = classes if isinstance(row, spec.ClassifierSpec) else row.units
     return "InnerProduct", f"inner_product_param {{ num_output: {units} }}"
 
 
 _PARAMETERS = {
-    rows.Convolution: _convolution,
-    rows.LocalResponseNorm: _lrn,
-    rows.MaxPool: _pool,
-    rows.Dense: _dense,
-    rows.Classifier: _dense,
+    spec.ConvolutionSpec: _convolution,
+    spec.LocalResponseNormSpec: _lrn,
+    spec.MaxPoolSpec: _pool,
+    spec.DenseSpec: _dense,
+    spec.ClassifierSpec: _dense,
 }

@@ -1,0 +1,115 @@
+"""Indices → decoded batches: the machinery below `pipeline`."""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from keras_alexnet.data import decode
+from keras_alexnet.data.images import EncodedImages, ImageArray
+from keras_alexnet.data.splits import Split
+from keras_alexnet.networks.spec import ImagePlan
+
+
+def source_of(split: Split, plan: ImagePlan) -> ImageArray | EncodedImages:
+    """Where the split's pixels come from: memory if they fit, else the decoder."""
+    if isinstance(split.pixels, EncodedImages):
+        return split.pixels.in_memory(plan.square_size, plan.warp) or split.pixels
+    return split.pixels
+
+
+def batches(
+    indices: tf.data.Dataset,
+    split: Split,
+    plan: ImagePlan,
+    batch_size: int,
+    finish: Callable[[tf.Tensor, object], tf.Tensor],
+) -> tf.data.Dataset:
+    """Gathers, decodes and finishes the images that a dataset of indices asks for.
+
+    Args:
+        indices: elements (int64 `[batch]` into the split, any structure of draws `[batch, ...]`).
+        split: the images and labels.
+        plan: says how large the squares are, and how they are made.
+        batch_size: of every batch that is not an epoch's last.
+        finish: (squares uint8 `[batch, size, size, 3]`, draws) → images.
+
+    Returns:
+        A dataset of (images, labels int32 `[batch]`), in the order of `indices`. Images that the
+        set leaves out are black and have the label -1.
+    """
+    source = source_of(split, plan)
+    with tf.device("/CPU:0"):  # captured by reference, never written into a graph
+        rows, labels = tf.constant(split.rows), tf.constant(_labels_of(split))
+
+    def complete(index, draws, squares):
+        return finish(squares, draws), tf.gather(labels, index)
+
+    def gather_and_complete(index, draws):
+        images = tf.gather(source.tensor, tf.gather(rows, index))
+        return complete(index, draws, decode.square(images, plan.square_size, plan.warp))
+
+    parallel = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
+    if isinstance(source, EncodedImages):
+        decoded = _decoded(indices, source, rows, plan, batch_size)
+        dataset = decoded.map(complete, **parallel)
+    else:
+        dataset = indices.map(gather_and_complete, **parallel)
+    options = tf.data.Options()
+    # One process reads all of its data; the batches are those of the caller on any strategy.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    # The rewriting of the graph that is on by default copies the captured pixels.
+    options.experimental_optimization.apply_default_optimizations = False
+    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+def _labels_of(split: Split) -> np.ndarray:
+    if not isinstance(split.pixels, EncodedImages):
+        return split.labels
+    return np.where(np.isin(split.rows, split.pixels.left_out), np.int32(-1), split.labels)
+
+
+def _decoded(
+    indices, source: EncodedImages, rows, plan: ImagePlan, batch_size: int
+) -> tf.data.Dataset:
+    """(indices, draws) → (indices, draws, squares), one image decoded per parallel call."""
+    left_out, size = source.left_out, plan.square_size
+
+    def fill(index, draws):
+        # Short batches are filled up with -1, so that batches of one size can be put together
+        # again behind the decoder without its having to stop at the end of an epoch.
+        missing = batch_size - tf.size(index)
+        # Its result is used, for TensorFlow would drop it otherwise; were it declared stateful, op
+        # determinism would let every map of the pipeline run on one thread.
+        row = tf.numpy_function(
+            source.note_asked, [tf.gather(rows, index)], tf.int64, stateful=False
+        )
+        row = tf.ensure_shape(row, index.shape)
+
+        def filled(values):
+            return tf.pad(values, [[0, missing]] + [[0, 0]] * (values.shape.rank - 1))
+
+        row = filled(row)
+        draws = tf.nest.map_structure(filled, draws)
+        return filled(index + 1) - 1, row, source.fetched(row), draws
+
+    def decode_one(index, row, fetched, draws):
+        nothing = tf.zeros([size, size, 3], tf.uint8)
+        absent = index < 0
+        if left_out:
+            absent |= tf.reduce_any(row == tf.constant(left_out, tf.int64))
+        square = tf.cond(
+            absent, lambda: nothing, lambda: source.square_of(fetched, size, plan.warp)
+        )
+        return index, draws, tf.ensure_shape(square, [size, size, 3])
+
+    def cut(index, draws, squares):
+        if indices.element_spec[0].shape[0] == batch_size:
+            return index, draws, squares  # no batch is short
+        count = tf.reduce_sum(tf.cast(index >= 0, tf.int32))
+        return tf.nest.map_structure(lambda values: values[:count], (index, draws, squares))
+
+    # One batch is fetched while another is decoded.
+    dataset = indices.map(fill).prefetch(1).unbatch()
+    dataset = dataset.map(decode_one, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.batch(batch_size, drop_remainder=True).map(cut)

@@ -1,0 +1,245 @@
+"""Sets of images: decoded in memory, or encoded and decoded when needed."""
+
+import abc
+import os
+import pathlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from keras_alexnet.data import decode
+from keras_alexnet.errors import UserError
+from keras_alexnet.utils.files import readable_name
+
+MEMORY_BUDGET_BYTES = 4 * 2**30  # the most that is kept of one set's decoded squares
+
+
+_NAMES_IN_MESSAGE = 10
+
+
+class DamagedImages(UserError):
+    """Images that cannot be read.
+
+    Attributes:
+        pixels: the `EncodedImages` that they are of.
+        rows: which.
+    """
+
+    def __init__(self, message: str, pixels: "EncodedImages", rows: Iterable[int]):
+        super().__init__(message)
+        self.pixels, self.rows = pixels, tuple(rows)
+
+
+class ImageArray:
+    """Decoded images in memory: uint8 `[n, height, width, 3]`, as array and as tensor."""
+
+    def __init__(self, images: np.ndarray):
+        with tf.device("/CPU:0"):  # a GPU must not hold the data set
+            self.tensor = tf.identity(images)  # tf.constant would hold the pixels twice
+        self.images = np.asarray(memoryview(self.tensor))  # and .numpy() would copy them
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def name(self, row: int) -> str:
+        return f"image {row}"
+
+
+class EncodedImages(abc.ABC):
+    """Images that stay encoded until needed; their squares are kept where they fit in memory.
+
+    Subclasses say how many there are, what they are called and how to read one's bytes. Pipelines
+    note in `recent` the rows that they are about to read: there the search for a damaged file
+    begins.
+    """
+
+    def __init__(self):
+        self.recent: deque[np.ndarray] = deque(maxlen=256)
+        self._decoded: dict[tuple[int, bool], ImageArray | None] = {}
+        self._left_out: set[int] = set()
+
+    @abc.abstractmethod
+    def __len__(self) -> int:
+        """How many images there are, those left out included."""
+
+    @abc.abstractmethod
+    def name(self, row: int) -> str:
+        """What an error message calls the image."""
+
+    @abc.abstractmethod
+    def contents(self, row: tf.Tensor) -> tf.Tensor:
+        """The encoded bytes of one image: int64 scalar → string scalar."""
+
+    @abc.abstractmethod
+    def size(self, row: int) -> int:
+        """Bytes of one encoded image; 0 if it cannot be read."""
+
+    @abc.abstractmethod
+    def read(self, row: int) -> bytes:
+        """The encoded bytes of one image, without TensorFlow."""
+
+    @property
+    def left_out(self) -> list[int]:
+        """The rows that are known to be damaged, in order."""
+        return sorted(self._left_out)
+
+    def leave_out(self, rows: Iterable[int]) -> None:
+        """Never reads these rows again: they are known to be damaged.
+
+        Pipelines made from now on give black images with the label -1 in their place.
+        """
+        self._left_out.update(rows)
+
+    def note_asked(self, rows: np.ndarray) -> np.ndarray:
+        """Notes in `recent` that rows are about to be read, and returns them."""
+        self.recent.append(rows)
+        return rows
+
+    def square(self, row: tf.Tensor, size: int, warp: bool = False) -> tf.Tensor:
+        """One image's center square, or all of it: int64 scalar → uint8 `[size, size, 3]`."""
+        return decode.decode_square(self.contents(row), size, warp)
+
+    def fetched(self, rows: tf.Tensor) -> tf.Tensor:
+        """What `square_of` needs of a batch of rows: int64 `[k]` → anything `[k]`.
+
+        Overridden where a batch is fetched faster than its images one by one.
+        """
+        return rows
+
+    def square_of(self, fetched: tf.Tensor, size: int, warp: bool) -> tf.Tensor:
+        """What `square` gives, from an element of `fetched`."""
+        return self.square(fetched, size, warp)
+
+    def in_memory(self, size: int, warp: bool = False) -> ImageArray | None:
+        """The images decoded for squares of `size`, or None if they would exceed the budget.
+
+        Images that are all of one shape and no larger than `size` are kept as they are, others
+        as squares of `size` (with `warp`, of the whole image). Decoded once for each kind of
+        square, and the same object ever after.
+
+        Raises:
+            UserError: with the names of the files that cannot be decoded.
+        """
+        if (size, warp) not in self._decoded:
+            array = self._as_they_are(size)
+            if array is None and _fits(len(self), (size, size, 3)):
+                array = self._squares(size, warp)
+            self._decoded[size, warp] = array
+        return self._decoded[size, warp]
+
+    def damaged(self, rows: np.ndarray) -> dict[int, str]:
+        """Those of `rows` (int64 `[k]`) that cannot be read or decoded, each with the reason."""
+        whole = [part for part, _ in self._decoded_rows(rows, self._shape)]
+        missing = np.setdiff1d(rows, np.concatenate(whole) if whole else [])
+        return {int(row): self._reason(int(row)) for row in missing}
+
+    def damage_error(self, damaged: dict[int, str]) -> DamagedImages:
+        """The error that names damaged files."""
+        named = [f"{readable_name(self.name(row))} ({reason})" for row, reason in damaged.items()]
+        more = len(named) - _NAMES_IN_MESSAGE
+        listing = "; ".join(named[:_NAMES_IN_MESSAGE]) + (f"; and {more} more" if more > 0 else "")
+        return DamagedImages(
+            f"{len(named)} of {len(self)} images cannot be read: {listing}. Replace or remove "
+            "them, or pass --skip_corrupt (skip_corrupt=True) to leave them out.",
+            self,
+            damaged,
+        )
+
+    def _native(self, row: tf.Tensor) -> tf.Tensor:
+        return decode.decode_image(self.contents(row))
+
+    def _shape(self, row: tf.Tensor) -> tf.Tensor:
+        return tf.shape(self._native(row))
+
+    def _reason(self, row: int) -> str:
+        try:
+            self._native(tf.constant(row, tf.int64))
+        except (tf.errors.OpError, OSError) as error:
+            return decode.reason(error)
+        return "unreadable at first, readable now"
+
+    def _decoded_rows(self, rows, decode_row) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Batches of (rows, what `decode_row` gives for each), without the rows that failed."""
+        dataset = tf.data.Dataset.from_tensor_slices(np.asarray(rows, np.int64))
+        dataset = dataset.map(
+            lambda row: (row, decode_row(row)),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=False,  # each result carries its row
+        )
+        return dataset.ignore_errors().batch(64).prefetch(4).as_numpy_iterator()
+
+    def _decode_all(self, shape, decode_row) -> tuple[np.ndarray, np.ndarray]:
+        """Decodes every image: uint8 `[n, *shape]` and int64 `[k]`, the rows that failed."""
+        images, missing = np.zeros((len(self), *shape), np.uint8), np.ones(len(self), bool)
+        missing[list(self._left_out)] = False
+        for rows, decoded in self._decoded_rows(np.flatnonzero(missing), decode_row):
+            images[rows], missing[rows] = decoded, False
+        return images, np.flatnonzero(missing)
+
+    def _squares(self, size: int, warp: bool) -> ImageArray:
+        logging.info("Decoding %d images to %d x %d pixels.", len(self), size, size)
+        images, failed = self._decode_all((size, size, 3), lambda row: self.square(row, size, warp))
+        if failed.size:
+            raise self.damage_error({int(row): self._reason(int(row)) for row in failed})
+        return ImageArray(images)
+
+    def _as_they_are(self, size: int) -> ImageArray | None:
+        """All images untouched, if they are of one shape and their short side is <= `size`."""
+        sample = np.unique(np.linspace(0, len(self) - 1, 64, dtype=np.int64))
+        batches = [shapes for _, shapes in self._decoded_rows(sample, self._shape)]
+        shapes = np.unique(np.concatenate(batches), axis=0) if batches else []
+        if len(shapes) != 1:
+            return None
+        shape = tuple(shapes[0].tolist())
+        if min(shape[:2]) > size or not _fits(len(self), shape):
+            return None
+        images, failed = self._decode_all(
+            shape, lambda row: tf.ensure_shape(self._native(row), shape)
+        )
+        if not failed.size:
+            return ImageArray(images)
+        damaged = self.damaged(failed)
+        if damaged:
+            raise self.damage_error(damaged)
+        return None  # some are of another shape
+
+
+class ImageFiles(EncodedImages):
+    """One file an image, below a folder."""
+
+    def __init__(self, folder: str | os.PathLike, names: Iterable[str]):
+        super().__init__()
+        self._folder, self._names = pathlib.Path(folder), tuple(names)
+        with tf.device("/CPU:0"):
+            # As bytes, since a file name need not be valid UTF-8.
+            self._paths = tf.constant([os.fsencode(os.path.join(folder, n)) for n in self._names])
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def name(self, row: int) -> str:
+        return self._names[row]
+
+    def path(self, row: int) -> pathlib.Path:
+        return self._folder / self._names[row]
+
+    def read(self, row: int) -> bytes:
+        return self.path(row).read_bytes()
+
+    def contents(self, row: tf.Tensor) -> tf.Tensor:
+        return tf.io.read_file(tf.gather(self._paths, row))
+
+    def size(self, row: int) -> int:
+        path = self.path(row)
+        return path.stat().st_size if os.access(path, os.R_OK) else 0
+
+
+def _fits(images: int, shape: tuple[int, ...]) -> bool:
+    """Whether decoded images stay within the budget, and within half of the machine's memory."""
+    budget = MEMORY_BUDGET_BYTES
+    if hasattr(os, "sysconf"):  # not on Windows
+        budget = min(budget, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
+    return images * int(np.prod(shape)) <= budget

@@ -1,0 +1,222 @@
+"""The manifest of a folder of prepared images: what is in it, and how each file must look.
+
+The folder holds `manifest.json`; for each part of the data set `<part>-00000-of-00010.tfrecord` …
+and `<part>.npz`, the index by which every image is found in the shards.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from keras_alexnet.errors import UserError
+from keras_alexnet.utils import files
+
+FORMAT = "keras_alexnet.data.records"
+
+
+VERSION = 1
+
+
+MANIFEST = "manifest.json"
+
+
+PROGRESS = ".progress"  # the folder that is there as long as a preparation has not ended
+
+
+_THREADS = 4  # hashing leaves Python's lock
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """One file of the folder."""
+
+    file: str
+    bytes: int
+    sha256: str
+
+    def __post_init__(self):
+        # A manifest may come from anywhere, and must not name files outside its folder.
+        if os.path.basename(self.file) != self.file or type(self.bytes) is not int:
+            raise ValueError(f"{self.file!r} of {self.bytes!r} bytes")
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard(File):
+    """A TFRecord file; `skipped` are damaged images that have no record in it.
+
+    `made_from` is a hash of the names, labels and sizes of the images it was made from.
+    """
+
+    images: int
+    skipped: tuple[str, ...]
+    made_from: str
+
+    @classmethod
+    def from_json(cls, value: dict) -> "Shard":
+        return cls(**{**value, "skipped": tuple(value["skipped"])})
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One part of the data set, such as "train"."""
+
+    images: int
+    index: File
+    shards: tuple[Shard, ...]
+
+    def __post_init__(self):
+        if self.images != sum(shard.images for shard in self.shards):
+            raise ValueError(f"{self.images!r} images are not those of the shards")
+
+    @classmethod
+    def from_json(cls, value: dict) -> "Part":
+        shards = tuple(Shard.from_json(shard) for shard in value["shards"])
+        return cls(value["images"], File(**value["index"]), shards)
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """What a folder of prepared images holds.
+
+    Attributes:
+        name: of the data set, as results name it.
+        class_names: the name of class i at index i.
+        sha256: fingerprint of the data: where no image was shrunk that of the source.
+        sha256_of: what was hashed, see `sources.DataSource`.
+        source: name and fingerprint of what the shards were made from.
+        settings: what decides the bytes of the shards, besides the source.
+        made_with: versions of the software.
+        parts: "train", "val", "test", or only "all".
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    sha256: str
+    sha256_of: str
+    source: dict[str, str]
+    settings: dict
+    made_with: dict[str, str]
+    parts: dict[str, Part]
+
+    def files(self) -> Iterator[File]:
+        for part in self.parts.values():
+            yield from (part.index, *part.shards)
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """The damaged images that were left out, sorted."""
+        shards = (shard for part in self.parts.values() for shard in part.shards)
+        return tuple(sorted(name for shard in shards for name in shard.skipped))
+
+
+def write(folder: str | os.PathLike, manifest: Manifest) -> None:
+    """Writes `manifest.json`, whole or not at all."""
+    described = {"format": FORMAT, "format_version": VERSION, **dataclasses.asdict(manifest)}
+    files.write_json(pathlib.Path(folder) / MANIFEST, described)
+
+
+def read(folder: str | os.PathLike) -> Manifest:
+    """Reads `manifest.json`, and looks whether every file is there and of its size.
+
+    Raises:
+        UserError: if it is missing, damaged or of another version, or if a file is.
+
+    Example:
+        >>> read("records/flowers").class_names  # doctest: +SKIP
+        ('daisy', 'rose')
+    """
+    manifest = parsed(pathlib.Path(folder))
+    _raise_for(folder, manifest, _missing_or_resized(folder, manifest))
+    return manifest
+
+
+def verify(folder: str | os.PathLike) -> Manifest:
+    """Reads `manifest.json`, and compares the SHA-256 of every file with it.
+
+    Raises:
+        UserError: as `read`, and with the names of the files that have changed.
+
+    Example:
+        >>> len(verify("records/flowers").parts["train"].shards)  # doctest: +SKIP
+        4
+    """
+    manifest = parsed(pathlib.Path(folder))
+    wrong = _missing_or_resized(folder, manifest)
+    present = [file for file in manifest.files() if file.file not in wrong]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        whole = list(pool.map(lambda file: is_whole(folder, file), present))
+    for file, same in zip(present, whole, strict=True):
+        if not same:
+            wrong[file.file] = "its contents have changed (SHA-256)"
+    _raise_for(folder, manifest, wrong)
+    return manifest
+
+
+def parsed(folder: pathlib.Path) -> Manifest:
+    """Reads `manifest.json` alone, without a look at the files that it names.
+
+    Raises:
+        UserError: if it is missing, damaged or of another version.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        found = (
+            "its preparation has not ended. Run scripts/prepare.py again with the same flags: it "
+            "goes on where it stopped."
+            if (folder / PROGRESS).is_dir()
+            else "it is not a folder that scripts/prepare.py wrote. For images in folders pass "
+            "--dataset image_folder."
+        )
+        raise UserError(f"{folder} holds no {MANIFEST}: {found}")
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if value.pop("format") != FORMAT:
+            raise ValueError("it is of another kind")
+        if (version := value.pop("format_version")) != VERSION:
+            raise UserError(
+                f"{path} is of format version {version}, and this version of keras_alexnet reads "
+                f"version {VERSION}. Prepare the images again with scripts/prepare.py."
+            )
+        parts = {name: Part.from_json(part) for name, part in value["parts"].items()}
+        return Manifest(**{**value, "class_names": tuple(value["class_names"]), "parts": parts})
+    except UserError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path} is damaged: {error}. Copy the folder or prepare the images again."
+        ) from error
+
+
+def is_whole(folder: str | os.PathLike, file: File) -> bool:
+    """Whether a file is there with its size and its SHA-256."""
+    path = pathlib.Path(folder) / file.file
+    return (
+        path.is_file()
+        and path.stat().st_size == file.bytes
+        and files.sha256_of(path) == file.sha256
+    )
+
+
+def _missing_or_resized(folder, manifest: Manifest) -> dict[str, str]:
+    wrong = {}
+    for file in manifest.files():
+        path = pathlib.Path(folder) / file.file
+        if not path.is_file():
+            wrong[file.file] = "it is missing"
+        elif (size := path.stat().st_size) != file.bytes:
+            wrong[file.file] = f"it has {size} bytes instead of {file.bytes}"
+    return wrong
+
+
+def _raise_for(folder, manifest: Manifest, wrong: dict[str, str]) -> None:
+    if wrong:
+        named = [f"{file} ({problem})" for file, problem in sorted(wrong.items())]
+        more = f" and {len(named) - 10} more" if len(named) > 10 else ""
+        raise UserError(
+            f"{len(named)} of {len(list(manifest.files()))} files in {folder} are not as "
+            f"{MANIFEST} says: {', '.join(named[:10])}{more}. Run scripts/prepare.py again with "
+            "the flags of the first time, which makes only these anew, or copy them again."
+        )

@@ -1,0 +1,201 @@
+"""The official CIFAR archives: python or binary version, packed or unpacked.
+
+Reading them needs neither the network nor tensorflow-datasets.
+"""
+
+import io
+import os
+import pathlib
+import pickle
+import tarfile
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_alexnet.data.archives import reading
+from keras_alexnet.data.dataset import Arrays
+from keras_alexnet.errors import UserError
+
+IMAGES = (50_000, 10_000)  # training, test
+
+
+_PIXELS = 3 * 32 * 32
+
+
+class Version(NamedTuple):
+    """Which files make up one published version of a CIFAR data set."""
+
+    folder: str
+    archive: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    class_names: str  # the file that has them
+    names_key: bytes | None = None  # python version: keys in the pickled dictionaries
+    labels_key: bytes | None = None
+    label_bytes: int = 0  # binary version: labels before an image's pixels, the last one counts
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (*self.train, *self.test, self.class_names)
+
+
+_BATCHES = tuple(f"data_batch_{i}" for i in range(1, 6))
+
+
+VERSIONS = {
+    "cifar10": (
+        Version(
+            folder="cifar-10-batches-py",
+            archive="cifar-10-python.tar.gz",
+            train=_BATCHES,
+            test=("test_batch",),
+            class_names="batches.meta",
+            names_key=b"label_names",
+            labels_key=b"labels",
+        ),
+        Version(
+            folder="cifar-10-batches-bin",
+            archive="cifar-10-binary.tar.gz",
+            train=tuple(f"{name}.bin" for name in _BATCHES),
+            test=("test_batch.bin",),
+            class_names="batches.meta.txt",
+            label_bytes=1,
+        ),
+    ),
+    "cifar100": (
+        Version(
+            folder="cifar-100-python",
+            archive="cifar-100-python.tar.gz",
+            train=("train",),
+            test=("test",),
+            class_names="meta",
+            names_key=b"fine_label_names",
+            labels_key=b"fine_labels",
+        ),
+        Version(
+            folder="cifar-100-binary",
+            archive="cifar-100-binary.tar.gz",
+            train=("train.bin",),
+            test=("test.bin",),
+            class_names="fine_label_names.txt",
+            label_bytes=2,
+        ),
+    ),
+}
+
+
+def find(name: str, data_dir: str | os.PathLike) -> Arrays | None:
+    """Reads CIFAR-10 or CIFAR-100 from an official archive or its unpacked folder.
+
+    Args:
+        name: "cifar10" or "cifar100".
+        data_dir: the archive (of any name), the unpacked folder, or a folder with either in it.
+
+    Returns:
+        The data set, or None if there is nothing of it in `data_dir`.
+
+    Raises:
+        UserError: if all that is there of it is incomplete or damaged.
+    """
+    problem = None
+    for version in VERSIONS[name]:
+        for place in _places(pathlib.Path(data_dir), version):
+            try:
+                return _read_cifar(place, version, _members(place, version.files))
+            except _NotHere:
+                continue
+            except UserError as error:  # another copy may be whole
+                problem = problem or error
+    if problem:
+        raise problem
+    return None
+
+
+class _NotHere(Exception):
+    """Nothing of the data set is at this place."""
+
+
+def _places(data_dir: pathlib.Path, version: Version) -> Iterator[pathlib.Path]:
+    yield data_dir
+    yield data_dir / version.folder
+    yield data_dir / version.archive
+    # Where keras.datasets puts its copy.
+    yield data_dir / f"{version.folder}-target" / version.folder
+    yield data_dir / f"{version.folder}.tar.gz"
+
+
+def _members(place: pathlib.Path, wanted: tuple[str, ...]) -> dict[str, bytes]:
+    """Contents of the wanted files, wherever in the archive or folder they stand."""
+    if place.is_dir():
+        paths = [place / name for name in wanted if (place / name).is_file()]
+        with reading(place):
+            members = {path.name: path.read_bytes() for path in paths}
+    elif place.is_file():
+        members = {}
+        with reading(place), tarfile.open(place) as archive:
+            for member in archive:
+                name = pathlib.PurePosixPath(member.name).name
+                if member.isfile() and name in wanted:
+                    members[name] = archive.extractfile(member).read()
+    else:
+        members = {}
+    if not members:
+        raise _NotHere
+    return members
+
+
+def _read_cifar(place, version: Version, members: dict[str, bytes]) -> Arrays:
+    missing = [name for name in version.files if name not in members]
+    if missing:
+        raise UserError(
+            f"{place} is incomplete: {', '.join(missing)} missing. Unpack {version.archive} again."
+        )
+    read_part = _read_python if version.names_key else _read_binary
+    arrays = []
+    try:
+        for files, count in zip((version.train, version.test), IMAGES, strict=True):
+            parts = [read_part(version, members[name]) for name in files]
+            pixels, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
+            if len(pixels) != count or len(labels) != count:
+                raise ValueError(f"{count} images expected in {files}, {len(pixels)} are there")
+            # Stored as planes: all red pixels, all green, all blue.
+            arrays += [pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1).copy(), labels]
+        class_names = _class_names(version, members[version.class_names])
+    except (pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{place} is damaged: {error}. Unpack {version.archive} again.") from error
+    return Arrays(class_names, *arrays)
+
+
+def _read_python(version: Version, contents: bytes) -> tuple[np.ndarray, np.ndarray]:
+    batch = _Unpickler(io.BytesIO(contents), encoding="bytes").load()
+    return np.asarray(batch[b"data"], np.uint8), np.asarray(batch[version.labels_key], np.int64)
+
+
+def _read_binary(version: Version, contents: bytes) -> tuple[np.ndarray, np.ndarray]:
+    records = np.frombuffer(contents, np.uint8).reshape(-1, version.label_bytes + _PIXELS)
+    pixels, labels = records[:, version.label_bytes :], records[:, version.label_bytes - 1]
+    return pixels, labels.astype(np.int64)
+
+
+def _class_names(version: Version, contents: bytes) -> tuple[str, ...]:
+    if version.names_key:
+        names = _Unpickler(io.BytesIO(contents), encoding="bytes").load()[version.names_key]
+    else:
+        names = contents.split()
+    return tuple(name.decode() if isinstance(name, bytes) else name for name in names)
+
+
+class _Unpickler(pickle.Unpickler):
+    """Admits arrays, bytes, text, numbers, lists and dictionaries, and nothing that can run."""
+
+    _ADMITTED = {
+        "_reconstruct": np.empty(0).__reduce__()[0],
+        "ndarray": np.ndarray,
+        "dtype": np.dtype,
+    }
+
+    def find_class(self, module: str, name: str):
+        if module.split(".")[0] != "numpy" or name not in self._ADMITTED:
+            raise pickle.UnpicklingError(f"{module}.{name} does not belong in a CIFAR batch")
+        return self._ADMITTED[name]

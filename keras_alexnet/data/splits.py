@@ -1,0 +1,159 @@
+"""Labeled splits of a data set, and their stratified division."""
+
+import dataclasses
+
+import numpy as np
+from absl import logging
+
+from keras_alexnet.data.images import EncodedImages, ImageArray
+from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.utils.files import readable_name
+
+_TEST_SHARE = 10  # one image in ten, where a data set has no test set of its own
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+    """Some images of a set, with their labels.
+
+    Attributes:
+        labels: int32 `[n]`.
+        pixels: the images, in memory or still encoded, of this split and maybe of others.
+        rows: int64 `[n]`, where in `pixels` each image of the split stands.
+    """
+
+    labels: np.ndarray
+    pixels: ImageArray | EncodedImages
+    rows: np.ndarray
+
+    @classmethod
+    def of(cls, pixels: ImageArray | EncodedImages, labels: np.ndarray) -> "Split":
+        """The split of all the images of a set."""
+        return cls(np.asarray(labels, np.int32), pixels, np.arange(len(labels)))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, indices: np.ndarray) -> "Split":
+        """The images at `indices` (integers `[k]`), in that order; pixels are shared."""
+        indices = np.asarray(indices, np.int64)
+        return Split(self.labels[indices], self.pixels, self.rows[indices])
+
+    def name(self, index: int) -> str:
+        """The file name of an image, below its data set's folder, or its number."""
+        return self.pixels.name(int(self.rows[index]))
+
+
+def split_validation(split: Split, count: int, seed: int) -> tuple[Split, Split]:
+    """Divides a split into what remains to train on and `count` images for validation.
+
+    Each class gives its share, to the nearest image; which images is fixed by the seed.
+
+    Args:
+        split: the training images.
+        count: images for validation, at least 1 and fewer than the split has.
+        seed: any integer from 0 up.
+
+    Returns:
+        (training, validation), each in the order of the split.
+
+    Raises:
+        UsageError: if the count leaves either part empty.
+
+    Example:
+        >>> import keras_alexnet as ka
+        >>> train, validation = split_validation(ka.load_dataset("shapes").train, 1000, seed=0)
+        >>> len(train), len(validation)
+        (9000, 1000)
+    """
+    if not 0 < count < len(split):
+        raise UsageError(
+            f"Validation images must be from 1 to {len(split) - 1}, since the training set has "
+            f"{len(split)} images. Received: {count}."
+        )
+    chosen = stratified_choice(split.labels, count, seed)
+    return split.subset(np.flatnonzero(~chosen)), split.subset(np.flatnonzero(chosen))
+
+
+def stratified_choice(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Chooses `count` images, each class in proportion: int `[n]` → bool `[n]`.
+
+    Shares are rounded down; the images still missing come one each from the classes with the
+    largest remainders, equal remainders in random order. Classes of one image each thus make it
+    a purely random choice.
+    """
+    random = np.random.Generator(np.random.PCG64(seed))
+    shuffled = np.argsort(random.random(len(labels)), kind="stable")
+    classes, sizes = np.unique(labels, return_counts=True)
+    # In whole numbers: share = size * count / n, remainder in units of 1 / n.
+    shares, remainders = np.divmod(sizes * count, len(labels))
+    by_remainder = np.lexsort((random.random(len(classes)), -remainders))
+    shares[by_remainder[: count - shares.sum()]] += 1
+    chosen = np.zeros(len(labels), bool)
+    for label, share in zip(classes, shares, strict=True):
+        chosen[shuffled[labels[shuffled] == label][:share]] = True
+    return chosen
+
+
+def divided(parts: dict[str, Split], seed: int):
+    """Makes training and test set of what a data set has of "train", "val", "test" or "all".
+
+    A single part is divided, a tenth of it for the test. Beside "test", "val" is a validation
+    set of its own; without, it is the test set.
+
+    Returns:
+        (training, validation or None, test, a note on the division or None).
+
+    Raises:
+        UserError: if there is nothing to train on.
+    """
+    if len(parts) == 1:
+        [(part, split)] = parts.items()
+        if len(split) < 2:
+            raise UserError("At least 2 images are needed, to train and to test. Received: 1.")
+        chosen = stratified_choice(split.labels, max(1, len(split) // _TEST_SHARE), seed)
+        train, test = (split.subset(np.flatnonzero(where)) for where in (~chosen, chosen))
+        which = "all images" if part == "all" else f"{part}/, the only part there is,"
+        note = f"a tenth of {which} was set apart by seed {seed} as test set"
+        alone = len(np.setxor1d(train.labels, test.labels))
+        if alone:
+            note += f"; {alone} classes have too few images to be in both parts"
+        return train, None, test, note
+    if "train" not in parts:
+        raise UserError("There are val/ and test/ but no train/: the data set is half unpacked.")
+    if "test" in parts:
+        return parts["train"], parts.get("val"), parts["test"], None
+    return parts["train"], None, parts["val"], None
+
+
+def without_damaged(
+    parts: dict[str, Split], class_names: tuple[str, ...]
+) -> tuple[dict[str, Split], tuple[str, ...]]:
+    """Leaves out the images that cannot be read, and says which they were.
+
+    Every image is decoded for this.
+
+    Returns:
+        (the parts without them, their names).
+
+    Raises:
+        UserError: if a class has no image left.
+    """
+    whole, skipped = {}, []
+    for part, split in parts.items():
+        damaged = split.pixels.damaged(split.rows)
+        split.pixels.leave_out(damaged)
+        skipped += [readable_name(split.pixels.name(row)) for row in damaged]
+        whole[part] = split.subset(np.flatnonzero(~np.isin(split.rows, list(damaged))))
+        empty = np.setdiff1d(split.labels, whole[part].labels)
+        if empty.size:
+            raise UserError(
+                f"No image of class {class_names[empty[0]]} in {part} can be read: "
+                f"{split.pixels.damage_error(damaged)}"
+            )
+    skipped.sort()
+    if skipped:
+        logging.warning(
+            "Skipped %d images that cannot be read: %s", len(skipped), ", ".join(skipped[:10])
+        )
+    return whole, tuple(skipped)

@@ -1,0 +1,56 @@
+"""The precision that a run computes in."""
+
+import contextlib
+import pathlib
+
+import keras
+import tensorflow as tf
+from absl import logging
+
+from keras_alexnet.errors import UsageError
+
+PRECISIONS = ("float32", "mixed_bfloat16", "graph_bfloat16")
+
+
+@contextlib.contextmanager
+def precision(name: str):
+    """Runs its body in the precision `name`, and puts the former one back.
+
+    - `float32`: whatever Keras's global policy was.
+    - `mixed_bfloat16`: Keras's policy; layers compute in bfloat16 on float32 variables.
+    - `graph_bfloat16`: the model stays float32 and TensorFlow's graph rewriter turns the
+      operations that gain from it to bfloat16. CPU only.
+
+    Raises:
+        UsageError: for another name, or for `graph_bfloat16` where there is a GPU.
+    """
+    if name not in PRECISIONS:
+        raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}. Received: {name!r}.")
+    if name == "graph_bfloat16" and tf.config.list_physical_devices("GPU"):
+        raise UsageError(
+            "precision graph_bfloat16 is for CPUs, and this machine has a GPU. Received: "
+            "graph_bfloat16. Use mixed_bfloat16."
+        )
+    if name != "float32" and not _bfloat16_is_native():
+        logging.warning(
+            "precision %s: this processor has no bfloat16 instructions, so it will be slow.", name
+        )
+    former_policy = keras.config.dtype_policy()
+    former_options = tf.config.optimizer.get_experimental_options()
+    rewriter = "auto_mixed_precision_onednn_bfloat16"
+    keras.config.set_dtype_policy(name if name == "mixed_bfloat16" else "float32")
+    tf.config.optimizer.set_experimental_options({rewriter: name == "graph_bfloat16"})
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(former_policy)
+        tf.config.optimizer.set_experimental_options(
+            {rewriter: former_options.get(rewriter, False)}
+        )
+
+
+def _bfloat16_is_native() -> bool:
+    if tf.config.list_physical_devices("GPU"):
+        return True
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    return not cpuinfo.exists() or "bf16" in cpuinfo.read_text()

@@ -1,0 +1,145 @@
+"""The compiled forward pass over a split, on all devices."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_alexnet.data import failures, pipeline
+from keras_alexnet.data.failures import LostImages, not_lost
+from keras_alexnet.data.images import DamagedImages
+from keras_alexnet.distributed.cluster import Cluster
+from keras_alexnet.errors import UserError
+from keras_alexnet.evaluation.metrics import Evaluation
+from keras_alexnet.networks.build import logits_of
+from keras_alexnet.utils.terminal import Progress
+
+
+class Evaluator:
+    """Evaluates one model on one split, as often as asked, without building its graph again.
+
+    Args:
+        model: a network that ends in a `logits` layer, with or without a softmax behind it.
+        split: the images, `keras_alexnet.data.load.Split`.
+        plan: how images become inputs, `keras_alexnet.variants.ImagePlan`.
+        batch_size: views in one step over all devices.
+        views: 1, 2 or 10.
+        strategy: the distribution strategy under which the model was built; the current one
+            when None.
+        check: called before every batch, and while waiting for one; may raise.
+        lost: counts images that can no longer be read, and `split` is then without them; when
+            None, they are an error.
+
+    Workers that train together evaluate a part each, by themselves: one that loses an image tries
+    again what is left of its own part. What they found is put together at the end, with the places
+    of the images, so all of them must call `run`.
+
+    Example:
+        >>> import keras_alexnet as ka
+        >>> data = ka.load_dataset("shapes")
+        >>> model = ka.build("cifar_v2")
+        >>> plan = ka.variants.get("cifar_v2").image_plan_for()
+        >>> Evaluator(model, data.test, plan).run().top(5)  # doctest: +SKIP
+        0.5
+    """
+
+    def __init__(
+        self,
+        model,
+        split,
+        plan,
+        *,
+        batch_size=256,
+        views=1,
+        strategy=None,
+        check=lambda: None,
+        lost: LostImages | None = None,
+    ):
+        self.split, self._whole, self.views, self._plan = split, split, views, plan
+        self._check, self._lost = check, lost
+        self._strategy = strategy or tf.distribute.get_strategy()
+        self._cluster = Cluster(self._strategy)
+        replicas = self._cluster.local_replicas
+        self._batch_size = -(-max(1, batch_size // views) // replicas) * replicas
+        logits = logits_of(model)  # first, since it tells what is no network of ours
+        network = keras.Model(model.input, logits)
+        self._classes = logits.shape[-1]
+        # Whole batches are shared out, so that figures do not depend on the number of workers.
+        self._take(self._cluster.own_rows(len(split), self._batch_size))
+        self._step = self._make_step(network)
+
+    def run(self, description: str = "evaluating") -> Evaluation:
+        """Returns the evaluation of the model's present weights.
+
+        Raises:
+            UserError: if an image cannot be read.
+        """
+        own = self._evaluated_own(description)
+        log_probabilities = self._gathered(own).reshape(-1, self._classes)
+        self.split = self._whole.subset(self._gathered(self._rows))
+        if not np.all(np.isfinite(log_probabilities)):
+            raise UserError("The network's outputs are not finite: its weights hold NaN or inf.")
+        return Evaluation(log_probabilities, np.asarray(self.split.labels), self.views)
+
+    def _take(self, rows: np.ndarray) -> None:
+        """Makes the images at `rows` of the whole split those that this worker evaluates."""
+        self._rows, self._own = rows, self._whole.subset(rows)
+        batches = pipeline.eval_batches(
+            self._own, self._plan, batch_size=self._batch_size, views=self.views
+        )
+        endless = batches.map(self._pad).concatenate(self._nothing(batches.element_spec[0]))
+        self._batches = self._cluster.distribute(endless, self._batch_size)
+
+    def _evaluated_own(self, description: str) -> np.ndarray:
+        """float32 `[len(self._own), classes]`, after leaving out what is lost."""
+        while True:
+            try:
+                return self._tried(description)
+            except DamagedImages as error:
+                if self._lost is None:
+                    raise
+                self._lost.add(error)
+                self._take(self._rows[not_lost(self._own)])
+
+    def _tried(self, description: str) -> np.ndarray:
+        parts, images = [np.zeros((0, self._classes), np.float32)], len(self._own)
+        batches = failures.supplied(self._batches, self._own, self._check)
+        with Progress(images, description) as progress:
+            for first in range(0, images, self._batch_size):
+                replicas = self._strategy.experimental_local_results(self._step(next(batches)))
+                part = np.concatenate([replica.numpy() for replica in replicas])
+                parts.append(part[: images - first])
+                progress.advance(len(parts[-1]))
+        return np.concatenate(parts)
+
+    def _gathered(self, own: np.ndarray) -> np.ndarray:
+        """All workers' values, one after the other, flat."""
+        return np.frombuffer(b"".join(self._cluster.gather(own.tobytes())), own.dtype)
+
+    def _pad(self, images, labels):
+        # Every replica gets the same number of images; run() cuts the padding off again.
+        missing = self._batch_size - tf.shape(images)[0]
+        padding = [[0, missing]] + [[0, 0]] * (images.shape.rank - 1)
+        padded = tf.pad(images, padding)
+        return tf.ensure_shape(padded, [self._batch_size, *images.shape[1:]])
+
+    def _nothing(self, spec: tf.TensorSpec) -> tf.data.Dataset:
+        return tf.data.Dataset.from_tensors(
+            tf.zeros([self._batch_size, *spec.shape[1:]], spec.dtype)
+        ).repeat()
+
+    def _make_step(self, network):
+        views, strategy = self.views, self._strategy
+
+        def replica_step(images):
+            if views > 1:
+                images = tf.reshape(images, [-1, *images.shape[2:]])
+            logits = tf.cast(network(images, training=False), tf.float32)
+            log_probabilities = tf.nn.log_softmax(logits)
+            by_view = tf.reshape(log_probabilities, [-1, views, logits.shape[-1]])
+            return tf.reduce_logsumexp(by_view, axis=1) - tf.math.log(float(views))
+
+        @tf.function
+        def step(images):
+            return strategy.run(replica_step, args=(images,))
+
+        return step

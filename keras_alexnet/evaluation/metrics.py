@@ -1,0 +1,61 @@
+"""Loss, top-1, top-5, per-class accuracy and confusions from what a network said of images."""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What a model says of a split.
+
+    Attributes:
+        log_probabilities: float32 [images, classes]; over several views, the logarithm of the
+            mean of their probabilities (paper, section 4.1).
+        labels: int32 [images].
+        views: views of each image: 1 the center, 2 with its mirror image, 10 with the corners.
+    """
+
+    log_probabilities: np.ndarray
+    labels: np.ndarray
+    views: int
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy in nats."""
+        own = self.log_probabilities[np.arange(len(self.labels)), self.labels]
+        return float(-np.mean(own, dtype=np.float64))
+
+    @property
+    def predictions(self) -> np.ndarray:
+        """The likeliest class of each image, int64 [images]."""
+        return np.argmax(self.log_probabilities, axis=1)
+
+    def top(self, k: int) -> float:
+        """Share of images, 0 to 1, whose label is among the `k` likeliest classes.
+
+        Ties count against the model, so that constant logits do not score; `predictions`, which
+        must name one class, takes the first of equals.
+        """
+        own = self.log_probabilities[np.arange(len(self.labels)), self.labels]
+        not_less = np.sum(self.log_probabilities >= own[:, None], axis=1)
+        return float(np.mean(not_less <= k))
+
+    def confusion(self) -> np.ndarray:
+        """Counts, int64 [true class, predicted class]."""
+        classes = self.log_probabilities.shape[1]
+        counts = np.zeros((classes, classes), np.int64)
+        np.add.at(counts, (self.labels, self.predictions), 1)
+        return counts
+
+    def per_class_accuracy(self) -> np.ndarray:
+        """Share of each class's images predicted right, float64 [classes]; NaN without images."""
+        counts = self.confusion()
+        totals = counts.sum(axis=1)
+        return np.divide(
+            np.diag(counts), totals, out=np.full(len(totals), np.nan), where=totals > 0
+        )
+
+    def figures(self) -> dict[str, float]:
+        """Returns loss, top1 and top5."""
+        return {"loss": self.loss, "top1": self.top(1), "top5": self.top(5)}

@@ -1,0 +1,63 @@
+"""Pictures and tables of an evaluation."""
+
+import pathlib
+
+import numpy as np
+
+from keras_alexnet.data import pipeline
+from keras_alexnet.data.splits import Split
+from keras_alexnet.evaluation.metrics import Evaluation
+from keras_alexnet.figures import plots
+from keras_alexnet.utils import files
+
+WRONG_IMAGES_SHOWN = 40
+
+
+def per_class(evaluation: Evaluation, class_names) -> dict[str, float | None]:
+    """Returns class name → accuracy in 0–1, None for a class without images."""
+    accuracy = evaluation.per_class_accuracy()
+    return {
+        name: None if np.isnan(value) else float(value)
+        for name, value in zip(class_names, accuracy, strict=True)
+    }
+
+
+def write_pictures(
+    folder, evaluation: Evaluation, split: Split, plan, class_names, title: str
+) -> None:
+    """Writes confusion.png, per_class.csv, per_class.png and wrong.png into `folder`.
+
+    wrong.png shows the images that the network got wrong with the greatest confidence. `title`
+    says of what network and data they are.
+    """
+    folder = pathlib.Path(folder)
+    plots.confusion(folder / "confusion.png", evaluation.confusion(), class_names, title)
+    accuracy = per_class(evaluation, class_names)
+    counts = np.bincount(evaluation.labels, minlength=len(class_names))
+    rows = [
+        {"data": title, "class": name, "images": int(count), "accuracy": accuracy[name]}
+        for name, count in zip(class_names, counts, strict=True)
+    ]
+    files.write_csv(folder / "per_class.csv", rows)
+    plots.per_class(folder / "per_class.png", accuracy, title)
+    _write_wrong(folder / "wrong.png", evaluation, split, plan, class_names, title)
+
+
+def _write_wrong(path, evaluation, split, plan, class_names, title) -> None:
+    predicted = evaluation.predictions
+    wrong = np.flatnonzero(predicted != evaluation.labels)
+    confidence = np.exp(evaluation.log_probabilities[wrong, predicted[wrong]])
+    order = np.argsort(-confidence, kind="stable")[:WRONG_IMAGES_SHOWN]
+    shown = wrong[order]
+    if not len(shown):
+        path.unlink(missing_ok=True)
+        return
+    batches = pipeline.eval_batches(split.subset(shown), plan, batch_size=len(shown))
+    images = next(iter(batches))[0].numpy()
+    captions = [
+        f"{class_names[predicted[index]]} {100 * sure:.0f} %\nis {class_names[label]}"
+        for index, sure, label in zip(
+            shown, confidence[order], evaluation.labels[shown], strict=True
+        )
+    ]
+    plots.sheet(path, images, captions, title=f"{title}: wrong with the greatest confidence")

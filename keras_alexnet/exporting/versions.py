@@ -1,0 +1,116 @@
+"""The folder that TF Serving watches: one SavedModel a version, named by an integer."""
+
+import contextlib
+import os
+import pathlib
+import platform
+import shutil
+from collections.abc import Iterator
+
+from keras_alexnet.errors import UsageError, UserError
+
+_STAGE = ".export-"
+
+
+def free_version(folder: str | os.PathLike, wanted: int | None = None) -> int:
+    """Returns the version to write: the one asked for, or the next after the newest.
+
+    Raises:
+        UsageError: if it is no positive integer.
+        UserError: if it exists, or `folder` is a file.
+    """
+    folder = pathlib.Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file. Give --out a folder.")
+    taken = [int(each.name) for each in _entries(folder) if each.name.isdecimal()]
+    if wanted is None:
+        return max(taken, default=0) + 1
+    if wanted < 1:
+        raise UsageError(f"version must be a positive integer. Received: {wanted}.")
+    if wanted in taken:
+        raise UserError(
+            f"{folder / str(wanted)} exists. Versions are never overwritten: leave --version out "
+            "for the next free one."
+        )
+    return wanted
+
+
+@contextlib.contextmanager
+def staged(folder: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yields a new hidden folder inside `folder`, which is gone again at the end.
+
+    What a killed process left of its own is removed first; so is `folder`, at the end, if it
+    was made here and nothing was put in it.
+    """
+    folder = pathlib.Path(folder)
+    existed = folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    own = f"{_STAGE}{platform.node()}-"  # another machine's processes cannot be asked after
+    for left in _entries(folder):
+        if left.name.startswith(own) and not _runs(left.name.removeprefix(own)):
+            shutil.rmtree(left, ignore_errors=True)
+    stage = folder / f"{own}{os.getpid()}"
+    shutil.rmtree(stage, ignore_errors=True)
+    try:
+        stage.mkdir()
+        yield stage
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+        if not existed and not _entries(folder):
+            folder.rmdir()
+
+
+def publish(stage: pathlib.Path, folder: pathlib.Path) -> None:
+    """Moves all that stands in the stage to `folder`, once it is safe on the disk.
+
+    A version is a folder that appears whole; of other folders, such as `tflite`, each file takes
+    the place of one of its name.
+
+    Raises:
+        UserError: if a version came to exist in the meantime.
+    """
+    for parent, _, names in os.walk(stage):
+        for path in (*names, "."):
+            _sync(os.path.join(parent, path))
+    # Versions first: they alone can be in the way of each other.
+    for source in sorted(stage.iterdir(), key=lambda path: not path.name.isdecimal()):
+        if source.name.isdecimal():
+            _rename_version(source, folder / source.name)
+            continue
+        target = folder / source.name
+        target.mkdir(exist_ok=True)
+        for file in source.iterdir():
+            os.replace(file, target / file.name)
+        _sync(target)
+    _sync(folder)
+
+
+def _rename_version(source: pathlib.Path, target: pathlib.Path) -> None:
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        if target.exists():
+            raise UserError(f"{target} was written by another export meanwhile.") from error
+        raise
+
+
+def _entries(folder: pathlib.Path) -> list[pathlib.Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _runs(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True  # somebody else's
+    return True
+
+
+def _sync(path: str | os.PathLike) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,143 @@
+"""The filters of the first layer as pictures, as in the paper's Figure 3."""
+
+import math
+import os
+
+import keras
+import numpy as np
+
+from keras_alexnet import run_folder
+from keras_alexnet.errors import UserError, unknown_name
+from keras_alexnet.figures.canvas import (
+    GRAY,
+    MARGIN,
+    Canvas,
+    canvas_lines,
+    check_png,
+    fitted,
+    height_of,
+)
+from keras_alexnet.figures.subjects import check_finite
+
+SCALES = {
+    "each": "each filter scaled by its own largest weight",
+    "joint": "all filters scaled by the largest weight of all",
+}
+
+
+_CELL, _GAP, _TOWER_GAP, _SIZE = 44, 4, 26, 13
+
+
+def filters(
+    where: str | os.PathLike | keras.Model, out: str | os.PathLike, *, scale: str = "each"
+) -> np.ndarray:
+    """Draws the filters of a network's first convolution to a PNG, with gray for the weight 0.
+
+    Where later convolutions are in groups, the network's towers stand one below the other.
+
+    Args:
+        where: a run's folder, a `.keras` file, or a model.
+        out: the picture.
+        scale: "each": each filter is scaled by its own largest absolute weight; "joint": all by
+            the largest of all.
+
+    Returns:
+        The filters as RGB, uint8 `[filters, height, width, 3]`, also of networks whose first
+        convolution reads BGR: `round(127.5 + 127.5 * weight / largest)`.
+
+    Raises:
+        UsageError: for an unknown scale, or a picture that is no PNG.
+        UserError: if there is no such network, or its first convolution does not read colors.
+
+    Example:
+        >>> filters(keras_alexnet.build("alexnet_two_tower", seed=0), "filters.png").shape
+        (96, 11, 11, 3)
+    """
+    out = check_png(out)
+    if scale not in SCALES:
+        raise unknown_name("scale", scale, SCALES)
+    model = where
+    if not isinstance(where, keras.Model):
+        model = run_folder.load(run_folder.model_file(where)).model
+    layer = _first_convolution(model)
+    kernel = rgb_kernel(model, layer)
+    check_finite(kernel)
+    pictures = scaled(kernel, scale)
+    count, height, width, _ = pictures.shape
+    title = f"{model.name}, {layer.name}: {count} filters of {height} × {width}"
+    _draw(out, pictures, _towers(model, count), title, f"Gray is 0; {SCALES[scale]}.")
+    return pictures
+
+
+def rgb_kernel(model: keras.Model, layer: keras.layers.Layer) -> np.ndarray:
+    """The kernel of a layer that reads pixels, its input channels in the order R, G, B.
+
+    Returns:
+        float32 `[height, width, 3, filters]`.
+
+    Raises:
+        UserError: if what comes before the layer mixes the colors.
+    """
+    before = keras.Model(model.inputs[0], layer.input)
+    shape = [size or 1 for size in model.inputs[0].shape[1:]]
+    colors = np.concatenate([np.zeros([1, 3]), np.eye(3)])[:, None, None, :]
+    # Which channel answers to a color is asked of the network, whatever puts them in order there.
+    answers = np.asarray(before(np.float32(255 * colors * np.ones([4, *shape])), training=False))
+    changes = np.abs(answers[1:] - answers[:1]).max(axis=(1, 2)) > 0
+    if not np.array_equal(np.sort(changes.argmax(axis=1)), [0, 1, 2]) or changes.sum() != 3:
+        raise UserError(f"{layer.name} does not read red, green and blue, each in a channel.")
+    return keras.ops.convert_to_numpy(layer.kernel)[:, :, changes.argmax(axis=1), :]
+
+
+def scaled(kernel: np.ndarray, scale: str) -> np.ndarray:
+    """Weights, float `[height, width, 3, filters]` → uint8 `[filters, height, width, 3]`.
+
+    Example:
+        >>> scaled(np.full([1, 1, 3, 2], [1.0, -2.0]), "joint").ravel()
+        array([191, 191, 191,   0,   0,   0], dtype=uint8)
+    """
+    weights = np.moveaxis(np.asarray(kernel, np.float64), -1, 0)
+    axes = (1, 2, 3) if scale == "each" else None
+    largest = np.abs(weights).max(axis=axes, keepdims=True)
+    return np.round(127.5 + 127.5 * weights / np.where(largest > 0, largest, 1)).astype(np.uint8)
+
+
+def _first_convolution(model: keras.Model) -> keras.layers.Layer:
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D) and layer.kernel.shape[2] == 3:
+            return layer
+    raise UserError(
+        "The network has no convolution that reads three colors. Its layers: "
+        f"{', '.join(layer.name for layer in model.layers)}."
+    )
+
+
+def _towers(model: keras.Model, count: int) -> int:
+    groups = [layer.groups for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    return next((number for number in groups if number > 1 and count % number == 0), 1)
+
+
+def _draw(out, pictures: np.ndarray, towers: int, title: str, note: str) -> None:
+    cells = [fitted(picture, _CELL) for picture in pictures]
+    height, width = cells[0].shape[:2]
+    each = len(cells) // towers
+    columns = min(each, 16 if each > 32 else 8)
+    rows = math.ceil(each / columns)
+    grid_width = max(columns * (width + _GAP) - _GAP, 260)
+    titles = canvas_lines(title, grid_width, _SIZE, bold=True)
+    notes = canvas_lines(note, grid_width, _SIZE - 2, most=4)
+    above = MARGIN + height_of(len(titles), _SIZE) + 8
+    tower_height = rows * (height + _GAP) + _TOWER_GAP * (towers > 1)
+    below = above + towers * tower_height
+    total = below + height_of(len(notes), _SIZE - 2) + MARGIN
+    canvas = Canvas(grid_width + 2 * MARGIN, total)
+    canvas.text(MARGIN, MARGIN, titles, _SIZE, bold=True)
+    for number, cell in enumerate(cells):
+        tower, place = divmod(number, each)
+        row, column = divmod(place, columns)
+        top = above + tower * tower_height + _TOWER_GAP * (towers > 1)
+        if place == 0 and towers > 1:
+            canvas.text(MARGIN, top - 20, [f"tower {tower + 1}"], _SIZE - 1)
+        canvas.image(MARGIN + column * (width + _GAP), top + row * (height + _GAP), cell)
+    canvas.text(MARGIN, below, notes, _SIZE - 2, color=GRAY)
+    canvas.save(out)

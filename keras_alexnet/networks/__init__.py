@@ -1,0 +1,1 @@
+"""The networks: their numbers, layers and builder."""

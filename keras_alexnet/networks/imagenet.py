@@ -1,0 +1,262 @@
+"""Networks for ImageNet: the paper's, its program's, Caffe's, torchvision's, the half-width one.
+
+One `NetworkSpec` a network, data only, with its source and its expected numbers.
+"""
+
+import dataclasses
+
+from keras_alexnet.networks.spec import (
+    MINUS_CAFFE_MEAN,
+    MINUS_IMAGENET_MEAN,
+    TORCHVISION,
+    ActivationSpec,
+    AdaptiveAveragePoolSpec,
+    ClassifierSpec,
+    ConvolutionSpec,
+    DenseSpec,
+    DropoutSpec,
+    FlattenSpec,
+    HeFanOut,
+    ImagePlan,
+    LayerSpec,
+    LocalResponseNormSpec,
+    MaxPoolSpec,
+    NetworkSpec,
+    NormalWeights,
+    OptionalInitialWeights,
+    PyTorchNames,
+    SameMapNormSpec,
+    UnscaledDropoutSpec,
+)
+
+_SMALL = NormalWeights(std=0.01)
+_SMALL_BIAS_1 = NormalWeights(std=0.01, bias=1.0)
+
+
+def _paper_features(groups: int) -> tuple[LayerSpec, ...]:
+    """The 2012 paper's convolutions; `groups` = 2 for its two GPUs."""
+    return (
+        # The paper's 224 pixels give its 55 x 55 map with three more rows and columns at the end.
+        ConvolutionSpec("conv1", 96, kernel=11, stride=4, padding=(0, 3), initial=_SMALL),
+        _paper_lrn("lrn1"),
+        MaxPoolSpec("pool1", size=3, stride=2),
+        ConvolutionSpec("conv2", 256, 5, padding=(2, 2), groups=groups, initial=_SMALL_BIAS_1),
+        _paper_lrn("lrn2"),
+        MaxPoolSpec("pool2", size=3, stride=2),
+        ConvolutionSpec("conv3", 384, 3, padding=(1, 1), initial=_SMALL),
+        ConvolutionSpec("conv4", 384, 3, padding=(1, 1), groups=groups, initial=_SMALL_BIAS_1),
+        ConvolutionSpec("conv5", 256, 3, padding=(1, 1), groups=groups, initial=_SMALL_BIAS_1),
+        MaxPoolSpec("pool5", size=3, stride=2),
+    )
+
+
+def _paper_lrn(name: str) -> LocalResponseNormSpec:
+    return LocalResponseNormSpec(name, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75)
+
+
+_PAPER_HEAD = (
+    FlattenSpec("flatten"),
+    DenseSpec("fc6", 4096, initial=_SMALL_BIAS_1),
+    DropoutSpec("dropout6", 0.5),
+    DenseSpec("fc7", 4096, initial=_SMALL_BIAS_1),
+    DropoutSpec("dropout7", 0.5),
+    ClassifierSpec("logits", initial=_SMALL),
+)
+
+
+IMAGENET_PLAN = ImagePlan(square_size=256, crop_size=224, crop_padding=0, input_size=224)
+
+
+ALEXNET = NetworkSpec(
+    name="alexnet",
+    title="The 2012 paper's network as one tower",
+    source="Krizhevsky, Sutskever, Hinton 2012; document 003 (text and table), document 002 (text)",
+    num_classes=1000,
+    features=_paper_features(groups=1),
+    head=_PAPER_HEAD,
+    standardization=MINUS_IMAGENET_MEAN,
+    image_plan=IMAGENET_PLAN,
+    parameters=62_378_344,
+    macs=1_135_256_096,
+)
+
+
+ALEXNET_TWO_TOWER = dataclasses.replace(
+    ALEXNET,
+    name="alexnet_two_tower",
+    title="The 2012 paper's network, its two GPUs as two groups",
+    source="Krizhevsky, Sutskever, Hinton 2012",
+    features=_paper_features(groups=2),
+    parameters=60_965_224,
+    macs=724_406_816,
+)
+
+
+# Caffe's bvlc_alexnet: train_val.prototxt --------------------------------------------------------
+def _caffe_lrn(name: str) -> LocalResponseNormSpec:
+    # alpha 0.0001 is divided by local_size, 5; k is 1.
+    return LocalResponseNormSpec(name, depth_radius=2, bias=1.0, alpha=1e-4 / 5, beta=0.75)
+
+
+_CAFFE_CONVOLUTION = NormalWeights(std=0.01, bias=0.1)
+_CAFFE_DENSE = NormalWeights(std=0.005, bias=0.1)
+
+
+ALEXNET_CAFFE = NetworkSpec(
+    name="alexnet_caffe",
+    title="Caffe's bvlc_alexnet: the paper's two towers as two groups, on B, G, R",
+    source="Caffe, models/bvlc_alexnet",
+    num_classes=1000,
+    features=(
+        ConvolutionSpec("conv1", 96, kernel=11, stride=4, initial=_SMALL),
+        _caffe_lrn("lrn1"),
+        MaxPoolSpec("pool1", size=3, stride=2),
+        ConvolutionSpec("conv2", 256, 5, padding=(2, 2), groups=2, initial=_CAFFE_CONVOLUTION),
+        _caffe_lrn("lrn2"),
+        MaxPoolSpec("pool2", size=3, stride=2),
+        ConvolutionSpec("conv3", 384, 3, padding=(1, 1), initial=_SMALL),
+        ConvolutionSpec("conv4", 384, 3, padding=(1, 1), groups=2, initial=_CAFFE_CONVOLUTION),
+        ConvolutionSpec("conv5", 256, 3, padding=(1, 1), groups=2, initial=_CAFFE_CONVOLUTION),
+        MaxPoolSpec("pool5", size=3, stride=2),
+    ),
+    head=(
+        FlattenSpec("flatten"),
+        DenseSpec("fc6", 4096, initial=_CAFFE_DENSE),
+        DropoutSpec("dropout6", 0.5),
+        DenseSpec("fc7", 4096, initial=_CAFFE_DENSE),
+        DropoutSpec("dropout7", 0.5),
+        ClassifierSpec("logits", initial=_SMALL),
+    ),
+    standardization=MINUS_CAFFE_MEAN,
+    # Caffe's script squeezes every image into 256 x 256, whatever its shape.
+    image_plan=ImagePlan(square_size=256, crop_size=227, crop_padding=0, input_size=227, warp=True),
+    parameters=60_965_224,
+    macs=724_406_816,
+)
+
+
+# The 2012 program: layers-145.cfg and layer-params-145.cfg ---------------------------------------
+def _tower_lrn(name: str) -> LocalResponseNormSpec:
+    # scale 0.0001 is divided by size, 5; minDiv is 2; each tower's maps are normalized alone.
+    return LocalResponseNormSpec(
+        name, depth_radius=2, bias=2.0, alpha=1e-4 / 5, beta=0.75, groups=2
+    )
+
+
+_WIDER = NormalWeights(std=0.03)
+_WIDER_BIAS_1 = NormalWeights(std=0.03, bias=1.0)
+
+
+ALEXNET_2012 = NetworkSpec(
+    name="alexnet_2012",
+    title="The program behind the paper, its two towers as two groups",
+    source="the 2012 program, layers-145.cfg",
+    num_classes=1000,
+    features=(
+        # conv1 and conv5 have no neuron of their own: the pooling layers behind them have.
+        # The program counts windows up: three more rows and columns of zeros at the end.
+        ConvolutionSpec("conv1", 96, 11, stride=4, padding=(0, 3), initial=_SMALL, linear=True),
+        _tower_lrn("lrn1"),
+        MaxPoolSpec("pool1", size=3, stride=2),
+        ActivationSpec("activation1"),
+        ConvolutionSpec("conv2", 256, 5, padding=(2, 2), groups=2, initial=_SMALL_BIAS_1),
+        _tower_lrn("lrn2"),
+        # scale 0.001 is divided by size squared.
+        SameMapNormSpec("norm2", size=5, bias=1.0, alpha=0.001 / 25, beta=0.75),
+        MaxPoolSpec("pool2", size=3, stride=2),
+        ConvolutionSpec("conv3", 384, 3, padding=(1, 1), initial=_WIDER),
+        ConvolutionSpec("conv4", 384, 3, padding=(1, 1), groups=2, initial=_WIDER_BIAS_1),
+        ConvolutionSpec(
+            "conv5", 256, 3, padding=(1, 1), groups=2, initial=_WIDER_BIAS_1, linear=True
+        ),
+        MaxPoolSpec("pool5", size=3, stride=2),
+        ActivationSpec("activation5"),
+    ),
+    head=(
+        FlattenSpec("flatten"),
+        DenseSpec("fc6", 4096, initial=_SMALL_BIAS_1),
+        UnscaledDropoutSpec("dropout6", 0.5),
+        DenseSpec("fc7", 4096, initial=_SMALL_BIAS_1),
+        UnscaledDropoutSpec("dropout7", 0.5),
+        ClassifierSpec("logits", initial=_SMALL),
+    ),
+    standardization=MINUS_IMAGENET_MEAN,
+    image_plan=ImagePlan(square_size=256, crop_size=224, crop_padding=0, input_size=224),
+    parameters=60_965_224,
+    macs=724_406_816,
+    pytorch_names=(),
+)
+
+
+# PyTorch: torchvision's network, and a half-width one --------------------------------------------
+def pytorch_head(units: int, rate: float) -> tuple[LayerSpec, ...]:
+    """The classifier of PyTorch's AlexNets: dropout before each hidden dense layer."""
+    return (
+        FlattenSpec("flatten"),
+        DropoutSpec("dropout6", rate),
+        DenseSpec("fc6", units),
+        DropoutSpec("dropout7", rate),
+        DenseSpec("fc7", units),
+        ClassifierSpec("logits"),
+    )
+
+
+ALEXNET_OWT = NetworkSpec(
+    name="alexnet_owt",
+    title="torchvision's AlexNet, for any input from 63 pixels up",
+    source="Krizhevsky 2014, One weird trick; torchvision; document 004 (code)",
+    num_classes=1000,
+    features=(
+        ConvolutionSpec("conv1", 64, kernel=11, stride=4, padding=(2, 2)),
+        MaxPoolSpec("pool1", size=3, stride=2),
+        ConvolutionSpec("conv2", 192, kernel=5, padding=(2, 2)),
+        MaxPoolSpec("pool2", size=3, stride=2),
+        ConvolutionSpec("conv3", 384, kernel=3, padding=(1, 1)),
+        ConvolutionSpec("conv4", 256, kernel=3, padding=(1, 1)),
+        ConvolutionSpec("conv5", 256, kernel=3, padding=(1, 1)),
+        MaxPoolSpec("pool5", size=3, stride=2),
+    ),
+    head=(AdaptiveAveragePoolSpec("avgpool", size=6), *pytorch_head(units=4096, rate=0.5)),
+    standardization=TORCHVISION,
+    image_plan=IMAGENET_PLAN,
+    parameters=61_100_840,
+    macs=714_188_480,
+    pytorch_names=(
+        PyTorchNames("torchvision"),
+        PyTorchNames("document", flatten_counts=True),
+    ),
+)
+
+ALEXNET_HALF = NetworkSpec(
+    name="alexnet_half",
+    title="One tower with half the filters and half the dense units",
+    source="document 003 (code)",
+    num_classes=1000,
+    features=(
+        ConvolutionSpec("conv1", 48, kernel=11, stride=4, padding=(2, 2)),
+        MaxPoolSpec("pool1", size=3, stride=2),
+        ConvolutionSpec("conv2", 128, kernel=5, padding=(2, 2)),
+        MaxPoolSpec("pool2", size=3, stride=2),
+        ConvolutionSpec("conv3", 192, kernel=3, padding=(1, 1)),
+        ConvolutionSpec("conv4", 192, kernel=3, padding=(1, 1)),
+        ConvolutionSpec("conv5", 128, kernel=3, padding=(1, 1)),
+        MaxPoolSpec("pool5", size=3, stride=2),
+    ),
+    head=pytorch_head(units=2048, rate=0.5),
+    standardization=TORCHVISION,
+    image_plan=IMAGENET_PLAN,
+    parameters=16_630_440,
+    macs=311_191_824,
+    optional_initial_weights=(
+        OptionalInitialWeights("he_fan_out", convolutions=HeFanOut(), dense=_SMALL),
+    ),
+)
+
+NETWORKS = (
+    ALEXNET,
+    ALEXNET_TWO_TOWER,
+    ALEXNET_CAFFE,
+    ALEXNET_2012,
+    ALEXNET_OWT,
+    ALEXNET_HALF,
+)

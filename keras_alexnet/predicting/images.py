@@ -1,0 +1,147 @@
+"""What a caller gives as images → encoded files, each read when its turn comes."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from keras_alexnet.data import decode
+from keras_alexnet.data.readers.image_folder import is_hidden
+from keras_alexnet.errors import UsageError, UserError
+
+_WANTED = "Images are paths, encoded bytes, uint8 arrays [H, W, 3] or [N, H, W, 3], or several."
+
+
+_JPEG_OR_PNG = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+
+
+class Source(NamedTuple):
+    """One image: what it is called, and how to get at its encoded bytes."""
+
+    name: str
+    read: Callable[[], bytes]
+
+
+def image_sources(images) -> list[Source] | Iterator[Source]:
+    """Finds the images that are meant; none is read.
+
+    Args:
+        images: the path of a file, or of a folder to be searched with all below it; encoded
+            bytes; a uint8 array `[H, W, 3]` or `[N, H, W, 3]`; or an iterable of these.
+
+    Returns:
+        A list in the order given, the files of a folder sorted; an iterator where `images` is an
+        iterable other than a list or a tuple. Bytes and arrays are called `image <number>`,
+        counted over all images.
+
+    Raises:
+        UsageError: for anything else.
+        UserError: for a folder without images.
+
+    Example:
+        >>> [source.name for source in sources(np.zeros([2, 4, 5, 3], np.uint8))]
+        ['image 0', 'image 1']
+    """
+    if _is_one(images):
+        return list(_numbered([images]))
+    if isinstance(images, (list, tuple)):
+        return list(_numbered(images))
+    if isinstance(images, Iterable):
+        return _numbered(images)
+    raise UsageError(f"{_WANTED} Received: {type(images).__name__}.")
+
+
+def as_jpeg_or_png(contents: bytes) -> bytes:
+    """Leaves JPEG and PNG as they are and turns BMP and GIF into PNG of the same pixels.
+
+    A saved graph decodes the first two alone.
+
+    Raises:
+        tf.errors.InvalidArgumentError: for bytes that are none of these.
+    """
+    if contents.startswith(_JPEG_OR_PNG):
+        return contents
+    with tf.device("/CPU:0"):
+        return _encoded(decode.decode_image(tf.constant(contents)))
+
+
+def _is_one(images) -> bool:
+    return isinstance(images, (str, os.PathLike, bytes, bytearray, memoryview)) or _is_array(images)
+
+
+def _is_array(images) -> bool:
+    return hasattr(images, "__array__") or hasattr(images, "__array_interface__")
+
+
+def _numbered(images: Iterable) -> Iterator[Source]:
+    number = 0
+    for image in images:
+        for source in _expanded(image, number):
+            yield source
+            number += 1
+
+
+def _expanded(image, number: int) -> Iterator[Source]:
+    if isinstance(image, (str, os.PathLike)):
+        path = os.fsdecode(image)
+        paths = _below(path) if os.path.isdir(path) else [path]
+        yield from (Source(_printable(path), _reader(path)) for path in paths)
+    elif isinstance(image, (bytes, bytearray, memoryview)):
+        contents = bytes(image)
+        yield Source(f"image {number}", lambda: contents)
+    elif _is_array(image):
+        yield from _of_array(np.asarray(image), number)
+    else:
+        raise UsageError(f"{_WANTED} Received: {type(image).__name__} for image {number}.")
+
+
+def _of_array(array: np.ndarray, number: int) -> Iterator[Source]:
+    if array.dtype.kind in "OU":  # a column of paths
+        yield from _numbered(array.tolist())
+        return
+    if array.dtype != np.uint8 or array.ndim not in (3, 4) or array.shape[-1] != 3:
+        received = f"{array.dtype} {list(array.shape)} for image {number}"
+        raise UsageError(f"{_WANTED} Received: an array {received}.")
+    for index, pixels in enumerate(array if array.ndim == 4 else array[None]):
+        yield Source(f"image {number + index}", lambda pixels=pixels: _encoded(pixels))
+
+
+def _encoded(pixels) -> bytes:
+    # The least compression is several times faster, and loses as little.
+    return tf.io.encode_png(pixels, compression=1).numpy()
+
+
+def _below(folder: str) -> list[str]:
+    found = []
+    for parent, subfolders, names in os.walk(folder, onerror=_unreadable):
+        subfolders[:] = [name for name in subfolders if not is_hidden(name)]
+        found += [
+            os.path.join(parent, name)
+            for name in names
+            if name.lower().endswith(decode.EXTENSIONS) and not is_hidden(name)
+        ]
+    if not found:
+        raise UserError(
+            f"The folder {_printable(folder)} has no image. Images end in "
+            f"{', '.join(decode.EXTENSIONS)}."
+        )
+    return sorted(found)
+
+
+def _unreadable(error: OSError):
+    raise UserError(f"The folder {_printable(error.filename)} cannot be read: {error.strerror}.")
+
+
+def _reader(path: str) -> Callable[[], bytes]:
+    def read() -> bytes:
+        with open(path, "rb") as file:
+            return file.read()
+
+    return read
+
+
+def _printable(path: str) -> str:
+    # A file name need not be valid UTF-8, and what is printed and written must be.
+    return os.fsencode(path).decode("utf-8", "replace")

@@ -1,0 +1,119 @@
+"""Predictions as a table, as CSV and as JSON, written while they come."""
+
+import contextlib
+import csv
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+
+from keras_alexnet.errors import UserError
+from keras_alexnet.predicting.predict import Prediction
+from keras_alexnet.utils import files
+
+_MOST_NAME_COLUMNS = 60
+
+
+_Write = Callable[[Prediction], object]
+
+
+def written(
+    predictions: Iterable[Prediction],
+    top: int,
+    *,
+    csv: str | os.PathLike | None = None,
+    json: str | os.PathLike | None = None,
+) -> Iterator[Prediction]:
+    """Passes predictions on and writes each to the files, which appear whole when all are done.
+
+    Should the predictions break off, as when a server dies, the files hold those until then.
+
+    Args:
+        predictions: what to write.
+        top: classes that a row of the CSV file has room for.
+        csv: a file of one row an image: image, class_1, score_1, …, error.
+        json: a file of a list of objects: image, classes, scores, error.
+
+    Raises:
+        UserError: that of the predictions, with the names of the files that hold what was done.
+
+    Example:
+        >>> done = written([Prediction("a.png", ("cat",), (0.5,))], 1, csv="found.csv")
+        >>> len(list(done)), open("found.csv").read()
+        (1, 'image,class_1,score_1,error\\na.png,cat,0.5,\\n')
+    """
+    done, broken_off = 0, None
+    with contextlib.ExitStack() as stack:
+        writers = [
+            stack.enter_context(opened)
+            for opened in (csv and _csv(csv, top), json and _json(json))
+            if opened
+        ]
+        try:
+            for prediction in predictions:
+                for write in writers:
+                    write(prediction)
+                done += 1
+                yield prediction
+        except UserError as error:
+            if not done or not writers:
+                raise
+            broken_off = error
+    if broken_off is not None:
+        kept = " and ".join(os.fspath(path) for path in (csv, json) if path)
+        raise type(broken_off)(f"{broken_off} What was done is in {kept}.") from broken_off
+
+
+class Table:
+    """Predictions as lines of text, one an image, names padded to the longest so far.
+
+    Example:
+        >>> print(Table().line(Prediction("a.png", ("cat", "dog"), (0.75, 0.25))))
+        a.png  0.7500 cat  0.2500 dog
+    """
+
+    def __init__(self):
+        self._width = 0
+
+    def line(self, prediction: Prediction) -> str:
+        """Returns the line of one image."""
+        self._width = max(self._width, min(len(prediction.image), _MOST_NAME_COLUMNS))
+        pairs = zip(prediction.classes, prediction.scores, strict=True)
+        said = [f"{score:.4f} {name}" for name, score in pairs]
+        if prediction.error is not None:
+            said = [f"error: {prediction.error}"]
+        return "  ".join([prediction.image.ljust(self._width), *said])
+
+
+@contextlib.contextmanager
+def _csv(path: str | os.PathLike, top: int) -> Iterator[_Write]:
+    ranks = range(1, top + 1)
+    columns = ["image", *(f"{what}_{n}" for n in ranks for what in ("class", "score")), "error"]
+    with files.atomic_write(path) as temporary:
+        with open(temporary, "w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+
+            def write(prediction: Prediction) -> None:
+                pairs = zip(prediction.classes, prediction.scores, strict=True)
+                cells = [cell for pair in pairs for cell in pair]
+                cells += [""] * (2 * top - len(cells))
+                writer.writerow([prediction.image, *cells, prediction.error or ""])
+
+            yield write
+
+
+@contextlib.contextmanager
+def _json(path: str | os.PathLike) -> Iterator[_Write]:
+    with files.atomic_write(path) as temporary:
+        with open(temporary, "w", encoding="utf-8") as file:
+            separator = "[\n"
+
+            def write(prediction: Prediction) -> None:
+                nonlocal separator
+                text = json.dumps(dataclasses.asdict(prediction), ensure_ascii=False)
+                file.write(separator + text)
+                separator = ",\n"
+
+            yield write
+            file.write("[]\n" if separator == "[\n" else "\n]\n")

@@ -1,0 +1,176 @@
+"""NaN and infinity in training: noticing them, finding their layer, going back."""
+
+from collections.abc import Callable, Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from keras_alexnet.errors import UserError
+from keras_alexnet.training.step import TrainStep
+
+
+class NonFiniteError(UserError):
+    """Something is NaN or infinite.
+
+    Attributes:
+        what: in words, with the step.
+        step: the first bad step, counted from 1, or None if only later weights tell of it.
+    """
+
+    def __init__(self, what: str, step: int | None):
+        super().__init__(what)
+        self.what, self.step = what, step
+
+
+class NonFiniteGuard:
+    """Looks for NaN and infinity, and counts how often the run went back because of them.
+
+    Args:
+        step: what is looked at.
+        step_backs: how often the run may go back to its newest checkpoint; 0 stops it at once.
+        factor: what each of these divides the learning rate by.
+
+    Attributes:
+        events: one row for each time the run went back.
+
+    Example:
+        >>> guard = Guard(step=None, step_backs=3, factor=2.0)
+        >>> guard.events = [{"step": 7}]
+        >>> guard.divisor
+        2.0
+    """
+
+    def __init__(self, step: TrainStep, step_backs: int = 0, factor: float = 2.0):
+        self._step, self._step_backs, self._factor = step, step_backs, factor
+        self.events: list[dict] = []
+
+    @property
+    def divisor(self) -> float:
+        """What the learning rate of the schedule is divided by."""
+        return self._factor ** len(self.events)
+
+    def check(self) -> None:
+        """Raises `NonFiniteError` if a loss so far was not finite."""
+        step = self._step.first_non_finite_step
+        if step is not None:
+            raise NonFiniteError(f"The loss is NaN or infinite at step {step}", step)
+
+    def finite_variables(self) -> dict[str, np.ndarray]:
+        """Returns all variables, after a look at each: a ReLU can turn the NaN of a layer before
+        it into 0, so that no loss tells of it.
+
+        Raises:
+            NonFiniteError: if one holds NaN or infinity, or a loss did.
+        """
+        self.check()
+        variables = self._step.variables()
+        for name, value in variables.items():
+            if np.issubdtype(value.dtype, np.floating) and not np.all(np.isfinite(value)):
+                raise NonFiniteError(
+                    f"The weights of {self._step.path_of(name)} are NaN or infinite by step "
+                    f"{self._step.steps_done}",
+                    None,
+                )
+        return variables
+
+    def may_step_back(self) -> bool:
+        """Whether the run may go back once more."""
+        return len(self.events) < self._step_backs
+
+    def step_back(self, error: NonFiniteError, step: int) -> None:
+        """Notes that the run goes back to step `step`."""
+        self.events.append({"what": error.what, "back_to_step": step})
+        self.events[-1]["learning_rate_divided_by"] = self.divisor
+        logging.warning(
+            "%s. Going back to step %d with the learning rate divided by %g (%d of %d times).",
+            *(error.what, step, self.divisor, len(self.events), self._step_backs),
+        )
+
+
+def locate(
+    step: TrainStep, replay: Callable[[], Iterator[tuple[int, tuple]]], bad_step: int | None
+) -> str | None:
+    """Finds where the first value that is not finite came from, by doing the steps again.
+
+    Args:
+        step: whose variables `replay` moves on.
+        replay: starts at the newest checkpoint and yields (steps done, next batch); each batch is
+            trained on when the one after it is asked for.
+        bad_step: the first bad step, counted from 1, if it is known.
+
+    Returns:
+        The step and the place in words, or None if all is finite this time.
+    """
+    if bad_step is None:
+        passed = (done for done, _ in replay() if not _variables_are_finite(step))
+        bad_step = next(passed, None)
+    for done, batch in replay() if bad_step is not None else ():
+        if done == bad_step - 1:
+            place = first_non_finite(step, batch)
+            return None if place is None else f"at step {bad_step}, in {place}"
+    return None
+
+
+def first_non_finite(step: TrainStep, batch: tuple) -> str | None:
+    """Trains on `batch` and returns, in words, the first place that is not finite.
+
+    In the order of the computation: weights, activations from the input on, gradients from the
+    loss back, weights after the step.
+
+    Args:
+        step: the compiled training step.
+        batch: what `TrainStep.run` takes.
+
+    Example:
+        >>> first_non_finite(step, (images, labels, weights))  # doctest: +SKIP
+        'the activations of conv3'
+    """
+    if (before := _bad_variable(step)) is not None:
+        return f"the weights of {before}"
+    layers = step.model.layers[1:]
+    network = keras.Model(step.model.input, [layer.output for layer in layers])
+
+    def replica_flags(*batch):
+        outputs = []
+
+        def forward(images):
+            outputs.extend(network(images, training=True))
+            return outputs[-1]
+
+        passed = step.forward_and_back(*batch, forward=forward)
+        bad = [_bad(outputs), _bad([passed.loss]), _bad(passed.gradients)]
+        # Whoever calls this must decide alike on all workers.
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, bad)
+
+    bad = step.on_replicas(tf.function(replica_flags, autograph=False), batch)
+    activations, (loss,), gradients = (replicas[0] == 0 for replicas in bad)
+    if not activations.all():
+        return f"the activations of {layers[int(np.argmin(activations))].name}"
+    if not loss:
+        return "the loss"
+    if not gradients.all():
+        # The way back begins at the last layer.
+        last = len(gradients) - 1 - int(np.argmin(gradients[::-1]))
+        return f"the gradient of {step.trained_variables[last].path}"
+    step.run(*batch)
+    after = _bad_variable(step)
+    return None if after is None else f"the update of {after}"
+
+
+def _bad(tensors) -> tf.Tensor:
+    """Float32 `[k]`: 1 for each of the tensors that is not finite throughout, else 0."""
+    finite = tf.stack([tf.reduce_all(tf.math.is_finite(tensor)) for tensor in tensors])
+    return 1.0 - tf.cast(finite, tf.float32)
+
+
+def _variables_are_finite(step: TrainStep) -> bool:
+    return step.first_non_finite_step is None and _bad_variable(step) is None
+
+
+def _bad_variable(step: TrainStep) -> str | None:
+    for name, value in step.variables().items():
+        if np.issubdtype(value.dtype, np.floating) and not np.all(np.isfinite(value)):
+            return step.path_of(name)
+    return None

@@ -1,0 +1,151 @@
+"""Which variables a step trains, and each one's own learning rate and decay."""
+
+import keras
+
+from keras_alexnet.errors import UsageError
+from keras_alexnet.training.recipe import Recipe
+
+
+class _RatesOfVariables:
+    """An optimizer whose learning rate is multiplied for each variable, in the order of `build`.
+
+    For momentum SGD it stands inside the velocity, v ← m·v − ε·r·g, as in the programs whose
+    layers have rates of their own; for Adam it scales the step, as scaling the gradient would not.
+    """
+
+    rates: tuple[float, ...] = ()
+
+    def update_step(self, gradient, variable, learning_rate):
+        rate = self.rates[self._get_variable_index(variable)] if self.rates else 1.0
+        # A rate of 1 adds no operation, so that other recipes train as ever.
+        own = learning_rate if rate == 1 else learning_rate * rate
+        super().update_step(gradient, variable, own)
+
+
+class _SGD(_RatesOfVariables, keras.optimizers.SGD):
+    pass
+
+
+class _Adam(_RatesOfVariables, keras.optimizers.Adam):
+    pass
+
+
+def make_optimizer(recipe: Recipe, model: keras.Model) -> keras.optimizers.Optimizer:
+    """Returns the recipe's optimizer, built for the model; decay and clipping are the train step's.
+
+    Keras's `SGD(weight_decay=…)` skips the momentum and its `global_clipnorm` clips each
+    replica's gradient before they are added, so neither can be used here.
+
+    Raises:
+        UsageError: if the recipe gives a rate of its own to a layer that the model lacks.
+
+    Example:
+        >>> import keras_alexnet as ka
+        >>> make_optimizer(ka.recipes.get("cifar_v2"), ka.build("cifar_v2")).momentum
+        0.9
+    """
+    if recipe.optimizer == "adam":
+        # PyTorch's epsilon, since the recipes that name Adam come from there.
+        optimizer = _Adam(recipe.learning_rate, epsilon=1e-8, name="optimizer")
+    else:
+        momentum = float(recipe.momentum)
+        optimizer = _SGD(recipe.learning_rate, momentum=momentum, name="optimizer")
+    optimizer.build(model.trainable_variables)
+    optimizer.rates = rates(model, recipe)
+    return optimizer
+
+
+def rates(model: keras.Model, recipe: Recipe) -> tuple[float, ...]:
+    """Returns what the learning rate is multiplied by for each trainable variable.
+
+    Raises:
+        UsageError: if the recipe gives a rate of its own to a layer that the model lacks.
+
+    Example:
+        >>> import keras_alexnet as ka
+        >>> rates(ka.build("cifar_v2"), ka.recipes.get("cifar_v2", bias_rate=2.0))[:4]
+        (1.0, 2.0, 1.0, 2.0)
+    """
+    _check_layers(model, recipe.layer_rates, "layer_rates")
+    return tuple(
+        recipe.layer_rates.get(layer, 1.0) * (recipe.bias_rate if name == "bias" else 1.0)
+        for layer, name in _places(model)
+    )
+
+
+def decays(model: keras.Model, recipe: Recipe) -> tuple[float, ...]:
+    """Returns the weight decay of each trainable variable: 0 for all but kernels.
+
+    Raises:
+        UsageError: if the recipe gives a decay of its own to a layer that the model lacks.
+
+    Example:
+        >>> import keras_alexnet as ka
+        >>> decays(ka.build("cifar_v2"), ka.recipes.get("cifar_v2"))[:4]
+        (0.0005, 0.0, 0.0005, 0.0)
+    """
+    _check_layers(model, recipe.layer_decay, "layer_decay")
+    return tuple(
+        recipe.weight_decay * recipe.layer_decay.get(layer, 1.0) if name == "kernel" else 0.0
+        for layer, name in _places(model)
+    )
+
+
+def thawed(model: keras.Model, freeze_until: str) -> list[keras.Variable]:
+    """Returns the trainable variables of layer `freeze_until` and of those behind it.
+
+    Args:
+        model: a network whose layers follow one another.
+        freeze_until: name of a layer; with "" all variables are returned.
+
+    Raises:
+        UsageError: if the model has no such layer.
+
+    Example:
+        >>> import keras_alexnet as ka
+        >>> [v.path for v in thawed(ka.build("cifar_v2"), "logits")]
+        ['logits/kernel', 'logits/bias']
+    """
+    variables = model.trainable_variables
+    if not freeze_until:
+        return variables
+    frozen = layers_before([layer.name for layer in model.layers[1:]], freeze_until)
+    places = zip(_places(model), variables, strict=True)
+    return [variable for (layer, _), variable in places if layer not in frozen]
+
+
+def layers_before(names: list[str], freeze_until: str) -> list[str]:
+    """Returns the layers of `names` that stand before the layer `freeze_until`.
+
+    Raises:
+        UsageError: if it is none of them.
+
+    Example:
+        >>> layers_before(["conv1", "pool1", "logits"], "logits")
+        ['conv1', 'pool1']
+    """
+    if freeze_until not in names:
+        raise UsageError(
+            f"freeze_until must be a layer of the network: {', '.join(names)}. "
+            f"Received: {freeze_until!r}."
+        )
+    return names[: names.index(freeze_until)]
+
+
+def _places(model: keras.Model) -> list[tuple[str, str]]:
+    """Layer and name, such as ("conv1", "kernel"), of each trainable variable."""
+    return [
+        (layer.name, variable.name)
+        for layer in model.layers
+        for variable in layer.trainable_variables
+    ]
+
+
+def _check_layers(model: keras.Model, table: dict[str, float], name: str) -> None:
+    known = [layer.name for layer in model.layers if layer.trainable_variables]
+    unknown = [layer for layer in table if layer not in known]
+    if unknown:
+        raise UsageError(
+            f"The recipe's {name} is for a network with a layer {unknown[0]}, and the layers with "
+            f"weights here are {', '.join(known)}. Choose a recipe of this variant."
+        )

@@ -1,0 +1,185 @@
+"""What a training recipe is made of, and the checks of its values."""
+
+import dataclasses
+
+from keras_alexnet.errors import UsageError, unknown_name
+
+
+def _field(default, help_text, choices=None):
+    return dataclasses.field(default=default, metadata={"help": help_text, "choices": choices})
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a network is trained. A flag can override every field that says what it does.
+
+    Those that a flag cannot override: `layer_rates` and `layer_decay` map names of layers to what
+    `learning_rate` and `weight_decay` are multiplied by there, 1 where a layer is not named;
+    `input_size`, `views` and `freeze_until` are what the settings of a run are taken from where
+    they leave them open.
+
+    Example:
+        >>> keras_alexnet.recipes.get("cifar_v2", "document").learning_rate
+        0.1
+    """
+
+    name: str
+    note: str
+    epochs: int = _field(20, "Passes over the training images.")
+    global_batch_size: int = _field(128, "Images in one step, over all devices together.")
+    optimizer: str = _field("sgd", "Update rule.", ("sgd", "adam"))
+    learning_rate: float = _field(0.01, "Learning rate: the start, or the peak of one_cycle.")
+    lr_reference_batch_size: int = _field(
+        0,
+        "Batch that learning_rate is meant for: the rate that is used is learning_rate times "
+        "global_batch_size divided by it. 0 uses learning_rate as it is.",
+    )
+    warmup_epochs: float = _field(
+        0.0,
+        "Epochs in which the rate of constant, drops or plateau rises from 0; one_cycle has its "
+        "own.",
+    )
+    momentum: float = _field(0.9, "Momentum of sgd; 0 is plain gradient descent.")
+    weight_decay: float = _field(
+        0.0, "Times the kernel, added to its gradient, so inside the momentum; never on biases."
+    )
+    bias_rate: float = _field(1.0, "Learning rate of biases, as a multiple of the kernels'.")
+    schedule: str = _field(
+        "constant",
+        "constant; drops: divide after given epochs; plateau: divide when validation top-1 stops "
+        "improving; one_cycle: linear up for a fifth of the steps, then linear down to 0.",
+        ("constant", "drops", "plateau", "one_cycle"),
+    )
+    drop_epochs: tuple[float, ...] = _field(
+        (), "Epochs, separated by commas, after which drops divides the rate."
+    )
+    drop_factor: float = _field(10.0, "What each of drop_epochs divides the learning rate by.")
+    plateau_patience: int = _field(5, "Epochs without a better validation top-1 before a drop.")
+    plateau_factor: float = _field(10.0, "What a plateau divides the learning rate by.")
+    plateau_drops: int = _field(3, "Drops at the most.")
+    flip: bool = _field(True, "Mirror every other image at random.")
+    crop: bool = _field(True, "Random crops; otherwise the center.")
+    color_noise: str = _field(
+        "none",
+        "PCA color noise, as the paper writes it or as the 2012 program does it.",
+        ("none", "paper", "2012"),
+    )
+    color_noise_until_epoch: int = _field(
+        0, "Epochs after which color noise is switched off; 0 never switches it off."
+    )
+    label_smoothing: float = _field(0.0, "Share of the target spread over all classes, in [0, 1).")
+    clip_norm: float = _field(
+        0.0,
+        "Largest global norm of the gradient, decay included, before layers' own rates; 0 does not "
+        "clip.",
+    )
+    freeze_from_epoch: int = _field(
+        0, "Epochs after which --freeze_until begins to hold; 0 holds from the start."
+    )
+    early_stopping_patience: int = _field(
+        0, "Stop after so many epochs without a better validation top-1; 0 never stops."
+    )
+    validation_fraction: float = _field(
+        0.1, "Share of the training images held out when --validation_images is not given."
+    )
+    keep: str = _field(
+        "best",
+        "Which weights model.keras holds: best by validation top-1, or the last epoch's.",
+        ("best", "last"),
+    )
+    layer_rates: dict[str, float] = dataclasses.field(default_factory=dict)
+    layer_decay: dict[str, float] = dataclasses.field(default_factory=dict)
+    input_size: int | None = None
+    views: int = 1
+    freeze_until: str = ""
+
+    def __post_init__(self):
+        # As JSON gives it back, it is a list.
+        object.__setattr__(self, "drop_epochs", tuple(self.drop_epochs))
+
+    def as_json(self) -> dict:
+        """Returns all fields as JSON gives them back."""
+        return {**dataclasses.asdict(self), "drop_epochs": list(self.drop_epochs)}
+
+    @property
+    def scaled_learning_rate(self) -> float:
+        """`learning_rate`, scaled linearly with the batch where `lr_reference_batch_size` asks."""
+        if not self.lr_reference_batch_size:
+            return self.learning_rate
+        return self.learning_rate * self.global_batch_size / self.lr_reference_batch_size
+
+
+OVERRIDABLE = tuple(f for f in dataclasses.fields(Recipe) if "help" in f.metadata)
+
+
+# Field: (lowest, highest, whether the lowest itself is allowed).
+_RANGES = {
+    "epochs": (1, float("inf"), True),
+    "global_batch_size": (1, float("inf"), True),
+    "learning_rate": (0, float("inf"), False),
+    "lr_reference_batch_size": (0, float("inf"), True),
+    "warmup_epochs": (0, float("inf"), True),
+    "momentum": (0, 1, True),
+    "weight_decay": (0, float("inf"), True),
+    "bias_rate": (0, float("inf"), True),
+    "drop_factor": (1, float("inf"), False),
+    "plateau_patience": (1, float("inf"), True),
+    "plateau_factor": (1, float("inf"), False),
+    "plateau_drops": (0, float("inf"), True),
+    "color_noise_until_epoch": (0, float("inf"), True),
+    "freeze_from_epoch": (0, float("inf"), True),
+    "label_smoothing": (0, 1, True),
+    "clip_norm": (0, float("inf"), True),
+    "early_stopping_patience": (0, float("inf"), True),
+    "validation_fraction": (0, 1, True),
+}
+
+
+def check(recipe: Recipe) -> None:
+    """Refuses values out of range, and those that do not go together.
+
+    Raises:
+        UsageError: for the first such value.
+
+    Example:
+        >>> check(Recipe("mine", note="", epochs=3))
+    """
+    for field in OVERRIDABLE:
+        value = getattr(recipe, field.name)
+        choices = field.metadata["choices"]
+        if choices and value not in choices:
+            raise unknown_name(field.name, value, choices)
+        if field.name in _RANGES:
+            low, high, low_allowed = _RANGES[field.name]
+            if not (low < value < high or (low_allowed and value == low)):
+                bracket = "[" if low_allowed else "("
+                raise UsageError(
+                    f"{field.name} must be in {bracket}{low}, {high}). Received: {value}."
+                )
+    if recipe.schedule == "one_cycle" and recipe.warmup_epochs:
+        raise UsageError(
+            "warmup_epochs is for the schedules constant, drops and plateau: one_cycle rises by "
+            f"itself. Received: warmup_epochs={recipe.warmup_epochs} with schedule=one_cycle."
+        )
+    _check_drops(recipe)
+    if recipe.color_noise_until_epoch and recipe.color_noise == "none":
+        raise UsageError(
+            "color_noise_until_epoch switches color noise off, and there is none: pass "
+            "--color_noise_until_epoch=0 too, or a --color_noise. "
+            f"Received: color_noise_until_epoch={recipe.color_noise_until_epoch}."
+        )
+
+
+def _check_drops(recipe: Recipe) -> None:
+    epochs = recipe.drop_epochs
+    received = f"Received: drop_epochs={','.join(map(str, epochs)) or 'none'}"
+    if recipe.schedule == "drops" and not epochs:
+        raise UsageError(f"schedule=drops needs drop_epochs, such as 120,130. {received}.")
+    if recipe.schedule != "drops" and epochs:
+        raise UsageError(
+            "drop_epochs is for the schedule drops: leave it out, or pass --drop_epochs= to empty "
+            f"the recipe's. {received} with schedule={recipe.schedule}."
+        )
+    rising = all(first < second for first, second in zip((0, *epochs), epochs, strict=False))
+    if not rising or not all(epoch < float("inf") for epoch in epochs):
+        raise UsageError(f"drop_epochs must be numbers above 0, each above the last. {received}.")

@@ -1,0 +1,247 @@
+"""The recipes of every network: data only."""
+
+import dataclasses
+
+from keras_alexnet.training.recipe import Recipe
+
+_PAPER = Recipe(
+    name="paper",
+    note="Section 5 of the 2012 paper: batch 128, momentum 0.9, decay 0.0005 inside the momentum, "
+    "rate 0.01 divided by 10 when the validation error stops improving, at most three times. "
+    "The patience of 5 epochs is ours; the paper dropped the rate by hand. It tested on ten views: "
+    "--views 10.",
+    epochs=90,
+    learning_rate=0.01,
+    weight_decay=5e-4,
+    schedule="plateau",
+    color_noise="paper",
+)
+
+
+_DOCUMENT = Recipe(
+    name="document",
+    note="",
+    momentum=0.0,
+    flip=False,
+    crop=False,
+    validation_fraction=0.0,
+    keep="last",
+)
+
+
+_REPRODUCTION_NOTES = dataclasses.replace(
+    _DOCUMENT,
+    note="The CIFAR-10 reproduction notes of 2020 give the batch of 100 alone; "
+    "SGD 0.01, momentum 0.9, 20 epochs and the flip are ours.",
+    global_batch_size=100,
+    momentum=0.9,
+    flip=True,
+)
+
+
+_IMAGENET_DEFAULT = Recipe(
+    name="default",
+    note="One-cycle SGD with the paper's decay. No full ImageNet run backs it yet.",
+    epochs=60,
+    learning_rate=0.02,
+    weight_decay=5e-4,
+    schedule="one_cycle",
+)
+
+
+_CIFAR_DEFAULT = Recipe(
+    name="default",
+    note="One-cycle SGD with flips and pad-4 crops.",
+    learning_rate=0.05,
+    weight_decay=5e-4,
+    schedule="one_cycle",
+)
+
+
+FINE_TUNE = Recipe(
+    name="fine_tune",
+    note="Ours: from trained weights, ten epochs of one-cycle SGD at a small rate, and ten times "
+    "that at the logits, which begin anew on other classes. --freeze_until trains less than all.",
+    epochs=10,
+    learning_rate=1e-3,
+    weight_decay=5e-4,
+    schedule="one_cycle",
+    layer_rates={"logits": 10.0},
+)
+
+
+IMAGENET = (_IMAGENET_DEFAULT, _PAPER)
+
+
+_PROGRAM_2012 = dataclasses.replace(
+    _PAPER,
+    name="document",
+    note="The 2012 program: biases at twice the rate and without decay, color noise in its own "
+    "form, conv1 frozen after 72 epochs. It switched the noise off late in training; after which "
+    "epoch is ours, as is the patience of the drops, which were made by hand. It cut one crop and "
+    "flip per 32 images, and here each image has its own.",
+    bias_rate=2.0,
+    color_noise="2012",
+    color_noise_until_epoch=72,
+    freeze_until="conv2",
+    freeze_from_epoch=72,
+    keep="last",
+)
+
+
+_CAFFE = Recipe(
+    name="document",
+    note="Caffe's solver: rate 0.01 divided by 10 every 100,000 of 450,000 iterations of 256 "
+    "images, biases at twice the rate and without decay, no color noise. The drops are given in "
+    "epochs of ILSVRC-2012's 5005 steps; --max_steps 450000 ends the last of the 90 where it did.",
+    epochs=90,
+    global_batch_size=256,
+    learning_rate=0.01,
+    weight_decay=5e-4,
+    bias_rate=2.0,
+    schedule="drops",
+    drop_epochs=(19.98, 39.96, 59.94, 79.92),
+    validation_fraction=0.0,
+    keep="last",
+)
+
+
+# The layer-parameter files of cuda-convnet. Their rates are for the mean of a batch's gradients:
+# the sum over the images is multiplied by epsW / numCases (Weights::update in weights.cuh), and
+# their decay, wc, stands inside the momentum, multiplied by epsW but not by the number of images.
+_CUDA_CONVNET = Recipe(
+    name="document",
+    note="",
+    learning_rate=0.001,
+    weight_decay=0.004,
+    bias_rate=2.0,
+    schedule="drops",
+    validation_fraction=0.0,
+    keep="last",
+    input_size=24,
+    views=10,
+)
+
+
+_FOUR_FIFTHS = (
+    "Validation ended its training on four fifths of the images; that is a run of its own, with "
+    "--validation_fraction 0.2 --epochs {epochs}, which goes on on all of them with --resume "
+    "--validation_fraction 0 --epochs {all_epochs} --allow_change=validation_fraction,epochs. "
+)
+
+
+_CROPS = (
+    "Random 24x24 crops and mirror images, tested on ten views. The drops divide the rates of "
+    "biases too, of which the files say nothing."
+)
+
+
+def _cuda_convnet(document: Recipe) -> tuple[Recipe, ...]:
+    """A network's recipes, given what its layer-parameter file says."""
+    default = dataclasses.replace(
+        document,
+        name="default",
+        note="The layer file's rates and decay of each layer, one-cycle, on whole images with "
+        "flips and pad-4 crops. No full run backs it yet.",
+        epochs=30,
+        learning_rate=0.002,
+        schedule="one_cycle",
+        drop_epochs=(),
+        validation_fraction=0.1,
+        keep="best",
+        input_size=None,
+        views=1,
+    )
+    return default, _PAPER, document
+
+
+RECIPES = {
+    "cifar_v1": (
+        dataclasses.replace(
+            _CIFAR_DEFAULT,
+            note="One-cycle Adam with flips and pad-4 crops. From PyTorch's initial weights, SGD "
+            "stays long at the loss of chance on small data sets; Adam leaves it in two epochs.",
+            epochs=15,
+            optimizer="adam",
+            learning_rate=5e-4,
+            weight_decay=0.0,
+        ),
+        _PAPER,
+        _REPRODUCTION_NOTES,
+    ),
+    "cifar_v2": (
+        dataclasses.replace(_CIFAR_DEFAULT, epochs=24, learning_rate=0.08),
+        _PAPER,
+        dataclasses.replace(
+            _DOCUMENT,
+            note="The lesson's own training: SGD 0.1, batch 64, 20 epochs, no augmentation.",
+            global_batch_size=64,
+            learning_rate=0.1,
+        ),
+    ),
+    "cifar_v3": (
+        dataclasses.replace(_CIFAR_DEFAULT, epochs=16, learning_rate=0.03, label_smoothing=0.1),
+        _PAPER,
+        dataclasses.replace(
+            _DOCUMENT,
+            note="The linked repository's Adam 0.001, batch 128 and flip, 20 of its 100 epochs.",
+            optimizer="adam",
+            learning_rate=0.001,
+            flip=True,
+        ),
+    ),
+    "cifar_resized": (
+        dataclasses.replace(
+            _CIFAR_DEFAULT,
+            learning_rate=0.01,
+            note="One-cycle SGD with flips and pad-4 crops. No full run backs it yet.",
+        ),
+        _PAPER,
+        _REPRODUCTION_NOTES,
+    ),
+    "alexnet_2012": (*IMAGENET, _PROGRAM_2012),
+    "alexnet_caffe": (*IMAGENET, _CAFFE),
+    "cuda_convnet_11pct": _cuda_convnet(
+        dataclasses.replace(
+            _CUDA_CONVNET,
+            note="layer-params-conv-local-11pct.cfg: 350 epochs on four fifths of the images, 150 "
+            "on all, 10 at a tenth of the rate, 10 at a hundredth. "
+            + _FOUR_FIFTHS.format(epochs=350, all_epochs=520)
+            + _CROPS,
+            epochs=520,
+            drop_epochs=(500, 510),
+            layer_decay={"conv1": 0.0, "conv2": 0.0, "logits": 2.5},
+        )
+    ),
+    "cuda_convnet_13pct": _cuda_convnet(
+        dataclasses.replace(
+            _CUDA_CONVNET,
+            note="layer-params-conv-local-13pct.cfg; the epochs are those of cuda-convnet's page "
+            "on its method: 100 on four fifths of the images, 40 on all, 10 at a tenth of the "
+            "rate, 10 at a hundredth. " + _FOUR_FIFTHS.format(epochs=100, all_epochs=160) + _CROPS,
+            epochs=160,
+            drop_epochs=(140, 150),
+            layer_decay={"conv1": 0.0, "conv2": 0.0},
+        )
+    ),
+    "cuda_convnet_18pct": _cuda_convnet(
+        dataclasses.replace(
+            _CUDA_CONVNET,
+            note="layer-params-18pct.cfg: rates divided by 10 after 120 epochs and again after 10 "
+            "more; the 10 that follow are ours. " + _CROPS,
+            epochs=140,
+            drop_epochs=(120, 130),
+            layer_decay={"logits": 250.0},
+        )
+    ),
+    "cuda_convnet_80sec": _cuda_convnet(
+        dataclasses.replace(
+            _CUDA_CONVNET,
+            note="layer-params-80sec.cfg: rates divided by 10 after 8 epochs; the 2 that follow "
+            "are ours. " + _CROPS,
+            epochs=10,
+            drop_epochs=(8,),
+            layer_decay={"fc64": 7.5, "logits": 7.5},
+        )
+    ),
+}

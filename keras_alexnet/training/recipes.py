@@ -1,0 +1,63 @@
+"""Training recipes: one frozen row for each way of training a variant.
+
+Four names exist for every network that has them:
+
+- `document`: what the network's own document, layer file or program does, where there is one.
+- `paper`: section 5 of the 2012 paper, with the patience that its "when the validation error
+  stopped improving" leaves open.
+- `default`: what this project has found best, or, where no training run backs it, says so.
+- `fine_tune`: a few epochs on other data from weights that are trained already.
+"""
+
+import dataclasses
+
+from keras_alexnet.errors import unknown_name
+from keras_alexnet.networks import variants
+from keras_alexnet.training.recipe import OVERRIDABLE, Recipe, check
+from keras_alexnet.training.recipe_table import FINE_TUNE, IMAGENET, RECIPES
+
+
+def list_recipes(variant: str) -> list[str]:
+    """Returns the names of the recipes of `variant`, `default` first.
+
+    Raises:
+        UsageError: if there is no such variant.
+
+    Example:
+        >>> list_recipes("cifar_v2")
+        ['default', 'paper', 'document', 'fine_tune']
+    """
+    return [recipe.name for recipe in _recipes_of(variant)]
+
+
+def get(variant: str, name: str = "default", **overrides) -> Recipe:
+    """Returns the recipe `name` of `variant`, with `overrides` in place of its fields.
+
+    Args:
+        variant: name of a network, as in `list_variants()`.
+        name: name of a recipe, as in `list_recipes(variant)`.
+        **overrides: fields of `Recipe`; those that are None leave the recipe as it is.
+
+    Raises:
+        UsageError: for an unknown variant, recipe or field, or a value out of range.
+
+    Example:
+        >>> get("cifar_v1", "paper", epochs=3).epochs
+        3
+    """
+    rows = {recipe.name: recipe for recipe in _recipes_of(variant)}
+    if name not in rows:
+        raise unknown_name(f"recipe of {variant}", name, rows)
+    overrides = {key: value for key, value in overrides.items() if value is not None}
+    fields = [field.name for field in OVERRIDABLE]
+    for key in overrides:
+        if key not in fields:
+            raise unknown_name("recipe field", key, fields)
+    recipe = dataclasses.replace(rows[name], **overrides)
+    check(recipe)
+    return recipe
+
+
+def _recipes_of(variant: str) -> tuple[Recipe, ...]:
+    variants.get(variant)
+    return (*RECIPES.get(variant, IMAGENET), FINE_TUNE)

@@ -1,0 +1,106 @@
+"""The learning rate of every step, and the patience that plateaus and early stopping share."""
+
+import dataclasses
+
+from keras_alexnet.errors import UsageError
+from keras_alexnet.training.recipe import Recipe
+
+ONE_CYCLE_RISE = 0.2
+
+
+@dataclasses.dataclass
+class Schedule:
+    """Learning rate by step, with the state that must outlive a stop.
+
+    Args:
+        recipe: the recipe that is run.
+        total_steps: optimizer steps of the whole run, which `one_cycle` is stretched over.
+        steps_per_epoch: optimizer steps of one epoch, by which `warmup_epochs` are counted.
+        has_validation: whether `epoch_ended` will be told a validation top-1.
+
+    Raises:
+        UsageError: if the recipe waits for validation results and there are none.
+
+    Example:
+        >>> from keras_alexnet import recipes
+        >>> recipe = recipes.get("cifar_v2", "default", learning_rate=1.0)
+        >>> schedule = Schedule(recipe, total_steps=10, steps_per_epoch=5, has_validation=True)
+        >>> schedule.learning_rate(step=2)
+        1.0
+    """
+
+    recipe: Recipe
+    total_steps: int
+    steps_per_epoch: int
+    has_validation: bool
+    drops: int = 0
+    best_top1: float = -1.0
+    best_epoch: int = -1
+    last_drop_epoch: int = -1
+
+    def __post_init__(self):
+        waits = {
+            "schedule=plateau": self.recipe.schedule == "plateau",
+            "early_stopping_patience": self.recipe.early_stopping_patience > 0,
+            "keep=best": self.recipe.keep == "best",
+        }
+        for name, needed in waits.items():
+            if needed and not self.has_validation:
+                raise UsageError(
+                    f"{name} looks at validation results, and no images are held out. Hold some "
+                    "out with --validation_images, or change it by its flag."
+                )
+
+    def learning_rate(self, step: int) -> float:
+        """Returns the rate of step `step`, counted from 0."""
+        peak = self.recipe.scaled_learning_rate
+        if self.recipe.schedule == "plateau":
+            peak /= self.recipe.plateau_factor**self.drops
+        if self.recipe.schedule == "drops":
+            peak /= self.recipe.drop_factor ** self._drops_before(step)
+        if self.recipe.schedule == "one_cycle":
+            rise = max(1, round(ONE_CYCLE_RISE * self.total_steps))
+            if step < rise:
+                # From step 1 of the rise, not 0: a step at rate 0 would be thrown away.
+                return peak * (step + 1) / (rise + 1)
+            return peak * max(0.0, (self.total_steps - step) / max(1, self.total_steps - rise))
+        return peak * min(1.0, (step + 1) / (self._warmup_steps + 1))
+
+    def _drops_before(self, step: int) -> int:
+        last_steps = (round(epoch * self.steps_per_epoch) for epoch in self.recipe.drop_epochs)
+        return sum(step >= last for last in last_steps)
+
+    @property
+    def _warmup_steps(self) -> int:
+        return round(self.recipe.warmup_epochs * self.steps_per_epoch)
+
+    def epoch_ended(self, epoch: int, validation_top1: float | None) -> str | None:
+        """Takes an epoch's validation top-1; returns "best", "drop", "stop" or None."""
+        if validation_top1 is None:
+            return None
+        if validation_top1 > self.best_top1:
+            self.best_top1, self.best_epoch = validation_top1, epoch
+            return "best"
+        patience = self.recipe.early_stopping_patience
+        if patience and epoch - self.best_epoch >= patience:
+            return "stop"
+        waited = epoch - max(self.best_epoch, self.last_drop_epoch)
+        if (
+            self.recipe.schedule == "plateau"
+            and waited >= self.recipe.plateau_patience
+            and self.drops < self.recipe.plateau_drops
+        ):
+            self.drops += 1
+            self.last_drop_epoch = epoch
+            return "drop"
+        return None
+
+    def state(self) -> dict:
+        """Returns what decides the schedule's future, as JSON can hold it."""
+        names = ("drops", "best_top1", "best_epoch", "last_drop_epoch")
+        return {name: getattr(self, name) for name in names}
+
+    def restore(self, state: dict) -> None:
+        """Takes back what `state` returned."""
+        for name, value in state.items():
+            setattr(self, name, value)

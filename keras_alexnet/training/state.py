@@ -1,0 +1,231 @@
+"""The state of a run: what checkpoints hold, its length, its metrics."""
+
+import dataclasses
+import math
+import os
+import pathlib
+import time
+
+import numpy as np
+from absl import logging
+
+from keras_alexnet.data.failures import LostImages
+from keras_alexnet.errors import UserError
+from keras_alexnet.training.checkpoints import Checkpoints
+from keras_alexnet.training.nonfinite import NonFiniteGuard
+from keras_alexnet.training.schedule import Schedule
+from keras_alexnet.training.step import TrainStep
+from keras_alexnet.utils import files
+
+
+@dataclasses.dataclass(frozen=True)
+class Length:
+    """How long a run is. `max_steps` ends it early, inside an epoch if need be.
+
+    Example:
+        >>> Length(2, 10, 1280, 128, max_steps=15).total_steps
+        15
+    """
+
+    epochs: int
+    steps_per_epoch: int
+    train_images: int
+    global_batch_size: int
+    max_steps: int | None = None
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole run."""
+        steps = self.epochs * self.steps_per_epoch
+        return steps if self.max_steps is None else min(steps, self.max_steps)
+
+
+class History:
+    """The rows of metrics.csv, which is written anew, whole, whenever they change.
+
+    Args:
+        path: of the file, or None where another worker writes it.
+        dataset: name of the data, the first column.
+        epochs: how many there will be at the most.
+
+    Attributes:
+        rows: one dict an epoch.
+    """
+
+    def __init__(self, path: str | os.PathLike | None, dataset: str, epochs: int):
+        self._path = None if path is None else pathlib.Path(path)
+        self._dataset, self._epochs = dataset, epochs
+        self.rows: list[dict] = []
+
+    def add(self, row: dict) -> None:
+        """Adds an epoch's row, and says it in the log."""
+        # A run that goes on may have begun to hold images out, or ceased to.
+        names = dict.fromkeys([*(self.rows[0] if self.rows else ()), *row])
+        rows = [*self.rows, row]
+        self.rows = [{name: one.get(name, math.nan) for name in names} for one in rows]
+        self._write()
+        figures = {name: value for name, value in row.items() if name != "epoch"}
+        words = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        logging.info("epoch %d/%d: %s", row["epoch"], self._epochs, words)
+
+    def restore(self, rows: list[dict]) -> None:
+        """Takes the rows of a checkpoint; the file is cut to them."""
+        self.rows = list(rows)
+        self._write()
+
+    def _write(self) -> None:
+        if self._path is None:
+            return
+        if not self.rows:
+            self._path.unlink(missing_ok=True)
+            return
+        files.write_csv(self._path, [{"dataset": self._dataset, **row} for row in self.rows])
+
+
+class RunState:
+    """Where a run stands.
+
+    Args:
+        step: the compiled step with model, optimizer and running totals.
+        schedule: the learning rate.
+        length: how long the run is.
+        history: the rows of metrics.csv.
+        guard: knows how often the run stepped back.
+        lost: what of the data broke in the run.
+        checkpoints: where state is saved.
+
+    Attributes:
+        epoch: the epoch under way, counted from 0.
+        step_in_epoch: steps of it that are done.
+        seconds_of_epoch: wall time that they took.
+        stopped: whether the schedule has ended the run early.
+    """
+
+    def __init__(
+        self,
+        step: TrainStep,
+        schedule: Schedule,
+        length: Length,
+        history: History,
+        guard: NonFiniteGuard,
+        lost: LostImages,
+        checkpoints: Checkpoints,
+    ):
+        self.step, self.schedule, self.length = step, schedule, length
+        self.history, self.guard, self.lost = history, guard, lost
+        self.checkpoints = checkpoints
+        self.epoch = self.step_in_epoch = 0
+        self.seconds_of_epoch = self._seconds_before = 0.0
+        self.stopped = False
+        self._began = time.monotonic()
+        self._saved_at: tuple[int, int] | None = None
+
+    @property
+    def steps_done(self) -> int:
+        """Optimizer steps so far."""
+        return self.epoch * self.length.steps_per_epoch + self.step_in_epoch
+
+    @property
+    def images_seen(self) -> int:
+        """Images of this epoch so far."""
+        seen = self.step_in_epoch * self.length.global_batch_size
+        return min(seen, self.length.train_images)
+
+    @property
+    def epoch_is_whole(self) -> bool:
+        """Whether all steps of this epoch are done."""
+        return self.step_in_epoch == self.length.steps_per_epoch
+
+    @property
+    def epoch_is_over(self) -> bool:
+        """Whether no step of this epoch is left: it is whole, or `max_steps` cuts it short."""
+        return self.epoch_is_whole or self.steps_done >= self.length.total_steps
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of training, over all processes of a resumed run."""
+        return self._seconds_before + time.monotonic() - self._began
+
+    def learning_rate(self, step: int) -> float:
+        """Returns the rate of step `step`, counted from 0."""
+        return self.schedule.learning_rate(step) / self.guard.divisor
+
+    def events(self) -> dict:
+        """What befell the run, for its results; all workers must call it."""
+        return {"step_backs": self.guard.events, "lost_images": self.lost.names()}
+
+    def begin(self) -> None:
+        """Goes on from the newest checkpoint; without one, saves the beginning.
+
+        Raises:
+            UserError: if no checkpoint is whole, or they are of another network.
+        """
+        self._began = time.monotonic()
+        if (restored := self.checkpoints.restore()) is None:
+            # A run that is killed, or meets a NaN, in its first epoch has a place to return to.
+            self.save(self.guard.finite_variables())
+            return
+        variables, state = restored
+        if "steps_per_epoch" not in state:
+            raise UserError(
+                f"The checkpoints in {self.checkpoints.folder} were written by an older version, "
+                "and hold too little to go on from. Start again in another --workdir."
+            )
+        self.take(variables, state)
+        self._seconds_before = state["seconds"]
+        self.checkpoints.drop_after(state["step"])
+        if state["steps_per_epoch"] != self.length.steps_per_epoch:
+            # Steps are counted anew, so the names of older checkpoints no longer say their age.
+            self.step_in_epoch, self.seconds_of_epoch = 0, 0.0
+            self.step.set_totals([0.0] * 5)
+            if (best := self.checkpoints.restore("best")) is not None:
+                self.checkpoints.save(self.steps_done, *best, kind="best")
+            self.save(variables)
+            self.checkpoints.drop_all_but(self.steps_done)
+        logging.info("Going on from step %d (epoch %d).", self.steps_done, self.epoch + 1)
+
+    def save(self, variables: dict[str, np.ndarray]) -> None:
+        """Writes a checkpoint with `variables`, which are the step's."""
+        state = {
+            "epoch": self.epoch,
+            "step_in_epoch": self.step_in_epoch,
+            "steps_per_epoch": self.length.steps_per_epoch,
+            "seconds_of_epoch": self.seconds_of_epoch,
+            "seconds": self.seconds,
+            "stopped": self.stopped,
+            "totals": self.step.totals(),
+            "schedule": self.schedule.state(),
+            "history": self.history.rows,
+            **self.events(),
+        }
+        self.checkpoints.save(self.steps_done, variables, state)
+        self._saved_at = (self.epoch, self.step_in_epoch)
+
+    def save_unless_saved(self) -> None:
+        """Writes a checkpoint, if the newest is not of this very place.
+
+        Raises:
+            NonFiniteError: if weights are not finite; nothing is written then.
+        """
+        if self._saved_at != (self.epoch, self.step_in_epoch):
+            self.save(self.guard.finite_variables())
+
+    def take(self, variables: dict[str, np.ndarray], state: dict) -> None:
+        """Goes to where a checkpoint was written.
+
+        Raises:
+            UserError: if it is of another network.
+        """
+        try:
+            self.step.restore(variables)
+        except ValueError as error:
+            raise UserError(f"The checkpoint is of another network: {error}") from error
+        self.step.set_totals(state["totals"])
+        self.schedule.restore(state["schedule"])
+        self.epoch, self.step_in_epoch = state["epoch"], state["step_in_epoch"]
+        self._saved_at = (self.epoch, self.step_in_epoch)
+        self.seconds_of_epoch, self.stopped = state["seconds_of_epoch"], state["stopped"]
+        self.guard.events = list(state["step_backs"])
+        self.lost.restore(state["lost_images"])
+        # Rows written after the checkpoint belong to steps that will be done again.
+        self.history.restore(state["history"])

@@ -1,0 +1,88 @@
+"""Progress of long work, and quieting of noisy libraries."""
+
+import contextlib
+import logging as standard_logging
+import os
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+
+from absl import logging
+from tqdm import tqdm
+
+SECONDS_BETWEEN_LINES = 30
+
+
+class Progress:
+    """Counts images against a total.
+
+    Args:
+        total: images in all.
+        description: what is being done, such as "epoch 3/20".
+
+    Example:
+        >>> with Progress(10, "reading") as progress:
+        ...     progress.advance(10)
+    """
+
+    def __init__(self, total: int, description: str):
+        self._total, self._description, self._done = total, description, 0
+        self._bar = None
+        if sys.stderr.isatty():
+            self._bar = tqdm(total=total, desc=description, unit="images", leave=False)
+        self._last_line = time.monotonic()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._bar is not None:
+            self._bar.close()
+
+    def advance(self, images: int, **figures: str) -> None:
+        """Adds `images` to those done and shows `figures` beside them."""
+        self._done += images
+        if self._bar is not None:
+            self._bar.set_postfix(figures, refresh=False)
+            self._bar.update(images)
+        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            shown = "".join(f", {name} {value}" for name, value in figures.items())
+            logging.info("%s: %d of %d images%s", self._description, self._done, self._total, shown)
+
+
+@contextlib.contextmanager
+def quiet(*, shown_on_failure: bool = True) -> Iterator[None]:
+    """Holds back what is printed to standard error, warned and logged.
+
+    Some of it comes from C++ and goes past Python's `sys.stderr` and past TF_CPP_MIN_LOG_LEVEL.
+
+    Args:
+        shown_on_failure: whether to print it after all if the body fails.
+
+    Example:
+        >>> with quiet():
+        ...     tf.saved_model.save(tf.Module(), "folder")
+    """
+    standard_error = os.dup(2)
+    loggers = [standard_logging.getLogger(name) for name in ("absl", "tensorflow", "tf2onnx")]
+    levels = [logger.level for logger in loggers]
+    with tempfile.TemporaryFile() as said, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        os.dup2(said.fileno(), 2)
+        for logger in loggers:
+            logger.setLevel(standard_logging.ERROR)
+        try:
+            yield
+        except BaseException:
+            if shown_on_failure:
+                said.seek(0)
+                os.write(standard_error, said.read())
+            raise
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+            os.dup2(standard_error, 2)
+            os.close(standard_error)

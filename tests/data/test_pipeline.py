@@ -1,0 +1,370 @@
+"""Batches: what is in them, in which order, and what happens to a file that cannot be read."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_alexnet.data import augment, failures, pipeline
+from keras_alexnet.data import images as data_images
+from keras_alexnet.data.images import ImageArray, ImageFiles
+from keras_alexnet.data.pipeline import eval_batches, train_batches
+from keras_alexnet.data.splits import Split
+from keras_alexnet.distributed import devices
+from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.networks.spec import ImagePlan
+
+CIFAR = ImagePlan(square_size=16, crop_size=16, crop_padding=2, input_size=16)
+IMAGENET = ImagePlan(square_size=16, crop_size=12, crop_padding=0, input_size=12)
+RESIZED = ImagePlan(square_size=16, crop_size=16, crop_padding=2, input_size=27)
+PLANS = {"cifar": CIFAR, "imagenet": IMAGENET, "resized": RESIZED}
+IMAGES = 22
+
+
+def pixels(count=IMAGES, size=16, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, size, size, 3), np.uint8)
+
+
+@pytest.fixture
+def split():
+    """22 images of 16 x 16 in memory; image i has the label i, and stands at row 25 - i."""
+    reversed_rows = Split.of(ImageArray(pixels(26)), np.arange(26)).subset(range(25, 3, -1))
+    return Split(np.arange(IMAGES, dtype=np.int32), reversed_rows.pixels, reversed_rows.rows)
+
+
+@pytest.fixture
+def squares(split):
+    return split.pixels.images[split.rows]
+
+
+@pytest.fixture
+def files(tmp_path):
+    """22 PNG files of different sizes; image i has the label i."""
+    random = np.random.default_rng(0)
+    names = [f"{i:02d}.png" for i in range(IMAGES)]
+    for name in names:
+        image = random.integers(0, 256, (*random.integers(10, 40, 2), 3), np.uint8)
+        (tmp_path / name).write_bytes(tf.io.encode_png(image).numpy())
+    return Split.of(ImageFiles(tmp_path, names), np.arange(IMAGES))
+
+
+@pytest.fixture
+def streaming(monkeypatch):
+    """No decoded image may be kept."""
+    monkeypatch.setattr(data_images, "MEMORY_BUDGET_BYTES", 0)
+
+
+def take(dataset, batches):
+    return [(i.numpy(), labels.numpy()) for i, labels in itertools.islice(dataset, batches)]
+
+
+def equal(one, other):
+    return len(one) == len(other) and all(
+        np.array_equal(images, other_images) and np.array_equal(labels, other_labels)
+        for (images, labels), (other_images, other_labels) in zip(one, other, strict=True)
+    )
+
+
+def plain_train_image(square, plan, flip, offset):
+    padding = plan.crop_padding
+    padded = np.pad(square, [(padding, padding), (padding, padding), (0, 0)])
+    top, left = offset
+    crop = padded[top : top + plan.crop_size, left : left + plan.crop_size]
+    return crop[:, ::-1] if flip else crop
+
+
+@pytest.mark.parametrize("plan", [CIFAR, IMAGENET])
+def test_training_images_are_those_that_the_draws_ask_for(split, squares, plan):
+    max_offset = 16 + 2 * plan.crop_padding - plan.crop_size
+    batches = take(train_batches(split, plan, global_batch_size=5, seed=3, start_epoch=1), 5)
+    order = augment.order_of_epoch(3, 1, IMAGES).numpy()
+    flips, offsets, _ = (d.numpy() for d in augment.draws_of_epoch(3, 1, IMAGES, max_offset))
+    assert np.array_equal(np.concatenate([labels for _, labels in batches]), order)
+    seen = np.concatenate([images for images, _ in batches])
+    for image, i in zip(seen, order, strict=True):
+        expected = plain_train_image(squares[i], plan, flips[i], offsets[i])
+        assert np.array_equal(image, expected)
+    assert set(offsets.ravel()) == set(range(max_offset + 1))
+
+
+def test_enlarged_after_cropping(split):
+    small = take(train_batches(split, CIFAR, global_batch_size=22, seed=0), 1)[0][0]
+    large = take(train_batches(split, RESIZED, global_batch_size=22, seed=0), 1)[0][0]
+    assert large.shape == (22, 27, 27, 3) and large.dtype == np.uint8
+    assert np.array_equal(large, augment.enlarge(small, 27))
+
+
+def test_without_flip_and_crop_the_squares_themselves(split, squares):
+    dataset = train_batches(split, CIFAR, global_batch_size=22, seed=0, flip=False, crop=False)
+    batch, labels = take(dataset, 1)[0]
+    assert np.array_equal(batch, squares[labels])
+
+
+def test_every_image_once_an_epoch_in_another_order_and_another_guise(split):
+    batches = take(train_batches(split, CIFAR, global_batch_size=5, seed=0), 15)
+    assert [len(labels) for _, labels in batches] == [5, 5, 5, 5, 2] * 3
+    assert pipeline.steps_per_epoch(split, 5) == 5
+    epochs = [batches[i : i + 5] for i in (0, 5, 10)]
+    orders = [np.concatenate([labels for _, labels in epoch]) for epoch in epochs]
+    for order in orders:
+        assert np.array_equal(np.sort(order), np.arange(IMAGES))
+    guises = [
+        np.concatenate([images for images, _ in epoch])[np.argsort(order)]
+        for epoch, order in zip(epochs, orders, strict=True)
+    ]
+    for a, b in itertools.combinations(range(3), 2):
+        assert not np.array_equal(orders[a], orders[b])
+        changed = (guises[a] != guises[b]).any(axis=(1, 2, 3)).mean()
+        assert changed > 0.8
+
+
+def test_drop_remainder(split):
+    dataset = train_batches(split, CIFAR, global_batch_size=5, seed=0, drop_remainder=True)
+    assert dataset.element_spec[0].shape == (5, 16, 16, 3)
+    batches = take(dataset, 8)
+    whole = take(train_batches(split, CIFAR, global_batch_size=5, seed=0), 9)
+    assert equal(batches, whole[:4] + whole[5:])
+    assert pipeline.steps_per_epoch(split, 5, drop_remainder=True) == 4
+
+
+def test_seeds_differ(split):
+    one, other = (
+        take(train_batches(split, CIFAR, global_batch_size=22, seed=s), 1) for s in (0, 1)
+    )
+    assert not np.array_equal(one[0][1], other[0][1])
+
+
+@pytest.mark.parametrize("source", ["split", "files", "streamed"])
+def test_same_seed_same_batches_whatever_the_parallel_calls(source, request, monkeypatch):
+    if source == "streamed":
+        request.getfixturevalue("streaming")
+    split = request.getfixturevalue("split" if source == "split" else "files")
+    runs = []
+    for calls, threads in ((1, 1), (4, 3), (tf.data.AUTOTUNE, 2)):
+        monkeypatch.setattr(tf.data, "AUTOTUNE", calls)
+        dataset = train_batches(split, IMAGENET, global_batch_size=4, seed=0)
+        options = tf.data.Options()
+        options.threading.private_threadpool_size = threads
+        runs.append(take(dataset.with_options(options), 12))
+    assert equal(runs[0], runs[1]) and equal(runs[0], runs[2])
+
+
+@pytest.mark.parametrize("source", ["split", "streamed"])
+@pytest.mark.parametrize("epoch, step", [(0, 3), (1, 0), (1, 4), (0, 6)])
+def test_resuming_is_the_same_as_having_iterated(source, epoch, step, request):
+    if source == "streamed":
+        request.getfixturevalue("streaming")
+    split = request.getfixturevalue("split" if source == "split" else "files")
+    whole = take(train_batches(split, IMAGENET, global_batch_size=5, seed=0), 14)
+    resumed = train_batches(
+        split, IMAGENET, global_batch_size=5, seed=0, start_epoch=epoch, start_step=step
+    )
+    assert equal(take(resumed, 4), whole[epoch * 5 + step :][:4])
+
+
+def test_resuming_reads_no_image_before_its_place(files, streaming):
+    dataset = train_batches(files, IMAGENET, global_batch_size=5, seed=0, start_step=4)
+    take(dataset, 1)
+    order = augment.order_of_epoch(0, 0, IMAGES).numpy()
+    assert np.array_equal(files.pixels.recent[0], order[20:])
+
+
+def test_streamed_and_kept_images_are_the_same(files, monkeypatch):
+    kept = take(train_batches(files, IMAGENET, global_batch_size=5, seed=0), 7)
+    kept_views = take(eval_batches(files, IMAGENET, batch_size=5, views=10), 9)
+    monkeypatch.setattr(data_images, "MEMORY_BUDGET_BYTES", 0)
+    files = Split.of(ImageFiles(files.pixels._folder, files.pixels._names), files.labels)
+    assert equal(kept, take(train_batches(files, IMAGENET, global_batch_size=5, seed=0), 7))
+    assert equal(kept_views, take(eval_batches(files, IMAGENET, batch_size=5, views=10), 9))
+    assert files.pixels.in_memory(16) is None
+
+
+def test_pixels_are_held_once(split):
+    array = split.pixels
+    assert np.shares_memory(array.images, np.asarray(memoryview(array.tensor)))
+    assert split.subset([0, 1]).pixels is array and split.pixels is array
+
+
+def test_small_images_are_not_stored_enlarged(tmp_path):
+    names = [f"{i}.png" for i in range(3)]
+    for name, image in zip(names, pixels(3, size=8), strict=True):
+        (tmp_path / name).write_bytes(tf.io.encode_png(image).numpy())
+    split = Split.of(ImageFiles(tmp_path, names), np.arange(3))
+    [(batch, _)] = take(eval_batches(split, CIFAR, batch_size=3), 1)
+    assert split.pixels.in_memory(16).images.shape == (3, 8, 8, 3)
+    assert batch.shape == (3, 16, 16, 3)
+    assert np.array_equal(batch, augment.enlarge(pixels(3, size=8), 16))
+
+
+@pytest.mark.parametrize("form", ["paper", "2012"])
+def test_color_noise_is_one_draw_an_image(split, form):
+    statistics = pipeline.pixel_statistics(split, CIFAR)
+    common = {"global_batch_size": 22, "seed": 0}
+    quiet = take(train_batches(split, CIFAR, **common), 1)[0]
+    noisy = train_batches(split, CIFAR, color_noise=form, statistics=statistics, **common)
+    images, labels = take(noisy, 1)[0]
+    assert noisy.element_spec[0].dtype == tf.float32 and np.array_equal(labels, quiet[1])
+    draws = augment.draws_of_epoch(0, 0, IMAGES, 4).colors.numpy()[labels]
+    expected = augment.color_noise(quiet[0], draws, statistics, form)
+    np.testing.assert_allclose(images, expected, atol=1e-3)
+    if form == "paper":
+        difference = images - quiet[0]
+        assert np.abs(difference - difference[:, :1, :1]).max() < 1e-3
+
+
+@pytest.mark.parametrize("form", ["paper", "2012"])
+def test_color_noise_ends_after_its_epochs_wherever_one_starts(split, form):
+    common = {"global_batch_size": 8, "seed": 0}
+    noise = {"color_noise": form, "statistics": pipeline.pixel_statistics(split, CIFAR)}
+    quiet = take(train_batches(split, CIFAR, **common), 9)
+    noisy = take(train_batches(split, CIFAR, **noise, **common), 6)
+    ending = {**noise, **common, "color_noise_until_epoch": 2}
+    for start in (0, 4, 6, 8):  # three steps an epoch
+        dataset = train_batches(
+            split, CIFAR, **ending, start_epoch=start // 3, start_step=start % 3
+        )
+        assert dataset.element_spec[0].dtype == tf.float32
+        for found, expected in zip(
+            take(dataset, 9 - start), (noisy + quiet[6:])[start:], strict=True
+        ):
+            assert np.array_equal(found[0], expected[0]) and np.array_equal(found[1], expected[1])
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+@pytest.mark.parametrize("views", [1, 2, 10])
+def test_evaluation_views(split, squares, plan, views):
+    padding = plan.crop_padding if views == 10 else 0
+    padded = np.pad(squares, [(0, 0), (padding, padding), (padding, padding), (0, 0)])
+    room = padded.shape[1] - plan.crop_size
+    corners = [(room // 2, room // 2), (0, 0), (0, room), (room, 0), (room, room)]
+    crops = [
+        padded[:, y : y + plan.crop_size, x : x + plan.crop_size]
+        for y, x in (corners if views == 10 else corners[:1])
+    ]
+    crops += [crop[:, :, ::-1] for crop in crops] if views > 1 else []
+    expected = [augment.enlarge(crop, plan.input_size) for crop in crops]
+    expected = np.stack(expected, axis=1) if views > 1 else expected[0]
+    dataset = eval_batches(split, plan, batch_size=5, views=views)
+    batches = take(dataset, 99)
+    assert np.array_equal(np.concatenate([images for images, _ in batches]), expected)
+    assert np.array_equal(np.concatenate([labels for _, labels in batches]), np.arange(IMAGES))
+    assert dataset.element_spec[0].shape[1:] == expected.shape[1:]
+    assert dataset.element_spec[1].dtype == tf.int32
+
+
+@pytest.mark.parametrize("source", ["split", "streamed"])
+def test_distributed_batches_are_the_same(source, request):
+    if source == "streamed":
+        request.getfixturevalue("streaming")
+    split = request.getfixturevalue("split" if source == "split" else "files")
+    strategy = devices.strategy_for(2)
+    dataset = train_batches(split, IMAGENET, global_batch_size=8, seed=0)
+    distributed = strategy.experimental_distribute_dataset(dataset)
+    joined = [
+        tuple(np.concatenate(strategy.experimental_local_results(part)) for part in batch)
+        for batch in itertools.islice(distributed, 7)
+    ]
+    assert equal(joined, take(dataset, 7))
+
+
+def test_large_images_are_stored_as_squares(tmp_path):
+    names = [f"{i}.png" for i in range(3)]
+    for name, image in zip(names, pixels(3, size=40), strict=True):
+        (tmp_path / name).write_bytes(tf.io.encode_png(image).numpy())
+    split = Split.of(ImageFiles(tmp_path, names), np.arange(3))
+    assert split.pixels.in_memory(16).images.shape == (3, 16, 16, 3)
+
+
+def test_users_can_fit(split):
+    strategy = devices.strategy_for(2)
+    with strategy.scope():
+        model = keras.Sequential([keras.Input([16, 16, 3]), keras.layers.Flatten()])
+        model.add(keras.layers.Dense(IMAGES))
+        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    history = model.fit(
+        train_batches(split, CIFAR, global_batch_size=4, seed=0),
+        steps_per_epoch=pipeline.steps_per_epoch(split, 4),
+        validation_data=eval_batches(split, CIFAR, batch_size=4),
+        epochs=2,
+        shuffle=False,
+        verbose=0,
+    )
+    assert len(history.history["val_loss"]) == 2
+
+
+def test_pixel_statistics(split, squares, files, monkeypatch):
+    statistics = pipeline.pixel_statistics(split, CIFAR)
+    values = squares.reshape(-1, 3).astype(float)
+    np.testing.assert_allclose(statistics.mean, values.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(statistics.covariance, np.cov(values.T, bias=True), rtol=1e-9)
+    assert statistics.images == IMAGES and not statistics.sampled
+    monkeypatch.setattr(data_images, "MEMORY_BUDGET_BYTES", 0)
+    monkeypatch.setattr(pipeline, "STATISTICS_IMAGES", 7)
+    sampled = [pipeline.pixel_statistics(files, CIFAR) for _ in range(2)]
+    assert sampled[0].sampled and sampled[0].images == 7
+    assert np.array_equal(sampled[0].mean, sampled[1].mean)
+
+
+def damage(split, index):
+    path = split.pixels.path(index)
+    path.write_bytes(path.read_bytes()[:100])
+
+
+@pytest.mark.parametrize("what", ["damaged", "vanished"])
+def test_an_error_while_streaming_names_the_file(files, streaming, what):
+    if what == "damaged":
+        damage(files, 17)
+    else:
+        files.pixels.path(17).unlink()
+    with pytest.raises(tf.errors.OpError) as caught:
+        take(train_batches(files, IMAGENET, global_batch_size=5, seed=0), 5)
+    explained = failures.explain(files, caught.value)
+    assert isinstance(explained, UserError)
+    assert "17.png" in str(explained) and "--skip_corrupt" in str(explained)
+
+
+def test_the_search_for_a_damaged_file_begins_at_those_just_read(files, streaming):
+    damage(files, 3)
+    damage(files, 17)
+    files.pixels.recent.append(np.array([16, 17]))
+    explained = failures.explain(files, tf.errors.InvalidArgumentError(None, None, "?"))
+    assert "17.png" in str(explained) and "03.png" not in str(explained)
+    files.pixels.recent.clear()
+    explained = failures.explain(files, tf.errors.InvalidArgumentError(None, None, "?"))
+    assert "17.png" in str(explained) and "03.png" in str(explained)
+
+
+def test_other_errors_are_passed_on(files, split):
+    error = tf.errors.ResourceExhaustedError(None, None, "out of memory")
+    damage(files, 3)
+    for any_split in (files, split):
+        assert "out of memory" in str(failures.explain(any_split, error))
+
+
+def test_damaged_files_are_named_when_decoded_into_memory(files):
+    for index in (3, 17):
+        damage(files, index)
+    with pytest.raises(UserError, match="2 of 22 images .*03.png .*17.png .*--skip_corrupt"):
+        train_batches(files, IMAGENET, global_batch_size=5, seed=0)
+
+
+def test_arguments_out_of_range(split):
+    with pytest.raises(UsageError, match="at least 1. Received: 0"):
+        train_batches(split, CIFAR, global_batch_size=0, seed=0)
+    with pytest.raises(UsageError, match="23 images cannot be filled from 22"):
+        train_batches(split, CIFAR, global_batch_size=23, seed=0, drop_remainder=True)
+    with pytest.raises(UsageError, match="1, 2 or 10. Received: 5"):
+        eval_batches(split, CIFAR, batch_size=5, views=5)
+    with pytest.raises(UsageError, match="'paper', '2012' or None. Received: 'loud'"):
+        train_batches(split, CIFAR, global_batch_size=5, seed=0, color_noise="loud")
+    with pytest.raises(UsageError, match="statistics=None"):
+        train_batches(split, CIFAR, global_batch_size=5, seed=0, color_noise="paper")
+    with pytest.raises(UsageError, match="Unknown variant 'cifar'"):
+        eval_batches(split, "cifar", batch_size=5)
+
+
+def test_a_plan_by_the_name_of_its_variant(split):
+    batch, _ = take(eval_batches(split, "cifar_v1", batch_size=22), 1)[0]
+    assert batch.shape == (22, 32, 32, 3)

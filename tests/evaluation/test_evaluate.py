@@ -1,0 +1,180 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_alexnet as ka
+from keras_alexnet import run_folder, trained
+from keras_alexnet.distributed import devices
+from keras_alexnet.evaluation.evaluator import Evaluator
+from support.image_folders import write_images
+
+
+@pytest.fixture(scope="module")
+def data(tiny_folder):
+    return ka.load_dataset("image_folder", data_dir=tiny_folder)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return ka.build("cifar_v2", num_classes=3, seed=0)
+
+
+def _plan():
+    return ka.variants.get("cifar_v2").image_plan_for()
+
+
+@pytest.mark.parametrize("views", [1, 2, 10])
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_log_probabilities_are_those_of_the_mean_softmax(data, views, replicas):
+    strategy = tf.distribute.get_strategy()
+    if replicas == 2:
+        strategy = devices.strategy_for(2)
+    with strategy.scope():
+        model = ka.build("cifar_v2", num_classes=3, seed=0)
+    # 24 images in steps of 50 // views: the last step is short, and with two replicas uneven.
+    evaluator = Evaluator(model, data.test, _plan(), batch_size=50, views=views, strategy=strategy)
+    found = evaluator.run()
+    images, labels = next(iter(ka.eval_batches(data.test, _plan(), batch_size=24, views=views)))
+    flat = tf.reshape(images, [-1, 32, 32, 3])
+    softmax = tf.nn.softmax(ka.build("cifar_v2", num_classes=3, seed=0)(flat)).numpy()
+    expected = softmax.reshape(24, views, 3).mean(axis=1)
+    np.testing.assert_allclose(np.exp(found.log_probabilities), expected, rtol=1e-5)
+    np.testing.assert_array_equal(found.labels, labels)
+    # Weights changed since are seen: the step is compiled, not its values.
+    model.get_layer("logits").bias.assign([100.0, 0.0, 0.0])
+    assert np.all(evaluator.run().predictions == 0)
+
+
+def test_softmax_behind_the_logits_changes_nothing(data, model):
+    with_softmax = ka.build("cifar_v2", num_classes=3, seed=0, classifier_activation="softmax")
+    plain, other = (
+        Evaluator(network, data.test, _plan()).run().log_probabilities
+        for network in (model, with_softmax)
+    )
+    np.testing.assert_allclose(plain, other, rtol=1e-6)
+
+
+def test_bare_keras_file_is_evaluated_by_the_variant_in_its_name(tiny_folder, model, tmp_path):
+    path = tmp_path / "mine.keras"
+    model.save(path)
+    figures = ka.evaluate(path, "image_folder", data_dir=tiny_folder)
+    assert (figures["dataset"], figures["split"], figures["images"]) == ("tiny", "test", 24)
+    assert 0 < figures["loss"] < 5 and figures["top5"] == 1.0
+    assert figures["per_class_accuracy"].keys() == {"cat", "dog", "owl"}
+
+
+def test_unknown_variant_asks_for_it(tiny_folder, tmp_path):
+    path = tmp_path / "mine.keras"
+    ka.build("cifar_v2", num_classes=3, name="something").save(path)
+    with pytest.raises(ka.UsageError, match="--variant"):
+        ka.evaluate(path, "image_folder", data_dir=tiny_folder)
+    figures = ka.evaluate(path, "image_folder", data_dir=tiny_folder, variant="cifar_v2")
+    assert figures["images"] == 24
+
+
+def test_data_of_other_classes_are_refused(model, tiny_folder, tmp_path):
+    with pytest.raises(ka.UserError, match="3 classes and shapes has 10"):
+        ka.evaluate(model, "shapes")
+    run_folder.save(tmp_path, model, ["cat", "dog", "emu"])
+    with pytest.raises(ka.UserError, match="class 2 is 'owl', not 'emu'"):
+        ka.evaluate(tmp_path, "image_folder", data_dir=tiny_folder)
+
+
+def test_run_gives_what_is_not_named(tiny_folder, tmp_path):
+    config = ka.TrainConfig(
+        variant="cifar_v2",
+        dataset="image_folder",
+        data_dir=str(tiny_folder),
+        dataset_name="animals",
+        workdir=str(tmp_path / "run"),
+        max_steps=1,
+        num_devices=1,
+    )
+    ka.train(config)
+    assert ka.evaluate(tmp_path / "run")["dataset"] == "animals"
+    assert ka.evaluate(tmp_path / "run", "image_folder")["dataset"] == "animals"
+    write_images(tmp_path / "new" / "train", ["cat", "dog", "owl"], 2)
+    write_images(tmp_path / "new" / "test", ["cat", "dog", "owl"], 2)
+    found = ka.evaluate(tmp_path / "run", data_dir=tmp_path / "new")
+    assert (found["dataset"], found["images"]) == ("new", 6)
+    # Only the run's own data have a part that it held out.
+    with pytest.raises(ka.UsageError, match="new is not that"):
+        ka.evaluate(tmp_path / "run", data_dir=tmp_path / "new", split="validation")
+
+
+def test_wrong_split_and_views_are_refused(model, tiny_folder):
+    folder = {"dataset": "image_folder", "data_dir": tiny_folder}
+    with pytest.raises(ka.UsageError, match="split must be one of"):
+        ka.evaluate(model, **folder, split="dev")
+    with pytest.raises(ka.UsageError, match="needs a run's folder"):
+        ka.evaluate(model, **folder, split="validation")
+    with pytest.raises(ka.UsageError, match="views must be"):
+        ka.evaluate(model, **folder, views=5)
+
+
+def test_broken_weights_are_named_as_the_cause(tiny_folder):
+    model = ka.build("cifar_v2", num_classes=3, seed=0)
+    model.get_layer("logits").bias.assign([np.nan, 0.0, 0.0])
+    with pytest.raises(ka.UserError, match="not finite"):
+        ka.evaluate(model, "image_folder", data_dir=tiny_folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", b"PK\x03\x04 half a zip"])
+def test_damaged_model_files_end_in_one_message(tmp_path, content):
+    path = tmp_path / "model.keras"
+    path.write_bytes(content)
+    with pytest.raises(ka.UserError, match="cannot be read as a Keras model"):
+        ka.load(path)
+
+
+def test_a_layer_that_cannot_be_made_is_the_reason_given(tmp_path, monkeypatch):
+    whole = keras.Sequential([keras.Input([4]), keras.layers.Dense(2)])
+    made = keras.layers.Dense.get_config
+    monkeypatch.setattr(keras.layers.Dense, "get_config", lambda dense: {**made(dense), "odd": 1})
+    whole.save(tmp_path / "model.keras")
+    with pytest.raises(ka.UserError, match="cannot be read as a Keras model: .*'odd': 1"):
+        ka.load(tmp_path)
+
+
+def test_missing_and_foreign_model_files(tmp_path, model, data):
+    with pytest.raises(ka.UserError, match="no model at"):
+        ka.load(tmp_path / "nowhere")
+    with pytest.raises(ka.UserError, match="holds no model.keras"):
+        ka.load(tmp_path)
+    (tmp_path / "weights.h5").write_bytes(b"")
+    with pytest.raises(ka.UserError, match=r"a run's folder or a \.keras file"):
+        ka.load(tmp_path / "weights.h5")
+    keras.Sequential([keras.Input([32, 32, 3]), keras.layers.Flatten()]).save(
+        tmp_path / "other.keras"
+    )
+    with pytest.raises(ka.UserError, match="no layer named logits"):
+        Evaluator(ka.load(tmp_path / "other.keras").model, data.test, _plan())
+    run_folder.save(tmp_path, model, ["cat", "dog"])
+    with pytest.raises(ka.UserError, match="names 2 classes, and the model has 3"):
+        ka.load(tmp_path)
+    (tmp_path / "config.json").write_text('{"config": {}}')
+    with pytest.raises(ka.UserError, match="not what a run of this version wrote"):
+        trained.read_config(tmp_path)
+
+
+def test_pictures_of_an_evaluation(tiny_folder, model, tmp_path):
+    ka.evaluate(model, "image_folder", data_dir=tiny_folder, pictures=tmp_path / "pictures")
+    names = {path.name for path in (tmp_path / "pictures").iterdir()}
+    assert names == {"confusion.png", "per_class.csv", "per_class.png", "wrong.png"}
+    for path in (tmp_path / "pictures").glob("*.png"):
+        image = tf.io.decode_png(path.read_bytes())
+        assert (
+            min(image.shape[:2]) > 100 and float(tf.math.reduce_std(tf.cast(image, "float32"))) > 1
+        )
+
+
+def test_evaluating_a_corrupt_image_names_it(tmp_path, model):
+    write_images(tmp_path / "data" / "train", ["a", "b", "c"], 3)
+    write_images(tmp_path / "data" / "test", ["a", "b", "c"], 3)
+    (tmp_path / "data" / "test" / "b" / "001.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    folder = {"dataset": "image_folder", "data_dir": tmp_path / "data"}
+    with pytest.raises(ka.UserError, match=r"test/b/001\.png"):
+        ka.evaluate(model, **folder)
+    figures = ka.evaluate(model, **folder, skip_corrupt=True)
+    assert (figures["images"], figures["skipped_images"]) == (8, 1)

@@ -1,0 +1,339 @@
+"""export(): what it writes and says, what it refuses, and that nothing half-written remains."""
+
+import concurrent.futures
+import dataclasses
+import json
+import os
+import pathlib
+import platform
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_alexnet as ka
+from keras_alexnet.exporting import export, formats, model_card
+from keras_alexnet.run_folder import CONFIG, LABELS, MODEL, RESULTS
+from keras_alexnet.utils import files
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def run_folder(tiny_folder, tmp_path_factory):
+    """A run of three steps on three classes."""
+    workdir = tmp_path_factory.mktemp("runs") / "run"
+    ka.train(
+        ka.TrainConfig(
+            variant="cifar_v2",
+            dataset="image_folder",
+            data_dir=str(tiny_folder),
+            dataset_name="animals",
+            workdir=str(workdir),
+            overrides={"epochs": 1},
+            max_steps=3,
+            num_devices=1,
+        )
+    )
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def exported(run_folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("saved_models") / "animals"
+    report = ka.export(
+        run_folder,
+        out,
+        quantization=["float32", "int8"],
+        calibration_images=20,
+        views=(1, 10),
+        record=str(out.parent / "exports.csv"),
+    )
+    return out, report
+
+
+def _everything(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_files_are_where_servers_and_people_look(exported):
+    out, _ = exported
+    names = _everything(out)
+    assert {
+        "1/saved_model.pb",
+        "1/assets/labels.txt",
+        "1/assets.extra/signature.json",
+        "1/assets.extra/model_card.md",
+        "1/assets.extra/export.json",
+        "tflite/cifar_v2_float32.tflite",
+        "tflite/cifar_v2_int8.tflite",
+        "tflite/model_card.md",
+        "tflite/export.json",
+    } <= names
+    assert {path.name for path in out.iterdir()} == {"1", "tflite"}
+
+
+def test_report_is_what_stands_in_the_files(exported):
+    out, report = exported
+    for place in ("1/assets.extra", "tflite"):
+        assert json.loads((out / place / "export.json").read_text()) == report
+    assert report["files"].keys() == {"saved_model", "tflite float32", "tflite int8"}
+    hashed = {
+        name: sha for facts in report["files"].values() for name, sha in facts["sha256"].items()
+    }
+    said_of_itself = {name for name in _everything(out) if name.endswith((".md", "export.json"))}
+    assert hashed.keys() == _everything(out) - said_of_itself
+    assert all(files.sha256_of(out / name) == sha for name, sha in hashed.items())
+    for facts in report["files"].values():
+        assert facts["bytes"] == sum((out / name).stat().st_size for name in facts["sha256"])
+        assert all(0 < facts["latency_seconds"][threads] < 1 for threads in ("1", "2"))
+
+
+def test_every_file_is_compared_on_the_test_images(exported, run_folder):
+    _, report = exported
+    assert report["compared_on"] == "24 test images of animals"
+    for name, facts in report["files"].items():
+        found = facts["agreement"]
+        assert found["images"] == 24
+        assert found["relative_difference"] < (0.2 if "int8" in name else 1e-4)
+    results = json.loads((run_folder / "results.json").read_text())
+    assert report["accuracy"]["1"]["top1"] == pytest.approx(results["test_top1"])
+    assert report["accuracy"]["1"]["loss"] == pytest.approx(results["test_loss"], rel=1e-5)
+    assert report["accuracy"].keys() == {"1", "10"}
+    exact = report["files"]["saved_model"]["agreement"]
+    assert exact["top1"] == pytest.approx(results["test_top1"])
+
+
+def test_model_card_says_what_a_reader_needs(exported):
+    out, report = exported
+    card = (out / "tflite" / "model_card.md").read_text()
+    for text in (
+        "cifar_v2: ",
+        "575,427",  # parameters: 576,778 of ten classes less 7 × (192 + 1)
+        report["data_sha256"],
+        report["model_sha256"],
+        report["files"]["tflite int8"]["sha256"]["tflite/cifar_v2_int8.tflite"],
+        "| 10 |",
+        "20 training images of animals",
+        "3 classes: cat, dog, owl",
+        "document 001 (code): a PyTorch lesson",
+        "| Keras model |",
+        "weight_decay",
+        "License",
+        "no decision about people",
+        f"TensorFlow {tf.__version__}",
+        report["processor"],
+    ):
+        assert text in card, text
+    assert not re.search(r"\b(None|nan|inf)\b", card)
+
+
+def test_model_card_says_what_is_seen_of_an_image(exported):
+    _, report = exported
+    plan = ka.variants.get("alexnet_caffe").image_plan
+    for image_plan, words, others in (
+        (report["image_plan"], "reduced to its center square", "squeezed"),
+        (dataclasses.asdict(plan), "squeezed into 256 x 256 pixels", "square"),
+    ):
+        text = model_card.text({**report, "image_plan": image_plan})
+        assert words in text and others not in text
+
+
+def test_recorded_rows_are_those_of_the_report(exported, run_folder, tmp_path):
+    out, report = exported
+    rows = files.read_rows(out.parent / "exports.csv", export.COLUMNS)
+    assert [row["file"] for row in rows] == list(report["files"])
+    for row in rows:
+        facts = report["files"][row["file"]]
+        assert int(row["bytes"]) == facts["bytes"] and row["dataset"] == "animals"
+        milliseconds = 1000 * facts["latency_seconds"]["2"]
+        assert float(row["milliseconds_2_threads"]) == pytest.approx(milliseconds, rel=1e-4)
+        assert float(row["top1"]) == pytest.approx(facts["agreement"]["top1"], rel=1e-4)
+        assert (row["recipe"], row["test_images"]) == ("default", "24")
+    with pytest.raises(ka.UserError, match="Give --record another file"):
+        (tmp_path / "other.csv").write_text("a,b\n")
+        ka.export(run_folder, tmp_path / "out", record=str(tmp_path / "other.csv"))
+
+
+def test_next_export_is_the_next_version(run_folder, exported):
+    out, _ = exported
+    ka.export(run_folder, out, formats=["saved_model"], latency=False, views=[1])
+    assert {path.name for path in out.iterdir()} == {"1", "2", "tflite"}
+    with pytest.raises(ka.UserError, match="Versions are never overwritten"):
+        ka.export(run_folder, out, formats=["saved_model"], version=2)
+
+
+def test_bare_file_exports_with_class_numbers_and_drawn_images(tmp_path, caplog):
+    path = tmp_path / "mine.keras"
+    ka.build("cifar_v2", num_classes=7, seed=0).save(path)
+    report = ka.export(path, tmp_path / "out", formats=["saved_model"], latency=False)
+    assert "class numbers stand in for the labels" in caplog.text
+    assert "drawn images stand in" in caplog.text
+    assert (tmp_path / "out" / "1" / "assets" / "labels.txt").read_text() == "0\n1\n2\n3\n4\n5\n6\n"
+    assert report["labels_are_names"] is False and report["accuracy"] == {}
+    card = (tmp_path / "out" / "1" / "assets.extra" / "model_card.md").read_text()
+    assert "whose names are not known: 0, 1, 2" in card and "Not measured" in card
+    assert "under which license, is not known" in card
+    assert ka.load(tmp_path / "out").labels is None
+
+
+def test_what_disagrees_is_not_exported_unless_allowed(run_folder, tmp_path, monkeypatch):
+    honest = formats.SavedModel.logits
+
+    def wrong(self, pixels):
+        return honest(self, pixels) + np.array([0, 0.01, 0], np.float32)
+
+    monkeypatch.setattr(formats.SavedModel, "logits", wrong)
+    options = {"formats": ["saved_model"], "latency": False, "views": [1]}
+    with pytest.raises(ka.UserError, match="saved_model differs from the Keras model by"):
+        ka.export(run_folder, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+    report = ka.export(run_folder, tmp_path / "out", allow_disagreement=True, **options)
+    assert len(report["disagreements"]) == 1
+    card = (tmp_path / "out" / "1" / "assets.extra" / "model_card.md").read_text()
+    assert "**Disagrees, and was allowed to:** saved_model" in card
+
+
+def test_options_are_refused_before_anything_is_written(run_folder, tmp_path):
+    def refused(kind, text, model=run_folder, **options):
+        with pytest.raises(kind, match=text):
+            ka.export(model, tmp_path / "out", **options)
+        assert not (tmp_path / "out").exists()
+
+    refused(ka.UsageError, "Unknown quantization 'int4'", quantization=["int4"])
+    refused(ka.UsageError, "Unknown format 'tensorrt'", formats=["tensorrt"])
+    refused(ka.UsageError, "Unknown input_dtype 'int8'", input_dtype="int8")
+    refused(ka.UsageError, "At least one format", formats=[])
+    refused(ka.UsageError, "views must be", views=[3])
+    refused(ka.UsageError, "calibration_images must be", calibration_images=0)
+    refused(ka.UserError, "There is no model", model=tmp_path / "none")
+    refused(ka.UsageError, "--model and --out are needed", model="")
+    refused(ka.UserError, "holds no model.keras", model=tmp_path)
+    refused(ka.UserError, "3 classes and shapes has 10", dataset="shapes")
+    ka.build("cifar_v2", num_classes=3).save(tmp_path / "mine.keras")
+    bare = tmp_path / "mine.keras"
+    refused(ka.UsageError, "calibrated with training images", model=bare, quantization=["int8"])
+    refused(ka.UsageError, "--data_dir needs --dataset", model=bare, data_dir=str(tmp_path))
+    ka.build("cifar_v2", num_classes=3, name="stranger").save(tmp_path / "stranger.keras")
+    refused(ka.UsageError, "--variant", model=tmp_path / "stranger.keras")
+    ka.build("cifar_v3", num_classes=3, input_shape=(32, 48, 3)).save(tmp_path / "wide.keras")
+    refused(ka.UsageError, "Square networks alone", model=tmp_path / "wide.keras")
+
+
+def test_variant_is_for_networks_that_do_not_say_what_they_are(run_folder, tmp_path):
+    with pytest.raises(ka.UsageError, match="is a cifar_v2, and --variant"):
+        ka.export(run_folder, tmp_path / "out", variant="cifar_v3")
+    ka.build("cifar_v2", num_classes=3, name="stranger").save(tmp_path / "stranger.keras")
+    report = ka.export(
+        tmp_path / "stranger.keras",
+        tmp_path / "out",
+        formats=["saved_model"],
+        variant="cifar_v2",
+        latency=False,
+    )
+    assert report["variant"] == "cifar_v2"
+
+
+def test_files_of_earlier_exports_are_told_of_or_in_the_way(run_folder, tmp_path):
+    out, options = tmp_path / "out", {"formats": ["tflite"], "latency": False, "views": [1]}
+    ka.export(run_folder, out, quantization=["float16"], test_images=5, **options)
+    ka.export(run_folder, out, quantization=["float32"], **options)
+    card = (out / "tflite" / "model_card.md").read_text()
+    assert "tflite float16 was exported earlier and compared on 5 of 24 test images" in card
+    told = json.loads((out / "tflite" / "export.json").read_text())["files"]
+    assert told.keys() == {"tflite float16", "tflite float32"}
+    before = {path: path.read_bytes() for path in (out / "tflite").iterdir()}
+    with pytest.raises(ka.UserError, match="cifar_v2_float16.tflite of another network"):
+        ka.export(run_folder, out, quantization=["float32"], input_dtype="float32", **options)
+    assert {path: path.read_bytes() for path in (out / "tflite").iterdir()} == before
+
+
+def test_run_whose_data_are_gone_still_exports(run_folder, tmp_path, caplog):
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for name in (MODEL, LABELS, CONFIG, RESULTS):
+        (moved / name).write_bytes((run_folder / name).read_bytes())
+    described = json.loads((moved / CONFIG).read_text())
+    described["config"]["data_dir"] = str(tmp_path / "gone")
+    (moved / CONFIG).write_text(json.dumps(described))
+    report = ka.export(moved, tmp_path / "out", formats=["saved_model"], latency=False)
+    assert "The run's data cannot be had" in caplog.text
+    assert report["compared_on"].startswith("64 drawn images")
+    with pytest.raises(ka.UserError, match="gone"):
+        ka.export(moved, tmp_path / "out8", formats=["tflite"], quantization=["int8"])
+    assert not (tmp_path / "out8").exists()
+
+
+def _script(*flags, limit_bytes=None):
+    command = [sys.executable, "scripts/export.py", *map(str, flags)]
+    if limit_bytes is not None:
+        # Files cannot grow past the limit, as on a disk that is full.
+        limited = (
+            "import os, resource, sys\n"
+            f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit_bytes}, {limit_bytes}))\n"
+            "os.execv(sys.argv[1], sys.argv[1:])"
+        )
+        command = [sys.executable, "-c", limited, *command]
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.slow
+def test_script_exports_and_prints_the_figures(run_folder, tmp_path):
+    flags = ["--formats=saved_model", "--nolatency", "--views=1", "--test_images=10"]
+    process = _script(f"--model={run_folder}", f"--out={tmp_path / 'out'}", *flags)
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    assert "saved_model: 1, " in out and "top1_agreement: 1.0" in out
+    report = json.loads((tmp_path / "out" / "1" / "assets.extra" / "export.json").read_text())
+    assert report["compared_on"] == "10 of 24 test images of animals"
+
+
+def test_full_disk_leaves_nothing_and_says_so(run_folder, tmp_path):
+    flags = ["--formats=saved_model", "--nolatency", "--views=1"]
+    (tmp_path / "out").mkdir()
+    process = _script(
+        f"--model={run_folder}", f"--out={tmp_path / 'out'}", *flags, limit_bytes=1_000_000
+    )
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 1 and "Traceback" not in err, err
+    assert "Nothing was exported" in err
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_killed_export_shows_no_version_and_the_next_one_sweeps(run_folder, tmp_path):
+    out = tmp_path / "out"
+    process = _script(f"--model={run_folder}", f"--out={out}", "--formats=saved_model")
+    deadline = time.monotonic() + 120
+    while not list(out.glob(".export-*/1/saved_model.pb")) and time.monotonic() < deadline:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert [path.name for path in out.iterdir()] == [f".export-{platform.node()}-{process.pid}"]
+    ka.export(run_folder, out, formats=["saved_model"], latency=False, views=[1])
+    assert os.listdir(out) == ["1"]
+
+
+def test_script_ends_in_one_message():
+    cases = {
+        ("--out=x",): (2, "--model and --out are needed"),
+        ("--model=/nowhere", "--out=x"): (1, "There is no model at /nowhere"),
+        ("--model=x", "--out=x", "--quantization=int9"): (2, "Unknown quantization 'int9'"),
+        ("--views=one",): (2, "--views"),
+    }
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        ended = pool.map(lambda flags: _ended(_script(*flags)), cases)
+        for (process, _, err), (code, text) in zip(ended, cases.values(), strict=True):
+            assert process.returncode == code and text in err and "Traceback" not in err, err
+
+
+def _ended(process):
+    out, err = process.communicate(timeout=200)
+    return process, out, err

@@ -1,0 +1,102 @@
+"""Networks to export, small enough for every test, and what a SavedModel says of itself."""
+
+import contextlib
+import dataclasses
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+from tensorflow.core.protobuf import saved_model_pb2
+
+import keras_alexnet
+from keras_alexnet import run_folder
+from keras_alexnet.networks import spec, variants
+from keras_alexnet.networks.spec import ImagePlan
+from keras_alexnet.trained import TrainedNetwork, load
+from support.fixed_weights import set_fixed_weights
+
+SIGNATURES = ("serving_default", "image_bytes", "features")
+
+
+@contextlib.contextmanager
+def shrunk(name: str):
+    """While open, a network has all the layers of its row, few filters and few units."""
+    small = {spec.ConvolutionSpec: {"filters": 8}, spec.DenseSpec: {"units": 16}}
+    row = variants.get(name)
+    parts = {
+        part: tuple(
+            dataclasses.replace(layer, **small.get(type(layer), {})) for layer in getattr(row, part)
+        )
+        for part in ("features", "head")
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(variants._SPECS, name, dataclasses.replace(row, **parts))
+        yield
+
+
+def trained(
+    folder: pathlib.Path, name: str, labels=None, full_size=False, **options
+) -> TrainedNetwork:
+    """A network with weights of a fixed formula, saved as a run saves it and loaded again.
+
+    The labels are `class <number>` unless given; `labels=()` writes none.
+    """
+    with contextlib.nullcontext() if full_size else shrunk(name):
+        model = keras_alexnet.build(name, **options)
+    set_fixed_weights(model)
+    folder.mkdir(parents=True, exist_ok=True)
+    if labels is None:
+        labels = [f"class {number}" for number in range(model.output_shape[-1])]
+    run_folder.save(folder, model, labels)
+    if not labels:
+        (folder / run_folder.LABELS).unlink()
+    return load(folder)
+
+
+def transparent(plan: ImagePlan) -> TrainedNetwork:
+    """A network whose logits are its pixels, so that an export shows what reached it."""
+    image = keras.Input((plan.input_size, plan.input_size, 3), name="image", dtype="float32")
+    model = keras.Model(image, keras.layers.Flatten(name="logits")(image), name="transparent")
+    labels = tuple(f"{number}" for number in range(model.output_shape[-1]))
+    return TrainedNetwork(
+        path=pathlib.Path("transparent.keras"),
+        model=model,
+        labels=labels,
+        named=False,
+        variant="transparent",
+        plan=plan,
+        config=None,
+        results=None,
+    )
+
+
+def noise(count: int, network: TrainedNetwork, seed: int = 0) -> np.ndarray:
+    """uint8 `[count, H, W, 3]`: smooth waves under noise, each image of another kind."""
+    generator = np.random.default_rng(seed)
+    height, width, _ = network.input_shape
+    y, x = np.mgrid[:height, :width][..., None] / height
+    waves = np.sin(x[None] * generator.uniform(1, 9, (count, 1, 1, 3)) + y[None] * 5)
+    pixels = 127 + 90 * waves + generator.normal(0, 20, (count, height, width, 3))
+    return np.clip(pixels, 0, 255).astype(np.uint8)
+
+
+def meta_graph(folder: pathlib.Path):
+    """The one graph of a SavedModel, tagged for serving, as its file holds it."""
+    contents = (folder / "saved_model.pb").read_bytes()
+    [found] = saved_model_pb2.SavedModel.FromString(contents).meta_graphs
+    assert list(found.meta_info_def.tags) == ["serve"]
+    return found
+
+
+def nodes_of(graph, signature: str) -> list:
+    """All nodes that run when a signature is called, those of the functions it calls included."""
+    functions = {each.signature.name: each for each in graph.graph_def.library.function}
+    [called] = {info.name.split(":")[0] for info in graph.signature_def[signature].outputs.values()}
+    nodes = [node for node in graph.graph_def.node if node.name == called]
+    for node in nodes:  # grows as it goes
+        for attribute in node.attr.values():
+            for function in (attribute.func, *attribute.list.func):
+                if function.name in functions:
+                    nodes.extend(functions.pop(function.name).node_def)
+    return nodes

@@ -1,0 +1,16 @@
+"""Image folders with classes that can be told apart by color."""
+
+import numpy as np
+import tensorflow as tf
+
+
+def write_images(folder, classes, images_per_class, size=32, seed=0):
+    """Writes PNGs below folder/<class>/, each class of another color, with noise."""
+    generator = np.random.default_rng(seed)
+    colors = generator.integers(40, 216, (len(classes), 3))
+    for name, color in zip(classes, colors, strict=True):
+        (folder / name).mkdir(parents=True)
+        for number in range(images_per_class):
+            noise = generator.normal(0, 30, (size, size, 3))
+            pixels = np.clip(color + noise, 0, 255).astype(np.uint8)
+            (folder / name / f"{number:03d}.png").write_bytes(tf.io.encode_png(pixels).numpy())

@@ -1,0 +1,48 @@
+"""Reads a data set of many images in this process, and prints how much memory that took.
+
+python tests/memory.py image_folder FOLDER cifar_v1 1
+"""
+
+import json
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
+
+import numpy as np
+
+import keras_alexnet as ka
+from keras_alexnet.data import images
+from keras_alexnet.data.splits import Split
+
+
+def bytes_now(field: str) -> int:
+    """VmRSS, or VmHWM, the most since it was last reset."""
+    status = pathlib.Path("/proc/self/status").read_text()
+    return 1024 * int(status.split(f"{field}:")[1].split()[0])
+
+
+def batches(split: Split, variant: str):
+    return ka.train_batches(split, variant, global_batch_size=32, seed=0)
+
+
+def main(dataset: str, data_dir: str, variant: str, count: str) -> None:
+    # The bare process: TensorFlow has run a pipeline, and no image is there.
+    few = Split.of(images.ImageArray(np.zeros((64, 32, 32, 3), np.uint8)), np.zeros(64))
+    next(iter(batches(few, variant)))
+    pathlib.Path("/proc/self/clear_refs").write_text("5")
+    before = bytes_now("VmRSS")
+    train = ka.load_dataset(dataset, data_dir=data_dir).train
+    listed = bytes_now("VmHWM")
+    for _, labels in batches(train, variant).take(int(count)):
+        assert len(set(labels.numpy())) > 1, "not shuffled"
+    figures = {
+        "images": len(train),
+        "listed": listed - before,
+        "batches": bytes_now("VmHWM") - before,
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

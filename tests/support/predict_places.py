@@ -1,0 +1,101 @@
+"""Two small networks at every kind of place that `keras_alexnet.predict` takes."""
+
+import functools
+import pathlib
+import types
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+import keras_alexnet
+from keras_alexnet import run_folder, trained
+from keras_alexnet.data import augment, decode
+from keras_alexnet.exporting import saved_model, tflite
+
+CLASSES = 7
+TOLERANCE = 2e-5  # of scores, float32 programs of a network whose logits go to tens
+
+
+def network(folder: pathlib.Path, seed: int, classes: int = CLASSES) -> trained.TrainedNetwork:
+    """A run's folder with a network that is sure of itself, and of different images differently."""
+    model = keras_alexnet.build("cifar_v2", num_classes=classes, seed=seed)
+    kernel = model.get_layer("logits").kernel
+    kernel.assign(kernel * 300)
+    run_folder.save(folder, model, [f"class {number} ü" for number in range(classes)])
+    return trained.load(folder)
+
+
+@functools.cache
+def made(root: pathlib.Path) -> types.SimpleNamespace:
+    """Paths below `root`: `run` and `file` are the network of `exported`/2, `old` of `exported`/1,
+    `lite` is the TFLite file, `small` a run of three classes."""
+    exported = root / "exported"
+    old, new = network(root / "old", seed=1), network(root / "run", seed=2)
+    saved_model.write(old, exported / "1")
+    saved_model.write(new, exported / "2")
+    lite = exported / "tflite" / "cifar_v2_float32.tflite"
+    lite.parent.mkdir()
+    lite.write_bytes(tflite.convert(new, "float32"))
+    network(root / "small", seed=3, classes=3)
+    return types.SimpleNamespace(
+        run=root / "run",
+        file=root / "run" / run_folder.MODEL,
+        old=root / "old",
+        small=root / "small",
+        exported=exported,
+        lite=lite,
+        network=new,
+        labels=root / "run" / run_folder.LABELS,
+        photos=_photos(root / "photos"),
+    )
+
+
+def _photos(folder: pathlib.Path) -> pathlib.Path:
+    """Images of many sizes, colors and formats, and files that are to be ignored."""
+    (folder / "below" / "deeper").mkdir(parents=True)
+    (folder / ".hidden").mkdir()
+    waves = _waves(90, 130)
+    color = Image.fromarray(waves)
+    alpha = np.dstack([waves, np.arange(90 * 130).reshape(90, 130, 1) % 256]).astype(np.uint8)
+    for name, image in {
+        "alpha.png": Image.fromarray(alpha),
+        "below/bitmap.bmp": color,
+        "below/cmyk.jpg": color.convert("CMYK"),
+        "below/deeper/UPPER.JPEG": color.rotate(180),
+        "deep.png": Image.fromarray(waves[..., 0].astype(np.uint16) * 257),
+        "gif.gif": Image.fromarray(255 - waves).convert("P"),
+        "gray.jpg": color.convert("L"),
+        "large.jpg": Image.fromarray(_waves(1500, 1100)),
+        "palette.png": color.transpose(Image.Transpose.TRANSPOSE).convert("P"),
+        "tiny.png": Image.fromarray(waves[:1, :2]),
+        ".hidden/no.png": color,
+        ".no.png": color,
+    }.items():
+        image.save(folder / name)
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+def _waves(height: int, width: int) -> np.ndarray:
+    y, x = np.mgrid[:height, :width] / 20
+    channels = [np.sin(x), np.cos(y), np.sin(x + 2 * y)]
+    return np.uint8(127 + 120 * np.stack(channels, axis=-1))
+
+
+def save_foreign(folder: pathlib.Path, name: str, spec: tf.TensorSpec, outputs: list[str]) -> None:
+    """A SavedModel of another project: one signature, whose outputs are its input."""
+    module = tf.Module()
+    module.same = tf.function(lambda x: {y: tf.identity(x) for y in outputs}, [spec])
+    tf.saved_model.save(module, str(folder), signatures={name: module.same})
+
+
+def expected(found: trained.TrainedNetwork, contents: list[bytes]) -> np.ndarray:
+    """Probabilities `[N, classes]` as evaluation's functions make the inputs, one by one."""
+    plan = found.plan
+    inputs = [
+        augment.center_view(decode.decode_square(each, plan.square_size, plan.warp)[None], plan)
+        for each in contents
+    ]
+    pixels = tf.cast(tf.concat(inputs, axis=0), tf.float32)
+    return tf.nn.softmax(found.model(pixels, training=False)).numpy()

@@ -1,0 +1,241 @@
+import dataclasses
+
+import pytest
+
+from keras_alexnet import build
+from keras_alexnet.errors import UsageError
+from keras_alexnet.networks.variants import list_variants
+from keras_alexnet.training import optimizer, recipes
+from keras_alexnet.training.schedule import Schedule
+
+
+@pytest.mark.parametrize(
+    ("variant", "facts"),
+    [
+        ("cifar_v1", {"optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9, "flip": True}),
+        ("cifar_v1", {"global_batch_size": 100, "epochs": 20}),
+        ("cifar_v2", {"optimizer": "sgd", "learning_rate": 0.1, "momentum": 0.0, "flip": False}),
+        ("cifar_v2", {"global_batch_size": 64, "epochs": 20, "crop": False}),
+        ("cifar_v3", {"optimizer": "adam", "learning_rate": 0.001, "flip": True, "crop": False}),
+        ("cifar_v3", {"global_batch_size": 128, "epochs": 20}),
+        ("cifar_resized", {"global_batch_size": 100, "learning_rate": 0.01, "momentum": 0.9}),
+    ],
+)
+def test_document_recipes_say_what_the_documents_say(variant, facts):
+    recipe = dataclasses.asdict(recipes.get(variant, "document"))
+    assert {name: recipe[name] for name in facts} == facts
+    assert recipe["validation_fraction"] == 0 and recipe["keep"] == "last"
+    assert recipe["weight_decay"] == 0 and recipe["color_noise"] == "none"
+
+
+# By layer: rate and decay of its kernel, as the layer-parameter files have them.
+_CONV_004 = {"conv1": (0.001, 0.004), "conv2": (0.001, 0.004), "conv3": (0.001, 0.004)}
+_CONV_0 = {"conv1": (0.001, 0.0), "conv2": (0.001, 0.0)}
+_LOCAL = {"local3": (0.001, 0.004), "local4": (0.001, 0.004)}
+
+
+@pytest.mark.parametrize(
+    ("variant", "layers", "epochs", "drops"),
+    [
+        ("11pct", {**_CONV_0, **_LOCAL, "logits": (0.001, 0.01)}, 520, (500, 510)),
+        ("13pct", {**_CONV_0, **_LOCAL, "logits": (0.001, 0.004)}, 160, (140, 150)),
+        ("18pct", {**_CONV_004, "logits": (0.001, 1.0)}, 140, (120, 130)),
+        ("80sec", {**_CONV_004, "fc64": (0.001, 0.03), "logits": (0.001, 0.03)}, 10, (8,)),
+    ],
+)
+def test_cuda_convnet_documents_are_the_layer_files(variant, layers, epochs, drops):
+    name = f"cuda_convnet_{variant}"
+    recipe, model = recipes.get(name, "document"), build(name)
+    kernels = [layer for layer in layers for _ in ("kernel", "bias")]
+    assert [v.path.split("/")[0] for v in model.trainable_variables] == kernels
+    found = zip(optimizer.rates(model, recipe), optimizer.decays(model, recipe), strict=True)
+    found = [(recipe.learning_rate * rate, decay) for rate, decay in found]
+    assert dict(zip(layers, found[::2], strict=True)) == layers
+    assert found[1::2] == [(0.002, 0.0)] * len(layers)
+    assert (recipe.epochs, recipe.drop_epochs, recipe.drop_factor) == (epochs, drops, 10)
+    assert (recipe.schedule, recipe.momentum, recipe.global_batch_size) == ("drops", 0.9, 128)
+    assert (recipe.input_size, recipe.views, recipe.flip, recipe.crop) == (24, 10, True, True)
+    assert (recipe.validation_fraction, recipe.keep) == (0, "last")
+    default = recipes.get(name)
+    assert (default.input_size, default.views, default.drop_epochs) == (None, 1, ())
+    assert (default.layer_decay, default.bias_rate) == (recipe.layer_decay, 2)
+
+
+@pytest.mark.parametrize(
+    ("variant", "facts"),
+    [
+        ("alexnet_2012", {"global_batch_size": 128, "learning_rate": 0.01, "epochs": 90}),
+        ("alexnet_2012", {"color_noise": "2012", "freeze_until": "conv2"}),
+        ("alexnet_2012", {"freeze_from_epoch": 72, "schedule": "plateau"}),
+        ("alexnet_caffe", {"global_batch_size": 256, "learning_rate": 0.01, "epochs": 90}),
+        ("alexnet_caffe", {"color_noise": "none", "schedule": "drops", "drop_factor": 10}),
+    ],
+)
+def test_documents_of_the_imagenet_programs(variant, facts):
+    recipe = dataclasses.asdict(recipes.get(variant, "document"))
+    assert {name: recipe[name] for name in facts} == facts
+    assert (recipe["bias_rate"], recipe["weight_decay"], recipe["momentum"]) == (2, 5e-4, 0.9)
+    assert recipe["flip"] and recipe["crop"] and recipe["keep"] == "last"
+
+
+def test_caffe_divides_every_100_000_of_450_000_iterations_on_ilsvrc_2012():
+    steps_per_epoch = -(-1_281_167 // 256)
+    recipe = recipes.get("alexnet_caffe", "document")
+    schedule = Schedule(recipe, recipe.epochs * steps_per_epoch, steps_per_epoch, False)
+    assert 450_000 <= schedule.total_steps < 450_500
+    for drop in range(1, 5):
+        before, after = (schedule.learning_rate(drop * 100_000 + step) for step in (-1, 0))
+        assert before == pytest.approx(0.1 ** (drop - 1) * 0.01)
+        assert after == pytest.approx(before / 10)
+
+
+@pytest.mark.parametrize("variant", list_variants())
+def test_fine_tuning_is_slower_below_the_head(variant):
+    recipe = recipes.get(variant, "fine_tune")
+    assert recipe.layer_rates == {"logits": 10} and recipe.learning_rate <= 0.001
+    assert recipe.epochs == 10 and recipe.freeze_until == ""
+
+
+@pytest.mark.parametrize("variant", list_variants())
+def test_paper_recipe_is_section_5(variant):
+    recipe = recipes.get(variant, "paper")
+    assert (recipe.optimizer, recipe.global_batch_size, recipe.momentum) == ("sgd", 128, 0.9)
+    assert (recipe.weight_decay, recipe.learning_rate, recipe.schedule) == (5e-4, 0.01, "plateau")
+    assert (recipe.plateau_factor, recipe.plateau_drops, recipe.epochs) == (10, 3, 90)
+    assert recipe.flip and recipe.crop and recipe.color_noise == "paper"
+    assert "default" in recipes.list_recipes(variant)
+
+
+def test_override_replaces_one_field_and_none_leaves_it():
+    recipe = recipes.get("cifar_v2", "document", epochs=3, learning_rate=None)
+    assert (recipe.epochs, recipe.learning_rate) == (3, 0.1)
+
+
+def test_unknown_recipe_names_the_nearest_and_all():
+    with pytest.raises(
+        UsageError, match="Did you mean 'document'.*default, paper, document, fine_tune"
+    ):
+        recipes.get("cifar_v2", "documents")
+    with pytest.raises(UsageError, match="Unknown recipe.*Known: default, paper, fine_tune"):
+        recipes.get("alexnet", "document")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("epochs", 0),
+        ("global_batch_size", 0),
+        ("learning_rate", 0.0),
+        ("momentum", 1.0),
+        ("weight_decay", -1e-4),
+        ("label_smoothing", 1.0),
+        ("clip_norm", -1.0),
+        ("validation_fraction", 1.0),
+        ("learning_rate", float("nan")),
+        ("optimizer", "adamw"),
+    ],
+)
+def test_values_out_of_range_are_refused(field, value):
+    with pytest.raises(UsageError, match=str(value)):
+        recipes.get("cifar_v1", "default", **{field: value})
+
+
+def _schedule(total_steps=100, has_validation=True, **fields):
+    recipe = recipes.get("cifar_v2", "default", **{"learning_rate": 1.0, **fields})
+    return Schedule(recipe, total_steps, steps_per_epoch=10, has_validation=has_validation)
+
+
+def test_one_cycle_rises_for_a_fifth_and_falls_to_zero():
+    schedule = _schedule(schedule="one_cycle")
+    rates = [schedule.learning_rate(step) for step in range(100)]
+    assert max(rates) == rates[20] == 1.0
+    assert all(earlier < later for earlier, later in zip(rates[:20], rates[1:21], strict=True))
+    assert all(earlier > later for earlier, later in zip(rates[20:], rates[21:], strict=False))
+    assert 0 < rates[0] < 0.06 and 0 < rates[-1] < 0.02
+    assert schedule.learning_rate(100) == 0.0
+
+
+@pytest.mark.parametrize("schedule", ["constant", "plateau", "one_cycle"])
+def test_rate_grows_linearly_with_the_batch_where_asked(schedule):
+    plain = _schedule(schedule=schedule, global_batch_size=64)
+    fields = {"schedule": schedule, "lr_reference_batch_size": 64}
+    same, eightfold = (_schedule(global_batch_size=size, **fields) for size in (64, 512))
+    for step in (0, 19, 20, 99):
+        assert same.learning_rate(step) == plain.learning_rate(step)
+        assert eightfold.learning_rate(step) == pytest.approx(8 * plain.learning_rate(step))
+
+
+def test_warmup_rises_to_the_scaled_rate_and_stays():
+    fields = {"lr_reference_batch_size": 64, "global_batch_size": 128}
+    schedule = _schedule(schedule="plateau", warmup_epochs=1.5, plateau_patience=1, **fields)
+    rates = [schedule.learning_rate(step) for step in range(20)]
+    rises = [later - earlier for earlier, later in zip(rates[:15], rates[1:16], strict=True)]
+    assert rises == pytest.approx([2 / 16] * 15) and rates[0] == pytest.approx(2 / 16)
+    assert rates[15:] == [2.0] * 5
+    schedule.epoch_ended(0, 0.5)
+    assert schedule.epoch_ended(1, 0.5) == "drop"
+    assert schedule.learning_rate(20) == pytest.approx(0.2)
+
+
+def test_warmup_of_one_cycle_is_refused():
+    with pytest.raises(UsageError, match="one_cycle rises by itself. Received: warmup_epochs=2"):
+        recipes.get("cifar_v2", "default", warmup_epochs=2.0)
+
+
+def test_drops_divide_after_their_epochs_whatever_the_state():
+    schedule = _schedule(schedule="drops", drop_epochs=(2, 3.5), drop_factor=4.0)
+    rates = [schedule.learning_rate(step) for step in (0, 19, 20, 34, 35, 99)]
+    assert rates == [1, 1, 1 / 4, 1 / 4, 1 / 16, 1 / 16]
+    schedule = _schedule(schedule="drops", drop_epochs=(2,), warmup_epochs=1.0)
+    assert schedule.learning_rate(0) == pytest.approx(1 / 11) and schedule.learning_rate(10) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"schedule": "one_cycle", "drop_epochs": (3,)}, "schedule drops.*drop_epochs=3 with sch"),
+        ({"schedule": "plateau", "drop_epochs": (3,)}, "--drop_epochs= to empty"),
+        ({"schedule": "drops"}, "such as 120,130. Received: drop_epochs=none"),
+        ({"schedule": "drops", "drop_epochs": (3, 3)}, "each above the last.*drop_epochs=3,3"),
+        ({"schedule": "drops", "drop_epochs": (0, 3)}, "numbers above 0"),
+        ({"schedule": "drops", "drop_epochs": (float("nan"),)}, "numbers above 0"),
+        ({"schedule": "drops", "drop_epochs": (3,), "drop_factor": 1.0}, "drop_factor must be"),
+        ({"bias_rate": -1.0}, "bias_rate must be"),
+        ({"color_noise_until_epoch": 3}, "there is none: pass --color_noise_until_epoch=0"),
+        ({"layer_decay": {"conv1": 0}}, "Unknown recipe field"),
+        ({"freeze_until": "conv2"}, "Unknown recipe field"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(fields, message):
+    with pytest.raises(UsageError, match=message):
+        recipes.get("cifar_v2", "default", **fields)
+
+
+def test_plateau_divides_after_the_patience_and_at_most_so_often():
+    schedule = _schedule(schedule="plateau", plateau_patience=2, plateau_drops=2)
+    advice = [schedule.epoch_ended(epoch, top1) for epoch, top1 in enumerate([0.5] * 8)]
+    assert advice == ["best", None, "drop", None, "drop", None, None, None]
+    assert schedule.learning_rate(0) == pytest.approx(0.01)
+
+
+def test_plateau_state_survives_a_stop():
+    stopped, resumed = (_schedule(schedule="plateau", plateau_patience=2) for _ in range(2))
+    for epoch in range(2):
+        stopped.epoch_ended(epoch, 0.5)
+    resumed.restore(stopped.state())
+    assert resumed.epoch_ended(2, 0.5) == "drop"
+
+
+def test_early_stopping_counts_from_the_best_epoch():
+    schedule = _schedule(early_stopping_patience=3)
+    advice = [schedule.epoch_ended(epoch, top1) for epoch, top1 in enumerate([0.1, 0.4, 0.3, 0.4])]
+    assert advice == ["best", "best", None, None]
+    assert schedule.epoch_ended(4, 0.2) == "stop"
+
+
+@pytest.mark.parametrize(
+    "fields", [{"schedule": "plateau"}, {"early_stopping_patience": 2}, {"keep": "best"}]
+)
+def test_waiting_for_validation_without_any_is_refused(fields):
+    with pytest.raises(UsageError, match="--validation_images"):
+        _schedule(has_validation=False, **{"keep": "last", **fields})

@@ -1,0 +1,257 @@
+"""Weights of Keras files, the head that is replaced, and what is refused whatever the format."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+import keras_alexnet
+from keras_alexnet import UsageError, UserError, run_folder, weights
+from keras_alexnet.networks import spec, variants
+from support import caffe_networks
+from support.photographs import photographs
+
+MEAN = (120.0, 110.0, 100.0)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run's folder with a network of other pixel constants, `.weights.h5` beside it."""
+    folder = tmp_path_factory.mktemp("trained")
+    model = keras_alexnet.build("cifar_v2", seed=1, pixel_mean=MEAN)
+    run_folder.save(folder, model, [str(number) for number in range(10)])
+    model.save_weights(folder / "of.weights.h5")
+    weights.save(model, folder / "of.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def answers(trained):
+    pixels = photographs(2, 32)
+    return pixels, keras_alexnet.load(trained).model(pixels).numpy()
+
+
+@pytest.mark.parametrize("file", ["", "model.keras"])
+def test_a_keras_file_brings_its_pixel_mean(file, trained, answers):
+    pixels, wanted = answers
+    model = keras_alexnet.build("cifar_v2", weights=trained / file)
+    np.testing.assert_array_equal(model(pixels), wanted)
+    np.testing.assert_allclose(model.predict(pixels, verbose=0), wanted, atol=1e-6)
+    other = keras_alexnet.build("cifar_v2", weights=trained / file, pixel_mean=(1, 2, 3))
+    assert other.get_layer("standardize").mean == [1, 2, 3]
+
+
+def test_a_model_that_has_predicted_takes_the_new_mean(trained, answers):
+    pixels, wanted = answers
+    model = keras_alexnet.build("cifar_v2")
+    model.predict(pixels, verbose=0)
+    loaded = weights.load(model, trained)
+    assert loaded.pixel_mean == MEAN and loaded.new_layers == ()
+    np.testing.assert_allclose(model.predict(pixels, verbose=0), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("file", ["of.weights.h5", "of.safetensors"])
+def test_other_files_leave_the_pixels_alone(file, trained, answers):
+    pixels, wanted = answers
+    model = keras_alexnet.build("cifar_v2", weights=trained / file, pixel_mean=MEAN)
+    np.testing.assert_array_equal(model(pixels), wanted)
+
+
+@pytest.mark.parametrize("file", ["model.keras", "of.safetensors"])
+def test_the_head_is_replaced_where_the_classes_differ(file, trained, caplog):
+    caplog.set_level("INFO", logger="absl")
+    source = keras_alexnet.load(trained).model
+    model = keras_alexnet.build("cifar_v2", num_classes=3, seed=5, weights=trained / file)
+    fresh = keras_alexnet.build("cifar_v2", num_classes=3, seed=5)
+    for name in ("conv1", "conv2", "fc3", "fc4", "logits"):
+        wanted = (fresh if name == "logits" else source).get_layer(name).get_weights()
+        for old, new in zip(wanted, model.get_layer(name).get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
+    assert "other classes: logits" in caplog.text
+    with pytest.raises(UserError, match="misshapen: (logits/kernel|fc3.weight)"):
+        weights.load(fresh, trained / file)
+
+
+def test_a_model_of_another_name_needs_its_variant(trained, answers):
+    pixels, wanted = answers
+    model = keras_alexnet.build("cifar_v2", name="mine", pixel_mean=MEAN)
+    with pytest.raises(UsageError, match="Unknown variant 'mine'"):
+        weights.load(model, trained / "of.safetensors")
+    weights.load(model, trained / "of.safetensors", variant="cifar_v2")
+    np.testing.assert_array_equal(model(pixels), wanted)
+
+
+def test_without_the_top_a_whole_file_fills_what_is_there(trained):
+    features = keras_alexnet.AlexNet(
+        include_top=False, variant="cifar_v2", weights=trained / "of.safetensors"
+    )
+    wanted = keras_alexnet.load(trained).model.get_layer("conv2").kernel
+    np.testing.assert_array_equal(features.get_layer("conv2").kernel, wanted)
+    with pytest.raises(UserError, match="this model has no fc3, fc4, logits"):
+        weights.save(features, trained / "headless.safetensors")
+
+
+@pytest.mark.parametrize(
+    "name, contents, error, message",
+    [
+        ("net.onnx", b"", UsageError, "ends in .pth, .pt, .safetensors, .caffemodel, .keras"),
+        ("net.keras", b"no zip", UserError, "cannot be read as a Keras model"),
+        ("net.weights.h5", b"no HDF5", UserError, "or is damaged"),
+        ("net.safetensors", b"\xff" * 99, UserError, "no whole .safetensors file"),
+        ("missing.pth", None, UserError, "no such file"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(name, contents, error, message, tmp_path):
+    if contents is not None:
+        (tmp_path / name).write_bytes(contents)
+    with pytest.raises(error, match=message):
+        keras_alexnet.build("cifar_v2", weights=tmp_path / name)
+
+
+def test_a_keras_file_of_another_network_is_refused(trained, tmp_path):
+    with pytest.raises(UserError, match="missing: conv3/kernel.* fc7/bias; unknown: fc3/kernel"):
+        keras_alexnet.build("cifar_v3", weights=trained)
+    image = keras.Input([32, 32, 3])
+    keras.Model(image, keras.layers.Flatten()(image)).save(tmp_path / "other.keras")
+    with pytest.raises(UserError, match="it has no layer standardize"):
+        keras_alexnet.build("cifar_v2", weights=tmp_path / "other.keras")
+
+
+def test_hdf5_of_another_network_leaves_the_model_as_it_was(trained):
+    model = keras_alexnet.build("cifar_v2", num_classes=3, seed=2)
+    before = model.get_weights()
+    with pytest.raises(UserError, match="does not hold the weights of this cifar_v2"):
+        weights.load(model, trained / "of.weights.h5")
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_networks_without_a_form_in_pytorch_are_refused(trained, tmp_path):
+    model = keras_alexnet.build("cuda_convnet_18pct")
+    for call in (weights.load, weights.save):
+        with pytest.raises(UserError, match="cuda_convnet_18pct has no form in PyTorch"):
+            call(model, trained / "of.safetensors")
+    model.save(tmp_path / "own.keras")
+    keras_alexnet.build("cuda_convnet_18pct", weights=tmp_path / "own.keras")
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"names": "torchvision"}, "Unknown names for cifar_v2 'torchvision'.*document"),
+        ({"path": "out.pth"}, "go to a .safetensors file. Received: out.pth"),
+    ],
+)
+def test_writing_for_pytorch_refuses(options, message, tmp_path):
+    path = options.pop("path", tmp_path / "out.safetensors")
+    with pytest.raises(UsageError, match=message):
+        weights.save(keras_alexnet.build("cifar_v2"), path, **options)
+
+
+SMALL = "caffe_small"
+
+
+@pytest.fixture
+def table():
+    """Few filters of Caffe's network, and the same with one thing otherwise, by its name."""
+    row = caffe_networks.small_row()
+
+    def changed(name, kind, **values):
+        def each(layer_rows):
+            return tuple(
+                dataclasses.replace(one, **values) if isinstance(one, kind) else one
+                for one in layer_rows
+            )
+
+        return dataclasses.replace(row, name=name, features=each(row.features), head=each(row.head))
+
+    found = {
+        SMALL: row,
+        "of_rgb": dataclasses.replace(caffe_networks.in_order(row, False), name="of_rgb"),
+        "of_bias_2": changed("of_bias_2", spec.LocalResponseNormSpec, bias=2.0),
+        "of_average": dataclasses.replace(
+            row,
+            name="of_average",
+            features=tuple(
+                spec.CeilAveragePoolSpec(one.name, 3, 2)
+                if isinstance(one, spec.MaxPoolSpec)
+                else one
+                for one in row.features
+            ),
+        ),
+        "of_tanh": row,
+        "of_less": row,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, one in found.items():
+            patch.setitem(variants._SPECS, name, one)
+        yield
+
+
+@pytest.mark.parametrize(
+    "name, options, message",
+    [
+        ("of_rgb", {}, "standardize has reverse True here and False there"),
+        ("of_bias_2", {}, "lrn2 has bias 1.0 here and 2.0 there"),
+        ("of_average", {}, "pool5 has kind MaxPooling2D here and CeilAveragePooling2D there"),
+        ("of_tanh", {"activation": "tanh"}, "fc7 has activation relu here and tanh there"),
+        ("of_less", {"lrn": False}, "no lrn1 there; no lrn2 there"),
+    ],
+)
+def test_a_keras_file_of_the_same_shapes_and_another_network_is_refused(
+    name, options, message, table, tmp_path
+):
+    other = keras_alexnet.build(name, **options)
+    other.save(tmp_path / "other.keras")
+    model = keras_alexnet.build(SMALL, seed=2)
+    before = model.get_weights()
+    with pytest.raises(UserError, match=message):
+        weights.load(model, tmp_path / "other.keras")
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    again = keras_alexnet.build(name, **options, dropout=0, weights=tmp_path / "other.keras")
+    np.testing.assert_array_equal(again.get_weights()[0], other.get_weights()[0])
+
+
+def test_a_keras_file_fills_a_network_without_its_top_and_of_another_size(trained, tmp_path):
+    features = keras_alexnet.AlexNet(
+        include_top=False, pooling="avg", variant="cifar_v2", weights=trained / "model.keras"
+    )
+    features.save(tmp_path / "features.keras")
+    weights.load(features, tmp_path / "features.keras")
+    owt = keras_alexnet.AlexNet(include_top=False, variant="alexnet_owt", input_shape=(96, 64, 3))
+    owt.save(tmp_path / "owt.keras")
+    keras_alexnet.AlexNet(include_top=False, variant="alexnet_owt", weights=tmp_path / "owt.keras")
+
+
+def test_hdf5_with_numbers_that_are_none_is_refused(tmp_path):
+    model = keras_alexnet.build("cifar_v2")
+    broken = model.get_weights()
+    broken[0][0, 0, 0, 0] = np.nan
+    model.set_weights(broken)
+    model.save_weights(tmp_path / "broken.weights.h5")
+    fresh = keras_alexnet.build("cifar_v2", seed=2)
+    before = fresh.get_weights()
+    with pytest.raises(UserError, match="not finite, and nothing was loaded: conv1/kernel"):
+        weights.load(fresh, tmp_path / "broken.weights.h5")
+    np.testing.assert_array_equal(fresh.get_weights()[0], before[0])
+
+
+def test_what_was_changed_of_a_network_is_told_and_not_written_for_pytorch(
+    trained, tmp_path, caplog
+):
+    model = keras_alexnet.build("cifar_v2", activation="tanh", weights=trained / "of.safetensors")
+    assert "changed of cifar_v2 here: tanh after conv1, tanh after conv2" in caplog.text
+    with pytest.raises(UserError, match="computes otherwise than this model: tanh after conv1"):
+        weights.save(model, tmp_path / "tanh.safetensors")
+    without = keras_alexnet.build("alexnet", num_classes=2, lrn=False, dropout=0)
+    with pytest.raises(UserError, match="otherwise than this model: no lrn1, no lrn2"):
+        weights.save(without, tmp_path / "without.safetensors")
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_which_pixels_pytorchs_network_wants_is_told(trained, tmp_path, caplog):
+    caplog.set_level("INFO", logger="absl")
+    weights.save(keras_alexnet.load(trained).model, tmp_path / "out.safetensors")
+    assert "in the order R, G, B, minus (R, G, B) 120, 110, 100, divided by 127.5" in caplog.text
