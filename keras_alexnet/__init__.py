@@ -17,6 +17,7 @@ if _WANTED != "tensorflow":
 
 # Public name → the module that holds it, in the order in which data flows.
 _HOMES = {
+    "DataSpec": "data.config",
     "list_datasets": "data.load",
     "load_dataset": "data.load",
     "split_validation": "data.splits",
@@ -24,6 +25,7 @@ _HOMES = {
     "eval_batches": "data.pipeline",
     "steps_per_epoch": "data.pipeline",
     "pixel_statistics": "data.pipeline",
+    "PrepareConfig": "data.config",
     "prepare": "data.prepare",
     "verify_prepared": "data.manifest",
     "list_variants": "networks.variants",
@@ -36,7 +38,9 @@ _HOMES = {
     "TrainConfig": "training.config",
     "train": "training.train",
     "load": "run_folder",
+    "EvaluateConfig": "evaluation.config",
     "evaluate": "evaluation.evaluate",
+    "ExportConfig": "exporting.config",
     "export": "exporting.export",
     "Prediction": "predicting.predict",
     "predict": "predicting.predict",

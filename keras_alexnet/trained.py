@@ -11,6 +11,7 @@ import keras
 from absl import logging
 
 from keras_alexnet import run_folder
+from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.dataset import Dataset, hold_out
 from keras_alexnet.data.load import load_dataset
 from keras_alexnet.data.splits import Split
@@ -20,8 +21,6 @@ from keras_alexnet.networks.build import logits_of
 from keras_alexnet.networks.spec import ImagePlan
 from keras_alexnet.run_folder import CONFIG
 from keras_alexnet.utils import files
-
-SPLITS = ("test", "validation", "train")
 
 
 def split_of(data: Dataset, name: str, config: dict | None) -> Split:
@@ -69,26 +68,24 @@ def read_config(where: str | os.PathLike) -> dict | None:
     return described
 
 
-def load_data(
-    config: dict | None, dataset: str | None = None, *, data_dir=None, dataset_name=None, **options
-) -> Dataset:
+def load_data(config: dict | None, spec: DataSpec) -> Dataset:
     """Loads the data that a run was trained on, or others that are named.
 
     Args:
         config: as `read_config` returns it.
-        dataset, data_dir, dataset_name, options: as in `load_dataset`. What is None is the run's;
-            the run's folder and name are of its own data set alone.
+        spec: what is None there is the run's; the run's folder and name are of its own data set
+            alone.
 
     Raises:
         UsageError, UserError: as `load_dataset`.
     """
     trained_on = config["config"] if config else {}
-    if dataset in (None, trained_on.get("dataset")):
-        dataset = trained_on.get("dataset")
-        if data_dir is None:
-            data_dir = trained_on.get("data_dir")
-            dataset_name = dataset_name or trained_on.get("dataset_name")
-    return load_dataset(dataset, data_dir=data_dir, dataset_name=dataset_name, **options)
+    if spec.dataset in (None, trained_on.get("dataset")):
+        spec = dataclasses.replace(spec, dataset=trained_on.get("dataset"))
+        if spec.data_dir is None:
+            name = spec.dataset_name or trained_on.get("dataset_name")
+            spec = dataclasses.replace(spec, data_dir=trained_on.get("data_dir"), dataset_name=name)
+    return load_dataset(spec)
 
 
 def check_labels(classes: int, labels: Sequence[str] | None, data: Dataset) -> None:
@@ -108,9 +105,6 @@ def check_labels(classes: int, labels: Sequence[str] | None, data: Dataset) -> N
             f"The classes of {data.name} are not the network's: class {index} is "
             f"{data.class_names[index]!r}, not {labels[index]!r}."
         )
-
-
-INPUT_DTYPES = ("uint8", "float32")
 
 
 TOP = 5  # labels that a served model names

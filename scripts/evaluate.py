@@ -8,7 +8,7 @@ r"""Evaluates a trained network on a data set.
 import _cli
 from absl import flags
 
-from keras_alexnet import UsageError, evaluate
+from keras_alexnet import EvaluateConfig, UsageError, evaluate
 from keras_alexnet.utils import files
 
 flags.DEFINE_string("model", None, "A run's folder or a .keras file.")
@@ -31,7 +31,7 @@ _ARGUMENTS = (
 def main() -> None:
     if _cli.FLAGS.model is None:
         raise UsageError("--model is needed: a run's folder or a .keras file.")
-    figures = evaluate(_cli.FLAGS.model, **_cli.values_of(_ARGUMENTS))
+    figures = evaluate(EvaluateConfig(model=_cli.FLAGS.model, **_cli.values_of(_ARGUMENTS)))
     if _cli.FLAGS.json is not None:
         files.write_json(_cli.FLAGS.json, figures)
     for name in ("dataset", "split", "images", "views", "loss", "top1", "top5"):

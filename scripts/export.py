@@ -7,14 +7,14 @@ r"""Exports a trained network for TF Serving, LiteRT and ONNX Runtime, checked a
 
 import _cli
 
-from keras_alexnet import export
+from keras_alexnet import ExportConfig, export
 from keras_alexnet.exporting.config import FLAG_FIELDS
 
 FLAGS = _cli.define_flags(FLAG_FIELDS)
 
 
 def main() -> None:
-    report = export(**_cli.values_of(FLAGS))
+    report = export(ExportConfig(**_cli.values_of(FLAGS)))
     for name, facts in report["files"].items():
         print(f"{name}: {facts['file']}, {facts['bytes']:,} bytes")
         for figure in ("relative_difference", "top1_agreement", "top1"):

@@ -11,7 +11,7 @@ Killed or stopped, it goes on where it was when it is run again with the same fl
 import _cli
 from absl import flags
 
-from keras_alexnet import UsageError, prepare, verify_prepared
+from keras_alexnet import PrepareConfig, UsageError, prepare, verify_prepared
 
 flags.DEFINE_string(
     "source",
@@ -50,7 +50,9 @@ def main() -> None:
     else:
         if chosen.source is None:
             raise UsageError("--source is needed: a folder of archives or images, or an archive.")
-        manifest = prepare(chosen.source, chosen.out, **_cli.values_of(_OPTIONS))
+        manifest = prepare(
+            PrepareConfig(source=chosen.source, out=chosen.out, **_cli.values_of(_OPTIONS))
+        )
     print(f"dataset: {manifest.name}, {len(manifest.class_names)} classes")
     for name, part in manifest.parts.items():
         print(f"{name}: {part.images} images in {len(part.shards)} shards")

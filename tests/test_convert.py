@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import keras_alexnet
-from keras_alexnet import UsageError, UserError, weights
+from keras_alexnet import ExportConfig, UsageError, UserError, weights
 from keras_alexnet import convert as convert_module
 from keras_alexnet.convert import _FROM, _labels, to_torch
 from keras_alexnet.networks import variants
@@ -45,10 +45,12 @@ def test_what_is_converted_is_exported_and_predicts(place, tmp_path):
     assert labels == tuple(LABELS) and model.name == "cifar_v2"
     [wanted] = keras_alexnet.predict(tmp_path / "v2", place / "photo.jpg")
     keras_alexnet.export(
-        model=tmp_path / "v2",
-        out=tmp_path / "exported",
-        formats=("saved_model",),
-        latency=False,
+        ExportConfig(
+            model=tmp_path / "v2",
+            out=tmp_path / "exported",
+            formats=("saved_model",),
+            latency=False,
+        )
     )
     [got] = keras_alexnet.predict(tmp_path / "exported", place / "photo.jpg")
     assert got.classes == wanted.classes and set(got.classes) < set(LABELS)

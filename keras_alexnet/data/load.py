@@ -8,6 +8,7 @@ import pathlib
 from absl import logging
 
 from keras_alexnet.data import fingerprints
+from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.dataset import Arrays, Dataset, check_labels, in_memory
 from keras_alexnet.data.readers import cifar, fashion_mnist, image_folder, shapes, tfds, tfrecord
 from keras_alexnet.data.splits import without_damaged
@@ -29,31 +30,23 @@ def list_datasets() -> list[str]:
     return [*PUBLISHED, *_OF_IMAGES, "shapes"]
 
 
-def load_dataset(
-    name: str | None = None,
-    *,
-    data_dir: str | os.PathLike | None = None,
-    dataset_name: str | None = None,
-    seed: int = 0,
-    skip_corrupt: bool = False,
-) -> Dataset:
+def load_dataset(data: DataSpec | str | None = None, *, seed: int = 0) -> Dataset:
     """Finds a data set and makes it ready to be read.
 
     Args:
-        name: one of `list_datasets()`. None stands for CIFAR-10 if it is at hand or can be
-            downloaded, and otherwise, with a warning, for "shapes".
-        data_dir: for "image_folder" the folder or archive; for "tfrecord" the folder that
-            `prepare` wrote; for published sets a copy, official or
-            prepared by tensorflow-datasets, or a folder that holds one; nothing is downloaded
-            then. By default `$TFDS_DATA_DIR`, `~/tensorflow_datasets` and `~/.keras/datasets` are
-            searched, and what is not there is downloaded through tensorflow-datasets.
-        dataset_name: what results call it; by default the folder's or archive's stem, or `name`.
+        data: which data set, or its name, one of `list_datasets()`. None stands for CIFAR-10 if it
+            is at hand or can be downloaded, and otherwise, with a warning, for "shapes". Its
+            `data_dir` is for "image_folder" the folder or archive; for "tfrecord" the folder that
+            `prepare` wrote; for published sets a copy, official or prepared by
+            tensorflow-datasets, or a folder that holds one; nothing is downloaded then. By default
+            `$TFDS_DATA_DIR`, `~/tensorflow_datasets` and `~/.keras/datasets` are searched, and what
+            is not there is downloaded through tensorflow-datasets. Without `dataset_name` results
+            call it by the folder's or archive's stem, or its name.
         seed: divides a set of one part, such as an image folder that has no test set of its own.
             ("shapes" is always the same set.)
-        skip_corrupt: leave out images that cannot be read, instead of stopping at them.
 
     Returns:
-        The `DataSource`.
+        The `Dataset`.
 
     Raises:
         UsageError: for an unknown name, or a `data_dir` that is missing or out of place.
@@ -64,6 +57,8 @@ def load_dataset(
         >>> len(data.train), len(data.test), data.class_names[:2]
         (10000, 2000, ('disc', 'ring'))
     """
+    spec = data.data if isinstance(data, DataSpec) else DataSpec(data)
+    name, data_dir, dataset_name = spec.dataset, spec.data_dir, spec.dataset_name
     if name is not None and name not in list_datasets():
         raise unknown_name("dataset", name, list_datasets())
     if data_dir is not None and not os.path.exists(data_dir):
@@ -75,7 +70,7 @@ def load_dataset(
                 f"The dataset {name} needs {what}. Received: no data_dir. Pass --data_dir "
                 "(data_dir=)."
             )
-        return read_parts(data_dir, dataset_name).completed(seed, skip_corrupt)
+        return read_parts(data_dir, dataset_name).completed(seed, spec.skip_corrupt)
     if name == "shapes":
         if data_dir is not None:
             raise UsageError(
@@ -85,7 +80,7 @@ def load_dataset(
         return _shapes(dataset_name)
     if name is None:
         return _cifar10_or_shapes(data_dir, dataset_name)
-    return load_published(name, data_dir, dataset_name, skip_corrupt)
+    return load_published(name, data_dir, dataset_name, spec.skip_corrupt)
 
 
 @functools.cache  # drawn once a process

@@ -12,6 +12,7 @@ from absl import logging
 
 from keras_alexnet._version import __version__
 from keras_alexnet.data import shard_folder, shards
+from keras_alexnet.data.config import PrepareConfig
 from keras_alexnet.data.dataset import UnsplitDataset
 from keras_alexnet.data.manifest import File, Manifest, Part, Shard, is_whole
 from keras_alexnet.data.readers import image_folder, imagenet_tar
@@ -25,18 +26,7 @@ from keras_alexnet.utils import files
 from keras_alexnet.utils.terminal import Progress
 
 
-def prepare(
-    source: str | os.PathLike,
-    out: str | os.PathLike,
-    *,
-    dataset_name: str | None = None,
-    short_side: int | None = None,
-    seed: int = 0,
-    images_per_shard: int = 1024,
-    skip_corrupt: bool = False,
-    validation_labels: str | os.PathLike | None = None,
-    threads: int | None = None,
-) -> Manifest:
+def prepare(config: PrepareConfig) -> Manifest:
     """Turns images into shards of TFRecords, every one decoded to see that it is whole.
 
     What was finished before a kill is kept after its hash has been checked; a folder that is
@@ -44,22 +34,10 @@ def prepare(
     give the same bytes, whatever the number of threads.
 
     Args:
-        source: a folder that holds `ILSVRC2012_img_train.tar` and `ILSVRC2012_img_val.tar`, or
-            an image folder or an archive of one, as for `load_dataset("image_folder")`.
-        out: folder to write; new, empty, or of an earlier call with the same arguments.
-        dataset_name: what results call the data; by default "imagenet2012" or the source's stem,
-            with "-short256" behind it if images are shrunk to 256 pixels.
-        short_side: shrink images whose shorter side is longer to this many pixels and encode
-            them as JPEG of quality 95 without chroma subsampling; others keep their bytes.
-        seed: of the order in which images are dealt to the shards, from 0 up.
-        images_per_shard: the most that a shard holds.
-        skip_corrupt: leave out images that cannot be decoded, and name them in the manifest.
-        validation_labels: for the ImageNet archives, a text file with the WordNet id of each
-            validation image; by default the list that tensorflow-datasets brings.
-        threads: that decode; by default one a processor.
+        config: what to prepare, where to, and how.
 
     Returns:
-        The `manifests.Manifest`, as it stands in `out/manifest.json`.
+        The `Manifest`, as it stands in `out/manifest.json`.
 
     Raises:
         UsageError: for an argument that cannot be used.
@@ -68,15 +46,21 @@ def prepare(
 
     Example:
         >>> import keras_alexnet as ka
-        >>> manifest = ka.prepare("flowers.tar.gz", "records/flowers")  # doctest: +SKIP
-        >>> ka.load_dataset("tfrecord", data_dir="records/flowers").name  # doctest: +SKIP
+        >>> config = ka.PrepareConfig(source="flowers.tar.gz", out="records/flowers")
+        >>> manifest = ka.prepare(config)  # doctest: +SKIP
+        >>> prepared = ka.DataSpec("tfrecord", data_dir="records/flowers")
+        >>> ka.load_dataset(prepared).name  # doctest: +SKIP
         'flowers'
     """
+    source, out = config.source, config.out
+    seed, images_per_shard = config.seed, config.images_per_shard
+    short_side, threads = config.short_side, config.threads
+    dataset_name, skip_corrupt = config.dataset_name, config.skip_corrupt
     _check(seed=(seed, 0), images_per_shard=(images_per_shard, 1))
     _check(short_side=(short_side, 1), threads=(threads, 1))
     threads = threads or _processors()
     _check_places(pathlib.Path(source), pathlib.Path(out))
-    found = _read(source, dataset_name, validation_labels)
+    found = _read(source, dataset_name, config.validation_labels)
     settings = {
         "seed": seed,
         "images_per_shard": images_per_shard,

@@ -1,10 +1,11 @@
-"""The precision that a run computes in."""
+"""The precision that a run computes in.
+
+TensorFlow is imported when it is needed, since the flags of a run name the precisions.
+"""
 
 import contextlib
 import pathlib
 
-import keras
-import tensorflow as tf
 from absl import logging
 
 from keras_alexnet.errors import UsageError
@@ -24,6 +25,9 @@ def precision(name: str):
     Raises:
         UsageError: for another name, or for `graph_bfloat16` where there is a GPU.
     """
+    import keras
+    import tensorflow as tf
+
     if name not in PRECISIONS:
         raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}. Received: {name!r}.")
     if name == "graph_bfloat16" and tf.config.list_physical_devices("GPU"):
@@ -50,6 +54,8 @@ def precision(name: str):
 
 
 def _bfloat16_is_native() -> bool:
+    import tensorflow as tf
+
     if tf.config.list_physical_devices("GPU"):
         return True
     cpuinfo = pathlib.Path("/proc/cpuinfo")

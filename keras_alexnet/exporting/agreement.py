@@ -227,13 +227,7 @@ def _source(config: ExportConfig, network: TrainedNetwork) -> dataset.Dataset | 
         logging.warning("There is no data set to compare on: drawn images stand in for it.")
         return None
     try:
-        return trained.load_data(
-            network.config,
-            config.dataset,
-            data_dir=config.data_dir,
-            dataset_name=config.dataset_name,
-            skip_corrupt=config.skip_corrupt,
-        )
+        return trained.load_data(network.config, config.data)
     except UserError as error:
         if needed or asked:
             raise

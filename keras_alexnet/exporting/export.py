@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import errno
 import json
-import os
 import pathlib
 
 import tensorflow as tf
@@ -55,15 +54,15 @@ _FULL = {
 }
 
 
-def export(model: str | os.PathLike, out: str | os.PathLike, **options) -> dict:
+def export(config: ExportConfig) -> dict:
     """Exports a trained network, and checks that what it wrote computes what the network does.
 
+    A SavedModel goes to `out/<version>/`, TFLite files to `out/tflite/`, ONNX to `out/onnx/`, each
+    with a `model_card.md` and an `export.json`. A `.keras` file without `labels.txt` beside it is
+    exported with class numbers as labels.
+
     Args:
-        model: a run's folder or a `.keras` file. A file without `labels.txt` beside it exports
-            with class numbers as labels.
-        out: the folder to export to. A SavedModel goes to `out/<version>/`, TFLite files to
-            `out/tflite/`, ONNX to `out/onnx/`, each with a `model_card.md` and an `export.json`.
-        **options: the other fields of `ExportConfig`, such as `formats` and `quantization`.
+        config: what to export, where to, and how.
 
     Returns:
         What `export.json` holds: sizes, hashes, agreement, accuracies and latencies by file.
@@ -75,12 +74,9 @@ def export(model: str | os.PathLike, out: str | os.PathLike, **options) -> dict:
 
     Example:
         >>> import keras_alexnet as ka
-        >>> report = ka.export("runs/mine", "saved_models/mine")  # doctest: +SKIP
+        >>> config = ka.ExportConfig(model="runs/mine", out="saved_models/mine")
+        >>> report = ka.export(config)  # doctest: +SKIP
     """
-    options = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in options.items()
-    }
-    config = ExportConfig(model=model and os.fspath(model), out=out and os.fspath(out), **options)
     if config.record is not None:
         files.read_rows(config.record, COLUMNS)  # one that cannot take the rows is found out now
     folder = pathlib.Path(config.out)

@@ -10,6 +10,7 @@ from tensorflow.lite.python.convert import mlir_quantize
 
 from keras_alexnet.errors import UsageError, UserError, unknown_name
 from keras_alexnet.exporting import signatures, tflite_metadata
+from keras_alexnet.exporting.config import INPUT_DTYPES, QUANTIZATIONS
 from keras_alexnet.exporting.tflite_file import (
     check_builtin,
     check_signature,
@@ -17,10 +18,8 @@ from keras_alexnet.exporting.tflite_file import (
     serialized,
 )
 from keras_alexnet.networks.layers import SameMapNormalization
-from keras_alexnet.trained import INPUT_DTYPES, TrainedNetwork
+from keras_alexnet.trained import TrainedNetwork
 from keras_alexnet.utils import terminal
-
-QUANTIZATIONS = ("float32", "float16", "dynamic", "int8")
 
 
 def convert(

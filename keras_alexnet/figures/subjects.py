@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_alexnet import models, trained
 from keras_alexnet.data import augment, decode
+from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.dataset import Dataset
 from keras_alexnet.data.images import EncodedImages
 from keras_alexnet.data.splits import Split, stratified_choice
@@ -63,7 +64,7 @@ def data_for(looked: TrainedNetwork, dataset: str | None, **options) -> Dataset:
     Raises:
         UsageError, UserError: if the data cannot be had, or are of other classes.
     """
-    data = trained.load_data(looked.config, dataset, **options)
+    data = trained.load_data(looked.config, DataSpec(dataset, **options))
     labels = looked.labels if looked.named else None
     trained.check_labels(len(looked.labels), labels, data)
     return data

@@ -3,19 +3,17 @@
 import dataclasses
 from typing import Any
 
+from keras_alexnet.data.config import DataSpec
 from keras_alexnet.distributed.precision import PRECISIONS
 from keras_alexnet.training.recipe import OVERRIDABLE
+from keras_alexnet.utils.arguments import setting
 
 ON_NONFINITE = ("stop", "step_back")
 
 
-def _field(default, help_text, choices=None):
-    return dataclasses.field(default=default, metadata={"help": help_text, "choices": choices})
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainConfig:
-    """One training run.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig(DataSpec):
+    """One training run. Without `dataset` it trains on CIFAR-10 if that can be had, else on shapes.
 
     `overrides` maps fields of `recipes.Recipe` to values that replace the recipe's.
 
@@ -24,87 +22,78 @@ class TrainConfig:
         'cifar_v2'
     """
 
-    variant: str = _field("cifar_v1", "Network to train.")
-    recipe: str = _field(
+    variant: str = setting("cifar_v1", "Network to train.")
+    recipe: str = setting(
         "default", "Recipe: default, paper, fine_tune or, where there is one, document."
     )
-    dataset: str | None = _field(
-        None,
-        "cifar10, cifar100, fashion_mnist, imagenet2012, image_folder, tfrecord or shapes. "
-        "Without it: cifar10 if it can be had, else shapes.",
-    )
-    data_dir: str | None = _field(None, "Folder or archive that holds the data.")
-    dataset_name: str | None = _field(None, "Name of an image folder in results.")
-    workdir: str | None = _field(
+    workdir: str | None = setting(
         None, "Folder for all that the run writes; runs/<variant>-<dataset>-<time> by default."
     )
-    resume: bool = _field(False, "Go on with the run in --workdir from its newest checkpoint.")
-    allow_change: str | None = _field(
+    resume: bool = setting(False, "Go on with the run in --workdir from its newest checkpoint.")
+    allow_change: str | None = setting(
         None,
         "Settings, separated by commas, that --resume may change, though it makes the run another "
         "experiment: names of flags, or data for other data. What changes is recorded.",
     )
-    seed: int = _field(0, "Fixes initial weights, data order, augmentation and dropout.")
-    num_classes: int | None = _field(None, "Classes; must be the data's. Taken from it by default.")
-    input_size: int | None = _field(
+    seed: int = setting(0, "Fixes initial weights, data order, augmentation and dropout.")
+    num_classes: int | None = setting(
+        None, "Classes; must be the data's. Taken from it by default."
+    )
+    input_size: int | None = setting(
         None, "Height and width of the input; by default the recipe's or the variant's."
     )
-    activation: str = _field("relu", "Hidden non-linearity, such as relu or tanh.")
-    lrn: bool | None = _field(None, "--nolrn takes local response normalization out.")
-    dropout: float | None = _field(None, "Dropout rate in place of the variant's; 0 takes it out.")
-    weights: str | None = _field(
+    activation: str = setting("relu", "Hidden non-linearity, such as relu or tanh.")
+    lrn: bool | None = setting(None, "--nolrn takes local response normalization out.")
+    dropout: float | None = setting(None, "Dropout rate in place of the variant's; 0 takes it out.")
+    weights: str | None = setting(
         None,
         "File to start from: a .keras file or a run's folder, PyTorch's .safetensors or .pth, or a "
         ".caffemodel. Its classifier is not used where the classes differ.",
     )
-    validation_images: int | None = _field(
+    validation_images: int | None = setting(
         None, "Training images held out for validation; by default what the recipe says."
     )
-    class_weights: bool = _field(
+    class_weights: bool = setting(
         False, "Weight the loss so that every class counts the same, however many images it has."
     )
-    skip_corrupt: bool = _field(
-        False,
-        "Leave out and count images that cannot be read, those that break in the run too.",
-    )
-    deterministic: bool | None = _field(
+    deterministic: bool | None = setting(
         None,
         "The same bits whenever it runs on the same machine; by default on CPUs but not on GPUs, "
         "where it costs speed.",
     )
-    precision: str = _field(
+    precision: str = setting(
         "float32",
         "float32; mixed_bfloat16 (Keras's policy); graph_bfloat16 (TensorFlow's rewriter, CPU).",
         PRECISIONS,
     )
-    num_devices: int | None = _field(None, "Devices to train on; all GPUs by default.")
-    logical_cpu_devices: int | None = _field(
+    num_devices: int | None = setting(None, "Devices to train on; all GPUs by default.")
+    logical_cpu_devices: int | None = setting(
         None, "Split the CPU into so many devices, to try several replicas without GPUs."
     )
-    views: int | None = _field(
+    views: int | None = setting(
         None,
         "Views of each test image that are averaged: 1, 2 or 10; by default what the recipe says.",
         (1, 2, 10),
     )
-    freeze_until: str | None = _field(
+    freeze_until: str | None = setting(
         None,
         "Layer up to which weights stay as they are: it and what follows are trained. By default "
         "what the recipe says, for most nothing; an empty name trains all.",
     )
-    max_steps: int | None = _field(None, "Stop after so many optimizer steps.")
-    checkpoint_every_steps: int | None = _field(
+    max_steps: int | None = setting(None, "Stop after so many optimizer steps.")
+    checkpoint_every_steps: int | None = setting(
         None, "Save so often inside an epoch, besides at the end of each."
     )
-    keep_checkpoints: int = _field(2, "How many of the newest checkpoints to keep.")
-    on_nonfinite: str = _field(
+    keep_checkpoints: int = setting(2, "How many of the newest checkpoints to keep.")
+    on_nonfinite: str = setting(
         "stop",
         "At a NaN or an infinity: stop; or step_back to the newest checkpoint, dividing the "
         "learning rate by --step_back_factor, --step_backs times at the most.",
         ON_NONFINITE,
     )
-    step_back_factor: float = _field(2.0, "What a step back divides the learning rate by.")
-    step_backs: int = _field(3, "How often a run may step back before it stops.")
-    record: str | None = _field(None, "CSV file to which the result is added as a row.")
+    step_back_factor: float = setting(2.0, "What a step back divides the learning rate by.")
+    step_backs: int = setting(3, "How often a run may step back before it stops.")
+    record: str | None = setting(None, "CSV file to which the result is added as a row.")
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 

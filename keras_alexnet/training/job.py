@@ -187,12 +187,7 @@ def load_job(
     config, recipe = asked.config, asked.recipe
     start = _start(asked, cluster)
     try:
-        data = load_dataset(
-            config.dataset,
-            data_dir=config.data_dir,
-            dataset_name=config.dataset_name,
-            skip_corrupt=config.skip_corrupt,
-        )
+        data = load_dataset(config)
     except UserError:
         asked.check_settings()  # the cause may be what differs, such as --dataset without its place
         raise

@@ -3,10 +3,7 @@
 import dataclasses
 
 from keras_alexnet.errors import UsageError, unknown_name
-
-
-def _field(default, help_text, choices=None):
-    return dataclasses.field(default=default, metadata={"help": help_text, "choices": choices})
+from keras_alexnet.utils.arguments import setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,64 +22,64 @@ class Recipe:
 
     name: str
     note: str
-    epochs: int = _field(20, "Passes over the training images.")
-    global_batch_size: int = _field(128, "Images in one step, over all devices together.")
-    optimizer: str = _field("sgd", "Update rule.", ("sgd", "adam"))
-    learning_rate: float = _field(0.01, "Learning rate: the start, or the peak of one_cycle.")
-    lr_reference_batch_size: int = _field(
+    epochs: int = setting(20, "Passes over the training images.")
+    global_batch_size: int = setting(128, "Images in one step, over all devices together.")
+    optimizer: str = setting("sgd", "Update rule.", ("sgd", "adam"))
+    learning_rate: float = setting(0.01, "Learning rate: the start, or the peak of one_cycle.")
+    lr_reference_batch_size: int = setting(
         0,
         "Batch that learning_rate is meant for: the rate that is used is learning_rate times "
         "global_batch_size divided by it. 0 uses learning_rate as it is.",
     )
-    warmup_epochs: float = _field(
+    warmup_epochs: float = setting(
         0.0,
         "Epochs in which the rate of constant, drops or plateau rises from 0; one_cycle has its "
         "own.",
     )
-    momentum: float = _field(0.9, "Momentum of sgd; 0 is plain gradient descent.")
-    weight_decay: float = _field(
+    momentum: float = setting(0.9, "Momentum of sgd; 0 is plain gradient descent.")
+    weight_decay: float = setting(
         0.0, "Times the kernel, added to its gradient, so inside the momentum; never on biases."
     )
-    bias_rate: float = _field(1.0, "Learning rate of biases, as a multiple of the kernels'.")
-    schedule: str = _field(
+    bias_rate: float = setting(1.0, "Learning rate of biases, as a multiple of the kernels'.")
+    schedule: str = setting(
         "constant",
         "constant; drops: divide after given epochs; plateau: divide when validation top-1 stops "
         "improving; one_cycle: linear up for a fifth of the steps, then linear down to 0.",
         ("constant", "drops", "plateau", "one_cycle"),
     )
-    drop_epochs: tuple[float, ...] = _field(
+    drop_epochs: tuple[float, ...] = setting(
         (), "Epochs, separated by commas, after which drops divides the rate."
     )
-    drop_factor: float = _field(10.0, "What each of drop_epochs divides the learning rate by.")
-    plateau_patience: int = _field(5, "Epochs without a better validation top-1 before a drop.")
-    plateau_factor: float = _field(10.0, "What a plateau divides the learning rate by.")
-    plateau_drops: int = _field(3, "Drops at the most.")
-    flip: bool = _field(True, "Mirror every other image at random.")
-    crop: bool = _field(True, "Random crops; otherwise the center.")
-    color_noise: str = _field(
+    drop_factor: float = setting(10.0, "What each of drop_epochs divides the learning rate by.")
+    plateau_patience: int = setting(5, "Epochs without a better validation top-1 before a drop.")
+    plateau_factor: float = setting(10.0, "What a plateau divides the learning rate by.")
+    plateau_drops: int = setting(3, "Drops at the most.")
+    flip: bool = setting(True, "Mirror every other image at random.")
+    crop: bool = setting(True, "Random crops; otherwise the center.")
+    color_noise: str = setting(
         "none",
         "PCA color noise, as the paper writes it or as the 2012 program does it.",
         ("none", "paper", "2012"),
     )
-    color_noise_until_epoch: int = _field(
+    color_noise_until_epoch: int = setting(
         0, "Epochs after which color noise is switched off; 0 never switches it off."
     )
-    label_smoothing: float = _field(0.0, "Share of the target spread over all classes, in [0, 1).")
-    clip_norm: float = _field(
+    label_smoothing: float = setting(0.0, "Share of the target spread over all classes, in [0, 1).")
+    clip_norm: float = setting(
         0.0,
         "Largest global norm of the gradient, decay included, before layers' own rates; 0 does not "
         "clip.",
     )
-    freeze_from_epoch: int = _field(
+    freeze_from_epoch: int = setting(
         0, "Epochs after which --freeze_until begins to hold; 0 holds from the start."
     )
-    early_stopping_patience: int = _field(
+    early_stopping_patience: int = setting(
         0, "Stop after so many epochs without a better validation top-1; 0 never stops."
     )
-    validation_fraction: float = _field(
+    validation_fraction: float = setting(
         0.1, "Share of the training images held out when --validation_images is not given."
     )
-    keep: str = _field(
+    keep: str = setting(
         "best",
         "Which weights model.keras holds: best by validation top-1, or the last epoch's.",
         ("best", "last"),

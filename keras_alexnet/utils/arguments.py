@@ -1,8 +1,24 @@
-"""Checks of arguments."""
+"""Settings with their help texts, and checks of arguments."""
 
+import dataclasses
 import numbers
+from collections.abc import Sequence
+from typing import Any
 
 from keras_alexnet.errors import UsageError
+
+
+def setting(default: Any, help_text: str, choices: Sequence[Any] | None = None) -> Any:
+    """A dataclass field of a config, with the help and the choices of its flag.
+
+    Example:
+        >>> @dataclasses.dataclass
+        ... class Config:
+        ...     views: int = setting(1, "Views of each image.", (1, 2, 10))
+        >>> dataclasses.fields(Config)[0].metadata["choices"]
+        (1, 2, 10)
+    """
+    return dataclasses.field(default=default, metadata={"help": help_text, "choices": choices})
 
 
 def whole_number(name: str, value: object, least: int | None = None) -> int:

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from keras_alexnet import DataSpec
 from keras_alexnet.data.load import list_datasets, load_dataset
 from keras_alexnet.data.readers import tfds
 from keras_alexnet.errors import UsageError, UserError
@@ -86,13 +87,13 @@ def test_a_named_data_set_that_cannot_be_had(name, tmp_path):
         load_dataset(name)
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"is not in .*empty.*https?://.* and pass --data_dir"):
-        load_dataset(name, data_dir=tmp_path / "empty")
+        load_dataset(DataSpec(name, data_dir=tmp_path / "empty"))
 
 
 def test_a_data_dir_without_cifar10_is_an_error_even_without_a_name(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="CIFAR-10 is not in .*empty"):
-        load_dataset(data_dir=tmp_path / "empty")
+        load_dataset(DataSpec(data_dir=tmp_path / "empty"))
 
 
 def test_downloaded_through_tensorflow_datasets(isolated, monkeypatch):
@@ -106,7 +107,7 @@ def test_downloaded_through_tensorflow_datasets(isolated, monkeypatch):
     monkeypatch.setattr(tfds, "reachable", lambda address: True)
     data = load_dataset()
     assert data.name == "cifar10" and data.note is None
-    copy = load_dataset("cifar10", data_dir=folder)
+    copy = load_dataset(DataSpec("cifar10", data_dir=folder))
     assert data.sha256 == copy.sha256
     monkeypatch.setattr(tfds, "reachable", None)
     assert load_dataset("cifar10").sha256 == copy.sha256  # prepared now
@@ -139,7 +140,7 @@ def test_names():
     with pytest.raises(UsageError, match="Did you mean 'cifar10'"):
         load_dataset("cifr10")
     with pytest.raises(UserError, match="/nowhere does not exist"):
-        load_dataset("cifar10", data_dir="/nowhere")
+        load_dataset(DataSpec("cifar10", data_dir="/nowhere"))
     with pytest.raises(UsageError, match="drawn, not read"):
-        load_dataset("shapes", data_dir="/")
-    assert load_dataset("shapes", dataset_name="drawings").name == "drawings"
+        load_dataset(DataSpec("shapes", data_dir="/"))
+    assert load_dataset(DataSpec("shapes", dataset_name="drawings")).name == "drawings"

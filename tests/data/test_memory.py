@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import keras_alexnet as ka
+from keras_alexnet import PrepareConfig
 
 MANY, CLASSES = 100_000, 10
 
@@ -48,7 +49,7 @@ def write_many(folder, images: int, size: int):
 
 def test_a_hundred_thousand_images_are_listed_and_shuffled(tmp_path):
     folder = write_many(tmp_path / "many", MANY, size=1)
-    ka.prepare(folder, tmp_path / "records")
+    ka.prepare(PrepareConfig(source=folder, out=tmp_path / "records"))
     for dataset, place in (("image_folder", folder), ("tfrecord", tmp_path / "records")):
         figures = grown(dataset, place, "cifar_v1", batches=1)
         assert figures["images"] == MANY * 9 // 10
@@ -60,7 +61,7 @@ def test_enlarged_images_are_never_held_together(tmp_path, dataset):
     place = folder = write_many(tmp_path / "small", 5000, size=32)
     if dataset == "tfrecord":
         place = tmp_path / "records"
-        ka.prepare(folder, place)
+        ka.prepare(PrepareConfig(source=folder, out=place))
     figures = grown(dataset, place, "cifar_resized", batches=150)
     side = ka.variants.get("cifar_resized").input_size
     enlarged = figures["images"] * 3 * side**2

@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 
 import keras_alexnet as ka
+from keras_alexnet import DataSpec, PrepareConfig
 from keras_alexnet.data import archives, shards
 from keras_alexnet.errors import UsageError, UserError
 from support.image_folders import write_images
@@ -49,7 +50,9 @@ def records(folder, part="train"):
 
 
 def test_every_image_once_with_its_label_and_bytes(tiny_folder, tmp_path):
-    manifest = ka.prepare(tiny_folder, tmp_path / "out", images_per_shard=10)
+    manifest = ka.prepare(
+        PrepareConfig(source=tiny_folder, out=tmp_path / "out", images_per_shard=10)
+    )
     assert manifest.name == "tiny" and manifest.class_names == ("cat", "dog", "owl")
     assert [s.images for s in manifest.parts["test"].shards] == [8, 8, 8]
     assert sum(s.images for s in manifest.parts["train"].shards) == 72
@@ -67,7 +70,7 @@ def test_every_image_once_with_its_label_and_bytes(tiny_folder, tmp_path):
 
 
 def test_no_shard_is_one_class(tiny_folder, tmp_path):
-    ka.prepare(tiny_folder, tmp_path, images_per_shard=24)
+    ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path, images_per_shard=24))
     labels = np.array([label for _, label, _ in records(tmp_path)]).reshape(3, 24)
     for shard in labels:
         assert max(collections.Counter(shard.tolist()).values()) <= 14
@@ -79,16 +82,20 @@ def test_bytes_depend_on_seed_and_settings_not_on_threads_or_form(tmp_path):
     for name in ("cat", "dog"):  # decoded long after those that come next
         photograph(source, f"train/{name}/large.png", 1500, 1500, tf.io.encode_png)
     same = [
-        ka.prepare(source, tmp_path / f"{threads}", images_per_shard=15, threads=threads)
+        ka.prepare(
+            PrepareConfig(
+                source=source, out=tmp_path / f"{threads}", images_per_shard=15, threads=threads
+            )
+        )
         for threads in (1, 2, 7)
     ]
     assert same[0] == same[1] == same[2]
     first = contents(tmp_path / "1")
     assert first == contents(tmp_path / "2") == contents(tmp_path / "7")
     archive = packed(source, tmp_path / "mixed.tar.gz")
-    ka.prepare(archive, tmp_path / "packed", images_per_shard=15)
+    ka.prepare(PrepareConfig(source=archive, out=tmp_path / "packed", images_per_shard=15))
     assert contents(tmp_path / "packed") == first
-    ka.prepare(source, tmp_path / "seed", images_per_shard=15, seed=1)
+    ka.prepare(PrepareConfig(source=source, out=tmp_path / "seed", images_per_shard=15, seed=1))
     assert set(contents(tmp_path / "seed").items()).isdisjoint(first.items())
     assert sorted(records(tmp_path / "seed")) == sorted(records(tmp_path / "1"))
 
@@ -107,7 +114,7 @@ def test_shrunk_images(tmp_path):
     for name, size in {**sizes, "exact.jpg": (64, 64)}.items():
         photograph(source, f"cat/{name}", *size)
     photograph(source, "cat/drawing.png", 200, 100, tf.io.encode_png)
-    manifest = ka.prepare(source, tmp_path / "out", short_side=64)
+    manifest = ka.prepare(PrepareConfig(source=source, out=tmp_path / "out", short_side=64))
     assert manifest.name == "photos-short64" and manifest.settings["jpeg_quality"] == 95
     images = {os.path.basename(name): image for name, _, image in records(tmp_path / "out", "all")}
     shapes = {n: tuple(tf.io.decode_image(i).shape[:2]) for n, i in images.items()}
@@ -121,8 +128,8 @@ def test_shrunk_images(tmp_path):
     for name in ("small.jpg", "exact.jpg"):
         assert images[name] == (source / "cat" / name).read_bytes()
     assert images["drawing.png"].startswith(b"\xff\xd8\xff")
-    plain = ka.load_dataset("image_folder", data_dir=source)
-    shrunk = ka.load_dataset("tfrecord", data_dir=tmp_path / "out")
+    plain = ka.load_dataset(DataSpec("image_folder", data_dir=source))
+    shrunk = ka.load_dataset(DataSpec("tfrecord", data_dir=tmp_path / "out"))
     assert shrunk.sha256 != plain.sha256 and shrunk.sha256_of == "shards"
     for row in range(5):
         squares = [
@@ -152,18 +159,20 @@ def test_damaged_images_are_named_and_then_left_out_when_asked(damaged, tmp_path
     out = tmp_path / "out"
     caplog.set_level("INFO", logger="absl")
     with pytest.raises(UserError, match="3 of 96 images cannot be decoded: test/dog/007.png, tr"):
-        ka.prepare(damaged, out, images_per_shard=12)
+        ka.prepare(PrepareConfig(source=damaged, out=out, images_per_shard=12))
     assert caplog.text.count("train/cat/003.png: Invalid PNG. Failed") == 1
     assert caplog.text.count("train/owl/020.png: ") == 1
     with pytest.raises(UserError, match="its preparation has not ended"):
-        ka.load_dataset("tfrecord", data_dir=out)
-    manifest = ka.prepare(damaged, out, images_per_shard=12, skip_corrupt=True)
+        ka.load_dataset(DataSpec("tfrecord", data_dir=out))
+    manifest = ka.prepare(
+        PrepareConfig(source=damaged, out=out, images_per_shard=12, skip_corrupt=True)
+    )
     assert "Keeping 8 of 8 shards" in caplog.text
     assert manifest.skipped == ("test/dog/007.png", "train/cat/003.png", "train/owl/020.png")
     names = [name for part in ("train", "test") for name, *_ in records(out, part)]
     assert len(names) == 93 and set(names).isdisjoint(manifest.skipped)
-    folder = ka.load_dataset("image_folder", data_dir=damaged, skip_corrupt=True)
-    data = ka.load_dataset("tfrecord", data_dir=out)
+    folder = ka.load_dataset(DataSpec("image_folder", data_dir=damaged, skip_corrupt=True))
+    data = ka.load_dataset(DataSpec("tfrecord", data_dir=out))
     assert data.skipped == folder.skipped and data.sha256 == folder.sha256
     assert np.array_equal(data.train.labels, folder.train.labels)
     assert [data.train.name(i) for i in range(70)] == [folder.train.name(i) for i in range(70)]
@@ -174,20 +183,20 @@ def test_mended_images_are_taken_up(damaged, tmp_path, monkeypatch):
     monkeypatch.setattr(ka.preparing.folders.fingerprints, "CONTENTS_LIMIT_BYTES", 0)
     out = tmp_path / "out"
     with pytest.raises(UserError, match="3 of 96"):
-        ka.prepare(damaged, out, images_per_shard=12)
+        ka.prepare(PrepareConfig(source=damaged, out=out, images_per_shard=12))
     kept = {p.name: p.stat().st_mtime_ns for p in out.glob("*.tfrecord")}
     write_images(tmp_path / "good" / "train", ["cat", "dog", "owl"], 24)
     for name in ("train/cat/003.png", "train/owl/020.png", "test/dog/007.png"):
         good = tmp_path / "good" / "train" / pathlib.Path(*pathlib.Path(name).parts[1:])
         (damaged / name).write_bytes(good.read_bytes())
-    manifest = ka.prepare(damaged, out, images_per_shard=12)
+    manifest = ka.prepare(PrepareConfig(source=damaged, out=out, images_per_shard=12))
     assert manifest.skipped == () and len(records(out)) == 72
     again = {p.name: p.stat().st_mtime_ns for p in out.glob("*.tfrecord")}
     assert 1 <= sum(kept[name] != again[name] for name in kept) <= 3
 
 
 def test_damaged_shards_are_made_anew_and_whole_ones_kept(tiny_folder, tmp_path):
-    first = ka.prepare(tiny_folder, tmp_path, images_per_shard=12)
+    first = ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path, images_per_shard=12))
     whole = contents(tmp_path)
     times = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("*.tfrecord")}
     (tmp_path / "train-00001-of-00006.tfrecord").unlink()
@@ -197,7 +206,7 @@ def test_damaged_shards_are_made_anew_and_whole_ones_kept(tiny_folder, tmp_path)
     (tmp_path / "train.npz").write_bytes(b"")
     with pytest.raises(UserError, match=r"3 of 10 files .*00001-of.* is missing\), .*\(SHA-256"):
         ka.verify_prepared(tmp_path)
-    assert ka.prepare(tiny_folder, tmp_path, images_per_shard=12) == first
+    assert ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path, images_per_shard=12)) == first
     assert contents(tmp_path) == whole
     assert ka.verify_prepared(tmp_path) == first
     rewritten = [name for name, t in times.items() if (tmp_path / name).stat().st_mtime_ns != t]
@@ -206,49 +215,49 @@ def test_damaged_shards_are_made_anew_and_whole_ones_kept(tiny_folder, tmp_path)
 
 def test_another_source_or_setting_is_refused(tiny_folder, tmp_path):
     out = tmp_path / "out"
-    ka.prepare(tiny_folder, out, images_per_shard=30)
+    ka.prepare(PrepareConfig(source=tiny_folder, out=out, images_per_shard=30))
     before = contents(out)
     with pytest.raises(UserError, match="seed was 0 and is now 5; images_per_shard was 30"):
-        ka.prepare(tiny_folder, out, seed=5)
+        ka.prepare(PrepareConfig(source=tiny_folder, out=out, seed=5))
     write_images(tmp_path / "other" / "train", ["cat", "dog", "owl"], 24, seed=7)
     write_images(tmp_path / "other" / "test", ["cat", "dog", "owl"], 8)
     with pytest.raises(UserError, match=r"\(source was"):
-        ka.prepare(tmp_path / "other", out, images_per_shard=30)
+        ka.prepare(PrepareConfig(source=tmp_path / "other", out=out, images_per_shard=30))
     write_images(tmp_path / "other" / "test", ["bee"], 1)
     write_images(tmp_path / "other" / "train", ["bee"], 1)
     with pytest.raises(UserError, match=r"\(class_names; images was"):
-        ka.prepare(tmp_path / "other", out, images_per_shard=30)
+        ka.prepare(PrepareConfig(source=tmp_path / "other", out=out, images_per_shard=30))
     assert contents(out) == before
 
 
 def test_where_it_does_not_write(tiny_folder, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UserError, match="is not empty, and is no folder that"):
-        ka.prepare(tiny_folder, tmp_path)
+        ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path))
     with pytest.raises(UserError, match="notes.txt is a file"):
-        ka.prepare(tiny_folder, tmp_path / "notes.txt")
+        ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path / "notes.txt"))
     with pytest.raises(UsageError, match="must not be inside the source"):
-        ka.prepare(tiny_folder, tiny_folder / "train" / "records")
+        ka.prepare(PrepareConfig(source=tiny_folder, out=tiny_folder / "train" / "records"))
     assert contents(tmp_path) == {"notes.txt": b"mine"}
 
 
 def test_wrong_arguments(tiny_folder, tmp_path):
     for name in ("short_side", "images_per_shard", "threads"):
         with pytest.raises(UsageError, match=f"{name} must be at least 1. Received: 0"):
-            ka.prepare(tiny_folder, tmp_path, **{name: 0})
+            ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path, **{name: 0}))
     with pytest.raises(UsageError, match="seed must be at least 0"):
-        ka.prepare(tiny_folder, tmp_path, seed=-1)
+        ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path, seed=-1))
     with pytest.raises(UserError, match="nowhere does not exist"):
-        ka.prepare(tmp_path / "nowhere", tmp_path / "out")
+        ka.prepare(PrepareConfig(source=tmp_path / "nowhere", out=tmp_path / "out"))
     with pytest.raises(UsageError, match="validation_labels belong to"):
-        ka.prepare(tiny_folder, tmp_path, validation_labels="labels.txt")
+        ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path, validation_labels="labels.txt"))
     assert not list(tmp_path.iterdir())
 
 
 def test_class_whose_name_is_not_utf8(tmp_path):
     write_images(tmp_path / "in", ["cat", os.fsdecode(b"caf\xe9")], 1)
     with pytest.raises(UserError, match="udce9' is not valid UTF-8. Rename"):
-        ka.prepare(tmp_path / "in", tmp_path / "out")
+        ka.prepare(PrepareConfig(source=tmp_path / "in", out=tmp_path / "out"))
 
 
 def test_damaged_note_of_what_was_begun(tiny_folder, tmp_path):
@@ -256,9 +265,9 @@ def test_damaged_note_of_what_was_begun(tiny_folder, tmp_path):
     settings.parent.mkdir()
     settings.write_text("")
     with pytest.raises(UserError, match="settings.json is damaged .* Remove it"):
-        ka.prepare(tiny_folder, tmp_path)
+        ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path))
     settings.unlink()
-    ka.prepare(tiny_folder, tmp_path)
+    ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path))
 
 
 def test_two_at_a_time(tiny_folder, tmp_path, monkeypatch):
@@ -266,13 +275,13 @@ def test_two_at_a_time(tiny_folder, tmp_path, monkeypatch):
 
     def second(*arguments):
         with pytest.raises(UserError, match="Another process is preparing"):
-            ka.prepare(tiny_folder, tmp_path)
+            ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path))
         problems.append("seen")
         return first(*arguments)
 
     first = shards.write
     monkeypatch.setattr(shards, "write", second)
-    ka.prepare(tiny_folder, tmp_path)
+    ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path))
     assert problems == ["seen", "seen"]
 
 
@@ -282,12 +291,12 @@ def test_full_disk(tiny_folder, tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
         with pytest.raises(UserError, match="train-00000.* could not be written: .*Make room"):
-            ka.prepare(tiny_folder, tmp_path)
+            ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == [".progress", "test-00000-of-00001.tfrecord"]
-    manifest = ka.prepare(tiny_folder, tmp_path)
+    manifest = ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path))
     assert manifest.parts["train"].images == 72 and ka.verify_prepared(tmp_path) == manifest
 
 
@@ -319,7 +328,7 @@ def test_killed_and_run_again(tmp_path, caplog):
     source, out, whole = (tmp_path / name for name in ("letters", "out", "whole"))
     write_images(source / "train", ["a", "b"], 300)
     options = {"images_per_shard": 5, "threads": 1}
-    ka.prepare(source, whole, **options)
+    ka.prepare(PrepareConfig(source=source, out=whole, **options))
     flags = [f"--source={source}", f"--out={out}", "--images_per_shard=5", "--threads=1"]
     process = subprocess.Popen(
         [sys.executable, "scripts/prepare.py", *flags], cwd=ROOT, stderr=subprocess.DEVNULL
@@ -335,6 +344,6 @@ def test_killed_and_run_again(tmp_path, caplog):
     (out / f".{process.pid}-train-00099-of-00120.tfrecord").write_bytes(b"half")
     finished[0].unlink()
     caplog.set_level("INFO", logger="absl")
-    ka.prepare(source, out, **options)
+    ka.prepare(PrepareConfig(source=source, out=out, **options))
     assert "of 120 shards, which are whole" in caplog.text
     assert contents(out) == contents(whole)

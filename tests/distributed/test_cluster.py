@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import keras_alexnet as ka
+from keras_alexnet import DataSpec
 from keras_alexnet.data import images, pipeline
 from keras_alexnet.distributed import cluster, devices, launch
 from keras_alexnet.distributed.cluster import Cluster, Share
@@ -117,7 +118,7 @@ def test_joining_after_tensorflow_was_used_is_refused(monkeypatch):
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_parts_of_all_workers_are_the_batch_of_one(tiny_folder, workers, monkeypatch):
     monkeypatch.setattr(images, "MEMORY_BUDGET_BYTES", 0)  # decoded when needed
-    split = ka.load_dataset("image_folder", data_dir=tiny_folder).train  # 72 = 4 * 16 + 8
+    split = ka.load_dataset(DataSpec("image_folder", data_dir=tiny_folder)).train  # 72 = 4 * 16 + 8
     options = {"global_batch_size": 16, "seed": 3, "start_step": 2}
     whole = iter(ka.train_batches(split, "cifar_v1", **options))
     parts = [
@@ -136,7 +137,7 @@ def test_worker_reads_its_own_files_alone(tiny_folder, monkeypatch):
     monkeypatch.setattr(images, "MEMORY_BUDGET_BYTES", 0)
     read = []
     for index in range(2):
-        split = ka.load_dataset("image_folder", data_dir=tiny_folder).train
+        split = ka.load_dataset(DataSpec("image_folder", data_dir=tiny_folder)).train
         share = Share(index, 2)
         batches = ka.train_batches(split, "cifar_v1", global_batch_size=12, seed=0, share=share)
         one_epoch = sum(len(labels) for _, labels in batches.take(6))
@@ -147,7 +148,7 @@ def test_worker_reads_its_own_files_alone(tiny_folder, monkeypatch):
 
 @pytest.mark.parametrize("share", [Share(2, 2), Share(0, 5)])
 def test_unequal_shares_are_refused(tiny_folder, share):
-    split = ka.load_dataset("image_folder", data_dir=tiny_folder).train
+    split = ka.load_dataset(DataSpec("image_folder", data_dir=tiny_folder)).train
     with pytest.raises(ka.UsageError, match=f"part {share.index} of {share.count}"):
         pipeline.train_batches(split, "cifar_v1", global_batch_size=16, seed=0, share=share)
 

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 import keras_alexnet as ka
-from keras_alexnet import run_folder, trained
+from keras_alexnet import DataSpec, EvaluateConfig, run_folder, trained
 from keras_alexnet.distributed import devices
 from keras_alexnet.evaluation.evaluator import Evaluator
 from support.image_folders import write_images
@@ -12,7 +12,7 @@ from support.image_folders import write_images
 
 @pytest.fixture(scope="module")
 def data(tiny_folder):
-    return ka.load_dataset("image_folder", data_dir=tiny_folder)
+    return ka.load_dataset(DataSpec("image_folder", data_dir=tiny_folder))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_softmax_behind_the_logits_changes_nothing(data, model):
 def test_bare_keras_file_is_evaluated_by_the_variant_in_its_name(tiny_folder, model, tmp_path):
     path = tmp_path / "mine.keras"
     model.save(path)
-    figures = ka.evaluate(path, "image_folder", data_dir=tiny_folder)
+    figures = ka.evaluate(EvaluateConfig(model=path, dataset="image_folder", data_dir=tiny_folder))
     assert (figures["dataset"], figures["split"], figures["images"]) == ("tiny", "test", 24)
     assert 0 < figures["loss"] < 5 and figures["top5"] == 1.0
     assert figures["per_class_accuracy"].keys() == {"cat", "dog", "owl"}
@@ -68,17 +68,19 @@ def test_unknown_variant_asks_for_it(tiny_folder, tmp_path):
     path = tmp_path / "mine.keras"
     ka.build("cifar_v2", num_classes=3, name="something").save(path)
     with pytest.raises(ka.UsageError, match="--variant"):
-        ka.evaluate(path, "image_folder", data_dir=tiny_folder)
-    figures = ka.evaluate(path, "image_folder", data_dir=tiny_folder, variant="cifar_v2")
+        ka.evaluate(EvaluateConfig(model=path, dataset="image_folder", data_dir=tiny_folder))
+    figures = ka.evaluate(
+        EvaluateConfig(model=path, dataset="image_folder", data_dir=tiny_folder, variant="cifar_v2")
+    )
     assert figures["images"] == 24
 
 
 def test_data_of_other_classes_are_refused(model, tiny_folder, tmp_path):
     with pytest.raises(ka.UserError, match="3 classes and shapes has 10"):
-        ka.evaluate(model, "shapes")
+        ka.evaluate(EvaluateConfig(model=model, dataset="shapes"))
     run_folder.save(tmp_path, model, ["cat", "dog", "emu"])
     with pytest.raises(ka.UserError, match="class 2 is 'owl', not 'emu'"):
-        ka.evaluate(tmp_path, "image_folder", data_dir=tiny_folder)
+        ka.evaluate(EvaluateConfig(model=tmp_path, dataset="image_folder", data_dir=tiny_folder))
 
 
 def test_run_gives_what_is_not_named(tiny_folder, tmp_path):
@@ -92,32 +94,37 @@ def test_run_gives_what_is_not_named(tiny_folder, tmp_path):
         num_devices=1,
     )
     ka.train(config)
-    assert ka.evaluate(tmp_path / "run")["dataset"] == "animals"
-    assert ka.evaluate(tmp_path / "run", "image_folder")["dataset"] == "animals"
+    assert ka.evaluate(EvaluateConfig(model=tmp_path / "run"))["dataset"] == "animals"
+    assert (
+        ka.evaluate(EvaluateConfig(model=tmp_path / "run", dataset="image_folder"))["dataset"]
+        == "animals"
+    )
     write_images(tmp_path / "new" / "train", ["cat", "dog", "owl"], 2)
     write_images(tmp_path / "new" / "test", ["cat", "dog", "owl"], 2)
-    found = ka.evaluate(tmp_path / "run", data_dir=tmp_path / "new")
+    found = ka.evaluate(EvaluateConfig(model=tmp_path / "run", data_dir=tmp_path / "new"))
     assert (found["dataset"], found["images"]) == ("new", 6)
     # Only the run's own data have a part that it held out.
     with pytest.raises(ka.UsageError, match="new is not that"):
-        ka.evaluate(tmp_path / "run", data_dir=tmp_path / "new", split="validation")
+        ka.evaluate(
+            EvaluateConfig(model=tmp_path / "run", data_dir=tmp_path / "new", split="validation")
+        )
 
 
 def test_wrong_split_and_views_are_refused(model, tiny_folder):
     folder = {"dataset": "image_folder", "data_dir": tiny_folder}
     with pytest.raises(ka.UsageError, match="split must be one of"):
-        ka.evaluate(model, **folder, split="dev")
+        ka.evaluate(EvaluateConfig(model=model, **folder, split="dev"))
     with pytest.raises(ka.UsageError, match="needs a run's folder"):
-        ka.evaluate(model, **folder, split="validation")
+        ka.evaluate(EvaluateConfig(model=model, **folder, split="validation"))
     with pytest.raises(ka.UsageError, match="views must be"):
-        ka.evaluate(model, **folder, views=5)
+        ka.evaluate(EvaluateConfig(model=model, **folder, views=5))
 
 
 def test_broken_weights_are_named_as_the_cause(tiny_folder):
     model = ka.build("cifar_v2", num_classes=3, seed=0)
     model.get_layer("logits").bias.assign([np.nan, 0.0, 0.0])
     with pytest.raises(ka.UserError, match="not finite"):
-        ka.evaluate(model, "image_folder", data_dir=tiny_folder)
+        ka.evaluate(EvaluateConfig(model=model, dataset="image_folder", data_dir=tiny_folder))
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", b"PK\x03\x04 half a zip"])
@@ -159,7 +166,14 @@ def test_missing_and_foreign_model_files(tmp_path, model, data):
 
 
 def test_pictures_of_an_evaluation(tiny_folder, model, tmp_path):
-    ka.evaluate(model, "image_folder", data_dir=tiny_folder, pictures=tmp_path / "pictures")
+    ka.evaluate(
+        EvaluateConfig(
+            model=model,
+            dataset="image_folder",
+            data_dir=tiny_folder,
+            pictures=tmp_path / "pictures",
+        )
+    )
     names = {path.name for path in (tmp_path / "pictures").iterdir()}
     assert names == {"confusion.png", "per_class.csv", "per_class.png", "wrong.png"}
     for path in (tmp_path / "pictures").glob("*.png"):
@@ -175,6 +189,6 @@ def test_evaluating_a_corrupt_image_names_it(tmp_path, model):
     (tmp_path / "data" / "test" / "b" / "001.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     folder = {"dataset": "image_folder", "data_dir": tmp_path / "data"}
     with pytest.raises(ka.UserError, match=r"test/b/001\.png"):
-        ka.evaluate(model, **folder)
-    figures = ka.evaluate(model, **folder, skip_corrupt=True)
+        ka.evaluate(EvaluateConfig(model=model, **folder))
+    figures = ka.evaluate(EvaluateConfig(model=model, **folder, skip_corrupt=True))
     assert (figures["images"], figures["skipped_images"]) == (8, 1)

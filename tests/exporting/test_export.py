@@ -17,6 +17,7 @@ import pytest
 import tensorflow as tf
 
 import keras_alexnet as ka
+from keras_alexnet import ExportConfig
 from keras_alexnet.exporting import export, formats, model_card
 from keras_alexnet.run_folder import CONFIG, LABELS, MODEL, RESULTS
 from keras_alexnet.utils import files
@@ -47,12 +48,14 @@ def run_folder(tiny_folder, tmp_path_factory):
 def exported(run_folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("saved_models") / "animals"
     report = ka.export(
-        run_folder,
-        out,
-        quantization=["float32", "int8"],
-        calibration_images=20,
-        views=(1, 10),
-        record=str(out.parent / "exports.csv"),
+        ExportConfig(
+            model=run_folder,
+            out=out,
+            quantization=["float32", "int8"],
+            calibration_images=20,
+            views=(1, 10),
+            record=str(out.parent / "exports.csv"),
+        )
     )
     return out, report
 
@@ -157,21 +160,27 @@ def test_recorded_rows_are_those_of_the_report(exported, run_folder, tmp_path):
         assert (row["recipe"], row["test_images"]) == ("default", "24")
     with pytest.raises(ka.UserError, match="Give --record another file"):
         (tmp_path / "other.csv").write_text("a,b\n")
-        ka.export(run_folder, tmp_path / "out", record=str(tmp_path / "other.csv"))
+        ka.export(
+            ExportConfig(model=run_folder, out=tmp_path / "out", record=str(tmp_path / "other.csv"))
+        )
 
 
 def test_next_export_is_the_next_version(run_folder, exported):
     out, _ = exported
-    ka.export(run_folder, out, formats=["saved_model"], latency=False, views=[1])
+    ka.export(
+        ExportConfig(model=run_folder, out=out, formats=["saved_model"], latency=False, views=[1])
+    )
     assert {path.name for path in out.iterdir()} == {"1", "2", "tflite"}
     with pytest.raises(ka.UserError, match="Versions are never overwritten"):
-        ka.export(run_folder, out, formats=["saved_model"], version=2)
+        ka.export(ExportConfig(model=run_folder, out=out, formats=["saved_model"], version=2))
 
 
 def test_bare_file_exports_with_class_numbers_and_drawn_images(tmp_path, caplog):
     path = tmp_path / "mine.keras"
     ka.build("cifar_v2", num_classes=7, seed=0).save(path)
-    report = ka.export(path, tmp_path / "out", formats=["saved_model"], latency=False)
+    report = ka.export(
+        ExportConfig(model=path, out=tmp_path / "out", formats=["saved_model"], latency=False)
+    )
     assert "class numbers stand in for the labels" in caplog.text
     assert "drawn images stand in" in caplog.text
     assert (tmp_path / "out" / "1" / "assets" / "labels.txt").read_text() == "0\n1\n2\n3\n4\n5\n6\n"
@@ -191,9 +200,11 @@ def test_what_disagrees_is_not_exported_unless_allowed(run_folder, tmp_path, mon
     monkeypatch.setattr(formats.SavedModel, "logits", wrong)
     options = {"formats": ["saved_model"], "latency": False, "views": [1]}
     with pytest.raises(ka.UserError, match="saved_model differs from the Keras model by"):
-        ka.export(run_folder, tmp_path / "out", **options)
+        ka.export(ExportConfig(model=run_folder, out=tmp_path / "out", **options))
     assert not (tmp_path / "out").exists()
-    report = ka.export(run_folder, tmp_path / "out", allow_disagreement=True, **options)
+    report = ka.export(
+        ExportConfig(model=run_folder, out=tmp_path / "out", allow_disagreement=True, **options)
+    )
     assert len(report["disagreements"]) == 1
     card = (tmp_path / "out" / "1" / "assets.extra" / "model_card.md").read_text()
     assert "**Disagrees, and was allowed to:** saved_model" in card
@@ -202,7 +213,7 @@ def test_what_disagrees_is_not_exported_unless_allowed(run_folder, tmp_path, mon
 def test_options_are_refused_before_anything_is_written(run_folder, tmp_path):
     def refused(kind, text, model=run_folder, **options):
         with pytest.raises(kind, match=text):
-            ka.export(model, tmp_path / "out", **options)
+            ka.export(ExportConfig(model=model, out=tmp_path / "out", **options))
         assert not (tmp_path / "out").exists()
 
     refused(ka.UsageError, "Unknown quantization 'int4'", quantization=["int4"])
@@ -227,29 +238,41 @@ def test_options_are_refused_before_anything_is_written(run_folder, tmp_path):
 
 def test_variant_is_for_networks_that_do_not_say_what_they_are(run_folder, tmp_path):
     with pytest.raises(ka.UsageError, match="is a cifar_v2, and --variant"):
-        ka.export(run_folder, tmp_path / "out", variant="cifar_v3")
+        ka.export(ExportConfig(model=run_folder, out=tmp_path / "out", variant="cifar_v3"))
     ka.build("cifar_v2", num_classes=3, name="stranger").save(tmp_path / "stranger.keras")
     report = ka.export(
-        tmp_path / "stranger.keras",
-        tmp_path / "out",
-        formats=["saved_model"],
-        variant="cifar_v2",
-        latency=False,
+        ExportConfig(
+            model=tmp_path / "stranger.keras",
+            out=tmp_path / "out",
+            formats=["saved_model"],
+            variant="cifar_v2",
+            latency=False,
+        )
     )
     assert report["variant"] == "cifar_v2"
 
 
 def test_files_of_earlier_exports_are_told_of_or_in_the_way(run_folder, tmp_path):
     out, options = tmp_path / "out", {"formats": ["tflite"], "latency": False, "views": [1]}
-    ka.export(run_folder, out, quantization=["float16"], test_images=5, **options)
-    ka.export(run_folder, out, quantization=["float32"], **options)
+    ka.export(
+        ExportConfig(model=run_folder, out=out, quantization=["float16"], test_images=5, **options)
+    )
+    ka.export(ExportConfig(model=run_folder, out=out, quantization=["float32"], **options))
     card = (out / "tflite" / "model_card.md").read_text()
     assert "tflite float16 was exported earlier and compared on 5 of 24 test images" in card
     told = json.loads((out / "tflite" / "export.json").read_text())["files"]
     assert told.keys() == {"tflite float16", "tflite float32"}
     before = {path: path.read_bytes() for path in (out / "tflite").iterdir()}
     with pytest.raises(ka.UserError, match="cifar_v2_float16.tflite of another network"):
-        ka.export(run_folder, out, quantization=["float32"], input_dtype="float32", **options)
+        ka.export(
+            ExportConfig(
+                model=run_folder,
+                out=out,
+                quantization=["float32"],
+                input_dtype="float32",
+                **options,
+            )
+        )
     assert {path: path.read_bytes() for path in (out / "tflite").iterdir()} == before
 
 
@@ -261,11 +284,17 @@ def test_run_whose_data_are_gone_still_exports(run_folder, tmp_path, caplog):
     described = json.loads((moved / CONFIG).read_text())
     described["config"]["data_dir"] = str(tmp_path / "gone")
     (moved / CONFIG).write_text(json.dumps(described))
-    report = ka.export(moved, tmp_path / "out", formats=["saved_model"], latency=False)
+    report = ka.export(
+        ExportConfig(model=moved, out=tmp_path / "out", formats=["saved_model"], latency=False)
+    )
     assert "The run's data cannot be had" in caplog.text
     assert report["compared_on"].startswith("64 drawn images")
     with pytest.raises(ka.UserError, match="gone"):
-        ka.export(moved, tmp_path / "out8", formats=["tflite"], quantization=["int8"])
+        ka.export(
+            ExportConfig(
+                model=moved, out=tmp_path / "out8", formats=["tflite"], quantization=["int8"]
+            )
+        )
     assert not (tmp_path / "out8").exists()
 
 
@@ -317,7 +346,9 @@ def test_killed_export_shows_no_version_and_the_next_one_sweeps(run_folder, tmp_
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert [path.name for path in out.iterdir()] == [f".export-{platform.node()}-{process.pid}"]
-    ka.export(run_folder, out, formats=["saved_model"], latency=False, views=[1])
+    ka.export(
+        ExportConfig(model=run_folder, out=out, formats=["saved_model"], latency=False, views=[1])
+    )
     assert os.listdir(out) == ["1"]
 
 

@@ -17,7 +17,7 @@ import tensorflow as tf
 from PIL import Image
 
 import keras_alexnet as ka
-from keras_alexnet import figures
+from keras_alexnet import DataSpec, figures
 from keras_alexnet.data.images import ImageArray
 from keras_alexnet.figures import canvas, plots, subjects
 from keras_alexnet.figures.curves import in_words
@@ -33,7 +33,7 @@ ORANGE, BLUE = likeliest._CORRECT, likeliest._OTHERS
 
 @pytest.fixture(scope="module")
 def data(tiny_folder):
-    return ka.load_dataset("image_folder", data_dir=tiny_folder)
+    return ka.load_dataset(DataSpec("image_folder", data_dir=tiny_folder))
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 import numpy as np
 
 import keras_alexnet as ka
+from keras_alexnet import DataSpec
 from keras_alexnet.data import images
 from keras_alexnet.data.splits import Split
 
@@ -32,7 +33,7 @@ def main(dataset: str, data_dir: str, variant: str, count: str) -> None:
     next(iter(batches(few, variant)))
     pathlib.Path("/proc/self/clear_refs").write_text("5")
     before = bytes_now("VmRSS")
-    train = ka.load_dataset(dataset, data_dir=data_dir).train
+    train = ka.load_dataset(DataSpec(dataset, data_dir=data_dir)).train
     listed = bytes_now("VmHWM")
     for _, labels in batches(train, variant).take(int(count)):
         assert len(set(labels.numpy())) > 1, "not shuffled"

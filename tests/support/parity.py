@@ -25,6 +25,7 @@ import tensorflow as tf
 import torch
 
 import keras_alexnet
+from keras_alexnet import DataSpec
 from keras_alexnet.data import pipeline
 from keras_alexnet.data.load import load_dataset
 from keras_alexnet.networks import layers, variants
@@ -57,7 +58,7 @@ def main() -> None:
     parser.add_argument("--images", required=True, help="an image folder, or an archive of one")
     parser.add_argument("--out", required=True, help="CSV file to write")
     chosen = parser.parse_args()
-    data = load_dataset("image_folder", data_dir=chosen.images)
+    data = load_dataset(DataSpec("image_folder", data_dir=chosen.images))
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import keras_alexnet as ka
-from keras_alexnet import run_folder
+from keras_alexnet import DataSpec, EvaluateConfig, run_folder
 from keras_alexnet.data import images as data_images
 from keras_alexnet.training import report
 from keras_alexnet.utils import files
@@ -93,7 +93,7 @@ def test_saved_model_loads_by_keras_alone_and_agrees_with_the_results(config, tm
     plain = keras.models.load_model(tmp_path / "run" / "model.keras")
     images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype(np.uint8)
     np.testing.assert_array_equal(plain(images), model(images))
-    again = ka.evaluate(tmp_path / "run")
+    again = ka.evaluate(EvaluateConfig(model=tmp_path / "run"))
     assert again["loss"] == pytest.approx(found["test_loss"], rel=1e-5)
     assert again["top1"] == found["test_top1"]
 
@@ -220,7 +220,7 @@ def test_best_weights_are_kept_or_the_last_as_the_recipe_says(config, tmp_path):
     first_best = next(int(row["epoch"]) for row in rows if float(row["val_top1"]) == best)
     assert found["kept_epoch"] == first_best
     model = ka.load(tmp_path / "run").model
-    validation = ka.evaluate(tmp_path / "run", split="validation")
+    validation = ka.evaluate(EvaluateConfig(model=tmp_path / "run", split="validation"))
     assert validation["images"] == 7 and validation["top1"] == pytest.approx(best)
     assert model.count_params() == 576_778 - 192 * 7 - 7  # three classes, not ten
 
@@ -338,7 +338,7 @@ def test_class_weights_make_every_class_count_the_same(tmp_path, config):
         )
         ka.train(changed)
         losses[class_weights] = float(_metrics(changed.workdir)[0]["loss"])
-    data = ka.load_dataset("image_folder", data_dir=folder)
+    data = ka.load_dataset(DataSpec("image_folder", data_dir=folder))
     images = np.stack(
         [batch for batch, _ in ka.eval_batches(data.train, "cifar_v2", batch_size=48)]
     )

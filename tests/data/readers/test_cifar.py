@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 
+from keras_alexnet import DataSpec
 from keras_alexnet.data import fingerprints
 from keras_alexnet.data.load import load_dataset
 from keras_alexnet.data.readers import cifar
@@ -39,12 +40,14 @@ def test_official_cifar(tmp_path, name, form, place):
     else:
         data_dir = put(tmp_path / "data" / version.folder, files)
         data_dir = data_dir.parent if place == "unpacked beside" else data_dir
-    check_content(load_dataset(name, data_dir=data_dir), name)
+    check_content(load_dataset(DataSpec(name, data_dir=data_dir)), name)
 
 
 def test_fingerprint_is_the_same_for_every_form(tmp_path):
     data = [
-        load_dataset("cifar10", data_dir=put(tmp_path / form, official_files("cifar10", form)))
+        load_dataset(
+            DataSpec("cifar10", data_dir=put(tmp_path / form, official_files("cifar10", form)))
+        )
         for form in ("python", "binary")
     ]
     assert data[0].sha256 == data[1].sha256
@@ -70,14 +73,14 @@ def test_half_unpacked_cifar(tmp_path, form, missing):
         files[file] = contents[: len(contents) // 2]
         expected = "is damaged"
     with pytest.raises(UserError, match=f"{expected}.*Unpack {version.archive} again"):
-        load_dataset("cifar10", data_dir=put(tmp_path / "data", files))
+        load_dataset(DataSpec("cifar10", data_dir=put(tmp_path / "data", files)))
 
 
 def test_a_batch_too_few(tmp_path):
     files = official_files("cifar10", "binary")
     files["data_batch_2.bin"] = files["data_batch_2.bin"][: 3073 * 4]
     with pytest.raises(UserError, match="50 images expected .*, 44 are there"):
-        load_dataset("cifar10", data_dir=put(tmp_path / "data", files))
+        load_dataset(DataSpec("cifar10", data_dir=put(tmp_path / "data", files)))
 
 
 def test_a_whole_copy_beside_a_half_one(tmp_path):
@@ -85,7 +88,7 @@ def test_a_whole_copy_beside_a_half_one(tmp_path):
     packed(tmp_path / "data" / version.archive, version.folder, files)
     del files["test_batch.bin"]
     put(tmp_path / "data" / version.folder, files)
-    check_content(load_dataset("cifar10", data_dir=tmp_path / "data"), "cifar10")
+    check_content(load_dataset(DataSpec("cifar10", data_dir=tmp_path / "data")), "cifar10")
 
 
 @pytest.mark.parametrize("kept", [0, 0.5])
@@ -95,7 +98,7 @@ def test_cut_off_cifar_archive(tmp_path, kept):
     contents = archive.read_bytes()
     archive.write_bytes(contents[: int(len(contents) * kept)])
     with pytest.raises(UserError, match="cifar-10-python.tar.gz is cut off, damaged"):
-        load_dataset("cifar10", data_dir=archive.parent)
+        load_dataset(DataSpec("cifar10", data_dir=archive.parent))
 
 
 @pytest.mark.parametrize("form", ["python", "binary"])
@@ -108,7 +111,7 @@ def test_labels_out_of_range(tmp_path, form):
     else:
         files["data_batch_1.bin"] = b"\x0a" + files["data_batch_1.bin"][1:]
     with pytest.raises(UserError, match="10 classes, so its labels must be from 0 to 9.* to 10"):
-        load_dataset("cifar10", data_dir=put(tmp_path / "data", files))
+        load_dataset(DataSpec("cifar10", data_dir=put(tmp_path / "data", files)))
 
 
 def test_a_pickle_cannot_run_anything(tmp_path):
@@ -119,5 +122,5 @@ def test_a_pickle_cannot_run_anything(tmp_path):
     files = official_files("cifar10", "python")
     files["data_batch_3"] = pickle.dumps({b"data": Evil(), b"labels": []}, protocol=2)
     with pytest.raises(UserError, match="does not belong in a CIFAR batch"):
-        load_dataset("cifar10", data_dir=put(tmp_path / "data", files))
+        load_dataset(DataSpec("cifar10", data_dir=put(tmp_path / "data", files)))
     assert not (tmp_path / "touched").exists()

@@ -5,6 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
+from keras_alexnet import DataSpec
 from keras_alexnet.data import pipeline
 from keras_alexnet.data.load import load_dataset
 from keras_alexnet.errors import UserError
@@ -35,7 +36,7 @@ def test_fashion_mnist(tmp_path, place, zipped):
     if not zipped:
         files = {name.removesuffix(".gz"): gzip.decompress(c) for name, c in files.items()}
     put(tmp_path / place, files)
-    data = load_dataset("fashion_mnist", data_dir=tmp_path / "data")
+    data = load_dataset(DataSpec("fashion_mnist", data_dir=tmp_path / "data"))
     gray = np.random.default_rng(0).integers(0, 256, (TRAIN, 28, 28))
     assert data.train.pixels.images.shape == (TRAIN, 28, 28, 3)
     assert all(np.array_equal(data.train.pixels.images[..., c], gray) for c in range(3))
@@ -43,7 +44,7 @@ def test_fashion_mnist(tmp_path, place, zipped):
 
 
 def test_at_the_size_of_the_network(tmp_path):
-    data = load_dataset("fashion_mnist", data_dir=put(tmp_path, fashion_files()))
+    data = load_dataset(DataSpec("fashion_mnist", data_dir=put(tmp_path, fashion_files())))
     batches = pipeline.train_batches(data.train, "cifar_v1", global_batch_size=8, seed=0)
     assert next(iter(batches))[0].shape == (8, 32, 32, 3)
 
@@ -57,4 +58,4 @@ def test_damaged_fashion_mnist(tmp_path):
     put(tmp_path / "missing", files)
     for folder, expected in (("cut", "damaged"), ("other", "damaged"), ("missing", "incomplete")):
         with pytest.raises(UserError, match=f"{expected}.*t10k-images|t10k-images.*{expected}"):
-            load_dataset("fashion_mnist", data_dir=tmp_path / folder)
+            load_dataset(DataSpec("fashion_mnist", data_dir=tmp_path / folder))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_alexnet import DataSpec
 from keras_alexnet.data import archives, fingerprints, pipeline
 from keras_alexnet.data.load import load_dataset
 from keras_alexnet.data.readers import image_folder
@@ -41,7 +42,7 @@ def write_classes(folder, part, images, classes=("cat", "dog")):
 
 
 def load(data_dir, **options):
-    return load_dataset("image_folder", data_dir=data_dir, **options)
+    return load_dataset(DataSpec("image_folder", data_dir=data_dir, **options))
 
 
 def test_train_and_test(tmp_path):

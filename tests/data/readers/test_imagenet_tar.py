@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import keras_alexnet as ka
+from keras_alexnet import DataSpec, PrepareConfig
 from keras_alexnet.data.readers import imagenet_tar
 from keras_alexnet.data.readers.imagenet_tar import TRAIN, VALIDATION
 from keras_alexnet.errors import UsageError, UserError
@@ -48,7 +49,11 @@ def downloads(tmp_path):
 
 
 def prepare(downloads, out, **options):
-    return ka.prepare(downloads, out, validation_labels=downloads / "labels.txt", **options)
+    return ka.prepare(
+        PrepareConfig(
+            source=downloads, out=out, validation_labels=downloads / "labels.txt", **options
+        )
+    )
 
 
 def unpacked(folder):
@@ -66,8 +71,8 @@ def unpacked(folder):
 def test_the_same_as_the_unpacked_folders(downloads, tmp_path):
     manifest = prepare(downloads, tmp_path / "out", images_per_shard=2)
     assert manifest.name == "imagenet2012" and manifest.class_names == CLASSES
-    data = ka.load_dataset("tfrecord", data_dir=tmp_path / "out")
-    folder = ka.load_dataset("image_folder", data_dir=unpacked(tmp_path / "unpacked"))
+    data = ka.load_dataset(DataSpec("tfrecord", data_dir=tmp_path / "out"))
+    folder = ka.load_dataset(DataSpec("image_folder", data_dir=unpacked(tmp_path / "unpacked")))
     assert data.sha256 == folder.sha256 and data.sha256_of == folder.sha256_of
     for one, other in ((data.train, folder.train), (data.test, folder.test)):
         assert np.array_equal(one.labels, other.labels)
@@ -96,7 +101,7 @@ def test_missing_archive(downloads, tmp_path, name):
 
 def test_one_archive_named(downloads, tmp_path):
     with pytest.raises(UsageError, match=f"Name the folder that holds both: {downloads}"):
-        ka.prepare(downloads / TRAIN, tmp_path / "out")
+        ka.prepare(PrepareConfig(source=downloads / TRAIN, out=tmp_path / "out"))
 
 
 @pytest.mark.parametrize("name", [TRAIN, VALIDATION])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_alexnet import DataSpec
 from keras_alexnet.data import failures, pipeline, records
 from keras_alexnet.data import images as data_images
 from keras_alexnet.data.load import load_dataset
@@ -68,9 +69,9 @@ def test_prepared_copy(prepared_cifar10, tmp_path, isolated, monkeypatch, place)
     elif place == "variable":
         monkeypatch.setenv("TFDS_DATA_DIR", str(prepared_cifar10))
         data_dir = None
-    data = load_dataset("cifar10", data_dir=data_dir)
+    data = load_dataset(DataSpec("cifar10", data_dir=data_dir))
     copy = put(tmp_path / "official", official_files("cifar10", "binary"))
-    assert data.sha256 == load_dataset("cifar10", data_dir=copy).sha256
+    assert data.sha256 == load_dataset(DataSpec("cifar10", data_dir=copy)).sha256
     assert len(data.class_names) == 10
 
 
@@ -97,7 +98,7 @@ def test_incomplete_prepared_copy(prepared_cifar10, tmp_path, damage):
     else:
         (folder / "features.json").unlink()
     with pytest.raises(UserError, match=f"5.1.0 is .*incomplete.*{expected}.*Prepare it again"):
-        load_dataset("cifar10", data_dir=tmp_path)
+        load_dataset(DataSpec("cifar10", data_dir=tmp_path))
 
 
 @pytest.fixture
@@ -133,7 +134,7 @@ def imagenet(tmp_path):
 
 def test_prepared_imagenet(imagenet):
     data_dir, examples = imagenet
-    data = load_dataset("imagenet2012", data_dir=data_dir)
+    data = load_dataset(DataSpec("imagenet2012", data_dir=data_dir))
     assert data.class_names == ("n01440764", "n01443537", "n01484850")
     assert data.sha256_of == "contents"
     for split, part in ((data.train, "train"), (data.test, "validation")):
@@ -156,7 +157,7 @@ def test_damaged_imagenet_image(imagenet, monkeypatch, caplog):
     contents[place + 100 : place + 110] = bytes(10)
     contents[place] = 0
     shard.write_bytes(contents)
-    split = load_dataset("imagenet2012", data_dir=data_dir).train
+    split = load_dataset(DataSpec("imagenet2012", data_dir=data_dir)).train
     [row] = split.pixels.damaged(split.rows)
     size = len(examples["train"][5]["image"])
     assert split.pixels.contents(tf.constant(row)).numpy() == contents[place : place + size]
@@ -165,7 +166,7 @@ def test_damaged_imagenet_image(imagenet, monkeypatch, caplog):
         list(pipeline.eval_batches(split, "cifar_v1", batch_size=5))
     error = failures.explain(split, caught.value)
     assert f"{shard.name}, record {row}" in str(error)
-    data = load_dataset("imagenet2012", data_dir=data_dir, skip_corrupt=True)
+    data = load_dataset(DataSpec("imagenet2012", data_dir=data_dir, skip_corrupt=True))
     assert data.skipped == (f"{shard.name}, record {row}",)
     assert len(data.train) == 23 and row not in data.train.rows
     assert np.array_equal(data.train.labels, np.delete(split.labels, row))
@@ -178,12 +179,12 @@ def test_cut_off_imagenet(imagenet):
     contents = shard.read_bytes()
     shard.write_bytes(contents[:-20])
     with pytest.raises(UserError, match=f"{shard.name} cannot be read .* ends within a record"):
-        load_dataset("imagenet2012", data_dir=data_dir)
+        load_dataset(DataSpec("imagenet2012", data_dir=data_dir))
     # A whole record too few, as if copied by someone who knows the format.
     first = 16 + int.from_bytes(contents[:8], "little")
     shard.write_bytes(contents[first:])
     with pytest.raises(UserError, match="train should have 24 images, 23 are there"):
-        load_dataset("imagenet2012", data_dir=data_dir)
+        load_dataset(DataSpec("imagenet2012", data_dir=data_dir))
 
 
 @pytest.mark.parametrize("contents", [b"\x01" * 40, b"<html>" * 9, b""], ids=["1", "html", "0"])

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import keras_alexnet as ka
+from keras_alexnet import DataSpec, PrepareConfig
 from keras_alexnet.data import failures, images, manifest
 from keras_alexnet.errors import UsageError, UserError
 from support.image_folders import write_images
@@ -16,7 +17,7 @@ from support.image_folders import write_images
 @pytest.fixture(scope="module")
 def prepared_tiny(tiny_folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("records") / "tiny"
-    ka.prepare(tiny_folder, out, images_per_shard=10, seed=3)
+    ka.prepare(PrepareConfig(source=tiny_folder, out=out, images_per_shard=10, seed=3))
     return out
 
 
@@ -27,7 +28,7 @@ def copied(prepared_tiny, tmp_path):
 
 
 def load(folder):
-    return ka.load_dataset("tfrecord", data_dir=folder)
+    return ka.load_dataset(DataSpec("tfrecord", data_dir=folder))
 
 
 def assert_same_batches(one, other, count):
@@ -41,7 +42,7 @@ def assert_same_batches(one, other, count):
 @pytest.mark.parametrize("budget", [images.MEMORY_BUDGET_BYTES, 0], ids=["memory", "streamed"])
 def test_batches_are_those_of_the_folder(tiny_folder, prepared_tiny, monkeypatch, budget):
     monkeypatch.setattr(images, "MEMORY_BUDGET_BYTES", budget)
-    folder = ka.load_dataset("image_folder", data_dir=tiny_folder)
+    folder = ka.load_dataset(DataSpec("image_folder", data_dir=tiny_folder))
     data = load(prepared_tiny)
     assert (data.name, data.class_names) == (folder.name, folder.class_names)
     assert (data.sha256, data.sha256_of) == (folder.sha256, folder.sha256_of)
@@ -58,9 +59,9 @@ def test_batches_are_those_of_the_folder(tiny_folder, prepared_tiny, monkeypatch
 
 def test_a_single_part_is_divided_as_the_folder_is(tmp_path):
     write_images(tmp_path / "birds", ["crow", "duck"], 20)
-    ka.prepare(tmp_path / "birds", tmp_path / "out", images_per_shard=7)
-    folder = ka.load_dataset("image_folder", data_dir=tmp_path / "birds", seed=4)
-    data = ka.load_dataset("tfrecord", data_dir=tmp_path / "out", seed=4)
+    ka.prepare(PrepareConfig(source=tmp_path / "birds", out=tmp_path / "out", images_per_shard=7))
+    folder = ka.load_dataset(DataSpec("image_folder", data_dir=tmp_path / "birds"), seed=4)
+    data = ka.load_dataset(DataSpec("tfrecord", data_dir=tmp_path / "out"), seed=4)
     for one, other in ((folder.train, data.train), (folder.test, data.test)):
         assert [one.name(i) for i in range(len(one))] == [other.name(i) for i in range(len(other))]
     assert data.note == folder.note and "all images" in data.note
@@ -158,7 +159,7 @@ def test_image_that_was_damaged_in_its_shard(copied, monkeypatch):
     split = load(copied).train
     with pytest.raises(UserError, match="1 of 72 images cannot be read: train/cat/005.png"):
         list(failures.explained(ka.eval_batches(split, "cifar_v1", batch_size=9), split))
-    data = ka.load_dataset("tfrecord", data_dir=copied, skip_corrupt=True)
+    data = ka.load_dataset(DataSpec("tfrecord", data_dir=copied, skip_corrupt=True))
     assert data.skipped == ("train/cat/005.png",) and len(data.train) == 71
     with pytest.raises(UserError, match=f"1 of 13 files .*{shard.name} .its contents have changed"):
         ka.verify_prepared(copied)
@@ -186,9 +187,9 @@ def test_names_of_any_characters(tmp_path):
                 f.write(tf.io.encode_png(np.full((4, 4, 3), number, np.uint8)).numpy())
     with open(bytes(tmp_path) + b"/in/dog/d\xe9funct.png", "wb") as file:
         file.write(b"no image")
-    ka.prepare(tmp_path / "in", tmp_path / "out", skip_corrupt=True)
+    ka.prepare(PrepareConfig(source=tmp_path / "in", out=tmp_path / "out", skip_corrupt=True))
     data = load(tmp_path / "out")
-    folder = ka.load_dataset("image_folder", data_dir=tmp_path / "in", skip_corrupt=True)
+    folder = ka.load_dataset(DataSpec("image_folder", data_dir=tmp_path / "in", skip_corrupt=True))
     assert data.skipped == folder.skipped == ("dog/d\\xe9funct.png",)
     assert {data.train.name(i) for i in range(len(data.train))} == {
         folder.train.name(i) for i in range(len(folder.train))

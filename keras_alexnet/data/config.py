@@ -1,0 +1,75 @@
+"""What to read and what to prepare: `DataSpec` and `PrepareConfig`."""
+
+import dataclasses
+import os
+
+from keras_alexnet.utils.arguments import setting
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSpec:
+    """Names a data set: which one, where it is, and what results call it.
+
+    The configs of training, evaluation and export are `DataSpec`s with more fields.
+
+    Example:
+        >>> DataSpec("image_folder", data_dir="photos").dataset
+        'image_folder'
+    """
+
+    dataset: str | None = setting(
+        None,
+        "Data set: cifar10, cifar100, fashion_mnist, imagenet2012, image_folder, tfrecord or "
+        "shapes.",
+    )
+    data_dir: str | os.PathLike | None = setting(None, "Folder or archive that holds the data.")
+    dataset_name: str | None = setting(None, "Name of the data in results.")
+    skip_corrupt: bool = setting(
+        False, "Leave out and count images that cannot be read, instead of stopping at them."
+    )
+
+    @property
+    def data(self) -> "DataSpec":
+        """The four fields that name the data, alone."""
+        names = [field.name for field in dataclasses.fields(DataSpec)]
+        return DataSpec(**{name: getattr(self, name) for name in names})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PrepareConfig:
+    """One preparation: images to shards of TFRecords.
+
+    Example:
+        >>> PrepareConfig(source="photos.zip", out="records/photos").images_per_shard
+        1024
+    """
+
+    source: str | os.PathLike = setting(
+        None,
+        "Folder that holds ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar, or an image "
+        "folder, or a .tar, .tar.gz or .zip of one.",
+    )
+    out: str | os.PathLike = setting(
+        None, "Folder to write; new, empty, or of an earlier preparation with the same settings."
+    )
+    dataset_name: str | None = setting(
+        None,
+        "Name of the data in results; by default imagenet2012 or the source's stem, with -short256 "
+        "behind it if images are shrunk to 256 pixels.",
+    )
+    short_side: int | None = setting(
+        None,
+        "Shrink images whose shorter side is longer to this many pixels and encode them as JPEG "
+        "of quality 95 without chroma subsampling; others keep their bytes.",
+    )
+    seed: int = setting(0, "Fixes the order in which images are dealt to the shards.")
+    images_per_shard: int = setting(1024, "The most images that a shard holds.")
+    skip_corrupt: bool = setting(
+        False, "Leave out images that cannot be decoded, and name them in the manifest."
+    )
+    validation_labels: str | os.PathLike | None = setting(
+        None,
+        "Text file with the WordNet id of ImageNet's validation image k on line k; by default the "
+        "list that tensorflow-datasets brings.",
+    )
+    threads: int | None = setting(None, "Threads that decode; by default one a processor.")
