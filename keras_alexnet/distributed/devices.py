@@ -5,10 +5,10 @@ import functools
 
 import tensorflow as tf
 from absl import logging
-from tensorflow.python.framework import config as tensorflow_config
 
 from keras_alexnet.distributed.cluster import Cluster
 from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.utils import tensorflow_private
 
 
 def strategy_for(
@@ -81,7 +81,7 @@ def determinism(wanted: bool | None):
         wanted = not tf.config.list_physical_devices("GPU") or None
     # TensorFlow's public interface switches it on only, for the whole process and for good, and
     # every random operation without a seed is an error from then on.
-    before = tensorflow_config.is_op_determinism_enabled()
+    before = tensorflow_private.op_determinism_is_on()
     _switch_determinism(before if wanted is None else wanted)
     try:
         yield
@@ -93,7 +93,7 @@ def _switch_determinism(on: bool) -> None:
     if on:
         tf.config.experimental.enable_op_determinism()
     else:
-        tensorflow_config.disable_op_determinism()
+        tensorflow_private.turn_op_determinism_off()
 
 
 @functools.cache

@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_alexnet.exporting import latency, onnx, saved_model, tflite
 from keras_alexnet.exporting.config import ExportConfig
 from keras_alexnet.runtimes import litert
+from keras_alexnet.runtimes.onnx_runtime import OnnxModel
 from keras_alexnet.trained import TrainedNetwork
 from keras_alexnet.utils import files
 
@@ -122,7 +123,7 @@ class Onnx(ExportedModel):
         self.path, self.place = stage / "onnx" / name, pathlib.PurePath("onnx") / name
         self.path.parent.mkdir(exist_ok=True)
         onnx.write(network, self.path, config.input_dtype)
-        self._model = onnx.OnnxModel(self.path)
+        self._model = OnnxModel(self.path)
         self.runtime = self._model.runtime
 
     def logits(self, pixels):
@@ -130,7 +131,7 @@ class Onnx(ExportedModel):
 
     @contextlib.contextmanager
     def timer(self, threads):
-        yield onnx.OnnxModel(self.path, num_threads=threads).seconds_per_call
+        yield OnnxModel(self.path, num_threads=threads).seconds_per_call
 
 
 def write(

@@ -5,8 +5,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.lite.python import schema_py_generated as schema
-from tensorflow.lite.python.convert import mlir_quantize
 
 from keras_alexnet.errors import UsageError, UserError, unknown_name
 from keras_alexnet.exporting import signatures, tflite_metadata
@@ -19,7 +17,9 @@ from keras_alexnet.exporting.tflite_file import (
 )
 from keras_alexnet.networks.layers import SameMapNormalization
 from keras_alexnet.trained import TrainedNetwork
-from keras_alexnet.utils import terminal
+from keras_alexnet.utils import tensorflow_private, terminal
+
+schema = tensorflow_private.tflite_schema()
 
 
 def convert(
@@ -180,7 +180,7 @@ def quantized(
     converter._experimental_calibrate_only = True
     calibrated = converter.convert()
     unquantized = schema.ModelT.InitFromPackedBuf(calibrated)
-    contents = mlir_quantize(
+    contents = tensorflow_private.quantize_tflite(
         calibrated,
         input_data_type=tf.as_dtype(input_dtype),
         denylisted_ops={"SOFTMAX"},

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 
 import flatbuffers
 import numpy as np
-from tensorflow.lite.python import schema_py_generated as schema
 
 from keras_alexnet.errors import UserError
+from keras_alexnet.utils import tensorflow_private
+
+schema = tensorflow_private.tflite_schema()
 
 _IDENTIFIER = b"TFL3"
 

@@ -6,7 +6,6 @@ import zipfile
 
 import flatbuffers
 import numpy as np
-from tensorflow.lite.python import schema_py_generated as schema
 
 from keras_alexnet import run_folder
 from keras_alexnet._version import __version__
@@ -14,6 +13,9 @@ from keras_alexnet.exporting.tflite_file import serialized
 from keras_alexnet.run_folder import DESCRIPTION
 from keras_alexnet.runtimes.litert import METADATA
 from keras_alexnet.trained import TrainedNetwork
+from keras_alexnet.utils import tensorflow_private
+
+schema = tensorflow_private.tflite_schema()
 
 _RGB = 1
 

@@ -12,11 +12,12 @@ import zipfile
 import numpy as np
 import tensorflow as tf
 from absl import logging
-from tensorflow.lite.python import schema_py_generated as schema
 
 from keras_alexnet.errors import UserError
 from keras_alexnet.run_folder import DESCRIPTION
-from keras_alexnet.utils import terminal
+from keras_alexnet.utils import tensorflow_private, terminal
+
+schema = tensorflow_private.tflite_schema()
 
 SIGNATURE = "serving_default"
 

@@ -1,16 +1,15 @@
 """One optimizer step over all replicas, with the metrics it adds to."""
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework import ops as tensorflow_ops
 
 from keras_alexnet.training import optimizer
 from keras_alexnet.training.recipe import Recipe
+from keras_alexnet.utils import tensorflow_private
 
 
 class Pass(NamedTuple):
@@ -176,7 +175,7 @@ class TrainStep:
         )
 
     def _run(self, images, labels, weights):
-        with _forgotten_gradients():
+        with tensorflow_private.gradients_forgotten():
             self._strategy.run(self._replica_step, args=(images, labels, weights))
 
     def _replica_step(self, images, labels, weights):
@@ -237,19 +236,3 @@ class TrainStep:
         sums = [tf.reduce_sum(losses), hits(1), hits(5)]
         sums += [tf.reduce_sum(weights), tf.reduce_sum(real)]
         self._totals.assign_add(tf.cast(tf.stack(sums), tf.float64))
-
-
-@contextlib.contextmanager
-def _forgotten_gradients() -> Iterator[None]:
-    """Takes the gradient functions that tracing its body registers out of TensorFlow's registry.
-
-    Each all-reduce registers one that holds the whole graph, for good: every run in the same
-    process would cost its graph's megabytes. The registry is not public; without it, they stay.
-    """
-    registered = getattr(tensorflow_ops.gradient_registry, "_registry", {})
-    before = set(registered)
-    try:
-        yield
-    finally:
-        for name in registered.keys() - before:
-            registered.pop(name, None)

@@ -12,6 +12,7 @@ import keras_alexnet
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.exporting import onnx
 from keras_alexnet.networks import variants
+from keras_alexnet.runtimes.onnx_runtime import OnnxModel
 from support.exports import noise, trained
 
 
@@ -36,7 +37,7 @@ def path(written):
 
 def check(network, path, images):
     wanted = network.model(images.astype("float32"), training=False).numpy()
-    outputs = onnx.OnnxModel(path).run(images)
+    outputs = OnnxModel(path).run(images)
     assert set(outputs) == {"logits", "probabilities"}
     np.testing.assert_allclose(outputs["logits"], wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
     softmax = tf.nn.softmax(wanted).numpy()
@@ -65,7 +66,7 @@ def test_batch_size_and_number_type(written, count):
     images = noise(count, network)
     check(network, path, images)
     check(network, path, images.astype(dtype))
-    model = onnx.OnnxModel(path)
+    model = OnnxModel(path)
     assert model.input_dtype == dtype and model.input_shape == (32, 32, 3)
 
 
@@ -76,7 +77,7 @@ def test_fractions_of_a_gray_level_count(written):
         check(network, path, between)
     else:
         with pytest.raises(UsageError, match="type uint8. Received: .*float32"):
-            onnx.OnnxModel(path).run(between)
+            OnnxModel(path).run(between)
 
 
 def test_file_says_what_it_takes_and_is(written, packages):
@@ -96,24 +97,24 @@ def test_file_says_what_it_takes_and_is(written, packages):
     assert {each.domain for each in model.graph.node} == {""}  # standard operations alone
     [entry] = model.metadata_props
     assert entry.key == "signature.json" and json.loads(entry.value) == network.description()
-    assert onnx.OnnxModel(path).description == network.description()
+    assert OnnxModel(path).description == network.description()
 
 
 def test_threads_and_seconds(path):
-    one = onnx.OnnxModel(path, num_threads=1)
+    one = OnnxModel(path, num_threads=1)
     assert one._session.get_session_options().intra_op_num_threads == 1
     seconds = one.seconds_per_call(4)
     assert len(seconds) == 4 and min(seconds) > 0
     assert one.runtime.startswith("onnxruntime ")
     for wrong in (0, -1, 1.5, "two"):
         with pytest.raises(UsageError, match="num_threads"):
-            onnx.OnnxModel(path, num_threads=wrong)
+            OnnxModel(path, num_threads=wrong)
 
 
 @pytest.mark.parametrize("shape", [(2, 31, 32, 3), (2, 32, 32, 1), (32, 32, 3), (0,)])
 def test_wrong_image_size(path, shape):
     with pytest.raises(UsageError) as caught:
-        onnx.OnnxModel(path).run(np.zeros(shape, np.uint8))
+        OnnxModel(path).run(np.zeros(shape, np.uint8))
     assert "[N, 32, 32, 3]" in str(caught.value) and str(list(shape)) in str(caught.value)
 
 
@@ -122,16 +123,16 @@ def test_damaged_files(path, tmp_path, kept):
     contents = path.read_bytes()
     (tmp_path / "cut.onnx").write_bytes(contents[: int(kept * len(contents))])
     with pytest.raises(UserError, match=r"cut.onnx (cannot be read as|is not a network)"):
-        onnx.OnnxModel(tmp_path / "cut.onnx")
+        OnnxModel(tmp_path / "cut.onnx")
 
 
 def test_other_files(packages, tmp_path):
     (tmp_path / "text.onnx").write_text("<html>no network</html>")
     with pytest.raises(UserError, match="text.onnx cannot be read as an ONNX file"):
-        onnx.OnnxModel(tmp_path / "text.onnx")
+        OnnxModel(tmp_path / "text.onnx")
     for missing in (tmp_path / "none.onnx", tmp_path):
         with pytest.raises(UserError, match="There is no ONNX file at"):
-            onnx.OnnxModel(missing)
+            OnnxModel(missing)
 
 
 def rename(model, old):
@@ -162,14 +163,14 @@ def test_a_foreign_network(path, packages, tmp_path, changed):
     del model.graph.value_info[:]
     packages[0].save(model, tmp_path / "foreign.onnx")
     with pytest.raises(UserError, match="not a network that was exported here.*It takes"):
-        onnx.OnnxModel(tmp_path / "foreign.onnx")
+        OnnxModel(tmp_path / "foreign.onnx")
 
 
 def test_a_file_without_description(path, packages, tmp_path):
     model = packages[0].load(path)
     del model.metadata_props[:]
     packages[0].save(model, tmp_path / "bare.onnx")
-    assert onnx.OnnxModel(tmp_path / "bare.onnx").description is None
+    assert OnnxModel(tmp_path / "bare.onnx").description is None
 
 
 def test_what_cannot_be_converted(packages, tmp_path):
@@ -188,6 +189,6 @@ def test_without_the_packages(name, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UserError, match=f"package {name}, .* pip install onnx"):
         if name == "onnxruntime":
-            onnx.OnnxModel(tmp_path / "network.onnx")
+            OnnxModel(tmp_path / "network.onnx")
         else:
             onnx.write(network, tmp_path / "network.onnx")

@@ -1,0 +1,83 @@
+"""The private TensorFlow names that this package uses, all here and checked by version.
+
+TensorFlow has no public way to do what these do. `TESTED` is the range of versions that they were
+tried with; outside of it a warning is logged once, and a name that is gone raises a `UserError`
+where it is needed.
+"""
+
+import contextlib
+import functools
+import importlib
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow as tf
+from absl import logging
+
+from keras_alexnet.errors import UserError
+
+TESTED = ("2.21", "2.22")  # from the first, up to and without the second
+
+
+def tflite_schema() -> types.ModuleType:
+    """The classes that read and write the tables of a TFLite file."""
+    return _private("tensorflow.lite.python.schema_py_generated")
+
+
+def quantize_tflite(model: bytes, **options: Any) -> bytes:
+    """Quantizes a calibrated TFLite file, as TensorFlow's converter does in its last step."""
+    return _private("tensorflow.lite.python.convert", "mlir_quantize")(model, **options)
+
+
+def op_determinism_is_on() -> bool:
+    """Whether `tf.config.experimental.enable_op_determinism` was called."""
+    return _private("tensorflow.python.framework.config", "is_op_determinism_enabled")()
+
+
+def turn_op_determinism_off() -> None:
+    """Reverses `tf.config.experimental.enable_op_determinism`."""
+    _private("tensorflow.python.framework.config", "disable_op_determinism")()
+
+
+@contextlib.contextmanager
+def gradients_forgotten() -> Iterator[None]:
+    """Removes from TensorFlow's registry the gradient functions that tracing its body registers.
+
+    Each all-reduce registers one that holds the whole graph, for good: every run in the same
+    process would cost its graph's megabytes. If the registry is gone, they are not removed.
+    """
+    registry = getattr(_private("tensorflow.python.framework.ops"), "gradient_registry", None)
+    registered = getattr(registry, "_registry", {})
+    before = set(registered)
+    try:
+        yield
+    finally:
+        for name in registered.keys() - before:
+            registered.pop(name, None)
+
+
+def _private(module: str, name: str | None = None) -> Any:
+    _warn_of_untested_version()
+    try:
+        found = importlib.import_module(module)
+        return found if name is None else getattr(found, name)
+    except (ImportError, AttributeError) as error:
+        raise UserError(
+            f"TensorFlow {tf.__version__} has no {name or module} any more ({error}). Install "
+            f"tensorflow>={TESTED[0]},<{TESTED[1]}."
+        ) from error
+
+
+@functools.cache
+def _warn_of_untested_version() -> None:
+    low, high, found = (_numbers(version) for version in (*TESTED, tf.__version__))
+    if not low <= found < high:
+        logging.warning(
+            "keras_alexnet was tested with TensorFlow %s up to %s; this is %s.",
+            *(*TESTED, tf.__version__),
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2])
