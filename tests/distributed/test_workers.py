@@ -255,7 +255,7 @@ def test_sigterm_to_one_worker_saves_and_stops_all_and_the_same_command_goes_on(
     for one in worker_processes.run(tmp_path / "p1", several):
         assert one.code == 128 + signal.SIGTERM, one.output
         assert f"Worker {told} got SIGTERM" in one.output
-        assert "Stopped by SIGTERM after step 15 (epoch 2). Go on with --resume" in one.output
+        assert "Stopped by SIGTERM after step 15 (epoch 2). Resume with --resume" in one.output
     newest = max((tmp_path / "told" / "checkpoints").glob("step-*.json"))
     assert newest.name == "step-000000015.json"
 

@@ -99,7 +99,7 @@ def test_signal_while_validating_or_testing_is_heard(config, never_stopped, monk
         ka.train(config)
     assert len(_rows(config.workdir)) == 1
     asked["testing"] = 1
-    with pytest.raises(ka.Interrupted, match="before it had ended. Go on with --resume"):
+    with pytest.raises(ka.Interrupted, match="before it had ended. Resume with --resume"):
         ka.train(ka.TrainConfig(workdir=config.workdir, resume=True))
     ka.train(ka.TrainConfig(workdir=config.workdir, resume=True))
     _assert_same_end(config.workdir, never_stopped)
