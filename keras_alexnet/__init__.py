@@ -9,6 +9,8 @@ import importlib
 import pathlib
 from typing import Any
 
+from keras_alexnet.utils.keras_backend import require_tensorflow
+
 __version__ = "0.1.0"
 
 
@@ -31,6 +33,7 @@ __all__ = ["__version__", *_HOMES]
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    require_tensorflow()
     home, original = _HOMES[name]
     if home != __name__:
         module = importlib.import_module(home)

@@ -27,17 +27,19 @@ class Parser(argparse.ArgumentParser):
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(*arguments, **options)
 
-    def parse_known_args(self, args=None, namespace=None):  # type: ignore[override]
-        namespace, rest = super().parse_known_args(args, namespace)
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuses what is left over here, so that the message is that of the right command."""
+        found, rest = super().parse_known_args(args, namespace)
         if self.trailing is not None:
             values = [value for value in rest if not value.startswith("-")]
-            getattr(namespace, self.trailing).extend(values)
+            getattr(found, self.trailing).extend(values)
             rest = [value for value in rest if value.startswith("-")]
         if rest:
             self.error(f"unknown arguments: {' '.join(rest)}")
-        return namespace, rest
+        return found, rest
 
     def error(self, message: str) -> typing.NoReturn:
+        """Prints the message and exits with 2."""
         self.exit(2, f"{self.prog}: {message}\n{self.prog} --help lists the flags.\n")
 
 
@@ -49,7 +51,9 @@ class _Switch(argparse.Action):
         off = self._on.replace("--", "--no-", 1)
         super().__init__([self._on, off], dest, nargs=0, **options)
 
-    def __call__(self, parser, namespace, values, option_string=None):  # type: ignore[override]
+    def __call__(
+        self, parser: Any, namespace: Any, values: Any, option_string: str | None = None
+    ) -> None:
         setattr(namespace, self.dest, option_string == self._on)
 
 

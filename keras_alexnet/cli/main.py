@@ -1,5 +1,6 @@
 """The entry points: keras-alexnet, python -m keras_alexnet, and the scripts of a checkout."""
 
+import argparse
 import importlib
 import pathlib
 import sys
@@ -55,7 +56,7 @@ def _run(arguments: list[str], script: str | None, words: list[str]) -> int:
     return running.guarded(lambda: module.run(parsed), parsed.program, typed)
 
 
-def _parser(arguments: Sequence[str], script: str | None):
+def _parser(arguments: Sequence[str], script: str | None) -> argparse.ArgumentParser:
     from keras_alexnet import __version__
     from keras_alexnet.cli.flags import Parser
 
@@ -75,7 +76,7 @@ def _parser(arguments: Sequence[str], script: str | None):
         if name in arguments:  # a module is imported only if it may be needed
             module = importlib.import_module(f"keras_alexnet.cli.{name}")
             command.usage = f"{program} [flags]"  # a module may set another
-            command.description = module.__doc__.replace(f"keras-alexnet {name}", program)
+            command.description = (module.__doc__ or "").replace(f"keras-alexnet {name}", program)
             command.set_defaults(program=program)
             module.add_flags(command)
     return parser

@@ -1,7 +1,9 @@
 """Prints a network's layers: kernels, output shapes, parameters, MACs, memory, and totals.
 
-keras-alexnet summary --variant alexnet
-keras-alexnet summary --variant cifar_v2 --batch_size 64 --json summary.json
+    keras-alexnet summary --variant alexnet
+    keras-alexnet summary --variant cifar_v2 --batch_size 64 --json summary.json
+
+MACs are multiply-accumulates of one image.
 """
 
 import argparse

@@ -111,7 +111,7 @@ def _forward(layer: keras.layers.Layer, inputs: tf.Tensor) -> Callable[[], Any]:
 
 def _gradients(layer: keras.layers.Layer, inputs: tf.Tensor) -> Callable[[], Any]:
     @tf.function
-    def gradients():
+    def gradients() -> list[tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch(inputs)
             total = tf.reduce_sum(layer(inputs) ** 2)
@@ -128,7 +128,7 @@ def _training_step(model: keras.Model, batch_size: int) -> Callable[[], Any]:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     @tf.function
-    def step():
+    def step() -> tf.Tensor:
         with tf.GradientTape() as tape:
             value = loss(labels, model(pixels, training=True))
         gradients = tape.gradient(value, model.trainable_variables)
@@ -139,7 +139,7 @@ def _training_step(model: keras.Model, batch_size: int) -> Callable[[], Any]:
 
 
 def _compare(calls: dict[str, Callable[[], Any]], steps: int, repeats: int) -> dict[str, Any]:
-    def wait(outputs):
+    def wait(outputs: Any) -> None:
         tf.nest.map_structure(lambda tensor: tensor.numpy(), outputs)
 
     for call in calls.values():

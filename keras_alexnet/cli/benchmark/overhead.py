@@ -99,7 +99,7 @@ def _bare_step(workload: Workload) -> Callable[[], Any]:
     images, labels, _ = _batch(workload)
 
     @tf.function
-    def step():
+    def step() -> tf.Tensor:
         with tf.GradientTape() as tape:
             loss = loss_of(labels, model(images, training=True))
         variables = model.trainable_variables

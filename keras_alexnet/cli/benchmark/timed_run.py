@@ -75,12 +75,12 @@ class Clock(keras.callbacks.Callback):
         self.begins: list[float] = []
         self.ends: list[float] = []
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         self.begins.append(time.perf_counter())
         if len(self.ends) == self._last:
             raise TimingDone
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         self.ends.append(time.perf_counter())
 
     def seconds_a_step(self) -> float:
