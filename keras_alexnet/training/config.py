@@ -29,7 +29,7 @@ class TrainConfig(DataSpec):
     )
     workdir: str | None = setting(
         None,
-        "Folder for everything that the run writes; runs/<variant>-<dataset>-<time> by default.",
+        "Folder of all that the run writes; runs/<variant>-<dataset>-<time> by default.",
     )
     resume: bool = setting(False, "Resume the run in --workdir from its newest checkpoint.")
     allow_change: str | None = setting(
@@ -60,7 +60,7 @@ class TrainConfig(DataSpec):
     )
     class_weights: bool = setting(
         False,
-        "Weight the loss so that all classes count the same, whatever their number of images.",
+        "Weight the loss so that all classes count the same, however many images they have.",
     )
     deterministic: bool | None = setting(
         None,

@@ -10,21 +10,21 @@ from keras_alexnet.training.recipe import Recipe
 
 
 class _RatesOfVariables:
-    """An optimizer whose learning rate is multiplied by a factor for each variable.
+    """An optimizer whose learning rate is multiplied by a factor for each variable, in order.
 
     For momentum SGD it is inside the velocity, v ← m·v − ε·r·g, as in the programs whose layers
     have their own rates; for Adam it scales the step, which scaling the gradient would not.
     """
 
-    rates: dict[str, float] = {}  # by the variable's path, where the factor is not 1
+    rates: tuple[float, ...] = ()
 
-    def update_step(
-        self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: Any
-    ) -> None:
-        # A rate of 1 adds no operation, so that the other recipes train the same bits as before.
-        if (rate := self.rates.get(variable.path, 1.0)) != 1:
-            learning_rate = learning_rate * rate
-        super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]
+    def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: Any) -> None:
+        # Keras passes TensorFlow's variable, which has no path.
+        index = self._get_variable_index(variable)  # type: ignore[attr-defined]
+        rate = self.rates[index] if self.rates else 1.0
+        # A rate of 1 adds no operation, so that other recipes train the same bits as without it.
+        own = learning_rate if rate == 1 else learning_rate * rate
+        super().update_step(gradient, variable, own)  # type: ignore[misc]
 
 
 class _SGD(_RatesOfVariables, keras.optimizers.SGD):
@@ -56,8 +56,7 @@ def make_optimizer(recipe: Recipe, model: keras.Model) -> keras.optimizers.Optim
         momentum = float(recipe.momentum)
         optimizer = _SGD(recipe.learning_rate, momentum=momentum, name="optimizer")
     optimizer.build(model.trainable_variables)
-    paths = [variable.path for variable in model.trainable_variables]
-    optimizer.rates = dict(zip(paths, rates(model, recipe), strict=True))
+    optimizer.rates = rates(model, recipe)
     return optimizer
 
 
