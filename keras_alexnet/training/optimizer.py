@@ -12,7 +12,7 @@ from keras_alexnet.training.recipe import Recipe
 class _RatesOfVariables:
     """An optimizer whose learning rate is multiplied by a factor for each variable, in order.
 
-    For momentum SGD it is inside the velocity, v ← m·v − ε·r·g, as in the programs whose layers
+    For momentum SGD it is inside the velocity, v ← m·v − ε·r·g, as in cuda-convnet, whose layers
     have their own rates; for Adam it scales the step, which scaling the gradient would not.
     """
 

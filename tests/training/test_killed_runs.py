@@ -9,7 +9,6 @@ import sys
 
 import pytest
 
-import keras_alexnet as ka
 from support.run_ends import assert_same_end
 
 SUPPORT = pathlib.Path(__file__).parents[1] / "support"
@@ -34,16 +33,12 @@ def _run(config, *places):
 
 
 @pytest.fixture(scope="module")
-def never_stopped(tiny_folder, small_variant, tmp_path_factory):
+def never_stopped(config_in, tmp_path_factory):
     """Three epochs of five steps with dropout, crops, flips and color noise."""
-    config = ka.TrainConfig(
-        variant=small_variant,
-        dataset="image_folder",
-        data_dir=str(tiny_folder),
-        workdir=str(tmp_path_factory.mktemp("whole") / "run"),
+    config = config_in(
+        tmp_path_factory.mktemp("whole") / "run",
         checkpoint_every_steps=4,
-        num_devices=1,
-        overrides={"epochs": 3, "global_batch_size": 16, "color_noise": "paper"},
+        overrides={"epochs": 3, "color_noise": "paper"},
     )
     _run(config)
     return config

@@ -21,16 +21,13 @@ def _crashed(config, step):
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one device", "two devices"])
-def never_stopped(request, tiny_folder, small_variant, tmp_path_factory):
+def never_stopped(request, config_in, tmp_path_factory):
     """A run of 10 steps with dropout, crops, flips and color noise, saved every 4 steps."""
-    config = ka.TrainConfig(
-        variant=small_variant,
-        dataset="image_folder",
-        data_dir=str(tiny_folder),
-        workdir=str(tmp_path_factory.mktemp("whole") / "run"),
+    config = config_in(
+        tmp_path_factory.mktemp("whole") / "run",
         checkpoint_every_steps=4,
         num_devices=request.param,
-        overrides={"epochs": 2, "global_batch_size": 16, "color_noise": "paper"},
+        overrides={"color_noise": "paper"},
     )
     ka.train(config)
     return config

@@ -20,18 +20,9 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def never_stopped(tiny_folder, small_variant, tmp_path_factory):
+def never_stopped(config_in, tmp_path_factory):
     workdir = str(tmp_path_factory.mktemp("whole") / "run")
-    ka.train(
-        ka.TrainConfig(
-            variant=small_variant,
-            dataset="image_folder",
-            data_dir=str(tiny_folder),
-            workdir=workdir,
-            num_devices=1,
-            overrides={"epochs": 2, "global_batch_size": 16},
-        )
-    )
+    ka.train(config_in(workdir))
     return workdir
 
 

@@ -28,18 +28,14 @@ RESULT_KEYS = (
 
 
 @pytest.fixture(scope="module")
-def ended(tiny_folder, small_variant, tmp_path_factory):
+def ended(config_in, tmp_path_factory):
     """A run that has ended: its config, and what `train` returned."""
     folder = tmp_path_factory.mktemp("ended")
-    config = ka.TrainConfig(
-        variant=small_variant,
-        dataset="image_folder",
-        data_dir=str(tiny_folder),
-        workdir=str(folder / "run"),
-        num_devices=1,
+    config = config_in(
+        folder / "run",
         views=2,
         record=str(folder / "results.csv"),
-        overrides={"epochs": 2, "global_batch_size": 16, "learning_rate": 0.02},
+        overrides={"learning_rate": 0.02},
     )
     return config, ka.train(config)
 
