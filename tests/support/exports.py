@@ -10,7 +10,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 import keras_alexnet
 from keras_alexnet import run_folder
 from keras_alexnet.networks import variants
-from keras_alexnet.networks.spec import ImagePlan
+from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.trained import TrainedNetwork, load
 from support import networks
 from support.fixed_weights import set_fixed_weights
