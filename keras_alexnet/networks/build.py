@@ -9,7 +9,8 @@ from typing import Any
 import keras
 
 from keras_alexnet.errors import UserError
-from keras_alexnet.networks import layers, options, pooling, spec, variants
+from keras_alexnet.networks import layers, options, pooling, variants
+from keras_alexnet.networks import spec as specs
 from keras_alexnet.networks.locally_connected import LocallyConnected
 from keras_alexnet.networks.options import Choices
 
@@ -38,33 +39,33 @@ def build(
         >>> model(np.zeros([1, 32, 32, 3], "uint8")).shape
         TensorShape([1, 10])
     """
-    network = options.customized(
+    spec = options.customized(
         variants.get(variant),
         lrn=lrn,
         dropout=dropout,
         pixel_mean=pixel_mean,
         initial_weights=initial_weights,
     )
-    default_shape = (network.input_size, network.input_size, 3)
+    default_shape = (spec.input_size, spec.input_size, 3)
     shape = options.image_shape(default_shape if input_shape is None else input_shape)
-    choices = Choices.checked(network, num_classes, activation, seed)
+    choices = Choices.checked(spec, num_classes, activation, seed)
     image = keras.Input(shape, name="image", dtype="float32")
-    logits = connect(image, network, network.layers, choices)
+    logits = connect(image, spec, spec.layers, choices)
     outputs = classified(logits, classifier_activation)
-    return keras.Model(image, outputs, name=name or network.name)
+    return keras.Model(image, outputs, name=name or spec.name)
 
 
 def connect(
     image: keras.KerasTensor,
-    network: spec.NetworkSpec,
-    layer_specs: Sequence[spec.LayerSpec],
+    spec: specs.NetworkSpec,
+    layer_specs: Sequence[specs.LayerSpec],
     choices: Choices,
 ) -> keras.KerasTensor:
     """Puts a network's standardization and the given layers on an image.
 
     Args:
         image: `[batch, height, width, 3]`, RGB pixels 0-255.
-        network: the network that the layers are from.
+        spec: the network that the layers are from.
         layer_specs: the layers, in order.
         choices: the caller's choices for all layers.
 
@@ -74,8 +75,8 @@ def connect(
     Raises:
         UsageError: the image is too small.
     """
-    options.check_image_size(network.name, layer_specs, image.shape[1:3])
-    pixels = network.standardization
+    options.check_image_size(spec.name, layer_specs, image.shape[1:3])
+    pixels = spec.standardization
     standardize = layers.Standardize(pixels.mean, pixels.std, pixels.bgr, name="standardize")
     outputs = standardize(image)
     for layer_spec in layer_specs:
@@ -138,15 +139,16 @@ def keras_layer(layer_spec: Any, inputs: keras.KerasTensor, choices: Choices) ->
         choices: the caller's choices for all layers.
 
     Example:
-        >>> pool = spec.MaxPoolSpec("pool1", size=3, stride=2)
-        >>> keras_layer(pool, keras.Input([8, 8, 4]), Choices(10)).name
+        >>> pool = specs.MaxPoolSpec("pool1", size=3, stride=2)
+        >>> choices = Choices.checked(variants.get("cifar_v2"))
+        >>> keras_layer(pool, keras.Input([8, 8, 4]), choices).name
         'pool1'
     """
     return _LAYERS[type(layer_spec)](layer_spec, inputs, choices)
 
 
 def _convolution(
-    layer_spec: spec.ConvolutionSpec, inputs: keras.KerasTensor, choices: Choices
+    layer_spec: specs.ConvolutionSpec, inputs: keras.KerasTensor, choices: Choices
 ) -> keras.layers.Layer:
     fan_in = layer_spec.kernel**2 * inputs.shape[-1] // layer_spec.groups
     return layers.Convolution(
@@ -162,7 +164,7 @@ def _convolution(
 
 
 def _locally_connected(
-    layer_spec: spec.LocallyConnectedSpec, inputs: keras.KerasTensor, choices: Choices
+    layer_spec: specs.LocallyConnectedSpec, inputs: keras.KerasTensor, choices: Choices
 ) -> keras.layers.Layer:
     return LocallyConnected(
         layer_spec.filters,
@@ -175,23 +177,23 @@ def _locally_connected(
 
 
 def _max_pool(
-    layer_spec: spec.MaxPoolSpec, inputs: keras.KerasTensor, choices: Choices
+    layer_spec: specs.MaxPoolSpec, inputs: keras.KerasTensor, choices: Choices
 ) -> keras.layers.Layer:
     layer = pooling.CeilMaxPooling2D if layer_spec.ceil else keras.layers.MaxPooling2D
     return layer(layer_spec.size, layer_spec.stride, name=layer_spec.name)
 
 
 def _dropout(
-    layer_spec: spec.DropoutSpec, inputs: keras.KerasTensor, choices: Choices
+    layer_spec: specs.DropoutSpec, inputs: keras.KerasTensor, choices: Choices
 ) -> keras.layers.Layer:
-    unscaled = isinstance(layer_spec, spec.UnscaledDropoutSpec)
+    unscaled = isinstance(layer_spec, specs.UnscaledDropoutSpec)
     layer = layers.UnscaledDropout if unscaled else layers.Dropout
     seed = seed_of(choices.seed, layer_spec.name, "masks")
     return layer(layer_spec.rate, seed=seed, name=layer_spec.name)
 
 
 def _dense(
-    layer_spec: spec.DenseSpec, inputs: keras.KerasTensor, choices: Choices
+    layer_spec: specs.DenseSpec, inputs: keras.KerasTensor, choices: Choices
 ) -> keras.layers.Layer:
     return keras.layers.Dense(
         layer_spec.units,
@@ -202,7 +204,7 @@ def _dense(
 
 
 def _classifier(
-    layer_spec: spec.ClassifierSpec, inputs: keras.KerasTensor, choices: Choices
+    layer_spec: specs.ClassifierSpec, inputs: keras.KerasTensor, choices: Choices
 ) -> keras.layers.Layer:
     # float32: the loss of a thousand classes needs more than the 8 bits of bfloat16.
     return keras.layers.Dense(
@@ -213,26 +215,26 @@ def _classifier(
     )
 
 
-_LAYERS: dict[type[spec.LayerSpec], Callable[..., keras.layers.Layer]] = {
-    spec.ConvolutionSpec: _convolution,
-    spec.LocallyConnectedSpec: _locally_connected,
-    spec.ActivationSpec: lambda each, _, choices: keras.layers.Activation(
+_LAYERS: dict[type[specs.LayerSpec], Callable[..., keras.layers.Layer]] = {
+    specs.ConvolutionSpec: _convolution,
+    specs.LocallyConnectedSpec: _locally_connected,
+    specs.ActivationSpec: lambda each, _, choices: keras.layers.Activation(
         choices.activation, name=each.name
     ),
-    spec.LocalResponseNormSpec: lambda each, *_: layers.LocalResponseNormalization(**asdict(each)),
-    spec.SameMapNormSpec: lambda each, *_: layers.SameMapNormalization(**asdict(each)),
-    spec.MaxPoolSpec: _max_pool,
-    spec.CeilAveragePoolSpec: lambda each, *_: pooling.CeilAveragePooling2D(
+    specs.LocalResponseNormSpec: lambda each, *_: layers.LocalResponseNormalization(**asdict(each)),
+    specs.SameMapNormSpec: lambda each, *_: layers.SameMapNormalization(**asdict(each)),
+    specs.MaxPoolSpec: _max_pool,
+    specs.CeilAveragePoolSpec: lambda each, *_: pooling.CeilAveragePooling2D(
         each.size, each.stride, name=each.name
     ),
-    spec.AdaptiveAveragePoolSpec: lambda each, *_: pooling.AdaptiveAveragePooling2D(
+    specs.AdaptiveAveragePoolSpec: lambda each, *_: pooling.AdaptiveAveragePooling2D(
         each.size, name=each.name
     ),
-    spec.FlattenSpec: lambda each, *_: keras.layers.Flatten(name=each.name),
-    spec.DropoutSpec: _dropout,
-    spec.UnscaledDropoutSpec: _dropout,
-    spec.DenseSpec: _dense,
-    spec.ClassifierSpec: _classifier,
+    specs.FlattenSpec: lambda each, *_: keras.layers.Flatten(name=each.name),
+    specs.DropoutSpec: _dropout,
+    specs.UnscaledDropoutSpec: _dropout,
+    specs.DenseSpec: _dense,
+    specs.ClassifierSpec: _classifier,
 }
 
 
@@ -252,12 +254,12 @@ def seed_of(seed: int | None, layer: str, part: str) -> int | None:
     return None if seed is None else zlib.crc32(f"{seed}/{layer}/{part}".encode()) >> 1
 
 
-def _normal(weights: spec.NormalWeights, fan_in: int, seeds: _Seeds) -> tuple:
+def _normal(weights: specs.NormalWeights, fan_in: int, seeds: _Seeds) -> tuple:
     kernel = keras.initializers.RandomNormal(stddev=weights.std, seed=seeds["kernel"])
     return kernel, keras.initializers.Constant(weights.bias)
 
 
-def _fan_in_uniform(weights: spec.FanInUniform, fan_in: int, seeds: _Seeds) -> tuple:
+def _fan_in_uniform(weights: specs.FanInUniform, fan_in: int, seeds: _Seeds) -> tuple:
     bound = 1 / math.sqrt(fan_in)
     return tuple(
         keras.initializers.RandomUniform(-bound, bound, seed=seeds[part])
@@ -265,7 +267,7 @@ def _fan_in_uniform(weights: spec.FanInUniform, fan_in: int, seeds: _Seeds) -> t
     )
 
 
-def _he_fan_out(weights: spec.HeFanOut, fan_in: int, seeds: _Seeds) -> tuple:
+def _he_fan_out(weights: specs.HeFanOut, fan_in: int, seeds: _Seeds) -> tuple:
     kernel = keras.initializers.VarianceScaling(
         2.0, mode="fan_out", distribution="untruncated_normal", seed=seeds["kernel"]
     )
@@ -273,7 +275,7 @@ def _he_fan_out(weights: spec.HeFanOut, fan_in: int, seeds: _Seeds) -> tuple:
 
 
 _INITIAL_WEIGHTS: dict[type, Callable[..., tuple]] = {
-    spec.NormalWeights: _normal,
-    spec.FanInUniform: _fan_in_uniform,
-    spec.HeFanOut: _he_fan_out,
+    specs.NormalWeights: _normal,
+    specs.FanInUniform: _fan_in_uniform,
+    specs.HeFanOut: _he_fan_out,
 }

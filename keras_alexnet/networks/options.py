@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from keras_alexnet.errors import UsageError, unknown_name
-from keras_alexnet.networks import spec
+from keras_alexnet.networks import spec as specs
 from keras_alexnet.utils.arguments import whole_number
 
 
@@ -25,7 +25,7 @@ class Choices:
     @classmethod
     def checked(
         cls,
-        network: spec.NetworkSpec,
+        spec: specs.NetworkSpec,
         num_classes: int | None = None,
         activation: str | Callable | None = "relu",
         seed: int | None = None,
@@ -35,7 +35,7 @@ class Choices:
         Raises:
             UsageError: an argument that cannot be used.
         """
-        num_classes = network.num_classes if num_classes is None else num_classes
+        num_classes = spec.num_classes if num_classes is None else num_classes
         return cls(
             num_classes=whole_number("num_classes", num_classes, least=1),
             activation=known_activation("activation", activation),
@@ -44,28 +44,28 @@ class Choices:
 
 
 def customized(
-    network: spec.NetworkSpec,
+    spec: specs.NetworkSpec,
     *,
     lrn: bool | None = None,
     dropout: float | None = None,
     pixel_mean: Sequence[float] | None = None,
     initial_weights: str | None = None,
-) -> spec.NetworkSpec:
+) -> specs.NetworkSpec:
     """Returns a network with the caller's changes; the arguments are those of `build`.
 
     Raises:
         UsageError: an argument that this network cannot take.
     """
     if lrn is not None:
-        network = _with_lrn(network, lrn)
+        spec = _with_lrn(spec, lrn)
     if dropout is not None:
-        network = _with_dropout(network, dropout)
+        spec = _with_dropout(spec, dropout)
     if initial_weights is not None:
-        network = _with_initial_weights(network, initial_weights)
+        spec = _with_initial_weights(spec, initial_weights)
     if pixel_mean is not None:
-        standardization = dataclasses.replace(network.standardization, mean=_mean(pixel_mean))
-        network = dataclasses.replace(network, standardization=standardization)
-    return network
+        standardization = dataclasses.replace(spec.standardization, mean=_mean(pixel_mean))
+        spec = dataclasses.replace(spec, standardization=standardization)
+    return spec
 
 
 def known_activation(name: str, activation: str | Callable | None) -> Callable:
@@ -105,103 +105,99 @@ def image_shape(shape: Sequence[int | None], sizes_known: bool = True) -> tuple:
 
 
 def check_image_size(
-    name: str, layer_specs: Sequence[spec.LayerSpec], size: Sequence[int | None]
+    name: str, layers: Sequence[specs.LayerSpec], size: Sequence[int | None]
 ) -> None:
     """Checks that some of an image is left after every layer.
 
     Args:
         name: the network's.
-        layer_specs: the layers, in order.
+        layers: the layers, in order.
         size: height and width of the image; None for any.
 
     Raises:
         UsageError: the image is too small; the message names the layer and the smallest size.
     """
     for side in size:
-        if side is not None and (layer := _too_small_at(layer_specs, side)):
-            smallest = next(n for n in itertools.count(1) if not _too_small_at(layer_specs, n))
+        if side is not None and (layer := _too_small_at(layers, side)):
+            smallest = next(n for n in itertools.count(1) if not _too_small_at(layers, n))
             raise UsageError(
                 f"{name} takes images of {smallest}x{smallest} pixels or more: nothing is left of "
                 f"this one at layer {layer}. Received: {size[0]}x{size[1]}."
             )
 
 
-def _too_small_at(layer_specs: Sequence[spec.LayerSpec], size: int) -> str | None:
+def _too_small_at(layers: Sequence[specs.LayerSpec], size: int) -> str | None:
     """Returns the layer at which nothing is left of an image of this height or width, or None."""
-    for layer_spec in layer_specs:
-        size = layer_spec.output_size(size)
+    for layer in layers:
+        size = layer.output_size(size)
         if size < 1:
-            return layer_spec.name
+            return layer.name
     return None
 
 
-def _with_lrn(network: spec.NetworkSpec, lrn: bool) -> spec.NetworkSpec:
+def _with_lrn(spec: specs.NetworkSpec, lrn: bool) -> specs.NetworkSpec:
     # The published runs without it (148 of the 2012 program) leave both kinds out.
-    kinds = (spec.LocalResponseNormSpec, spec.SameMapNormSpec)
+    kinds = (specs.LocalResponseNormSpec, specs.SameMapNormSpec)
     if lrn:
-        _require(network, kinds, "response normalization", "lrn=True")
-        return network
-    return _with_layers(network, kinds, lambda layer_spec: None)
+        _require(spec, kinds, "response normalization", "lrn=True")
+        return spec
+    return _with_layers(spec, kinds, lambda layer: None)
 
 
-def _with_dropout(network: spec.NetworkSpec, rate: float) -> spec.NetworkSpec:
+def _with_dropout(spec: specs.NetworkSpec, rate: float) -> specs.NetworkSpec:
     if not _is_number(rate) or not 0 <= rate < 1:
         raise UsageError(f"dropout must be a rate of at least 0 and below 1. Received: {rate!r}.")
     if rate == 0:
-        return _with_layers(network, spec.DropoutSpec, lambda layer_spec: None)
-    _require(network, spec.DropoutSpec, "dropout", f"dropout={rate}")
+        return _with_layers(spec, specs.DropoutSpec, lambda layer: None)
+    _require(spec, specs.DropoutSpec, "dropout", f"dropout={rate}")
     return _with_layers(
-        network,
-        spec.DropoutSpec,
-        lambda layer_spec: dataclasses.replace(layer_spec, rate=rate),
+        spec,
+        specs.DropoutSpec,
+        lambda layer: dataclasses.replace(layer, rate=rate),
     )
 
 
-def _with_initial_weights(network: spec.NetworkSpec, name: str) -> spec.NetworkSpec:
-    known = {each.name: each for each in network.optional_initial_weights}
+def _with_initial_weights(spec: specs.NetworkSpec, name: str) -> specs.NetworkSpec:
+    known = {each.name: each for each in spec.optional_initial_weights}
     if not known:
         raise UsageError(
-            f"{network.name} has only one initialization: leave initial_weights out. "
+            f"{spec.name} has only one initialization: leave initial_weights out. "
             f"Received: {name!r}."
         )
     if name not in known:
         raise unknown_name("initial_weights", name, known)
     initial = {
-        spec.ConvolutionSpec: known[name].convolutions,
-        spec.DenseSpec: known[name].dense,
-        spec.ClassifierSpec: known[name].dense,
+        specs.ConvolutionSpec: known[name].convolutions,
+        specs.DenseSpec: known[name].dense,
+        specs.ClassifierSpec: known[name].dense,
     }
     return _with_layers(
-        network,
+        spec,
         tuple(initial),
-        lambda layer_spec: dataclasses.replace(layer_spec, initial=initial[type(layer_spec)]),
+        lambda layer: dataclasses.replace(layer, initial=initial[type(layer)]),
     )
 
 
 def _with_layers(
-    network: spec.NetworkSpec,
+    spec: specs.NetworkSpec,
     kinds: type | tuple[type, ...],
-    change: Callable[[Any], spec.LayerSpec | None],
-) -> spec.NetworkSpec:
+    change: Callable[[Any], specs.LayerSpec | None],
+) -> specs.NetworkSpec:
     """Replaces layers of some kinds by what `change` returns for each; None leaves it out."""
 
-    def changed(layer_specs: Sequence[spec.LayerSpec]) -> tuple[spec.LayerSpec, ...]:
-        new = (change(each) if isinstance(each, kinds) else each for each in layer_specs)
+    def changed(layers: Sequence[specs.LayerSpec]) -> tuple[specs.LayerSpec, ...]:
+        new = (change(each) if isinstance(each, kinds) else each for each in layers)
         return tuple(each for each in new if each is not None)
 
-    return dataclasses.replace(
-        network, features=changed(network.features), head=changed(network.head)
-    )
+    return dataclasses.replace(spec, features=changed(spec.features), head=changed(spec.head))
 
 
 def _require(
-    network: spec.NetworkSpec, kinds: type | tuple[type, ...], named: str, received: str
+    spec: specs.NetworkSpec, kinds: type | tuple[type, ...], named: str, received: str
 ) -> None:
-    if not any(isinstance(each, kinds) for each in network.layers):
+    if not any(isinstance(each, kinds) for each in spec.layers):
         argument = received.partition("=")[0]
-        raise UsageError(
-            f"{network.name} has no {named}: leave {argument} out. Received: {received}."
-        )
+        raise UsageError(f"{spec.name} has no {named}: leave {argument} out. Received: {received}.")
 
 
 def _mean(pixel_mean: Sequence[float]) -> tuple[float, float, float]:
