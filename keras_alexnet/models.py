@@ -139,6 +139,12 @@ def AlexNet(
         >>> model(np.zeros([1, 300, 200, 3], "uint8")).shape
         TensorShape([1, 256])
     """
+    if weights == "imagenet":
+        raise UsageError(
+            "keras_alexnet contains no ImageNet weights and downloads none. Give the path of "
+            "torchvision's file with variant='alexnet_owt', or of Caffe's with "
+            "variant='alexnet_caffe'. Received: weights='imagenet'."
+        )
     spec = variants.get(variant)
     choices = Choices.checked(spec, whole_number("classes", classes, least=1))
     image = _image(spec, include_top, input_tensor, input_shape)
@@ -150,12 +156,6 @@ def AlexNet(
     inputs = image if input_tensor is None else keras.utils.get_source_inputs(input_tensor)
     model = keras.Model(inputs, outputs, name=name or spec.name)
     if weights is not None:
-        if weights == "imagenet":
-            raise UsageError(
-                "keras_alexnet contains no ImageNet weights and downloads none. Give the path of "
-                "torchvision's file with variant='alexnet_owt', or of Caffe's with "
-                "variant='alexnet_caffe'. Received: weights='imagenet'."
-            )
         _load(model, weights, variant=spec.name)
     return model
 
