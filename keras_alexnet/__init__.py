@@ -6,8 +6,6 @@ Public names are imported when they are first used, so that importing the packag
 import importlib
 import os
 
-from keras_alexnet._version import __version__
-
 _WANTED = os.environ.get("KERAS_BACKEND", "tensorflow")
 if _WANTED != "tensorflow":
     raise ImportError(
@@ -17,6 +15,7 @@ if _WANTED != "tensorflow":
 
 # Public name → the module that holds it, in the order in which data flows.
 _HOMES = {
+    "__version__": "_version",
     "DataSpec": "data.config",
     "list_datasets": "data.load",
     "load_dataset": "data.load",
@@ -51,12 +50,13 @@ _HOMES = {
 _RENAMED = {"verify_prepared": "verify"}
 _MODULES = {
     "figures": "figures",
+    "networks": "networks",
     "recipes": "training.recipes",
     "variants": "networks.variants",
     "weights": "weights",
 }
 
-__all__ = ["__version__", *_HOMES, *_MODULES]
+__all__ = [*_HOMES, *_MODULES]
 
 
 def __getattr__(name: str):
