@@ -11,7 +11,9 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["import
 
 def test_the_drawing_is_what_import_linter_enforces():
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    drawing = next(block for block in re.findall(r"```text\n(.*?)```", page, re.S) if "cli" in block)
+    drawing = next(
+        block for block in re.findall(r"```text\n(.*?)```", page, re.S) if "cli" in block
+    )
     drawn = [line.split()[0].removesuffix("/").removesuffix(".py") for line in drawing.splitlines()]
     [layers] = [each["layers"] for each in CONTRACTS["contracts"] if each["type"] == "layers"]
     assert drawn == layers
