@@ -5,12 +5,13 @@ r"""Exports a trained network for TF Serving, LiteRT and ONNX Runtime, checked a
         --formats saved_model,tflite,onnx --quantization float32,float16,dynamic,int8
 """
 
+import dataclasses
+
 import _cli
 
 from keras_alexnet import ExportConfig, export
-from keras_alexnet.exporting.config import FLAG_FIELDS
 
-FLAGS = _cli.define_flags(FLAG_FIELDS)
+FLAGS = _cli.define_flags(dataclasses.fields(ExportConfig))
 
 
 def main() -> None:
