@@ -73,7 +73,8 @@ def compare(
             parts[name].append(logits(images))
         labels.append(batch_labels)
         advance(len(images))
-    truth = None if labels[0] is None else np.concatenate(labels)
+    known = [each for each in labels if each is not None]
+    truth = np.concatenate(known) if known else None
     found = {name: np.concatenate(logits) for name, logits in parts.items()}
     if not np.all(np.isfinite(found[KERAS])):
         raise UserError("The network's outputs are not finite: its weights hold NaN or inf.")

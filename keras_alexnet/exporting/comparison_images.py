@@ -59,6 +59,7 @@ class ComparisonImages:
 
     def calibration(self) -> np.ndarray:
         """Returns the training images as inputs, uint8 `[n, H, W, 3]`."""
+        assert self.training is not None
         batches = pipeline.eval_batches(self.training, self.network.plan, batch_size=_BATCH)
         read = failures.explained(batches, self.training)
         return np.concatenate([images.numpy() for images, _ in read])

@@ -48,7 +48,8 @@ def medians(timers: Mapping[_Name, Timer], seconds_per_turn: float = 0.2) -> dic
         >>> medians({"nothing": lambda calls: [0.001] * calls})
         {'nothing': 0.001}
     """
-    calls, seconds = {}, {name: [] for name in timers}  # type: dict, dict[_Name, list[float]]
+    calls: dict[_Name, int] = {}
+    seconds: dict[_Name, list[float]] = {name: [] for name in timers}
     for name, timer in timers.items():
         timer(3)  # the first calls allocate memory and optimize graphs
         usual = statistics.median(timer(3))
@@ -92,12 +93,13 @@ def saved_model_timer(folder: str | os.PathLike, threads: int) -> Iterator[Timer
         stderr=subprocess.DEVNULL,
         text=True,
     )
-    assert process.stdin is not None and process.stdout is not None
+    requests, answers = process.stdin, process.stdout
+    assert requests is not None and answers is not None
 
     def timer(calls: int) -> list[float]:
         try:
-            print(calls, file=process.stdin, flush=True)
-            return json.loads(process.stdout.readline())
+            print(calls, file=requests, flush=True)
+            return json.loads(answers.readline())
         except (OSError, ValueError) as error:
             raise UserError(f"The SavedModel in {folder} cannot be timed: {error}.") from error
 
@@ -105,6 +107,6 @@ def saved_model_timer(folder: str | os.PathLike, threads: int) -> Iterator[Timer
         yield timer
     finally:
         with contextlib.suppress(OSError):  # a worker that has failed reads nothing
-            process.stdin.close()
-        process.stdout.close()
+            requests.close()
+        answers.close()
         process.wait()

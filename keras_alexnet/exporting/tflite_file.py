@@ -30,7 +30,7 @@ def float_operators(contents: bytes) -> tuple[str, ...]:
     Raises:
         UserError: the file is damaged.
     """
-    found = {}
+    found: dict[str, None] = {}
     with _reading(contents) as model:
         for name, inputs, outputs in _operators(model):
             in_float = schema.TensorType.FLOAT32 in outputs and schema.TensorType.INT8 not in inputs

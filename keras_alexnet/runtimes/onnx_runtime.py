@@ -33,9 +33,7 @@ class OnnxModel(ExportedFile):
         options = runtime.SessionOptions()
         if num_threads is not None:
             options.intra_op_num_threads = num_threads
-        self._session = runtime.InferenceSession(
-            file, options, providers=["CPUExecutionProvider"]
-        )
+        self._session = runtime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         sizes = {each.name: each.shape[-1] for each in outputs if len(each.shape) == 2}
         gives_logits = set(OUTPUTS) <= set(sizes) and isinstance(sizes["logits"], int)

@@ -128,6 +128,7 @@ class ExportFormat(abc.ABC):
 
     def check_installed(self) -> None:
         """Raises a `UserError` if a package is missing that writes or runs the format."""
+        return None
 
     def file_name(self, output: Output, variant: str) -> str:
         """Returns the name of an output's file, such as cifar_v2_int8.tflite."""

@@ -36,9 +36,7 @@ class OnnxFormat(formats.ExportFormat):
 formats.register(OnnxFormat())
 
 
-def write(
-    network: "TrainedNetwork", path: str | os.PathLike, input_dtype: str = "uint8"
-) -> None:
+def write(network: "TrainedNetwork", path: str | os.PathLike, input_dtype: str = "uint8") -> None:
     """Writes a network as an ONNX file.
 
     Its input is `image`, RGB pixels 0–255 `[N, H, W, 3]` of the type `input_dtype`; its outputs

@@ -78,9 +78,7 @@ class ExportedSavedModel(formats.ExportedModel):
         return {**super().facts(), **self._facts}
 
 
-def write(
-    network: "TrainedNetwork", folder: str | os.PathLike, input_dtype: str = "uint8"
-) -> None:
+def write(network: "TrainedNetwork", folder: str | os.PathLike, input_dtype: str = "uint8") -> None:
     """Writes a SavedModel with its labels and its `signature.json` to a new folder.
 
     Args:

@@ -130,6 +130,7 @@ def _converted(
     from keras_alexnet.exporting import tflite_file, tflite_int8
 
     if quantization == "int8":
+        assert calibration is not None
         # The graph takes floats: the quantizer gives its input the pixels' own type.
         converter = _converter(network, "float32")
         float_layers = tflite_int8.layers_in_float(network)
