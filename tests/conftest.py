@@ -15,9 +15,9 @@ import pytest
 
 from keras_alexnet import TrainConfig
 from keras_alexnet.data.readers import cifar
-from keras_alexnet.networks import variants
 from support.cifar_copies import TEST, TRAIN
 from support.image_folders import write_images
+from support.networks import registered
 from support.small_networks import small_row
 
 
@@ -34,10 +34,9 @@ def tiny_folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def small_variant():
     """The name of a network with all that cifar_v1 has, dropout included, and few weights."""
-    row = small_row()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(variants._SPECS, row.name, row)
-        yield row.name
+    spec = small_row()
+    with registered(spec):
+        yield spec.name
 
 
 @pytest.fixture
