@@ -13,12 +13,13 @@ labels as bars (Figure 4, left). activations: what a layer makes of an image. cu
 errors of several runs (Figure 1).
 """
 
+import dataclasses
 import sys
 
 import _cli
 from absl import flags
 
-from keras_alexnet import UsageError, figures
+from keras_alexnet import DataSpec, UsageError, figures
 from keras_alexnet.errors import unknown_name
 from keras_alexnet.figures.curves import in_words
 
@@ -44,20 +45,25 @@ flags.DEFINE_string("scale", "each", "Of filters and maps: each by itself, or jo
 flags.DEFINE_list("runs", None, "Folders of runs, or their metrics.csv files.")
 flags.DEFINE_list("labels", None, "What to call the runs; by default their folders' names.")
 flags.DEFINE_float("error", 25.0, "Training error, in per cent, to draw a line at.")
-flags.DEFINE_string("data", None, "File for the data behind: .csv, .json; by default beside --out.")
+flags.DEFINE_string("table", None, "File for the numbers: .csv, .json; by default beside --out.")
 
-_SOURCE = "variant dataset data_dir dataset_name skip_corrupt images indices seed data".split()
-# Mode: the function, the flags that it must have, and those that it may have.
+_DATA = [field.name for field in dataclasses.fields(DataSpec)]
+_SOURCE = [*_DATA, *"images indices seed variant table".split()]
+# Mode: the function, the flags that it must have, in its order, and those that it may have.
 MODES = {
-    "filters": (figures.filters, ["model"], ["scale"]),
+    "filters": (figures.filters, ["model", "out"], ["scale"]),
     "neighbors": (
         figures.neighbors,
-        ["model"],
+        ["model", "out"],
         [*_SOURCE, "neighbors", "train_images", "batch_size"],
     ),
-    "likeliest": (figures.likeliest, ["model"], [*_SOURCE, "top"]),
-    "activations": (figures.activations, ["model", "image", "layer"], ["scale", "variant"]),
-    "curves": (figures.curves, ["runs"], ["labels", "error", "data"]),
+    "likeliest": (figures.likeliest, ["model", "out"], [*_SOURCE, "top"]),
+    "activations": (
+        figures.activations,
+        ["model", "image", "layer", "out"],
+        ["scale", "variant"],
+    ),
+    "curves": (figures.curves, ["runs", "out"], ["labels", "error", "table"]),
 }
 
 
@@ -70,8 +76,10 @@ def main(arguments: list[str]) -> None:
         raise unknown_name("figure", mode, MODES)
     draw, needed, taken = MODES[mode]
     chosen = _chosen(mode, needed, taken)
-    positional = [chosen.pop(name) for name in (needed[0], "out", *needed[1:])]
-    made = draw(*positional, **chosen)
+    data = {name: chosen.pop(name) for name in _DATA if name in chosen}
+    if data:
+        chosen["data"] = DataSpec(**data)
+    made = draw(*[chosen.pop(name) for name in needed], **chosen)
     if mode == "curves":
         print("\n".join(in_words(made, _cli.FLAGS.error)))
     print(f"picture: {_cli.FLAGS.out}")
@@ -81,14 +89,14 @@ def _chosen(mode: str, needed: list[str], taken: list[str]) -> dict:
     """The values of the mode's flags that were given."""
     own = {flag.name for flag in _cli.FLAGS.flags_by_module_dict()[sys.argv[0]]}
     given = {name: _cli.FLAGS[name].value for name in own if _cli.FLAGS[name].present}
-    for name in ("out", *needed):
+    for name in needed:
         if not given.get(name):
             raise UsageError(f"{mode} needs --{name}. --help lists the flags.")
     for name in given:
-        if name not in ("out", *needed, *taken):
+        if name not in (*needed, *taken):
             raise UsageError(
                 f"--{name} is not for {mode}, which takes "
-                f"{', '.join('--' + each for each in ('out', *needed, *taken))}."
+                f"{', '.join('--' + each for each in (*needed, *taken))}."
             )
     return given
 
