@@ -18,9 +18,7 @@ _BIASES_ARE_OURS = (
     "The paper gives neither a rate nor a decay for biases. The rule here is ours: the rate of the "
     "kernels, no decay."
 )
-_MEAN_IMAGE = (
-    "The source subtracts a mean image. Here the mean of each channel takes its place."
-)
+_MEAN_IMAGE = "The source subtracts a mean image. Here the mean of each channel takes its place."
 _PAPERS_RECIPE = (
     "The recipe is the 2012 paper's. The documents do not train, and torchvision's own training "
     "decays biases too, at another rate, and cuts crops of random size and shape."
@@ -58,9 +56,7 @@ _NOTES = {
         _PIXELS_ARE_OURS,
         "The flip is ours, too.",
     ],
-    **{
-        f"cuda_convnet_{kind}": [_MEAN_IMAGE] for kind in ("11pct", "13pct", "18pct", "80sec")
-    },
+    **{f"cuda_convnet_{kind}": [_MEAN_IMAGE] for kind in ("11pct", "13pct", "18pct", "80sec")},
 }
 
 
@@ -119,7 +115,7 @@ def _facts(net: spec.NetworkSpec) -> list[tuple[str, str]]:
         ("Parameters", f"{net.parameters:,}"),
         ("Multiply-accumulates", f"{net.macs:,}"),
         ("Pixels", _standardization(net.standardization)),
-        ("Recipe of the source", f"`{name}`"),
+        ("Closest recipe", f"`{name}`"),
         ("Images in training", _images(net, recipe)),
         ("Weight decay", f"{_decay(net, recipe)}; inside the momentum, never on biases"),
         ("Rate of biases", f"{recipe.bias_rate:g} × the rate of kernels"),
@@ -178,9 +174,7 @@ def _(layer) -> str:
 @_said_of(spec.LocallyConnectedSpec)
 def _(layer) -> str:
     size = f"{layer.kernel} × {layer.kernel}"
-    return (
-        f"locally connected: {layer.filters} filters {size}, {_padding(layer.padding)}, ReLU"
-    )
+    return f"locally connected: {layer.filters} filters {size}, {_padding(layer.padding)}, ReLU"
 
 
 @_said_of(spec.ActivationSpec)
@@ -265,7 +259,7 @@ def _kernel(initial: spec.InitialWeights) -> str:
 def _initial(initial: spec.InitialWeights) -> str:
     if isinstance(initial, spec.NormalWeights):
         return f"{_kernel(initial)}, bias {initial.bias:g}"
-    return f"{_kernel(initial)}, bias too"
+    return f"{_kernel(initial)}, bias the same"
 
 
 def _standardization(pixels: spec.Standardization) -> str:

@@ -44,12 +44,15 @@ def by_network(name: str) -> str:
         for variant in variants.list_variants()
         if name in recipes.list_recipes(variant)
     ]
-    rows = [[f"`{variant}`", *_cells(recipe)] for variant, recipe in found]
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for variant, recipe in found:
+        alike.setdefault(tuple(_cells(recipe)), []).append(f"`{variant}`")
+    rows = [[", ".join(names), *cells] for cells, names in alike.items()]
     notes: dict[str, list[str]] = {}
     for variant, recipe in found:
         notes.setdefault(recipe.note + _layers(recipe), []).append(f"`{variant}`")
     said = "\n".join(f"- {', '.join(names)}: {note}" for note, names in notes.items())
-    return f"{table(['network', *_HEADINGS], rows)}\n\n{said}"
+    return f"{table(['networks', *_HEADINGS], rows)}\n\n{said}"
 
 
 def _layers(recipe: Recipe) -> str:

@@ -77,29 +77,22 @@ def exports(path: pathlib.Path) -> str:
 
 
 def parity(path: pathlib.Path) -> str:
-    """How far each converted network is from its source, layer by layer."""
-    rows = read_csv(path)
-    layers = [name for name in rows[0] if name not in _PARITY_HEADINGS]
-    return table(
-        [*_PARITY_HEADINGS.values(), *layers],
-        (
-            [
-                f"`{row['variant']}`",
-                row["source"],
-                row["reference"],
-                row["images"],
-                row["top5_same"],
-                *(row[layer] or "–" for layer in layers),
-            ]
-            for row in rows
-        ),
-    )
+    """How far each converted network is from its source: a column a conversion, a row a layer."""
+    found = read_csv(path)
+    layers = [name for name in found[0] if name not in _PARITY_ROWS]
+    rows = [
+        [title, *(row[name] for row in found)]
+        for name, title in _PARITY_ROWS.items()
+        if name != "variant"
+    ]
+    rows += [[f"`{layer}`", *(row[layer] or "–" for row in found)] for layer in layers]
+    return table(["", *(f"`{row['variant']}`" for row in found)], rows)
 
 
-_PARITY_HEADINGS = {
+_PARITY_ROWS = {
     "variant": "network",
     "source": "source",
     "reference": "compared with",
     "images": "images",
-    "top5_same": "same top 5",
+    "top5_same": "same top 5, in order",
 }
