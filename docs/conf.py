@@ -73,6 +73,14 @@ def describe(app, what, name, value, options, lines: list[str]) -> None:
                 lines.append(f"  One of: {said}.")
 
 
+def readable(app, what, name, value, options, signature, returns):
+    """A dataclass's empty dictionaries as {} rather than <factory>, which is no Python."""
+    if signature is not None:
+        signature = signature.replace("<factory>", "{}").replace("~typing.", "")
+    return signature, returns
+
+
 def setup(app) -> None:
+    app.connect("autodoc-process-signature", readable)
     # Before napoleon, which reads the sections of the docstring.
     app.connect("autodoc-process-docstring", describe, priority=400)
