@@ -37,3 +37,6 @@ from keras_alexnet.training.recipes import list_recipes as list_recipes
 from keras_alexnet.training.train import train as train
 
 __version__: str
+
+
+def require_tensorflow() -> None: ...
