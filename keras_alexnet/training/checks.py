@@ -2,7 +2,7 @@
 
 from keras_alexnet.distributed import precision
 from keras_alexnet.errors import UsageError
-from keras_alexnet.networks import spec, variants
+from keras_alexnet.networks import image_plan, variants
 from keras_alexnet.training import optimizer
 from keras_alexnet.training.config import ON_NONFINITE, TrainConfig
 from keras_alexnet.training.recipe import Recipe
@@ -16,7 +16,7 @@ def check_settings(config: TrainConfig, recipe: Recipe, replicas: int) -> None:
     """
     _check_freezing(config, recipe)
     known: dict[str, tuple] = {
-        "views": spec.VIEWS,
+        "views": image_plan.VIEWS,
         "precision": precision.PRECISIONS,
         "on_nonfinite": ON_NONFINITE,
     }

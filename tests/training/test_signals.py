@@ -61,7 +61,7 @@ def test_signal_while_validating_or_testing_is_heard(config, never_stopped, monk
         ka.train(config)
     assert len(metrics(config.workdir)) == 1
     left["testing"] = 1
-    with pytest.raises(ka.Interrupted, match="before it had ended.*--resume"):
+    with pytest.raises(ka.Interrupted, match="before it had ended. Resume with --resume"):
         ka.train(ka.TrainConfig(workdir=config.workdir, resume=True))
     ka.train(ka.TrainConfig(workdir=config.workdir, resume=True))
     assert_same_end(config.workdir, never_stopped)
