@@ -5,7 +5,7 @@ import os
 
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.errors import UsageError, unknown_name
-from keras_alexnet.networks.image_plan import VIEWS
+from keras_alexnet.networks.spec import VIEWS
 from keras_alexnet.utils.arguments import setting
 
 INPUT_DTYPES = ("uint8", "float32")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from keras_alexnet.data import augment, decode
-from keras_alexnet.networks.image_plan import ImagePlan
+from keras_alexnet.networks.spec import ImagePlan
 from keras_alexnet.trained import TOP, TrainedNetwork
 
 
