@@ -7,9 +7,9 @@ do, are imported when they are first used.
 import importlib
 from types import ModuleType
 
-from keras_alexnet.networks.image_plan import ImagePlan, Standardization
+from keras_alexnet import require_tensorflow
+from keras_alexnet.networks.image_plan import VIEWS, ImagePlan, Standardization
 from keras_alexnet.networks.spec import (
-    VIEWS,
     ActivationSpec,
     AdaptiveAveragePoolSpec,
     CeilAveragePoolSpec,
@@ -62,6 +62,8 @@ __all__ = [
     "HeFanOut",
     "OptionalInitialWeights",
 ]
+
+require_tensorflow()
 
 _LOADED_WHEN_USED = ("build", "layers", "summary")
 

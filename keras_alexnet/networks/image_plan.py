@@ -3,6 +3,8 @@
 import dataclasses
 from dataclasses import dataclass
 
+VIEWS = (1, 2, 10)  # how many views of an image can be averaged
+
 
 @dataclass(frozen=True)
 class ImagePlan:

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 from keras_alexnet.networks.image_plan import ImagePlan, Standardization
 
-VIEWS = (1, 2, 10)  # how many views of an image can be averaged
-
 
 @dataclass(frozen=True)
 class NormalWeights:
