@@ -1,7 +1,4 @@
 import json
-import pathlib
-import subprocess
-import sys
 
 import keras
 import pytest
@@ -9,8 +6,6 @@ import pytest
 import keras_alexnet
 from keras_alexnet.errors import UsageError
 from keras_alexnet.networks.summary import layer_table
-
-SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "summary.py"
 
 
 def test_locally_connected_layers_have_weights_for_each_position():
@@ -70,38 +65,3 @@ def test_a_table_needs_a_fixed_input_and_a_batch():
         layer_table(keras.Sequential([keras.Input([None, None, 3]), keras.layers.Conv2D(1, 1)]))
     with pytest.raises(UsageError, match="batch_size must be a whole number from 1 up"):
         layer_table("cifar_v2", batch_size=0)
-
-
-def run(*arguments):
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
-
-
-def test_script_prints_and_writes_the_table(tmp_path):
-    file = tmp_path / "summary.json"
-    done = run(
-        *("--variant", "cifar_v1", "--num_classes", 7, "--input_size", 64),
-        *("--batch_size", 3, "--json", file),
-    )
-    assert done.returncode == 0, done.stderr
-    model = keras_alexnet.build("cifar_v1", num_classes=7, input_shape=(64, 64, 3))
-    table = layer_table(model, batch_size=3)
-    assert done.stdout == table.as_text() + "\n"
-    assert json.loads(file.read_text()) == json.loads(json.dumps(table.as_dict()))
-    assert list(tmp_path.iterdir()) == [file]
-
-
-@pytest.mark.parametrize(
-    "arguments, code, stream, text",
-    [
-        (["--help"], 0, "stdout", "--input_size"),
-        (["--wrong_flag"], 2, "stderr", "wrong_flag"),
-        ([], 2, "stderr", "--variant is needed"),
-        (["--variant", "cifar_v2", "--input_size", "9"], 2, "stderr", "at layer conv2"),
-    ],
-)
-def test_script_exit_codes_and_messages(arguments, code, stream, text):
-    done = run(*arguments)
-    assert done.returncode == code
-    assert text in getattr(done, stream)
-    assert "Traceback" not in done.stderr
