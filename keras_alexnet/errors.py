@@ -55,3 +55,13 @@ def unknown_name(kind: str, received: object, known: Iterable[str]) -> UsageErro
     nearest = difflib.get_close_matches(str(received), known, n=1, cutoff=0.0)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     return UsageError(f"Unknown {kind} {received!r}.{hint} Known: {', '.join(known)}.")
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's message, or the name of its type if it has none.
+
+    Example:
+        >>> first_line(ValueError("no such layer\\nin a model")), first_line(KeyError())
+        ('no such layer', 'KeyError')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

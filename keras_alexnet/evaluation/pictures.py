@@ -1,6 +1,8 @@
 """Pictures and tables of an evaluation."""
 
+import os
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -8,12 +10,13 @@ from keras_alexnet.data import pipeline
 from keras_alexnet.data.splits import Split
 from keras_alexnet.evaluation.metrics import Evaluation
 from keras_alexnet.figures import plots
+from keras_alexnet.networks.spec import ImagePlan
 from keras_alexnet.utils import files
 
 WRONG_IMAGES_SHOWN = 40
 
 
-def per_class(evaluation: Evaluation, class_names) -> dict[str, float | None]:
+def per_class(evaluation: Evaluation, class_names: Sequence[str]) -> dict[str, float | None]:
     """Returns class name → accuracy in 0–1, None for a class without images."""
     accuracy = evaluation.per_class_accuracy()
     return {
@@ -23,12 +26,24 @@ def per_class(evaluation: Evaluation, class_names) -> dict[str, float | None]:
 
 
 def write_pictures(
-    folder, evaluation: Evaluation, split: Split, plan, class_names, title: str
+    folder: str | os.PathLike,
+    evaluation: Evaluation,
+    split: Split,
+    plan: ImagePlan,
+    class_names: Sequence[str],
+    title: str,
 ) -> None:
     """Writes confusion.png, per_class.csv, per_class.png and wrong.png into `folder`.
 
-    wrong.png shows the images that the network got wrong with the greatest confidence. `title`
-    says of what network and data they are.
+    wrong.png shows the images whose wrong prediction has the greatest confidence.
+
+    Args:
+        folder: where to write; it is created.
+        evaluation: of the images of `split`.
+        split: the images.
+        plan: how they became inputs.
+        class_names: the name of class i at index i.
+        title: which network and which data.
     """
     folder = pathlib.Path(folder)
     plots.confusion(folder / "confusion.png", evaluation.confusion(), class_names, title)
@@ -43,7 +58,14 @@ def write_pictures(
     _write_wrong(folder / "wrong.png", evaluation, split, plan, class_names, title)
 
 
-def _write_wrong(path, evaluation, split, plan, class_names, title) -> None:
+def _write_wrong(
+    path: pathlib.Path,
+    evaluation: Evaluation,
+    split: Split,
+    plan: ImagePlan,
+    class_names: Sequence[str],
+    title: str,
+) -> None:
     predicted = evaluation.predictions
     wrong = np.flatnonzero(predicted != evaluation.labels)
     confidence = np.exp(evaluation.log_probabilities[wrong, predicted[wrong]])

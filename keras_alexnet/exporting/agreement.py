@@ -7,13 +7,12 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from keras_alexnet import trained
 from keras_alexnet.data import dataset, failures, pipeline
 from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.evaluation.metrics import Evaluation
 from keras_alexnet.exporting.config import ExportConfig
-from keras_alexnet.trained import TrainedNetwork
+from keras_alexnet.trained import TrainedNetwork, check_finite
 
 KERAS = "keras"
 
@@ -87,8 +86,7 @@ def compare(
         advance(len(images))
     truth = None if labels[0] is None else np.concatenate(labels)
     joined = {name: np.concatenate(parts) for name, parts in logits.items()}
-    if not np.all(np.isfinite(joined[KERAS])):
-        raise UserError("The network's outputs are not finite: its weights hold NaN or inf.")
+    check_finite(joined[KERAS])
     return {name: _agreement(found, joined[KERAS], truth) for name, found in joined.items()}
 
 
@@ -205,8 +203,7 @@ def find_images(config: ExportConfig, network: TrainedNetwork) -> ComparisonImag
     source = _source(config, network)
     if source is None:
         return ComparisonImages(network, None, None, None)
-    labels = network.labels if network.named else None
-    trained.check_labels(len(network.labels), labels, source)
+    network.check_data(source)
     test = _chosen(source.test, config.test_images, config.seed)
     return ComparisonImages(
         network, source, test, _chosen(source.train, config.calibration_images, config.seed)
@@ -227,7 +224,7 @@ def _source(config: ExportConfig, network: TrainedNetwork) -> dataset.Dataset | 
         logging.warning("There is no data set to compare on: drawn images stand in for it.")
         return None
     try:
-        return trained.load_data(network.config, config.data)
+        return network.load_data(config.data)
     except UserError as error:
         if needed or asked:
             raise

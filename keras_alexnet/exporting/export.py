@@ -9,7 +9,6 @@ import pathlib
 import tensorflow as tf
 from absl import logging
 
-from keras_alexnet import trained
 from keras_alexnet.data import decode
 from keras_alexnet.errors import UserError
 from keras_alexnet.evaluation.evaluator import Evaluator
@@ -83,7 +82,7 @@ def export(config: ExportConfig) -> dict:
     version = versions.free_version(folder, config.version)
     if "onnx" in config.programs:
         onnx.check_installed()
-    network = trained.load(config.model, config.variant)
+    network = TrainedNetwork.load(config.model, config.variant).require_keras("An export")
     earlier = earlier_files(config, network)
     images = agreement.find_images(config, network)
     with versions.staged(folder) as stage:
@@ -154,7 +153,7 @@ def _report(
         "input_dtype": config.input_dtype,
         "image_plan": dataclasses.asdict(network.plan),
         "labels": list(network.labels),
-        "labels_are_names": network.named,
+        "labels_are_names": network.labels_are_names,
         "parameters": network.model.count_params(),
         "macs": layer_table(network.model).totals["macs"],
         "trained": network.results,

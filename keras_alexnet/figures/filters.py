@@ -17,7 +17,7 @@ from keras_alexnet.figures.canvas import (
     fitted,
     height_of,
 )
-from keras_alexnet.figures.subjects import check_finite
+from keras_alexnet.trained import check_finite
 
 SCALES = {
     "each": "each filter scaled by its own largest weight",
@@ -58,7 +58,7 @@ def filters(
         raise unknown_name("scale", scale, SCALES)
     model = where
     if not isinstance(where, keras.Model):
-        model = run_folder.load(run_folder.model_file(where)).model
+        model = run_folder.read_model(run_folder.keras_file(where))
     layer = _first_convolution(model)
     kernel = rgb_kernel(model, layer)
     check_finite(kernel)

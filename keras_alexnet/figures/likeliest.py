@@ -18,7 +18,7 @@ from keras_alexnet.figures.canvas import (
     height_of,
     text_width,
 )
-from keras_alexnet.predicting.predictor import TopClasses, top_of
+from keras_alexnet.predicting.predictor import TopClasses, top_classes
 from keras_alexnet.utils.arguments import whole_number
 
 _CELL, _IMAGE, _GAP, _SIZE = 176, 128, 22, 13
@@ -94,7 +94,7 @@ def likeliest(
     logits = subjects.compiled(looked.model, looked.model.output)
     # One by one: of a large network a hundred at once would fill the memory.
     probabilities = np.concatenate([tf.nn.softmax(logits(image[None])).numpy() for image in shown])
-    tops = top_of(probabilities, source.class_names, top)
+    tops = top_classes(probabilities, source.class_names, top)
     correct = [source.class_names[label] for label in test.labels]
     rows = [
         {

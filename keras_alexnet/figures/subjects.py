@@ -9,17 +9,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet import models, trained
+from keras_alexnet import models
 from keras_alexnet.data import augment, decode
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.dataset import Dataset
 from keras_alexnet.data.images import EncodedImages
 from keras_alexnet.data.splits import Split, stratified_choice
 from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.networks import build, variants
 from keras_alexnet.networks.spec import ImagePlan
-from keras_alexnet.predicting.images import image_sources
-from keras_alexnet.trained import TrainedNetwork
+from keras_alexnet.predicting.images import input_images
+from keras_alexnet.trained import TrainedNetwork, check_finite
 from keras_alexnet.utils import files
 from keras_alexnet.utils.arguments import whole_number
 
@@ -32,26 +31,13 @@ def network(where: str | os.PathLike | keras.Model, variant: str | None = None) 
         variant: the network, where neither a config.json nor the model's name tells it.
 
     Raises:
-        UsageError, UserError: as `exporting.networks.load`.
+        UsageError, UserError: as `TrainedNetwork.load`.
 
     Example:
         >>> network(keras_alexnet.build("cifar_v2")).plan.input_size
         32
     """
-    if not isinstance(where, keras.Model):
-        return trained.load(where, variant)
-    logits = build.logits_of(where)
-    name = variant or where.name
-    return TrainedNetwork(
-        path=pathlib.Path(where.name),
-        model=keras.Model(where.input, logits, name=where.name),
-        labels=tuple(str(index) for index in range(logits.shape[-1])),
-        named=False,
-        variant=name,
-        plan=variants.image_plan(name, where.input_shape[1]),
-        config=None,
-        results=None,
-    )
+    return TrainedNetwork.load(where, variant).require_keras("A figure")
 
 
 def data_for(looked: TrainedNetwork, dataset: str | None, **options) -> Dataset:
@@ -59,21 +45,20 @@ def data_for(looked: TrainedNetwork, dataset: str | None, **options) -> Dataset:
 
     Args:
         looked: the network.
-        dataset, options: as in `runs.load_data`.
+        dataset, options: the fields of `DataSpec`.
 
     Raises:
         UsageError, UserError: if the data cannot be had, or are of other classes.
     """
-    data = trained.load_data(looked.config, DataSpec(dataset, **options))
-    labels = looked.labels if looked.named else None
-    trained.check_labels(len(looked.labels), labels, data)
+    data = looked.load_data(DataSpec(dataset, **options))
+    looked.check_data(data)
     return data
 
 
 def training_images(looked: TrainedNetwork, data: Dataset) -> Split:
     """The images that the network was trained on, without those held out; of other data, all."""
     if looked.config is not None and looked.config["data"]["sha256"] == data.sha256:
-        return trained.split_of(data, "train", looked.config)
+        return looked.split(data, "train")
     return data.train
 
 
@@ -133,7 +118,7 @@ def view_of(image, plan: ImagePlan) -> tuple[str, np.ndarray]:
         UsageError: if it is several.
         UserError: with its name, if it cannot be read.
     """
-    sources = list(image_sources(image))
+    sources = list(input_images(image))
     if len(sources) != 1:
         raise UsageError(f"One image is wanted. Received: {len(sources)}.")
     [source] = sources
@@ -186,12 +171,6 @@ def enlargement(pixels: np.ndarray, drawn: np.ndarray) -> str:
     """A sentence on how an image `[h, w, 3]` was enlarged for a picture; empty if it was not."""
     factor = drawn.shape[0] // pixels.shape[0]
     return f" Every pixel is drawn {factor} × {factor}." if factor > 1 else ""
-
-
-def check_finite(values: np.ndarray) -> None:
-    """Raises a UserError if a number is NaN or infinite."""
-    if not np.all(np.isfinite(values)):
-        raise UserError("The network's values are not finite: its weights hold NaN or inf.")
 
 
 def table_path(picture: pathlib.Path, data: str | os.PathLike | None) -> pathlib.Path:

@@ -9,7 +9,7 @@ import pathlib
 import time
 from collections.abc import Iterator
 
-from keras_alexnet import run_folder, trained
+from keras_alexnet import run_folder
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.training import checkpoints, report, resume
 from keras_alexnet.training.config import TrainConfig
@@ -55,7 +55,7 @@ def found_config(config: TrainConfig) -> dict | None:
         raise UserError(
             f"There is no run to go on with in {config.workdir}: no {run_folder.CONFIG}."
         )
-    return trained.read_config(config.workdir)
+    return run_folder.read_config(config.workdir)
 
 
 def holds_run(workdir) -> bool:
@@ -106,7 +106,7 @@ def open_workdir(workdir: pathlib.Path, job: TrainingJob, origin: dict) -> tuple
         with _writable(workdir):
             files.write_json(_config_file(workdir), described)
         return origin["commit"], []
-    before = trained.read_config(workdir)
+    before = run_folder.read_config(workdir)
     if job.changes:
         rows = [{**dataclasses.asdict(change), "date": origin["date"]} for change in job.changes]
         before |= {**_described(job), "changes": before.get("changes", []) + rows}

@@ -92,7 +92,7 @@ def read_source(
             pixels=None if mean is None else _caffe_pixels(network, mean),
         )
     if kind == "keras":
-        model = run_folder.load(file).model
+        model = run_folder.read_model(file)
         tensors, names = variables_of(model)
         pixels = _pixels(model, file)
         chain = compatibility.chain(model, STANDARDIZE)
@@ -112,7 +112,7 @@ def kind_of(path: str | os.PathLike) -> tuple[str, pathlib.Path]:
         raise UsageError("weights is empty. Name a file or a run's folder, or leave it out.")
     path = pathlib.Path(path)
     if path.is_dir():
-        return "keras", run_folder.model_file(path)
+        return "keras", run_folder.keras_file(path)
     for ending, kind in KINDS.items():
         if path.name.endswith(ending):
             if not path.is_file():
@@ -141,7 +141,7 @@ def pixels_of(path: str | os.PathLike) -> tuple[tuple[float, ...], tuple[float, 
     Raises:
         UserError: it cannot be read, or is no network of `build()`.
     """
-    return _pixels(run_folder.load(path).model, path)
+    return _pixels(run_folder.read_model(path), path)
 
 
 def _pixels(model, path):

@@ -9,21 +9,22 @@ import tensorflow as tf
 from PIL import Image
 
 import keras_alexnet
-from keras_alexnet import run_folder, trained
+from keras_alexnet import run_folder
 from keras_alexnet.data import augment, decode
 from keras_alexnet.exporting import saved_model, tflite
+from keras_alexnet.trained import TrainedNetwork
 
 CLASSES = 7
 TOLERANCE = 2e-5  # of scores, float32 programs of a network whose logits go to tens
 
 
-def network(folder: pathlib.Path, seed: int, classes: int = CLASSES) -> trained.TrainedNetwork:
+def network(folder: pathlib.Path, seed: int, classes: int = CLASSES) -> TrainedNetwork:
     """A run's folder with a network that is sure of itself, and of different images differently."""
     model = keras_alexnet.build("cifar_v2", num_classes=classes, seed=seed)
     kernel = model.get_layer("logits").kernel
     kernel.assign(kernel * 300)
     run_folder.save(folder, model, [f"class {number} ü" for number in range(classes)])
-    return trained.load(folder)
+    return TrainedNetwork.load(folder)
 
 
 @functools.cache
@@ -90,7 +91,7 @@ def save_foreign(folder: pathlib.Path, name: str, spec: tf.TensorSpec, outputs: 
     tf.saved_model.save(module, str(folder), signatures={name: module.same})
 
 
-def expected(found: trained.TrainedNetwork, contents: list[bytes]) -> np.ndarray:
+def expected(found: TrainedNetwork, contents: list[bytes]) -> np.ndarray:
     """Probabilities `[N, classes]` as evaluation's functions make the inputs, one by one."""
     plan = found.plan
     inputs = [

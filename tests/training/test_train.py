@@ -87,7 +87,8 @@ def test_run_leaves_all_that_it_promises(config, tmp_path):
 
 def test_saved_model_loads_by_keras_alone_and_agrees_with_the_results(config, tmp_path):
     found = ka.train(config)
-    model, labels = ka.load(tmp_path / "run")
+    network = ka.load(tmp_path / "run")
+    model, labels = network.model, network.labels
     assert labels == ("cat", "dog", "owl")
     assert model.dtype_policy.name == "float32"
     plain = keras.models.load_model(tmp_path / "run" / "model.keras")
