@@ -13,9 +13,9 @@ from absl import flags
 from keras_alexnet import UsageError, convert
 
 flags.DEFINE_enum(
-    "from", None, convert.SOURCES, "Whose weights; pytorch is for the documents' networks."
+    "from", None, list(convert.SOURCES), "Whose weights; pytorch is for the documents' networks."
 )
-flags.DEFINE_enum("to", "keras", convert.TARGETS, "What to write.")
+flags.DEFINE_enum("to", "keras", ["keras", "torch"], "What to write.")
 flags.DEFINE_string(
     "weights",
     None,

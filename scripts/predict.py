@@ -18,10 +18,10 @@ from absl import flags
 from tqdm import tqdm
 
 from keras_alexnet import UsageError, UserError
-from keras_alexnet.predicting import output, places
-from keras_alexnet.predicting.predict import predictions
+from keras_alexnet.predicting import output
+from keras_alexnet.predicting.predict import PLACES, predictions
 
-flags.DEFINE_string("model", None, f"The network: {places.PLACES}.")
+flags.DEFINE_string("model", None, f"The network: {PLACES}.")
 flags.DEFINE_integer("top", 5, "Classes to name.")
 flags.DEFINE_integer("batch_size", 32, "Images in one step or request at most.")
 flags.DEFINE_float("timeout", 60.0, "Seconds that a server may take for one request.")
@@ -35,7 +35,7 @@ _ARGUMENTS = "top batch_size timeout variant labels".split()
 def main(images: list[str]) -> None:
     chosen = _cli.FLAGS
     if not chosen.model:
-        raise UsageError(f"--model is needed: {places.PLACES}.")
+        raise UsageError(f"--model is needed: {PLACES}.")
     if not images:
         raise UsageError("Images are needed: files or folders, after the flags.")
     found = predictions(chosen.model, images, **_cli.values_of(_ARGUMENTS))

@@ -1,6 +1,7 @@
-"""Two small networks at every kind of place that `keras_alexnet.predict` takes."""
+"""Two small networks, saved and exported in every form that `keras_alexnet.predict` takes."""
 
 import functools
+import importlib.util
 import pathlib
 import types
 
@@ -11,7 +12,7 @@ from PIL import Image
 import keras_alexnet
 from keras_alexnet import run_folder
 from keras_alexnet.data import augment, decode
-from keras_alexnet.exporting import saved_model, tflite
+from keras_alexnet.exporting import onnx, saved_model, tflite
 from keras_alexnet.trained import TrainedNetwork
 
 CLASSES = 7
@@ -30,7 +31,8 @@ def network(folder: pathlib.Path, seed: int, classes: int = CLASSES) -> TrainedN
 @functools.cache
 def made(root: pathlib.Path) -> types.SimpleNamespace:
     """Paths below `root`: `run` and `file` are the network of `exported`/2, `old` of `exported`/1,
-    `lite` is the TFLite file, `small` a run of three classes."""
+    `lite` is the TFLite file, `onnx` the ONNX file or None without the packages that write it,
+    `small` a run of three classes."""
     exported = root / "exported"
     old, new = network(root / "old", seed=1), network(root / "run", seed=2)
     saved_model.write(old, exported / "1")
@@ -38,6 +40,11 @@ def made(root: pathlib.Path) -> types.SimpleNamespace:
     lite = exported / "tflite" / "cifar_v2_float32.tflite"
     lite.parent.mkdir()
     lite.write_bytes(tflite.convert(new, "float32"))
+    onnx_file = exported / "onnx" / "cifar_v2.onnx"
+    onnx_file.parent.mkdir()
+    can_write = all(map(importlib.util.find_spec, ("onnx", "onnxruntime", "tf2onnx")))
+    if can_write:
+        onnx.write(new, onnx_file)
     network(root / "small", seed=3, classes=3)
     return types.SimpleNamespace(
         run=root / "run",
@@ -46,6 +53,7 @@ def made(root: pathlib.Path) -> types.SimpleNamespace:
         small=root / "small",
         exported=exported,
         lite=lite,
+        onnx=onnx_file if can_write else None,
         network=new,
         labels=root / "run" / run_folder.LABELS,
         photos=_photos(root / "photos"),
