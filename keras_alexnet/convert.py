@@ -14,7 +14,8 @@ from keras_alexnet.data import decode
 from keras_alexnet.errors import UsageError, UserError, unknown_name
 from keras_alexnet.models import build, imagenet_labels
 from keras_alexnet.networks import variants
-from keras_alexnet.networks.spec import ImagePlan, NetworkSpec
+from keras_alexnet.networks.image_plan import ImagePlan
+from keras_alexnet.networks.spec import NetworkSpec
 from keras_alexnet.predicting.local import LocalPredictor
 from keras_alexnet.predicting.predictor import TopClasses, reason
 from keras_alexnet.trained import TrainedNetwork

@@ -14,8 +14,8 @@ import keras_alexnet
 from keras_alexnet import ExportConfig, UsageError, UserError, weights
 from keras_alexnet import convert as convert_module
 from keras_alexnet.convert import SOURCES, to_torch
-from keras_alexnet.networks import variants
 from support import caffe_networks
+from support.networks import registered
 from support.photographs import photographs
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -26,9 +26,8 @@ LABELS = [f"label {number}" for number in range(10)]
 def caffe_network():
     """The name of a small network of Caffe's kind, registered for one test."""
     spec = caffe_networks.small_row()
-    variants.register(spec)
-    yield spec.name
-    variants.unregister(spec.name)
+    with registered(spec):
+        yield spec.name
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Pictures and tables of an evaluation."""
+"""Pictures and a table of an evaluation: confusions, accuracies of classes, wrong images."""
 
 import os
 import pathlib
@@ -10,14 +10,15 @@ from keras_alexnet.data import pipeline
 from keras_alexnet.data.splits import Split
 from keras_alexnet.evaluation.metrics import Evaluation
 from keras_alexnet.figures import plots
-from keras_alexnet.networks.spec import ImagePlan
+from keras_alexnet.figures.captions import caption
+from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.utils import files
 
 WRONG_IMAGES_SHOWN = 40
 
 
 def per_class(evaluation: Evaluation, class_names: Sequence[str]) -> dict[str, float | None]:
-    """Returns class name → accuracy in 0–1, None for a class without images."""
+    """Returns class name → accuracy, 0–1; None for a class without images."""
     accuracy = evaluation.per_class_accuracy()
     return {
         name: None if np.isnan(value) else float(value)
@@ -35,15 +36,16 @@ def write_pictures(
 ) -> None:
     """Writes confusion.png, per_class.csv, per_class.png and wrong.png into `folder`.
 
-    wrong.png shows the images whose wrong prediction has the greatest confidence.
+    wrong.png shows the images that the network got wrong with the greatest confidence; if it got
+    none wrong, a wrong.png that is there is deleted.
 
     Args:
-        folder: where to write; it is created.
-        evaluation: of the images of `split`.
+        folder: where to write; it is created if need be.
+        evaluation: of a network on `split`.
         split: the images.
-        plan: how they became inputs.
-        class_names: the name of class i at index i.
-        title: which network and which data.
+        plan: how images become inputs.
+        class_names: of the classes, in order.
+        title: names the network and the data, above each picture.
     """
     folder = pathlib.Path(folder)
     plots.confusion(folder / "confusion.png", evaluation.confusion(), class_names, title)
@@ -76,10 +78,9 @@ def _write_wrong(
         return
     batches = pipeline.eval_batches(split.subset(shown), plan, batch_size=len(shown))
     images = next(iter(batches))[0].numpy()
+    names = [caption(name) for name in class_names]
     captions = [
-        f"{class_names[predicted[index]]} {100 * sure:.0f} %\nis {class_names[label]}"
-        for index, sure, label in zip(
-            shown, confidence[order], evaluation.labels[shown], strict=True
-        )
+        (f"{100 * sure:.0f} % {names[predicted[index]]}", f"is {names[evaluation.labels[index]]}")
+        for index, sure in zip(shown, confidence[order], strict=True)
     ]
     plots.sheet(path, images, captions, title=f"{title}: wrong with the greatest confidence")

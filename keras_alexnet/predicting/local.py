@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras_alexnet import run_folder
 from keras_alexnet.data import augment, decode
 from keras_alexnet.errors import UserError
-from keras_alexnet.networks.spec import ImagePlan
+from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.predicting.predictor import (
     INPUT,
     SIGNATURE,

@@ -22,6 +22,7 @@ from keras_alexnet.predicting.images import InputImage, input_images
 from keras_alexnet.predicting.local import LocalPredictor, SavedModelPredictor
 from keras_alexnet.predicting.predictor import Predictor, Refused, TopClasses, reason
 from keras_alexnet.trained import TrainedNetwork, check_finite
+from keras_alexnet.utils import machine
 from keras_alexnet.utils.arguments import whole_number
 from keras_alexnet.utils.terminal import Progress
 
@@ -225,7 +226,7 @@ def _preprocessed(
     predictor: Predictor, images: Iterator[InputImage]
 ) -> Generator[_Item, None, None]:
     """Reads and preprocesses images in threads, in order, and never more than a few ahead."""
-    threads = os.cpu_count() or 1
+    threads = len(machine.processors())
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[_Item]] = deque()
         try:

@@ -24,6 +24,7 @@ class SavedModel:
         description: what `TrainedNetwork.description()` gave when it was exported, or None.
         input_dtype: "uint8"; floats are taken too.
         input_shape: height, width and 3.
+        num_classes: how many.
         runtime: what runs it, with its version.
 
     Raises:
@@ -43,6 +44,7 @@ class SavedModel:
             )
             function = self.layer.call_endpoint_fn.concrete_functions[0]
             height, width, channels = function.structured_input_signature[0][0].shape[1:]
+            self.num_classes: int = function.structured_outputs.shape[-1]
         except Exception as error:  # TensorFlow raises many kinds of errors for damaged files.
             raise UserError(
                 f"{folder} cannot be read as a SavedModel of this package: {first_line(error)}"

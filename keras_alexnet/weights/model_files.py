@@ -12,7 +12,9 @@ import tensorflow as tf
 from keras_alexnet import run_folder
 from keras_alexnet.errors import UserError
 from keras_alexnet.networks.build import logits_of
-from keras_alexnet.networks.spec import ImagePlan
+from keras_alexnet.networks.image_plan import ImagePlan
+from keras_alexnet.runtimes import ExportedFile, open_file
+from keras_alexnet.runtimes.saved_model import SavedModel
 
 # Pixels, uint8 [N, H, W, 3] → "logits" and "probabilities", float32 [N, classes].
 Compute = Callable[[np.ndarray], dict[str, np.ndarray]]
@@ -54,7 +56,8 @@ def open_model(kind: str, path: pathlib.Path) -> ModelFile:
         UserError: it cannot be read, or is not a network of this package.
     """
     if kind != run_folder.KERAS:
-        return _exported(path, _runtime(kind, path))
+        opened = SavedModel(path) if kind == run_folder.SAVED_MODEL else open_file(path)
+        return _exported(path, opened)
     model = run_folder.read_model(path)
     config, labels = run_folder.read_config(path), path.with_name(run_folder.LABELS)
     return dataclasses.replace(
@@ -97,27 +100,15 @@ def compiled(model: keras.Model) -> Compute:
     return lambda pixels: {name: values.numpy() for name, values in forward(pixels).items()}
 
 
-def _runtime(kind: str, path: pathlib.Path) -> Any:
-    from keras_alexnet.runtimes import litert, onnx_runtime, saved_model
-
-    runtimes = {
-        run_folder.SAVED_MODEL: saved_model.SavedModel,
-        run_folder.TFLITE: litert.LiteModel,
-        run_folder.ONNX: onnx_runtime.OnnxModel,
-    }
-    return runtimes[kind](path)
-
-
-def _exported(path: pathlib.Path, runtime: Any) -> ModelFile:
-    black = np.zeros([1, *runtime.input_shape], np.uint8)
+def _exported(path: pathlib.Path, opened: SavedModel | ExportedFile) -> ModelFile:
     file = ModelFile(
         path=path,
-        model=getattr(runtime, "layer", None),
-        compute=runtime.run,
-        input_shape=runtime.input_shape,
-        classes=runtime.run(black)["logits"].shape[1],
+        model=getattr(opened, "layer", None),
+        compute=opened.run,
+        input_shape=opened.input_shape,
+        classes=opened.num_classes,
     )
-    described = runtime.description
+    described = opened.description
     if described is None:
         return file
     try:
@@ -128,9 +119,9 @@ def _exported(path: pathlib.Path, runtime: Any) -> ModelFile:
             f"{path} describes itself in a form that is unknown here ({error!r}). Export it again "
             "with this version."
         ) from error
-    if plan.input_size != runtime.input_shape[0]:
+    if plan.input_size != opened.input_shape[0]:
         raise UserError(
             f"{path} describes inputs of {plan.input_size} pixels and takes "
-            f"{runtime.input_shape[0]}. Export it again."
+            f"{opened.input_shape[0]}. Export it again."
         )
     return dataclasses.replace(file, variant=variant, plan=plan, labels=labels)
