@@ -18,7 +18,7 @@ from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.build import logits_of
-from keras_alexnet.networks.spec import ImagePlan
+from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.run_folder import CONFIG
 from keras_alexnet.utils import files
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from keras_alexnet._version import __version__
+from keras_alexnet import __version__
 from keras_alexnet.data import shard_folder, shards
 from keras_alexnet.data.config import PrepareConfig
 from keras_alexnet.data.dataset import UnsplitDataset
@@ -22,7 +22,7 @@ from keras_alexnet.data.shard_folder import ShardFolder
 from keras_alexnet.data.shards import Planned
 from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.utils import files
+from keras_alexnet.utils import files, machine
 from keras_alexnet.utils.terminal import Progress
 
 
@@ -58,7 +58,7 @@ def prepare(config: PrepareConfig) -> Manifest:
     dataset_name, skip_corrupt = config.dataset_name, config.skip_corrupt
     _check(seed=(seed, 0), images_per_shard=(images_per_shard, 1))
     _check(short_side=(short_side, 1), threads=(threads, 1))
-    threads = threads or _processors()
+    threads = threads or len(machine.processors())
     _check_places(pathlib.Path(source), pathlib.Path(out))
     found = _read(source, dataset_name, config.validation_labels)
     settings = {
@@ -82,12 +82,6 @@ def prepare(config: PrepareConfig) -> Manifest:
         manifest = _described(folder, found, done, name, settings, source_described)
         folder.end(manifest)
     return manifest
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):  # knows what a container or taskset leaves over
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _check(**arguments: tuple[int | None, int]) -> None:

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras_alexnet.data import failures, pipeline
 from keras_alexnet.data.failures import LostImages, not_lost
 from keras_alexnet.data.images import DamagedImages
-from keras_alexnet.distributed.cluster import Cluster
+from keras_alexnet.distributed.cluster import cluster_of
 from keras_alexnet.errors import UserError
 from keras_alexnet.evaluation.metrics import Evaluation
 from keras_alexnet.networks.build import logits_of
@@ -57,8 +57,8 @@ class Evaluator:
         self.split, self._whole, self.views, self._plan = split, split, views, plan
         self._check, self._lost = check, lost
         self._strategy = strategy or tf.distribute.get_strategy()
-        self._cluster = Cluster(self._strategy)
-        replicas = self._cluster.local_replicas
+        self._cluster = cluster_of(self._strategy)
+        replicas = self._cluster.local_replicas(self._strategy)
         self._batch_size = -(-max(1, batch_size // views) // replicas) * replicas
         logits = logits_of(model)  # first, since it tells what is no network of ours
         network = keras.Model(model.input, logits)
@@ -78,7 +78,8 @@ class Evaluator:
         self.split = self._whole.subset(self._gathered(self._rows))
         if not np.all(np.isfinite(log_probabilities)):
             raise UserError("The network's outputs are not finite: its weights hold NaN or inf.")
-        return Evaluation(log_probabilities, np.asarray(self.split.labels), self.views)
+        labels = np.asarray(self.split.labels)
+        return Evaluation(log_probabilities, labels, self.views, self.split)
 
     def _take(self, rows: np.ndarray) -> None:
         """Makes the images at `rows` of the whole split those that this worker evaluates."""
@@ -87,7 +88,7 @@ class Evaluator:
             self._own, self._plan, batch_size=self._batch_size, views=self.views
         )
         endless = batches.map(self._pad).concatenate(self._nothing(batches.element_spec[0]))
-        self._batches = self._cluster.distribute(endless, self._batch_size)
+        self._batches = self._cluster.distribute(endless, self._strategy, self._batch_size)
 
     def _evaluated_own(self, description: str) -> np.ndarray:
         """float32 `[len(self._own), classes]`, after leaving out what is lost."""

@@ -17,7 +17,7 @@ from keras_alexnet.data.images import EncodedImages
 from keras_alexnet.data.splits import Split, stratified_choice
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.networks import build, variants
-from keras_alexnet.networks.spec import ImagePlan
+from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.predicting.images import image_sources
 from keras_alexnet.trained import TrainedNetwork
 from keras_alexnet.utils import files

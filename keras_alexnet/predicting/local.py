@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras_alexnet.data import augment, decode
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.networks import variants
-from keras_alexnet.networks.spec import ImagePlan
+from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.predicting.predictor import Predictor, TopClasses, check_labels, top_of
 
 

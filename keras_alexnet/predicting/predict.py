@@ -19,6 +19,7 @@ from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.predicting.images import Source, image_sources
 from keras_alexnet.predicting.places import predictor_for
 from keras_alexnet.predicting.predictor import Predictor, Refused, TopClasses, read_labels, reason
+from keras_alexnet.utils import machine
 from keras_alexnet.utils.arguments import whole_number
 from keras_alexnet.utils.terminal import Progress
 
@@ -180,7 +181,7 @@ def _one_by_one(predictor: Predictor, sources, batch_size: int) -> Iterator[Pred
 
 def _prepared(predictor: Predictor, sources: Iterator[Source]) -> Iterator[_Item]:
     """Reads and prepares the images in threads, in order, and never more than a few ahead."""
-    threads = os.cpu_count() or 1
+    threads = len(machine.processors())
     with ThreadPoolExecutor(threads) as pool:
         waiting = deque()
         try:

@@ -90,7 +90,7 @@ class Recipe:
     views: int = 1
     freeze_until: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # As JSON gives it back, it is a list.
         object.__setattr__(self, "drop_epochs", tuple(self.drop_epochs))
 

@@ -1,4 +1,4 @@
-"""Settings with their help texts, and checks of arguments."""
+"""Settings with their help, and checks of arguments."""
 
 import dataclasses
 import numbers
@@ -21,7 +21,7 @@ def setting(default: Any, help_text: str, choices: Sequence[Any] | None = None) 
     return dataclasses.field(default=default, metadata={"help": help_text, "choices": choices})
 
 
-def whole_number(name: str, value: object, least: int | None = None) -> int:
+def whole_number(name: str, value: Any, least: int | None = None) -> int:
     """Returns an argument as int.
 
     Raises:

@@ -18,7 +18,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 from keras_alexnet import UsageError, UserError, list_variants
 from keras_alexnet.exporting import tflite, tflite_file
 from keras_alexnet.networks import variants
-from keras_alexnet.networks.spec import ImagePlan
+from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.runtimes.litert import LiteModel
 from support.exports import noise, trained, transparent
 

@@ -32,13 +32,13 @@ def test_script_draws_and_prints(tmp_path):
     write_metrics(tmp_path / "relu", [0.5, 0.8])
     out = tmp_path / "c.png"
     curves = ["curves", f"--runs={tmp_path}/relu", "--labels=ReLU", f"--out={out}"]
-    drawn, refused = _run_script([curves, ["--layer=conv1", "filters", "--model=m", "--out=f.png"]])
+    drawn, refused = _run_script([curves, ["filters", "--layer=conv1", "--model=m", "--out=f.png"]])
     assert drawn.stdout.splitlines() == [
         "ReLU: a training error of 25 % in epoch 2",
         f"picture: {out}",
     ]
     assert read_table(tmp_path / "c.csv")[1]["epochs_to_reach_it"] == "2" and read_png(out).size
-    _assert_refused(refused, 2, "--layer is not for filters, which takes --model, --out, --scale.")
+    _assert_refused(refused, 2, "unknown arguments: --layer=conv1")
 
 
 @pytest.mark.slow
@@ -52,7 +52,7 @@ def test_script_says_what_is_wrong(model, data, tiny, image, tmp_path):
     table = f"--table={tmp_path}/t.csv"
     drawn, named, damaged, needed, mode, number = _run_script(
         [
-            [*layer, f"--image={image}", "activations"],
+            ["activations", *layer, f"--image={image}"],
             ["likeliest", f"--model={mine}", out, *source, "--top=1", table],
             ["activations", *layer, f"--image={tmp_path}/bad.png"],
             ["neighbors", "--out=n.png"],
@@ -64,6 +64,6 @@ def test_script_says_what_is_wrong(model, data, tiny, image, tmp_path):
     shown = [row["image"] for row in read_table(tmp_path / "t.csv")]
     assert shown == [data.test.name(5), data.test.name(0)]
     _assert_refused(damaged, 1, "bad.png cannot be read")
-    _assert_refused(needed, 2, "neighbors needs --model")
-    _assert_refused(mode, 2, "Unknown figure 'filter'. Did you mean 'filters'?")
+    _assert_refused(needed, 2, "required: --model")
+    _assert_refused(mode, 2, "invalid choice: 'filter'")
     _assert_refused(number, 2, "--indices")

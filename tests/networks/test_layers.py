@@ -5,12 +5,12 @@ import tensorflow as tf
 
 from keras_alexnet.distributed import devices
 from keras_alexnet.networks.layers import (
-    AdaptiveAveragePooling2D,
     Convolution,
     Dropout,
     LocalResponseNormalization,
     Standardize,
 )
+from keras_alexnet.networks.pooling import AdaptiveAveragePooling2D
 
 PAPER = {"depth_radius": 2, "bias": 2.0, "alpha": 1e-4, "beta": 0.75}
 STRONG = {"depth_radius": 1, "bias": 1.0, "alpha": 0.5, "beta": 0.6}

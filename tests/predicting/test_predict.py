@@ -453,9 +453,9 @@ def test_script_ends_with_one_message_and_the_right_code(places, tmp_path):
     cut.write_bytes((places.photos / "large.jpg").read_bytes()[:20000])
     model = f"--model={places.run}"
     cases = {
-        (photo,): (2, "--model is needed: a run's folder"),
-        (model,): (2, "Images are needed"),
-        (model, photo, "--color=red"): (2, "Unknown command line flag 'color'"),
+        (photo,): (2, "required: --model"),
+        (model,): (2, "required: IMAGE"),
+        (model, photo, "--color=red"): (2, "unknown arguments: --color=red"),
         ("--model=grpc://127.0.0.1:1/mine", photo): (1, "UNAVAILABLE"),
         (model, tmp_path, photo, f"--csv={tmp_path / 'out.csv'}"): (
             1,

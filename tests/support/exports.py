@@ -1,38 +1,27 @@
 """Networks to export, small enough for every test, and what a SavedModel says of itself."""
 
 import contextlib
-import dataclasses
 import pathlib
 
 import keras
 import numpy as np
-import pytest
 from tensorflow.core.protobuf import saved_model_pb2
 
 import keras_alexnet
 from keras_alexnet import run_folder
-from keras_alexnet.networks import spec, variants
-from keras_alexnet.networks.spec import ImagePlan
+from keras_alexnet.networks import variants
+from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.trained import TrainedNetwork, load
+from support import networks
 from support.fixed_weights import set_fixed_weights
+from support.networks import registered
 
 SIGNATURES = ("serving_default", "image_bytes", "features")
 
 
-@contextlib.contextmanager
 def shrunk(name: str):
-    """While open, a network has all the layers of its row, few filters and few units."""
-    small = {spec.ConvolutionSpec: {"filters": 8}, spec.DenseSpec: {"units": 16}}
-    row = variants.get(name)
-    parts = {
-        part: tuple(
-            dataclasses.replace(layer, **small.get(type(layer), {})) for layer in getattr(row, part)
-        )
-        for part in ("features", "head")
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(variants._SPECS, name, dataclasses.replace(row, **parts))
-        yield
+    """While open, a network has all its layers, few filters and few units."""
+    return registered(networks.shrunk(variants.get(name), filters=8, units=16))
 
 
 def trained(
