@@ -30,17 +30,20 @@ def place(tmp_path_factory):
     kernel = model.get_layer("logits").kernel
     kernel.assign(kernel * 300)  # sure of itself
     model.save(run / "model.keras")
-    (run / "labels.txt").write_text("".join(f"class {number} ü\n" for number in range(10)))
+    data = ka.load_dataset("shapes")
+    (run / "labels.txt").write_text("".join(f"{name}\n" for name in data.class_names))
     ka.export(
         ka.ExportConfig(
             model=run,
             out=mine,
-            formats=("saved_model", "tflite"),
+            dataset="shapes",
             quantization=("int8",),
+            calibration_images=50,
+            test_images=50,
             latency=False,
         )
     )
-    images, _ = next(iter(ka.eval_batches(ka.load_dataset("shapes").test, "cifar_v2", batch_size=1)))
+    images, _ = next(iter(ka.eval_batches(data.test, "cifar_v2", batch_size=1)))
     photo = tf.clip_by_value(tf.image.resize(images[0], [90, 130], "bicubic"), 0, 255)
     (folder / "cat.jpg").write_bytes(tf.io.encode_jpeg(tf.cast(photo, tf.uint8)).numpy())
     for part in ("train", "test"):
