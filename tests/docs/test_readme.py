@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 
 import keras_alexnet as ka
-from keras_alexnet.exporting import agreement, saved_model, tflite
+from keras_alexnet.exporting.comparison_images import drawn_images
+from keras_alexnet.exporting.formats import saved_model, tflite
 from keras_alexnet.networks import variants
 from support import predict_places, serving_double
 
@@ -34,7 +35,7 @@ def place(tmp_path_factory):
     network = predict_places.network(folder / "runs" / "mine", seed=0, classes=10)
     saved_model.write(network, mine / "1")
     (mine / "tflite").mkdir()
-    drawn = agreement.drawn_images(network)
+    drawn = drawn_images(network)
     packed = tflite.convert(network, "int8", calibration=drawn)
     (mine / "tflite" / "cifar_v2_int8.tflite").write_bytes(packed)
     photo = tf.image.resize(drawn[0], [90, 130], "bicubic")

@@ -12,7 +12,7 @@ from tensorflow.core.framework import types_pb2
 
 from keras_alexnet import run_folder
 from keras_alexnet.errors import UserError
-from keras_alexnet.exporting import saved_model
+from keras_alexnet.exporting.formats import saved_model
 from keras_alexnet.networks import variants
 from support.exports import SIGNATURES, meta_graph, nodes_of, noise, trained
 

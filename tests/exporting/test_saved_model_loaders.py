@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_alexnet.data import augment, decode
-from keras_alexnet.exporting import saved_model
+from keras_alexnet.exporting.formats import saved_model
 from keras_alexnet.networks import variants
 from support.exports import noise, trained
 from support.saved_models import by_c_api, run

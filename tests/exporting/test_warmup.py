@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_alexnet.exporting import saved_model
+from keras_alexnet.exporting.formats import saved_model
 from support.exports import SIGNATURES, trained
 from support.saved_models import by_c_api
 

@@ -11,7 +11,7 @@ from PIL import Image
 import keras_alexnet
 from keras_alexnet import run_folder, trained
 from keras_alexnet.data import augment, decode
-from keras_alexnet.exporting import saved_model, tflite
+from keras_alexnet.exporting.formats import saved_model, tflite
 
 CLASSES = 7
 TOLERANCE = 2e-5  # of scores, float32 programs of a network whose logits go to tens
