@@ -6,7 +6,6 @@ them shall do, it does.
 
 import json
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -15,16 +14,6 @@ from keras_alexnet import errors
 from keras_alexnet.errors import UserError
 
 _CHUNK = 2**17  # int64s: 1 MiB, so that a message of any length needs one compiled function
-
-
-class Share(NamedTuple):
-    """Which part of every batch a worker reads: part `index` of `count` equal ones."""
-
-    index: int
-    count: int
-
-
-WHOLE = Share(0, 1)
 
 
 class Cluster:
@@ -68,11 +57,6 @@ class Cluster:
     def is_chief(self) -> bool:
         """Whether this worker is the one that writes."""
         return self.index == 0
-
-    @property
-    def share(self) -> Share:
-        """What this worker reads of every batch."""
-        return Share(self.index, self.count)
 
     @property
     def local_replicas(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet.data import augment, decode
+from keras_alexnet.data import decode, views
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.spec import ImagePlan
@@ -37,7 +37,7 @@ class LocalPredictor(Predictor):
         )
         squares = tf.TensorSpec([None, plan.square_size, plan.square_size, 3], tf.uint8)
         self._view = tf.function(
-            lambda squares: augment.center_view(squares, plan), input_signature=[squares]
+            lambda squares: views.center_view(squares, plan), input_signature=[squares]
         )
 
     def prepare(self, contents: bytes) -> np.ndarray:

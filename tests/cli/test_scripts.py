@@ -34,7 +34,12 @@ def run_folder(tiny_folder, tmp_path_factory):
     """A run made by scripts/train.py in two steps."""
     workdir = tmp_path_factory.mktemp("runs") / "run"
     flags = ["--variant=cifar_v2", "--dataset=image_folder", f"--data_dir={tiny_folder}"]
-    flags += ["--dataset_name=three-animals", "--max_steps=2", "--global_batch_size=16", "--noflip"]
+    flags += [
+        "--dataset_name=three-animals",
+        "--max_steps=2",
+        "--global_batch_size=16",
+        "--augment=crop",
+    ]
     done = _run("scripts/train.py", *flags, f"--workdir={workdir}", "--seed=3")
     assert done.returncode == 0, done.stderr
     assert f"workdir: {workdir}" in done.stdout
@@ -59,7 +64,7 @@ def test_help_names_the_flags_and_exits_with_0():
     for script, done in _run_each(list(named), "--help").items():
         assert done.returncode == 0 and not done.stderr, done.stderr
         assert named[script] in done.stdout
-        for flag in ("--freeze_until", "--drop_epochs", "--color_noise_until_epoch"):
+        for flag in ("--freeze_until", "--drop_epochs", "--augment"):
             assert (flag in done.stdout) == (script == "train")
         assert f"python scripts/{script}.py" in done.stdout
 
@@ -72,7 +77,7 @@ def test_wrong_flag_exits_with_2():
 def test_flags_reach_the_run(run_folder):
     written = json.loads((run_folder / "results.json").read_text())
     assert (written["dataset"], written["seed"], written["steps"]) == ("three-animals", 3, 2)
-    assert written["recipe_as_run"]["flip"] is False
+    assert written["recipe_as_run"]["augment"] == ["crop"]
     assert written["recipe_as_run"]["global_batch_size"] == 16
 
 

@@ -154,11 +154,13 @@ def bias_rate(variant, recipe):
 
 def crops(variant, recipe):
     plan = variant.image_plan_for(recipe.input_size)
-    way = "random" if recipe.crop else "center"
+    way = "random" if "crop" in recipe.augment else "center"
     square = f"{'warped to' if plan.warp else 'center square of'} {plan.square_size}"
-    zeros = f" padded by {plan.crop_padding}" if plan.crop_padding and recipe.crop else ""
+    zeros = (
+        f" padded by {plan.crop_padding}" if plan.crop_padding and "crop" in recipe.augment else ""
+    )
     enlarged = "" if plan.input_size == plan.crop_size else f", enlarged to {plan.input_size}"
-    flip = ", flip" if recipe.flip else ""
+    flip = ", flip" if "flip" in recipe.augment else ""
     return f"{square}{zeros}, {way} {plan.crop_size}{enlarged}{flip}"
 
 

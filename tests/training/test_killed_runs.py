@@ -81,7 +81,11 @@ def never_stopped(tiny_folder, small_variant, tmp_path_factory):
         workdir=str(tmp_path_factory.mktemp("whole") / "run"),
         checkpoint_every_steps=4,
         num_devices=1,
-        overrides={"epochs": 3, "global_batch_size": 16, "color_noise": "paper"},
+        overrides={
+            "epochs": 3,
+            "global_batch_size": 16,
+            "augment": ("crop", "flip", "color_noise(paper)"),
+        },
     )
     _run(config)
     return config

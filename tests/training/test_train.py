@@ -130,7 +130,11 @@ def never_stopped(request, tiny_folder, small_variant, tmp_path_factory):
         workdir=str(tmp_path_factory.mktemp("whole") / "run"),
         checkpoint_every_steps=4,
         num_devices=request.param,
-        overrides={"epochs": 2, "global_batch_size": 16, "color_noise": "paper"},
+        overrides={
+            "epochs": 2,
+            "global_batch_size": 16,
+            "augment": ("crop", "flip", "color_noise(paper)"),
+        },
     )
     ka.train(config)
     return config
