@@ -9,11 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet.data import augment, decode
+from keras_alexnet.data import decode
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.dataset import Dataset
 from keras_alexnet.data.images import EncodedImages
 from keras_alexnet.data.splits import Split, stratified_choice
+from keras_alexnet.data.views import center_view
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.predicting.images import input_images
@@ -246,4 +247,4 @@ def _square(split: Split, row: int, plan: ImagePlan) -> tf.Tensor:
 
 def _center_views(squares: tf.Tensor, plan: ImagePlan) -> np.ndarray:
     with tf.device("/CPU:0"):
-        return augment.center_view(squares, plan).numpy()
+        return center_view(squares, plan).numpy()

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_alexnet.data import decode
-from keras_alexnet.data.readers.image_folder import is_hidden
+from keras_alexnet.data.readers.image_folder import EXTENSIONS, is_hidden
 from keras_alexnet.errors import UsageError, UserError
 
 _WANTED = "Images are paths, encoded bytes, uint8 arrays [H, W, 3] or [N, H, W, 3], or several."
@@ -120,12 +120,11 @@ def _below(folder: str) -> list[str]:
         found += [
             os.path.join(parent, name)
             for name in names
-            if name.lower().endswith(decode.EXTENSIONS) and not is_hidden(name)
+            if name.lower().endswith(EXTENSIONS) and not is_hidden(name)
         ]
     if not found:
         raise UserError(
-            f"The folder {_printable(folder)} has no image. Images end in "
-            f"{', '.join(decode.EXTENSIONS)}."
+            f"The folder {_printable(folder)} has no image. Images end in {', '.join(EXTENSIONS)}."
         )
     return sorted(found)
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_alexnet import run_folder
-from keras_alexnet.data import augment, decode
+from keras_alexnet.data import decode, views
 from keras_alexnet.errors import UserError
 from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.predicting.predictor import (
@@ -47,7 +47,7 @@ class LocalPredictor(Predictor):
         )
         squares = tf.TensorSpec([None, plan.square_size, plan.square_size, 3], tf.uint8)
         self._view = tf.function(
-            lambda squares: augment.center_view(squares, plan), input_signature=[squares]
+            lambda squares: views.center_view(squares, plan), input_signature=[squares]
         )
 
     def preprocess(self, contents: bytes) -> np.ndarray:

@@ -117,7 +117,11 @@ def _overrides_in_words(
             changed[name] = getattr(config, name)
     if weights is not None:
         changed["weights"] = f"{pathlib.PurePath(weights.file).name}@{weights.sha256[:12]}"
-    return " ".join(f"{name}={value}" for name, value in changed.items())
+    listed = {
+        name: ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+        for name, value in changed.items()
+    }
+    return " ".join(f"{name}={value}" for name, value in listed.items())
 
 
 # The columns of saved_models/results.csv, in order.

@@ -11,7 +11,7 @@ from PIL import Image
 
 import keras_alexnet
 from keras_alexnet import run_folder
-from keras_alexnet.data import augment, decode
+from keras_alexnet.data import decode, views
 from keras_alexnet.exporting.formats import onnx, saved_model, tflite
 from keras_alexnet.trained import TrainedNetwork
 
@@ -103,7 +103,7 @@ def expected(found: TrainedNetwork, contents: list[bytes]) -> np.ndarray:
     """Probabilities `[N, classes]` as evaluation's functions make the inputs, one by one."""
     plan = found.plan
     inputs = [
-        augment.center_view(decode.decode_square(each, plan.square_size, plan.warp)[None], plan)
+        views.center_view(decode.decode_square(each, plan.square_size, plan.warp)[None], plan)
         for each in contents
     ]
     pixels = tf.cast(tf.concat(inputs, axis=0), tf.float32)
