@@ -2,7 +2,8 @@ import pytest
 
 import keras_alexnet as ka
 from keras_alexnet import run_folder
-from keras_alexnet.exporting import latency, saved_model
+from keras_alexnet.exporting import latency
+from keras_alexnet.exporting.formats import saved_model
 
 
 def test_programs_take_turns_and_medians_are_theirs():
