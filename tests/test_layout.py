@@ -11,7 +11,9 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["import
 
 def test_the_drawing_is_what_import_linter_enforces():
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    drawing = next(block for block in re.findall(r"```text\n(.*?)```", page, re.S) if "cli" in block)
+    drawing = next(
+        block for block in re.findall(r"```text\n(.*?)```", page, re.S) if "cli" in block
+    )
     drawn = [line.split()[0].removesuffix("/").removesuffix(".py") for line in drawing.splitlines()]
     [layers] = [each["layers"] for each in CONTRACTS["contracts"] if each["type"] == "layers"]
     assert drawn == layers
@@ -19,10 +21,3 @@ def test_the_drawing_is_what_import_linter_enforces():
 
 def test_at_most_ten_files_lie_directly_in_the_package():
     assert len([path for path in PACKAGE.iterdir() if path.is_file()]) <= 10
-
-
-def test_no_module_name_is_used_in_two_folders():
-    names = [path.stem for path in PACKAGE.rglob("*.py") if path.stem != "__init__"]
-    shared = {name for name in names if names.count(name) > 1}
-    # The same role in each of its folders: what a verb is asked to do, and a subcommand a verb.
-    assert shared <= {"config", *(path.stem for path in (PACKAGE / "cli").glob("*.py"))}

@@ -64,6 +64,8 @@ _FLAGS: dict[str, dict[str, Any]] = {
 }
 _OF_IMAGES = ("images", "indices", "seed", "variant", "table")
 _DATA = tuple(field.name for field in dataclasses.fields(DataSpec))
+# What a figure is of, in the order of its arguments.
+_SUBJECTS = ("model", "runs", "image", "layer")
 # Figure: what it shows, and its flags besides --out.
 FIGURES = {
     "filters": ("The first layer's filters (the paper's Figure 3).", ("model", "scale")),
@@ -110,10 +112,10 @@ def run(arguments: argparse.Namespace) -> None:
 
     draw = getattr(figures, arguments.figure)
     options = flags.values_of(arguments, FIGURES[arguments.figure][1])
-    if "table" in options:
-        options["data"] = options.pop("table")
-    subject = options.pop("runs" if arguments.figure == "curves" else "model")
-    made = draw(subject, arguments.out, **options)
+    if data := {name: options.pop(name) for name in _DATA if name in options}:
+        options["data"] = DataSpec(**data)
+    subjects = [options.pop(name) for name in _SUBJECTS if name in options]
+    made = draw(*subjects, arguments.out, **options)
     if arguments.figure == "curves":
         print("\n".join(in_words(made, arguments.error)))
     print(f"picture: {arguments.out}")

@@ -7,14 +7,13 @@ import tensorflow as tf
 
 from keras_alexnet.distributed import devices
 from keras_alexnet.networks.layers import (
-    CeilAveragePooling2D,
-    CeilMaxPooling2D,
     LocalResponseNormalization,
     SameMapNormalization,
     Standardize,
     UnscaledDropout,
 )
 from keras_alexnet.networks.locally_connected import LocallyConnected
+from keras_alexnet.networks.pooling import CeilAveragePooling2D, CeilMaxPooling2D
 from keras_alexnet.networks.spec import ceil_pooled_size
 from support.plain_layers import (
     plain_local,

@@ -43,9 +43,7 @@ def test_the_installed_version_is_a_tested_one(fresh, caplog):
 
 def test_a_module_that_is_gone(fresh, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow.lite.python.schema_py_generated", None)
-    with pytest.raises(
-        UserError, match=r"has no tensorflow\.lite.* Install tensorflow>=2\.21"
-    ):
+    with pytest.raises(UserError, match=r"has no tensorflow\.lite.* Install tensorflow>=2\.21"):
         fresh.tflite_schema()
 
 
