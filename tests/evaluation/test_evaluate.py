@@ -6,7 +6,7 @@ import keras_alexnet as ka
 from keras_alexnet import DataSpec, EvaluateConfig, run_folder
 from keras_alexnet.distributed import devices
 from keras_alexnet.evaluation.evaluator import Evaluator
-from keras_alexnet.exporting import onnx, saved_model, tflite
+from keras_alexnet.exporting.formats import onnx, saved_model, tflite
 from support.image_folders import write_images
 
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import keras_alexnet
 from keras_alexnet import UsageError, UserError
-from keras_alexnet.exporting import saved_model
+from keras_alexnet.exporting.formats import saved_model
 from keras_alexnet.predicting import output, rest
 from keras_alexnet.predicting.predict import predictions
 from support import predict_places

@@ -12,7 +12,7 @@ from PIL import Image
 import keras_alexnet
 from keras_alexnet import run_folder
 from keras_alexnet.data import augment, decode
-from keras_alexnet.exporting import onnx, saved_model, tflite
+from keras_alexnet.exporting.formats import onnx, saved_model, tflite
 from keras_alexnet.trained import TrainedNetwork
 
 CLASSES = 7
