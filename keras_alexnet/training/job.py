@@ -120,7 +120,7 @@ class TrainingJob:
             pixel_mean=mean,
         )
         if self.weights is not None:
-            self.weights.prepare(model)
+            self.weights.set_pixels(model)
             if with_weights:
                 self.weights.fill(model, self.config.variant)
         return model

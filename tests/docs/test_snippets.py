@@ -8,8 +8,7 @@ import pytest
 import tensorflow as tf
 
 import keras_alexnet as ka
-from keras_alexnet.exporting import agreement, saved_model, tflite
-from support import documents, predict_places, serving_double
+from support import documents, serving_double
 from support.image_folders import write_images
 
 SERVED = "localhost:850"  # a server's address, in blocks that need one
@@ -25,16 +24,28 @@ RUN_HERE = [
 def place(tmp_path_factory):
     """A folder with a run, its exports, an image and an image folder, as the pages name them."""
     folder = tmp_path_factory.mktemp("place")
-    mine = folder / "saved_models" / "mine"
-    network = predict_places.network(folder / "runs" / "mine", seed=0, classes=10)
-    saved_model.write(network, mine / "1")
-    (mine / "tflite").mkdir()
-    drawn = agreement.drawn_images(network)
-    packed = tflite.convert(network, "int8", calibration=drawn)
-    (mine / "tflite" / "cifar_v2_int8.tflite").write_bytes(packed)
-    photo = tf.image.resize(drawn[0], [90, 130], "bicubic")
-    photo = tf.cast(tf.clip_by_value(photo, 0, 255), tf.uint8)
-    (folder / "cat.jpg").write_bytes(tf.io.encode_jpeg(photo, quality=95).numpy())
+    run, mine = folder / "runs" / "mine", folder / "saved_models" / "mine"
+    run.mkdir(parents=True)
+    model = ka.build("cifar_v2", seed=0)
+    kernel = model.get_layer("logits").kernel
+    kernel.assign(kernel * 300)  # sure of itself
+    model.save(run / "model.keras")
+    data = ka.load_dataset("shapes")
+    (run / "labels.txt").write_text("".join(f"{name}\n" for name in data.class_names))
+    ka.export(
+        ka.ExportConfig(
+            model=run,
+            out=mine,
+            dataset="shapes",
+            quantization=("int8",),
+            calibration_images=50,
+            test_images=50,
+            latency=False,
+        )
+    )
+    images, _ = next(iter(ka.eval_batches(data.test, "cifar_v2", batch_size=1)))
+    photo = tf.clip_by_value(tf.image.resize(images[0], [90, 130], "bicubic"), 0, 255)
+    (folder / "cat.jpg").write_bytes(tf.io.encode_jpeg(tf.cast(photo, tf.uint8)).numpy())
     for part in ("train", "test"):
         write_images(folder / "photos" / part, ["cat", "dog"], 4, seed=1)
     return folder

@@ -50,6 +50,7 @@ def test_resumed_run_ends_as_one_never_stopped(never_stopped, tmp_path, step):
     # Nothing but the folder is needed to resume, the number of devices included.
     found = ka.train(ka.TrainConfig(workdir=killed.workdir, resume=True))
     assert_same_end(killed.workdir, never_stopped.workdir)
+    assert found["devices"] == f"{never_stopped.num_devices} x CPU"
     assert len(files.read_rows(tmp_path / "r.csv", report.COLUMNS)) == 1
     assert found["seconds"] > 2 * found["seconds_per_epoch"]  # of both processes
 
