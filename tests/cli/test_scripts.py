@@ -86,6 +86,32 @@ def test_evaluate_gives_the_figures_of_the_run(run_folder, tmp_path):
     assert (pictures / "confusion.png").exists()
 
 
+def test_figures_draw_a_network_and_its_runs(run_folder, tmp_path):
+    out, curves = tmp_path / "likeliest.png", tmp_path / "curves.png"
+    flags = [f"--model={run_folder}", "--indices=5,0", "--top=2", f"--out={out}"]
+    table = tmp_path / "shown.json"
+    done = _run("scripts/figures.py", "likeliest", *flags, f"--table={table}")
+    assert (done.returncode, done.stdout) == (0, f"picture: {out}\n"), done.stderr
+    assert len(json.loads(table.read_text())) == 2 and out.exists()
+    flags = [f"--runs={run_folder}", "--labels=three animals", "--error=0", f"--out={curves}"]
+    done = _run("scripts/figures.py", "curves", *flags)
+    assert done.returncode == 0, done.stderr
+    said = f"three animals: no epoch reached a training error of 0 %\npicture: {curves}\n"
+    assert done.stdout == said and curves.exists()
+
+
+def test_predict_and_convert_take_the_run(run_folder, tiny_folder, tmp_path):
+    photos = tiny_folder / "test" / "cat"
+    done = _run("scripts/predict.py", photos, f"--model={run_folder}", "--top=1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == len(list(photos.iterdir()))
+    out = tmp_path / "mine.safetensors"
+    flags = ["--to=torch", f"--weights={run_folder}", f"--out={out}"]
+    done = _run("scripts/convert_weights.py", *flags)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "conv1.0.weight: 64x3x5x5\n" in done.stdout and out.exists()
+
+
 def test_train_refuses_a_folder_with_a_run(run_folder):
     done = _run("scripts/train.py", f"--workdir={run_folder}")
     _assert_one_message(done, 1, "already holds a run")
