@@ -29,14 +29,13 @@ from keras_alexnet.networks.summary import layer_table as layer_table
 from keras_alexnet.networks.variants import list_variants as list_variants
 from keras_alexnet.predicting.predict import Prediction as Prediction
 from keras_alexnet.predicting.predict import predict as predict
-from keras_alexnet.run_folder import load as load
 from keras_alexnet.trained import TrainedNetwork as TrainedNetwork
+from keras_alexnet.trained import load as load
 from keras_alexnet.training import recipes as recipes
 from keras_alexnet.training.config import TrainConfig as TrainConfig
 from keras_alexnet.training.recipes import list_recipes as list_recipes
 from keras_alexnet.training.train import train as train
 
 __version__: str
-
 
 def require_tensorflow() -> None: ...

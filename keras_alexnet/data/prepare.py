@@ -16,9 +16,9 @@ from keras_alexnet.data.config import PrepareConfig
 from keras_alexnet.data.dataset import UnsplitDataset
 from keras_alexnet.data.manifest import File, Manifest, Part, Shard, is_whole
 from keras_alexnet.data.readers import image_folder, imagenet_tar
-from keras_alexnet.data.readers.tfrecord import write_index
 from keras_alexnet.data.records import RecordIndex, index_records
 from keras_alexnet.data.shard_folder import ShardFolder
+from keras_alexnet.data.shard_index import write_index
 from keras_alexnet.data.shards import Planned
 from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UsageError, UserError
@@ -107,12 +107,12 @@ def _check_places(source: pathlib.Path, out: pathlib.Path) -> None:
 
 def _read(source, dataset_name: str | None, validation_labels) -> UnsplitDataset:
     if os.path.isdir(source) and imagenet_tar.are_in(source):
-        return imagenet_tar.read_parts(source, dataset_name, validation_labels)
+        return imagenet_tar.read(source, validation_labels)
     if validation_labels is not None:
         raise UsageError(
             f"validation_labels belong to {imagenet_tar.VALIDATION}, which is not in {source}."
         )
-    found = image_folder.read_parts(source, dataset_name)
+    found = image_folder.read(pathlib.Path(source))
     for name in (found.name, *found.class_names):
         try:
             name.encode("utf-8")

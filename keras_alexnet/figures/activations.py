@@ -18,7 +18,7 @@ from keras_alexnet.figures.captions import caption, wrapped
 SCALES = ("each", "joint")
 
 _IMAGE, _GAP = 192, 3  # pixels
-_CELL, _SMALL_CELL, _MANY_MAPS = 72, 56, 128
+_CELLS = {8: 144, 128: 72, math.inf: 56}  # at most so many maps: pixels of each
 _WIDEST = 1200  # pixels of all maps in a row
 _SQUARES, _LARGEST_SQUARE = 640, 24  # pixels of all units together, and of one
 _MOST_BARS = 40
@@ -117,7 +117,8 @@ def _draw_maps(
 ) -> None:
     maps, low, high = scaled(values, scale)
     number, *sides = maps.shape
-    factor = drawing.enlargement(max(sides), _CELL if number <= _MANY_MAPS else _SMALL_CELL)
+    room = next(pixels for most, pixels in _CELLS.items() if number <= most)
+    factor = drawing.enlargement(max(sides), room)
     columns = min(number, 16 if number > 32 else 8)
     columns = max(1, min(columns, _WIDEST // (sides[1] * factor + _GAP)))
     ends = [f"{low:.3g}", f"{high:.3g}"]

@@ -1,5 +1,6 @@
 """Titles and class names as text that fits its place in a picture."""
 
+import bisect
 import functools
 from collections.abc import Iterable
 
@@ -78,9 +79,8 @@ def _first_line(text: str, points: float, font: FontProperties, last: bool) -> t
     if _width(text, font) <= points:
         return text, ""
     tail = "…" if last else ""
-    letters = 1
-    while _width(text[: letters + 1] + tail, font) <= points:
-        letters += 1
+    lengths = range(2, len(text))  # at least a letter, however narrow the line
+    letters = 1 + bisect.bisect_right(lengths, points, key=lambda n: _width(text[:n] + tail, font))
     if last:
         return text[:letters].rstrip(" ,") + tail, ""
     space = text.rfind(" ", 0, letters + 1)

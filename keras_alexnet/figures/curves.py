@@ -15,7 +15,7 @@ from keras_alexnet.figures import drawing, subjects
 from keras_alexnet.figures.captions import wrapped
 
 _WIDTH, _HEIGHT = 7.5, 4.8  # inches, without a legend below
-_LABEL_WIDTH = 3.2  # inches of a run's name in the legend
+_LABEL_WIDTH = 2.6  # inches of a run's name in the legend
 # A larger legend would hide the curves: it is below them.
 _MOST_INSIDE = 4
 _VALIDATION = ", validation"

@@ -38,7 +38,12 @@ def run_folder(tiny_folder, tmp_path_factory):
     """A run made by scripts/train.py in two steps."""
     workdir = tmp_path_factory.mktemp("runs") / "run"
     flags = ["--variant=cifar_v2", "--dataset=image_folder", f"--data_dir={tiny_folder}"]
-    flags += ["--dataset_name=three-animals", "--max_steps=2", "--global_batch_size=16", "--noflip"]
+    flags += [
+        "--dataset_name=three-animals",
+        "--max_steps=2",
+        "--global_batch_size=16",
+        "--augment=crop",
+    ]
     done = _run("scripts/train.py", *flags, f"--workdir={workdir}", "--seed=3")
     assert done.returncode == 0, done.stderr
     assert f"workdir: {workdir}" in done.stdout
@@ -65,7 +70,7 @@ def test_there_is_a_script_for_every_command():
 def test_flags_reach_the_run(run_folder):
     written = json.loads((run_folder / "results.json").read_text())
     assert (written["dataset"], written["seed"], written["steps"]) == ("three-animals", 3, 2)
-    assert written["recipe_as_run"]["flip"] is False
+    assert written["recipe_as_run"]["augment"] == ["crop"]
     assert written["recipe_as_run"]["global_batch_size"] == 16
 
 

@@ -181,14 +181,14 @@ def test_bare_file_exports_with_class_numbers_and_drawn_images(tmp_path, caplog)
     report = ka.export(
         ExportConfig(model=path, out=tmp_path / "out", formats=["saved_model"], latency=False)
     )
-    assert "class numbers stand in for the labels" in caplog.text
+    assert "class numbers are used as labels" in caplog.text
     assert "drawn images stand in" in caplog.text
     assert (tmp_path / "out" / "1" / "assets" / "labels.txt").read_text() == "0\n1\n2\n3\n4\n5\n6\n"
     assert report["labels_are_names"] is False and report["accuracy"] == {}
     card = (tmp_path / "out" / "1" / "assets.extra" / "model_card.md").read_text()
     assert "whose names are not known: 0, 1, 2" in card and "Not measured" in card
     assert "under which license, is not known" in card
-    assert ka.load(tmp_path / "out").labels is None
+    assert not ka.load(tmp_path / "out").labels_are_names
 
 
 def test_what_disagrees_is_not_exported_unless_allowed(run_folder, tmp_path, monkeypatch):
@@ -233,7 +233,7 @@ def test_options_are_refused_before_anything_is_written(run_folder, tmp_path):
     ka.build("cifar_v2", num_classes=3, name="stranger").save(tmp_path / "stranger.keras")
     refused(ka.UsageError, "--variant", model=tmp_path / "stranger.keras")
     ka.build("cifar_v3", num_classes=3, input_shape=(32, 48, 3)).save(tmp_path / "wide.keras")
-    refused(ka.UsageError, "Square networks alone", model=tmp_path / "wide.keras")
+    refused(ka.UsageError, "Only square networks", model=tmp_path / "wide.keras")
 
 
 def test_variant_is_for_networks_that_do_not_say_what_they_are(run_folder, tmp_path):

@@ -11,6 +11,7 @@ from keras_alexnet.networks.layers import (
     Standardize,
 )
 from keras_alexnet.networks.pooling import AdaptiveAveragePooling2D
+from support.fixed_weights import relative_error
 
 PAPER = {"depth_radius": 2, "bias": 2.0, "alpha": 1e-4, "beta": 0.75}
 STRONG = {"depth_radius": 1, "bias": 1.0, "alpha": 0.5, "beta": 0.6}
@@ -29,10 +30,6 @@ def lrn_in_numpy(x, depth_radius, bias, alpha, beta):
         squares = np.sum(x[..., window] ** 2, axis=-1)
         y[..., channel] = x[..., channel] / (bias + alpha * squares) ** beta
     return y
-
-
-def relative_error(wanted, got):
-    return np.max(np.abs(wanted - got)) / np.max(np.abs(wanted))
 
 
 def in_tflite(layer, x):
