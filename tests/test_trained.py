@@ -123,7 +123,7 @@ def test_the_variant_is_what_the_files_say_or_else_what_is_requested(places, tmp
         with pytest.raises(UsageError, match="is a cifar_v2, and --variant .* Leave it out"):
             load(places, kind, variant="cifar_v1")
     ka.build("cifar_v2", num_classes=3, name="mine").save(tmp_path / "mine.keras")
-    with pytest.raises(UsageError, match="--variant.*Received: 'mine'"):
+    with pytest.raises(UsageError, match="named 'mine'.* with --variant"):
         ka.load(tmp_path / "mine.keras")
     assert ka.load(tmp_path / "mine.keras", variant="cifar_v2").plan.input_size == 32
 
@@ -142,7 +142,7 @@ def test_models_that_are_refused(tmp_path):
     keras.Sequential([keras.Input([32, 32, 3]), keras.layers.Flatten()]).save(
         tmp_path / "other.keras"
     )
-    with pytest.raises(UserError, match="no layer named logits"):
+    with pytest.raises(UserError, match="no layer named .*logits"):
         ka.load(tmp_path / "other.keras")
     run_folder.save(tmp_path, ka.build("cifar_v2", num_classes=3), ["cat", "dog"])
     with pytest.raises(UserError, match="must name the 3 classes of .*Received: 2 names"):

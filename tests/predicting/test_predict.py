@@ -226,7 +226,7 @@ def test_variant_is_asked_for_where_it_is_not_known(places, tmp_path):
     model = places.network.model
     renamed = keras.Model(model.input, model.output, name="mine")
     run_folder.save(tmp_path, renamed, places.network.labels)
-    with pytest.raises(UsageError, match="--variant.*'mine'"):
+    with pytest.raises(UsageError, match="named 'mine'.* with --variant"):
         predict(tmp_path, _pixels(1))
     pixels = _pixels(3)
     found = predict(tmp_path, pixels, variant="cifar_v2")

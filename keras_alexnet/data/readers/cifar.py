@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import os
 import pathlib
+import pickle
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,7 +26,7 @@ IMAGES = (50_000, 10_000)  # training, test
 _PIXELS = 3 * 32 * 32
 
 
-_MOST_BYTES = 200_000_000  # of a file; the largest, CIFAR-100's training images, has 155 MB
+LARGEST_BYTES = 200_000_000  # of a file; the largest, CIFAR-100's training images, has 155 MB
 
 
 class Version(NamedTuple):
@@ -124,6 +125,12 @@ def find(name: str, data_dir: str | os.PathLike) -> Arrays | None:
     return None
 
 
+_DAMAGE = (
+    *(pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError, AttributeError),
+    *(OverflowError, MemoryError, RecursionError),
+)
+
+
 class _NotHere(Exception):
     """Nothing of the data set is at this place."""
 
@@ -152,7 +159,7 @@ def _members(place: pathlib.Path, wanted: tuple[str, ...]) -> dict[str, bytes]:
                     name = pathlib.PurePosixPath(member.name).name
                     if member.isfile() and not member.issparse() and name in wanted:
                         contents = archive.extractfile(member)
-                        if contents is None or member.size > _MOST_BYTES:
+                        if contents is None or member.size > LARGEST_BYTES:
                             raise ValueError(f"{member.name} cannot have {member.size} bytes")
                         members[name] = archives.read_up_to(contents, member.size)
     if not members:
@@ -181,7 +188,7 @@ def _read_cifar(place: pathlib.Path, version: Version, members: dict[str, bytes]
             # Stored as planes: all red pixels, all green, all blue.
             arrays += [pixels.reshape(count, 3, 32, 32).transpose(0, 2, 3, 1).copy(), labels]
         class_names = _class_names(version, members[version.class_names])
-    except Exception as error:  # damaged pickles raise many kinds
+    except _DAMAGE as error:
         raise UserError(f"{place} is damaged: {error}. Unpack {version.archive} again.") from error
     return Arrays(class_names, *arrays)
 

@@ -38,7 +38,7 @@ _FILES = {
 }
 
 
-_MOST_BYTES = 60_000 * 28 * 28 + 16  # of the largest file
+LARGEST_BYTES = 60_000 * 28 * 28 + 16  # of the largest file
 
 
 def read(place: pathlib.Path | None) -> Arrays | None:
@@ -94,9 +94,9 @@ def _read_idx(path: pathlib.Path, rank: int) -> np.ndarray:
 
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            contents = read_up_to(file, _MOST_BYTES + 1)
-        if len(contents) > _MOST_BYTES:
-            raise ValueError(f"it holds more than {_MOST_BYTES} bytes")
+            contents = read_up_to(file, LARGEST_BYTES + 1)
+        if len(contents) > LARGEST_BYTES:
+            raise ValueError(f"it holds more than {LARGEST_BYTES} bytes")
         if contents[:4] != bytes([0, 0, 8, rank]):
             raise ValueError(f"it is not an idx file of bytes in {rank} dimensions")
         shape = np.frombuffer(contents, ">u4", rank, offset=4).tolist()
