@@ -18,7 +18,7 @@ if _WANTED != "tensorflow":
 # Public name → the module that holds it, in the order in which data flows.
 _HOMES = {
     "DataSpec": "data.config",
-    "list_datasets": "data.load",
+    "list_datasets": "data.readers",
     "load_dataset": "data.load",
     "split_validation": "data.splits",
     "train_batches": "data.pipeline",
