@@ -30,7 +30,7 @@ class PixelStatistics(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What an augmentation may use besides the images and its draws."""
+    """What an augmentation may use, apart from the images and its draws."""
 
     plan: ImagePlan
     statistics: PixelStatistics | None = None
@@ -68,7 +68,7 @@ class Augmentation(abc.ABC):
     needs_statistics: bool = False
 
     def __init__(self, parameter: str | None = None) -> None:
-        """Takes what stands in parentheses behind the name, such as "paper" in color_noise(paper).
+        """Takes what is in parentheses after the name, such as "paper" in color_noise(paper).
 
         Raises:
             ValueError: with what the parameter must be.
