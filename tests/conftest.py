@@ -39,17 +39,28 @@ def small_variant():
         yield spec.name
 
 
+@pytest.fixture(scope="module")
+def config_in(tiny_folder, small_variant):
+    """(folder, settings) → two epochs of 5 steps of the small network on three classes."""
+
+    def make(workdir, *, overrides=None, **settings):
+        given = {
+            "variant": small_variant,
+            "dataset": "image_folder",
+            "data_dir": str(tiny_folder),
+            "workdir": str(workdir),
+            "num_devices": 1,
+            "overrides": {"epochs": 2, "global_batch_size": 16, **(overrides or {})},
+        }
+        return TrainConfig(**{**given, **settings})
+
+    return make
+
+
 @pytest.fixture
-def config(tiny_folder, small_variant, tmp_path):
-    """Two epochs of the small network on three classes, in a folder of its own."""
-    return TrainConfig(
-        variant=small_variant,
-        dataset="image_folder",
-        data_dir=str(tiny_folder),
-        workdir=str(tmp_path / "run"),
-        num_devices=1,
-        overrides={"epochs": 2, "global_batch_size": 16},
-    )
+def config(config_in, tmp_path):
+    """Two epochs of the small network on three classes, in its own folder."""
+    return config_in(tmp_path / "run")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 
+from keras_alexnet.data import readers
 from keras_alexnet.utils.arguments import setting
 
 
@@ -19,8 +20,8 @@ class DataSpec:
 
     dataset: str | None = setting(
         None,
-        "Data set: cifar10, cifar100, fashion_mnist, imagenet2012, image_folder, tfrecord or "
-        "shapes.",
+        f"Data set: {', '.join(readers.list_datasets())}. By default cifar10 if there is a copy or "
+        "it can be downloaded, and if not, shapes.",
     )
     data_dir: str | os.PathLike | None = setting(None, "Folder or archive that holds the data.")
     dataset_name: str | None = setting(None, "Name of the data in results.")
@@ -30,7 +31,7 @@ class DataSpec:
 
     @property
     def data(self) -> "DataSpec":
-        """The four fields that name the data, alone."""
+        """Only the four fields that name the data."""
         names = [field.name for field in dataclasses.fields(DataSpec)]
         return DataSpec(**{name: getattr(self, name) for name in names})
 

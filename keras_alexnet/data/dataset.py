@@ -93,11 +93,17 @@ def in_memory(name: str, arrays: Arrays, note: str | None = None) -> Dataset:
     """The data set of that name whose images and labels are these.
 
     Raises:
-        UserError: if a label has no class.
+        UserError: if a label has no class, or images and labels do not go together.
     """
     train = arrays.train_images, arrays.train_labels
     test = arrays.test_images, arrays.test_labels
-    for _, labels in (train, test):
+    for images, labels in (train, test):
+        if images.ndim != 4 or images.shape[3] != 3 or labels.shape != images.shape[:1]:
+            raise UserError(
+                f"{name} must have images [n, height, width, 3] and labels [n]. Received: "
+                f"{list(images.shape)} and {list(labels.shape)}. This copy is damaged: get it "
+                "again."
+            )
         check_labels(name, labels, arrays.class_names)
     return Dataset(
         name=name,

@@ -12,9 +12,6 @@ import re
 import numpy as np
 import tensorflow as tf
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
-
-
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 

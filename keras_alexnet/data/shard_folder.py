@@ -37,7 +37,7 @@ class ShardFolder:
             return self._ended.get(file)
         try:
             return Shard.from_json(json.loads(note.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             logging.warning("%s is damaged (%s); the shard is made anew.", note, error)
             return None
 
@@ -89,7 +89,7 @@ def opened_shard_folder(
         progress,
         f"Another process is preparing images in {path}. Wait for its end, or name another folder.",
     ):
-        _remove_half_written(path, progress)
+        files.remove_half_written(path, progress)
         if manifest is not None:
             found = {**identity_of(manifest), "source": manifest.source}
             _refuse_other(path, found, {**identity, "source": source})
@@ -116,17 +116,10 @@ def _begun_with(path: pathlib.Path) -> dict:
     settings = path / PROGRESS / _SETTINGS
     try:
         return json.loads(settings.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"{settings} is damaged ({error}). Remove it: every shard is checked all the same."
         ) from error
-
-
-def _remove_half_written(*folders: pathlib.Path) -> None:
-    """Removes what `files.written_whole` could not, because its process was killed."""
-    for folder in folders:
-        for path in folder.glob(files.HALF_WRITTEN):
-            path.unlink()
 
 
 def _refuse_other(path: pathlib.Path, found: dict, wanted: dict) -> None:

@@ -8,8 +8,7 @@ from typing import Any
 import flatbuffers
 import numpy as np
 
-from keras_alexnet import run_folder
-from keras_alexnet._version import __version__
+from keras_alexnet import __version__, run_folder
 from keras_alexnet.exporting.tflite_file import serialized
 from keras_alexnet.run_folder import DESCRIPTION
 from keras_alexnet.runtimes.litert import METADATA

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 
 from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.utils import files, machine
 
 _STAGE = ".export-"
 
@@ -47,7 +48,7 @@ def staged(folder: str | os.PathLike) -> Iterator[pathlib.Path]:
     folder.mkdir(parents=True, exist_ok=True)
     own = f"{_STAGE}{platform.node()}-"  # whether a process of another machine runs is unknown
     for left in _entries(folder):
-        if left.name.startswith(own) and not _runs(left.name.removeprefix(own)):
+        if left.name.startswith(own) and not _is_at_work(left.name.removeprefix(own)):
             shutil.rmtree(left, ignore_errors=True)
     stage = folder / f"{own}{os.getpid()}"
     shutil.rmtree(stage, ignore_errors=True)
@@ -71,7 +72,7 @@ def publish(stage: pathlib.Path, folder: pathlib.Path) -> None:
     """
     for parent, _, names in os.walk(stage):
         for path in (*names, "."):
-            _sync(os.path.join(parent, path))
+            files.sync(os.path.join(parent, path))
     # Versions first, because only they can collide with those of another export.
     for source in sorted(stage.iterdir(), key=lambda path: not path.name.isdecimal()):
         if source.name.isdecimal():
@@ -81,8 +82,8 @@ def publish(stage: pathlib.Path, folder: pathlib.Path) -> None:
         target.mkdir(exist_ok=True)
         for file in source.iterdir():
             os.replace(file, target / file.name)
-        _sync(target)
-    _sync(folder)
+        files.sync(target)
+    files.sync(folder)
 
 
 def _rename_version(source: pathlib.Path, target: pathlib.Path) -> None:
@@ -98,19 +99,5 @@ def _entries(folder: pathlib.Path) -> list[pathlib.Path]:
     return list(folder.iterdir()) if folder.is_dir() else []
 
 
-def _runs(pid: str) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except PermissionError:
-        return True  # another user's
-    return True
-
-
-def _sync(path: str | os.PathLike) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _is_at_work(process_id: str) -> bool:
+    return process_id.isdecimal() and machine.is_running(int(process_id))

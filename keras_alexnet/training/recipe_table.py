@@ -14,7 +14,7 @@ _PAPER = Recipe(
     learning_rate=0.01,
     weight_decay=5e-4,
     schedule="plateau",
-    color_noise="paper",
+    augment=("crop", "flip", "color_noise(paper)"),
 )
 
 
@@ -22,8 +22,7 @@ _DOCUMENT = Recipe(
     name="document",
     note="",
     momentum=0.0,
-    flip=False,
-    crop=False,
+    augment=(),
     validation_fraction=0.0,
     keep="last",
 )
@@ -35,7 +34,7 @@ _REPRODUCTION_NOTES = dataclasses.replace(
     "SGD 0.01, momentum 0.9, 20 epochs and the flip are ours.",
     global_batch_size=100,
     momentum=0.9,
-    flip=True,
+    augment=("flip",),
 )
 
 
@@ -81,8 +80,7 @@ _PROGRAM_2012 = dataclasses.replace(
     "epoch is ours, as is the patience of the drops, which were made by hand. It cut one crop and "
     "flip per 32 images, and here each image has its own.",
     bias_rate=2.0,
-    color_noise="2012",
-    color_noise_until_epoch=72,
+    augment=("crop", "flip", "color_noise(2012,until=72)"),
     freeze_until="conv2",
     freeze_from_epoch=72,
     keep="last",
@@ -187,7 +185,7 @@ RECIPES = {
             note="The linked repository's Adam 0.001, batch 128 and flip, 20 of its 100 epochs.",
             optimizer="adam",
             learning_rate=0.001,
-            flip=True,
+            augment=("flip",),
         ),
     ),
     "cifar_resized": (

@@ -9,8 +9,8 @@ import tensorflow as tf
 import keras_alexnet as ka
 from keras_alexnet import DataSpec
 from keras_alexnet.data import images, pipeline
-from keras_alexnet.distributed import cluster, devices, launch
-from keras_alexnet.distributed.cluster import Cluster, Share
+from keras_alexnet.distributed import devices, launch
+from keras_alexnet.distributed.cluster import SingleProcess, cluster_of
 
 TWO = {"worker": ["a:1", "b:2"]}
 
@@ -51,7 +51,7 @@ def test_workers_of_tf_config(monkeypatch):
     _set_tf_config(monkeypatch, jobs, "worker", 0)
     assert _who() == (jobs, "b:2")
     # Counted from the chief on.
-    assert cluster.addresses_of(launch.resolver()) == ("a:1", "b:2", "c:3")
+    assert devices.worker_addresses(launch.resolver()) == ("a:1", "b:2", "c:3")
 
 
 @pytest.mark.parametrize(
@@ -105,14 +105,14 @@ def test_train_in_a_cluster_needs_a_workdir(monkeypatch):
 def test_devices_that_a_worker_lacks_are_refused(monkeypatch, option):
     _set_tf_config(monkeypatch, TWO, "worker", 0)
     with pytest.raises(ka.UsageError, match="Received: 2"):
-        devices.strategy_for(cluster_resolver=launch.resolver(), **option)
+        devices.multi_worker_strategy(launch.resolver(), **option)
 
 
 def test_joining_after_tensorflow_was_used_is_refused(monkeypatch):
     tf.constant(1)
     _set_tf_config(monkeypatch, TWO, "worker", 0)
     with pytest.raises(ka.UserError, match="in a fresh process"):
-        devices.strategy_for(cluster_resolver=launch.resolver())
+        devices.multi_worker_strategy(launch.resolver())
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
@@ -122,7 +122,7 @@ def test_parts_of_all_workers_are_the_batch_of_one(tiny_folder, workers, monkeyp
     options = {"global_batch_size": 16, "seed": 3, "start_step": 2}
     whole = iter(ka.train_batches(split, "cifar_v1", **options))
     parts = [
-        iter(ka.train_batches(split, "cifar_v1", share=Share(index, workers), **options))
+        iter(ka.train_batches(split, "cifar_v1", shard_index=index, shard_count=workers, **options))
         for index in range(workers)
     ]
     for step in range(6):  # over the short last batch and into the next epoch
@@ -138,19 +138,22 @@ def test_worker_reads_its_own_files_alone(tiny_folder, monkeypatch):
     read = []
     for index in range(2):
         split = ka.load_dataset(DataSpec("image_folder", data_dir=tiny_folder)).train
-        share = Share(index, 2)
-        batches = ka.train_batches(split, "cifar_v1", global_batch_size=12, seed=0, share=share)
+        batches = ka.train_batches(
+            split, "cifar_v1", global_batch_size=12, seed=0, shard_index=index, shard_count=2
+        )
         one_epoch = sum(len(labels) for _, labels in batches.take(6))
         asked = np.concatenate(list(split.pixels.recent))
         read.append(asked[asked >= 0][:one_epoch])
     assert sorted(np.concatenate(read)) == sorted(split.rows)  # none twice, none lost
 
 
-@pytest.mark.parametrize("share", [Share(2, 2), Share(0, 5)])
-def test_unequal_shares_are_refused(tiny_folder, share):
+@pytest.mark.parametrize(("index", "count"), [(2, 2), (0, 5)])
+def test_unequal_shards_are_refused(tiny_folder, index, count):
     split = ka.load_dataset(DataSpec("image_folder", data_dir=tiny_folder)).train
-    with pytest.raises(ka.UsageError, match=f"part {share.index} of {share.count}"):
-        pipeline.train_batches(split, "cifar_v1", global_batch_size=16, seed=0, share=share)
+    with pytest.raises(ka.UsageError, match=f"shard_index={index}, shard_count={count}"):
+        pipeline.train_batches(
+            split, "cifar_v1", global_batch_size=16, seed=0, shard_index=index, shard_count=count
+        )
 
 
 @pytest.mark.parametrize("rows", [0, 1, 7, 8, 9, 40, 41])
@@ -158,19 +161,23 @@ def test_unequal_shares_are_refused(tiny_folder, share):
 def test_rows_to_evaluate_are_shared_out_in_whole_batches(rows, count):
     shares = []
     for index in range(count):
-        one = Cluster(tf.distribute.get_strategy())
+        one = SingleProcess()
         one.index, one.addresses = index, ("host:1",) * count
         shares.append(one.own_rows(rows, batch_size=8))
     np.testing.assert_array_equal(np.concatenate(shares), np.arange(rows))
-    # Whoever has rows begins with a whole batch.
+    # Each worker that has rows begins with a whole batch.
     assert all(share[0] % 8 == 0 for share in shares if len(share))
     batches = [-(-len(share) // 8) for share in shares]
     assert max(batches) - min(batches) <= 1
 
 
 def test_one_process_agrees_with_itself():
-    alone = Cluster(devices.strategy_for(2))
-    assert (alone.count, alone.index, alone.local_replicas, alone.share) == (1, 0, 2, (0, 1))
+    strategy = devices.strategy_for(2)
+    alone = cluster_of(strategy)
+    assert isinstance(alone, SingleProcess) and alone.local_replicas(strategy) == 2
+    assert (alone.count, alone.index) == (1, 0)
     assert alone.broadcast(b"x") == b"x" and alone.any(True) and not alone.any(False)
     assert alone.from_chief(lambda: [1]) == [1] and alone.numbers(7) == [7]
+    found = {"a": np.zeros(3)}, {"b": 1}
+    assert alone.arrays_from_chief(lambda: found) is found
     alone.check_same("data", "x")

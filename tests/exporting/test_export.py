@@ -175,14 +175,14 @@ def test_bare_file_exports_with_class_numbers_and_drawn_images(tmp_path, caplog)
     options = {"model": path, "out": tmp_path / "out", "formats": ["saved_model"]}
     report = ka.export(ExportConfig(variant="cifar_v2", latency=False, **options))
     assert report["variant"] == "cifar_v2"
-    assert "class numbers stand in for the labels" in caplog.text
+    assert "class numbers are used as labels" in caplog.text
     assert "so drawn images replace it" in caplog.text
     assert (tmp_path / "out" / "1" / "assets" / "labels.txt").read_text() == "0\n1\n2\n3\n4\n5\n6\n"
     assert report["labels_are_names"] is False and report["accuracy"] == {}
     card = (tmp_path / "out" / "1" / "assets.extra" / "model_card.md").read_text()
     assert "whose names are not known: 0, 1, 2" in card and "Not measured" in card
     assert "under which license, is not known" in card
-    assert ka.load(tmp_path / "out").labels is None
+    assert not ka.load(tmp_path / "out").labels_are_names
 
 
 def test_options_are_refused_before_anything_is_written(run_folder, tmp_path):
@@ -209,7 +209,7 @@ def test_options_are_refused_before_anything_is_written(run_folder, tmp_path):
     refused(ka.UsageError, "--variant", model=tmp_path / "stranger.keras")
     refused(ka.UsageError, "is a cifar_v2, and --variant", variant="cifar_v3")
     ka.build("cifar_v3", num_classes=3, input_shape=(32, 48, 3)).save(tmp_path / "wide.keras")
-    refused(ka.UsageError, "Square networks alone", model=tmp_path / "wide.keras")
+    refused(ka.UsageError, "Only square networks", model=tmp_path / "wide.keras")
 
 
 def test_files_of_earlier_exports_are_told_of_or_in_the_way(run_folder, tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_alexnet.data import augment, decode
+from keras_alexnet.data import decode, views
 from keras_alexnet.exporting.formats import saved_model
 from keras_alexnet.networks import variants
 from support.exports import noise, trained
@@ -62,7 +62,7 @@ def requests_of(network, folder):
     files = photographs()
     plan = network.plan
     squares = [decode.decode_square(tf.constant(f), plan.square_size, plan.warp) for f in files]
-    pixels = augment.center_view(tf.stack(squares), plan)
+    pixels = views.center_view(tf.stack(squares), plan)
     images = np.concatenate([pixels.numpy(), noise(2, network)])
     requests = [
         (str(folder), "serving_default", {"image": images}),

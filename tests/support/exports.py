@@ -11,8 +11,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 import keras_alexnet
 from keras_alexnet import run_folder
 from keras_alexnet.networks import variants
-from keras_alexnet.networks.spec import ImagePlan
-from keras_alexnet.trained import TrainedNetwork, load
+from keras_alexnet.networks.image_plan import ImagePlan
+from keras_alexnet.trained import TrainedNetwork
 from support import networks
 from support.fixed_weights import set_fixed_weights
 from support.networks import registered
@@ -57,7 +57,7 @@ def trained(
     run_folder.save(folder, model, labels)
     if not labels:
         (folder / run_folder.LABELS).unlink()
-    return load(folder)
+    return TrainedNetwork.load(folder)
 
 
 def transparent(plan: ImagePlan) -> TrainedNetwork:
@@ -69,7 +69,7 @@ def transparent(plan: ImagePlan) -> TrainedNetwork:
         path=pathlib.Path("transparent.keras"),
         model=model,
         labels=labels,
-        named=False,
+        labels_are_names=False,
         variant="transparent",
         plan=plan,
         config=None,

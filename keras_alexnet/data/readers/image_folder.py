@@ -1,17 +1,18 @@
 """Image folders: one folder a class, the folder's name its label."""
 
+from __future__ import annotations
+
 import os
 import pathlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from keras_alexnet.data import archives, fingerprints
-from keras_alexnet.data.dataset import UnsplitDataset
-from keras_alexnet.data.decode import EXTENSIONS
-from keras_alexnet.data.images import ImageFiles
-from keras_alexnet.data.splits import Split
+from keras_alexnet.data.readers import Reader, register
 from keras_alexnet.errors import UserError
+
+if TYPE_CHECKING:
+    from keras_alexnet.data.dataset import UnsplitDataset
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
 SPLIT_NAMES = {
     "train": "train",
@@ -44,25 +45,32 @@ class ImageFolder(NamedTuple):
     splits: dict[str, LabeledFiles]
 
 
-def read_parts(data_dir: str | os.PathLike, dataset_name: str | None = None) -> UnsplitDataset:
+def read(place: pathlib.Path | None) -> UnsplitDataset:
     """The labeled images of a folder, or of an archive of one.
 
     Raises:
         UserError: as `scan`, or if the archive is damaged.
 
     Example:
-        >>> sorted(read_parts("flowers.zip").splits)  # doctest: +SKIP
+        >>> sorted(read(pathlib.Path("flowers.zip")).splits)  # doctest: +SKIP
         ['test', 'train']
     """
-    found = scan(archives.unpacked(data_dir) if os.path.isfile(data_dir) else data_dir)
+    import numpy as np
+
+    from keras_alexnet.data import archives, fingerprints
+    from keras_alexnet.data.dataset import UnsplitDataset
+    from keras_alexnet.data.images import ImageFiles
+    from keras_alexnet.data.splits import Split
+
+    assert place is not None
+    found = scan(archives.unpacked(place) if place.is_file() else place)
     names = [name for files in found.splits.values() for name in files.names]
     splits = {
         part: Split.of(ImageFiles(found.folder, files.names), np.array(files.labels))
         for part, files in found.splits.items()
     }
     sha256, sha256_of = fingerprints.of_files(found.folder, names)
-    name = dataset_name or archives.stem(data_dir)
-    return UnsplitDataset(name, found.class_names, splits, sha256, sha256_of)
+    return UnsplitDataset(archives.stem(place), found.class_names, splits, sha256, sha256_of)
 
 
 def scan(folder: str | os.PathLike) -> ImageFolder:
@@ -164,3 +172,8 @@ def _images(folder: pathlib.Path, class_folder: pathlib.Path) -> list[str]:
             f"{', '.join(EXTENSIONS)}. Add images, or remove the folder from every split."
         )
     return sorted(names)
+
+
+register(
+    Reader(dataset="image_folder", read=read, data_dir="a folder of images, or an archive of one")
+)

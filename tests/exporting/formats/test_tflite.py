@@ -11,7 +11,7 @@ from keras_alexnet import UsageError, UserError, list_variants
 from keras_alexnet.exporting import tflite_file
 from keras_alexnet.exporting.formats import tflite
 from keras_alexnet.networks import variants
-from keras_alexnet.networks.spec import ImagePlan
+from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.runtimes.litert import LiteModel
 from keras_alexnet.utils import tensorflow_private
 from support.exports import keras_logits, noise, trained, transparent
