@@ -153,7 +153,8 @@ def AlexNet(
         outputs = classified(outputs, classifier_activation)
     else:
         outputs = _pooled(connect(image, spec, spec.features, choices), pooling)
-    inputs = image if input_tensor is None else keras.utils.get_source_inputs(input_tensor)
+    sources = [image] if input_tensor is None else keras.utils.get_source_inputs(input_tensor)
+    inputs = sources[0] if len(sources) == 1 else sources
     model = keras.Model(inputs, outputs, name=name or spec.name)
     if weights is not None:
         _load(model, weights, variant=spec.name)

@@ -21,10 +21,3 @@ def test_the_drawing_is_what_import_linter_enforces():
 
 def test_at_most_ten_files_lie_directly_in_the_package():
     assert len([path for path in PACKAGE.iterdir() if path.is_file()]) <= 10
-
-
-def test_no_module_name_is_used_in_two_folders():
-    names = [path.stem for path in PACKAGE.rglob("*.py") if path.stem != "__init__"]
-    shared = {name for name in names if names.count(name) > 1}
-    # The same role in each of its folders: what a verb is asked to do, and a subcommand a verb.
-    assert shared <= {"config", *(path.stem for path in (PACKAGE / "cli").glob("*.py"))}

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Example:
         >>> main(["summary", "--variant", "cifar_v2"])  # doctest: +ELLIPSIS
-        name ...
+        cifar_v2, batch of 1, ...
         0
     """
     called = pathlib.Path(sys.argv[0])

@@ -1,18 +1,23 @@
-"""Archives of image folders, unpacked once into a cache."""
+"""Tar and zip archives: unpacked once into a cache, or read member by member."""
 
+import bz2
 import contextlib
+import gzip
 import hashlib
 import io
+import lzma
 import os
 import pathlib
 import shutil
 import stat
+import struct
 import tarfile
 import tempfile
 import time
 import zipfile
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 from absl import logging
 
@@ -48,8 +53,8 @@ def cache_folder() -> pathlib.Path:
 def unpacked(archive: str | os.PathLike) -> pathlib.Path:
     """Unpacks an archive into the cache, unless it is there already, and returns the folder.
 
-    The folder is named after the archive's contents, and gets its name only when all is
-    unpacked: neither a changed archive nor a killed process can leave one that misleads.
+    The folder is named after the archive's contents, and gets its name only when all is unpacked:
+    neither a changed archive nor a killed process can leave a folder with wrong contents.
 
     Raises:
         UserError: if the archive is damaged, or if a member's path leads out of the folder.
@@ -71,6 +76,13 @@ def unpacked(archive: str | os.PathLike) -> pathlib.Path:
     return target
 
 
+# What tarfile, zipfile and the decompressors raise for one kind of damage or another.
+_DAMAGE = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, LookupError, ValueError, OverflowError, RuntimeError, MemoryError),
+)
+
+
 @contextlib.contextmanager
 def reading(archive: str | os.PathLike) -> Iterator[None]:
     """Turns what a damaged archive raises into a `UserError` that names it."""
@@ -79,14 +91,14 @@ def reading(archive: str | os.PathLike) -> Iterator[None]:
     except UserError:
         raise
     except tarfile.FilterError as error:
-        raise UserError(f"{archive} was not unpacked, since it is not safe to: {error}.") from error
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
-        raise UserError(
-            f"{archive} is cut off, damaged or no tar or zip archive: {error}. Copy or download "
-            "it again."
-        ) from error
+        raise UserError(f"{archive} is not unpacked, because it is not safe: {error}.") from error
     except OSError as error:
         raise UserError(f"{archive} could not be read or unpacked: {error}.") from error
+    except _DAMAGE as error:
+        raise UserError(
+            f"{archive} is cut off, damaged, or not a tar or zip archive: {error}. Copy or "
+            "download it again."
+        ) from error
 
 
 def _unpack_beside(archive: pathlib.Path, target: pathlib.Path) -> None:
@@ -103,30 +115,89 @@ def _unpack_beside(archive: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def _extract_tar(archive: pathlib.Path, folder: pathlib.Path) -> None:
-    with tarfile.open(archive) as source:
-        source.extractall(folder, filter="data")
-        check_end(source)
+    with opened_tar(archive) as source:
+        source.extractall(folder, members=list(members(source)), filter="data")
 
 
-def check_end(source: tarfile.TarFile) -> None:
-    """Raises `tarfile.ReadError` if an archive that has been read through is cut off.
+_COMPRESSED = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open))
 
-    One that is cut off between two members reads like a shorter one, but for the block of zeros
-    with which every archive ends. (Compressed files notice by themselves.)
+
+@contextlib.contextmanager
+def opened_tar(path: str | os.PathLike) -> Iterator[tarfile.TarFile]:
+    """Opens a tar archive, packed with gzip, bzip2 or xz or not at all."""
+    with open(path, "rb") as file:
+        start = file.read(6)
+    opener = next((opener for magic, opener in _COMPRESSED if start.startswith(magic)), open)
+    with opener(path, "rb") as unpacked_file, tar_in(unpacked_file) as archive:
+        yield archive
+
+
+def tar_in(file: Any) -> tarfile.TarFile:
+    """The tar archive in an open binary file, a member of another archive for example."""
+    in_chunks: Any = _InChunks(file)  # it has what tarfile uses of a file
+    return tarfile.open(fileobj=in_chunks, mode="r:")
+
+
+def members(source: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The members of an archive, up to its end.
+
+    One that is cut off between two members reads like a shorter one, except that the block of
+    zeros with which every archive ends is missing. (Compressed files notice by themselves.)
+
+    Raises:
+        tarfile.ReadError: if the archive is damaged or cut off.
     """
-    if isinstance(source.fileobj, io.BufferedReader):
-        source.fileobj.seek(source.offset)
-        if source.fileobj.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+    for member in source:
+        if member.size < 0:  # which would lead back to this member, again and again
+            raise tarfile.ReadError(f"{member.name!r} has {member.size} bytes")
+        yield member
+    file: Any = source.fileobj
+    if file.is_plain:
+        file.seek(source.offset)
+        if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
             raise tarfile.ReadError("the end is missing")
+
+
+_CHUNK = 2**20
+
+
+def read_up_to(file: Any, size: int) -> bytes:
+    """Reads `size` bytes, or fewer where the file ends, and takes no more memory than there are.
+
+    `file.read(size)` sets memory aside for all that is asked for, and a damaged file may ask for
+    any number of bytes.
+
+    Example:
+        >>> read_up_to(io.BytesIO(b"short"), 10**12)
+        b'short'
+    """
+    chunks = []
+    while size > 0 and (chunk := file.read(min(size, _CHUNK))):
+        chunks.append(chunk)
+        size -= len(chunk)
+    return b"".join(chunks)
+
+
+class _InChunks:
+    """A file for `tarfile` that is read by `read_up_to`."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+        self.is_plain = isinstance(file, io.BufferedReader)
+
+    def read(self, size: int) -> bytes:
+        return read_up_to(self._file, size)
 
 
 def _extract_zip(archive: pathlib.Path, folder: pathlib.Path) -> None:
     with zipfile.ZipFile(archive) as source:
         for member in source.infolist():
             path = pathlib.PurePosixPath(member.filename.replace("\\", "/"))
+            drive = ":" in (path.parts or ("",))[0]
             problem = (
                 "has a path that leads out of the folder"
-                if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]
+                if path.is_absolute() or ".." in path.parts or drive
                 else "is a link"
                 if stat.S_ISLNK(member.external_attr >> 16)
                 else "is encrypted"

@@ -1,4 +1,4 @@
-"""What to read and what to prepare: `DataSpec` and `PrepareConfig`."""
+"""Configs of data: which data set to read, and what to prepare."""
 
 import dataclasses
 import os
@@ -19,8 +19,8 @@ class DataSpec:
 
     dataset: str | None = setting(
         None,
-        "Data set: cifar10, cifar100, fashion_mnist, imagenet2012, image_folder, tfrecord or "
-        "shapes.",
+        "Name of a data set; by default cifar10 if there is a copy or it can be downloaded, and if "
+        "not, shapes.",
     )
     data_dir: str | os.PathLike | None = setting(None, "Folder or archive that holds the data.")
     dataset_name: str | None = setting(None, "Name of the data in results.")
@@ -30,7 +30,7 @@ class DataSpec:
 
     @property
     def data(self) -> "DataSpec":
-        """The four fields that name the data, alone."""
+        """Only the four fields that name the data."""
         names = [field.name for field in dataclasses.fields(DataSpec)]
         return DataSpec(**{name: getattr(self, name) for name in names})
 
@@ -70,6 +70,6 @@ class PrepareConfig:
     validation_labels: str | os.PathLike | None = setting(
         None,
         "Text file with the WordNet id of ImageNet's validation image k on line k; by default the "
-        "list that tensorflow-datasets brings.",
+        "list in tensorflow-datasets.",
     )
     threads: int | None = setting(None, "Threads that decode; by default one a processor.")

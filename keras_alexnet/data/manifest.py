@@ -20,6 +20,9 @@ FORMAT = "keras_alexnet.data.records"
 VERSION = 1
 
 
+PARTS = ("train", "val", "test", "all")
+
+
 MANIFEST = "manifest.json"
 
 
@@ -27,6 +30,11 @@ PROGRESS = ".progress"  # the folder that is there as long as a preparation has 
 
 
 _THREADS = 4  # hashing leaves Python's lock
+
+
+def _check(value: object, kind: type, in_range: bool = True) -> None:
+    if type(value) is not kind or not in_range:
+        raise ValueError(f"there is {str(value)[:100]!r} in the place of a {kind.__name__}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,10 +45,11 @@ class File:
     bytes: int
     sha256: str
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # A manifest may come from anywhere, and must not name files outside its folder.
-        if os.path.basename(self.file) != self.file or type(self.bytes) is not int:
-            raise ValueError(f"{self.file!r} of {self.bytes!r} bytes")
+        _check(self.file, str, os.path.basename(str(self.file)) == self.file)
+        _check(self.bytes, int, self.bytes >= 0)
+        _check(self.sha256, str)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +63,21 @@ class Shard(File):
     skipped: tuple[str, ...]
     made_from: str
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check(self.images, int, self.images >= 0)
+        _check(self.made_from, str)
+        for name in self.skipped:
+            _check(name, str)
+
     @classmethod
     def from_json(cls, value: dict) -> "Shard":
+        """Returns the shard that a manifest or a note describes.
+
+        Raises:
+            ValueError, KeyError, TypeError: if it is damaged.
+        """
+        _check(value["skipped"], list)
         return cls(**{**value, "skipped": tuple(value["skipped"])})
 
 
@@ -67,12 +89,17 @@ class Part:
     index: File
     shards: tuple[Shard, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.images != sum(shard.images for shard in self.shards):
             raise ValueError(f"{self.images!r} images are not those of the shards")
 
     @classmethod
     def from_json(cls, value: dict) -> "Part":
+        """Returns the part that a manifest describes.
+
+        Raises:
+            ValueError, KeyError, TypeError: if it is damaged.
+        """
         shards = tuple(Shard.from_json(shard) for shard in value["shards"])
         return cls(value["images"], File(**value["index"]), shards)
 
@@ -85,11 +112,11 @@ class Manifest:
         name: of the data set, as results name it.
         class_names: the name of class i at index i.
         sha256: fingerprint of the data: where no image was shrunk that of the source.
-        sha256_of: what was hashed, see `sources.DataSource`.
+        sha256_of: what was hashed, see `keras_alexnet.data.dataset.Dataset`.
         source: name and fingerprint of what the shards were made from.
-        settings: what decides the bytes of the shards, besides the source.
+        settings: what decides the bytes of the shards, apart from the source.
         made_with: versions of the software.
-        parts: "train", "val", "test", or only "all".
+        parts: "train", "val" and "test", or some of them, or only "all".
     """
 
     name: str
@@ -101,7 +128,16 @@ class Manifest:
     made_with: dict[str, str]
     parts: dict[str, Part]
 
+    def __post_init__(self) -> None:
+        for value in (self.name, self.sha256, self.sha256_of, *self.class_names):
+            _check(value, str)
+        for table in (self.source, self.settings, self.made_with):
+            _check(table, dict)
+        if not self.parts or not set(self.parts) <= set(PARTS):
+            raise ValueError(f"{', '.join(self.parts) or 'nothing'} is not part of a data set")
+
     def files(self) -> Iterator[File]:
+        """All files that the folder must hold."""
         for part in self.parts.values():
             yield from (part.index, *part.shards)
 
@@ -156,7 +192,7 @@ def verify(folder: str | os.PathLike) -> Manifest:
 
 
 def parsed(folder: pathlib.Path) -> Manifest:
-    """Reads `manifest.json` alone, without a look at the files that it names.
+    """Reads only `manifest.json`, without a look at the files that it names.
 
     Raises:
         UserError: if it is missing, damaged or of another version.
@@ -164,8 +200,8 @@ def parsed(folder: pathlib.Path) -> Manifest:
     path = folder / MANIFEST
     if not path.is_file():
         found = (
-            "its preparation has not ended. Run scripts/prepare.py again with the same flags: it "
-            "goes on where it stopped."
+            "its preparation has not ended. Run scripts/prepare.py again with the same flags to "
+            "resume it."
             if (folder / PROGRESS).is_dir()
             else "it is not a folder that scripts/prepare.py wrote. For images in folders pass "
             "--dataset image_folder."
@@ -174,17 +210,18 @@ def parsed(folder: pathlib.Path) -> Manifest:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         if value.pop("format") != FORMAT:
-            raise ValueError("it is of another kind")
+            raise ValueError("it is a file of another kind")
         if (version := value.pop("format_version")) != VERSION:
             raise UserError(
                 f"{path} is of format version {version}, and this version of keras_alexnet reads "
                 f"version {VERSION}. Prepare the images again with scripts/prepare.py."
             )
+        _check(value["class_names"], list)
         parts = {name: Part.from_json(part) for name, part in value["parts"].items()}
         return Manifest(**{**value, "class_names": tuple(value["class_names"]), "parts": parts})
     except UserError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             f"{path} is damaged: {error}. Copy the folder or prepare the images again."
         ) from error
@@ -193,30 +230,33 @@ def parsed(folder: pathlib.Path) -> Manifest:
 def is_whole(folder: str | os.PathLike, file: File) -> bool:
     """Whether a file is there with its size and its SHA-256."""
     path = pathlib.Path(folder) / file.file
-    return (
-        path.is_file()
-        and path.stat().st_size == file.bytes
-        and files.sha256_of(path) == file.sha256
-    )
+    return _size(path) == file.bytes and files.sha256_of(path) == file.sha256
 
 
-def _missing_or_resized(folder, manifest: Manifest) -> dict[str, str]:
+def _size(path: pathlib.Path) -> int | None:
+    try:
+        return path.stat().st_size if path.is_file() else None
+    except (OSError, ValueError):  # a name that no file can have
+        return None
+
+
+def _missing_or_resized(folder: str | os.PathLike, manifest: Manifest) -> dict[str, str]:
     wrong = {}
     for file in manifest.files():
-        path = pathlib.Path(folder) / file.file
-        if not path.is_file():
+        size = _size(pathlib.Path(folder) / file.file)
+        if size is None:
             wrong[file.file] = "it is missing"
-        elif (size := path.stat().st_size) != file.bytes:
+        elif size != file.bytes:
             wrong[file.file] = f"it has {size} bytes instead of {file.bytes}"
     return wrong
 
 
-def _raise_for(folder, manifest: Manifest, wrong: dict[str, str]) -> None:
+def _raise_for(folder: str | os.PathLike, manifest: Manifest, wrong: dict[str, str]) -> None:
     if wrong:
         named = [f"{file} ({problem})" for file, problem in sorted(wrong.items())]
         more = f" and {len(named) - 10} more" if len(named) > 10 else ""
         raise UserError(
             f"{len(named)} of {len(list(manifest.files()))} files in {folder} are not as "
             f"{MANIFEST} says: {', '.join(named[:10])}{more}. Run scripts/prepare.py again with "
-            "the flags of the first time, which makes only these anew, or copy them again."
+            "the flags of the first time, which makes only these again, or copy them again."
         )

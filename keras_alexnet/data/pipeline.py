@@ -1,18 +1,25 @@
-"""Split + image plan → batches, for training and for evaluation.
+"""Batches for training and for evaluation: train_batches, eval_batches.
 
-Which images a batch holds and how they are augmented depends on (seed, epoch, index) alone.
+Which images a batch holds and how they are augmented depends only on (seed, epoch, index).
 """
 
-import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet.data import augment, batching, failures
-from keras_alexnet.data.augment import PixelStatistics, RandomDraws
+from keras_alexnet.data import batching, failures
+from keras_alexnet.data.augment import (
+    Scheduled,
+    augmented,
+    draws_of_epoch,
+    order_of_epoch,
+    parse,
+)
+from keras_alexnet.data.augmentations import Augmentation, Context, PixelStatistics
 from keras_alexnet.data.images import EncodedImages
 from keras_alexnet.data.splits import Split
-from keras_alexnet.distributed.cluster import WHOLE, Share
+from keras_alexnet.data.views import evaluation_views
 from keras_alexnet.errors import UsageError
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.image_plan import VIEWS, ImagePlan
@@ -26,15 +33,13 @@ def train_batches(
     *,
     global_batch_size: int,
     seed: int,
-    flip: bool = True,
-    crop: bool = True,
-    color_noise: str | None = None,
-    color_noise_until_epoch: int = 0,
+    augment: Sequence[str] = ("crop", "flip"),
     statistics: PixelStatistics | None = None,
     start_epoch: int = 0,
     start_step: int = 0,
     drop_remainder: bool = False,
-    share: Share = WHOLE,
+    shard_index: int = 0,
+    shard_count: int = 1,
 ) -> tf.data.Dataset:
     """Batches for training, epoch after epoch without end, each image once an epoch.
 
@@ -44,28 +49,27 @@ def train_batches(
         global_batch_size: images in one step over all devices. The last batch of an epoch holds
             what remains.
         seed: together with the epoch fixes the order, and with the image's index its draws.
-        flip: mirror each image with probability 1/2.
-        crop: cut at a random place (after the plan's padding); otherwise in the center.
-        color_noise: "paper" or "2012", see `augment.color_noise`; none when None.
-        color_noise_until_epoch: epochs after which there is none, though the images stay
-            float32; 0 for noise in all epochs.
+        augment: names of augmentations, see `keras_alexnet.data.augmentations`, such as "crop",
+            "flip" and "color_noise(paper)". Without "crop" the center is cut out. One that is to
+            end after some epochs has them behind it: "color_noise(paper, until=60)".
         statistics: of the training pixels; needed for color noise.
         start_epoch: the epoch to begin with.
         start_step: the step of `start_epoch` to begin with. What follows is what would have
             followed had the dataset been iterated to this place; no image is read to get there.
         drop_remainder: leave the last batch of an epoch out if it is not full.
-        share: which part of every batch to read, of workers that train together. The parts of
-            all workers, one after the other, are the batch that one worker would read. The last
-            parts of an epoch's last batch may be short, or of no image at all.
+        shard_index: which part of every batch to read, of several workers that train together.
+        shard_count: the number of parts. All of them, one after the other, are the batch that one
+            worker would read. The last parts of an epoch's last batch may be short, or empty.
 
     Returns:
-        An infinite dataset of (images, labels): uint8 `[batch, s, s, 3]` in 0–255 (float32 and
-        not clipped with color noise), int32 `[batch]`.
+        An infinite dataset of (images, labels): uint8 `[batch, s, s, 3]` in 0–255, int32
+        `[batch]`. With color noise the images are float32 and not clipped, in all epochs, though
+        it may end.
 
     Raises:
         UsageError: for an argument out of range.
         UserError: if images that are to be kept in memory cannot be decoded. Errors of images
-            decoded later come from the iterator: see `data_errors.explain`.
+            decoded later come from the iterator: see `failures.explain`.
 
     Example:
         >>> import keras_alexnet as ka
@@ -76,53 +80,58 @@ def train_batches(
         (TensorShape([128, 32, 32, 3]), tf.uint8)
     """
     plan = _plan(plan)
-    _check_noise(color_noise, statistics)
+    scheduled = parse(augment)
+    _check_statistics(scheduled, statistics)
     steps = steps_per_epoch(split, global_batch_size, drop_remainder=drop_remainder)
-    part_size = _part_size(global_batch_size, share)
-    max_offset = plan.square_size + 2 * plan.crop_padding - plan.crop_size
+    shard_size = _shard_size(global_batch_size, shard_index, shard_count)
     first_epoch = start_epoch + start_step // steps
 
-    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
-        order = augment.order_of_epoch(seed, epoch, len(split))
-        draws = augment.draws_of_epoch(seed, epoch, len(split), max_offset)
-        first = tf.where(epoch == first_epoch, start_step % steps, 0)
+    def batches_of(
+        epochs: tf.data.Dataset, chosen: list[Augmentation], dtype: tf.DType | None
+    ) -> tf.data.Dataset:
+        def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
+            order = order_of_epoch(seed, epoch, len(split))
+            draws = draws_of_epoch(chosen, seed, epoch, len(split), plan)
+            first = tf.where(epoch == first_epoch, start_step % steps, 0)
 
-        def batch(step):
-            start = step * global_batch_size + share.index * part_size
-            indices = order[start : start + part_size]
-            if drop_remainder:
-                indices = tf.ensure_shape(indices, [part_size])
-            return indices, tf.nest.map_structure(lambda rows: tf.gather(rows, indices), draws)
+            def batch(step: tf.Tensor) -> tuple[tf.Tensor, tuple]:
+                start = step * global_batch_size + shard_index * shard_size
+                indices = order[start : start + shard_size]
+                if drop_remainder:
+                    indices = tf.ensure_shape(indices, [shard_size])
+                return indices, tf.nest.map_structure(lambda rows: tf.gather(rows, indices), draws)
 
-        return tf.data.Dataset.range(tf.cast(first, tf.int64), steps).map(batch)
+            return tf.data.Dataset.range(tf.cast(first, tf.int64), steps).map(batch)
 
-    def finish(noise: str | None, squares: tf.Tensor, draws: RandomDraws) -> tf.Tensor:
-        images = squares
-        if crop:
-            images = augment.crop(
-                augment.pad(images, plan.crop_padding), draws.offsets, plan.crop_size
-            )
-        else:
-            images = augment.center_crop(images, plan.crop_size)
-        if flip:
-            images = augment.flip_horizontal(images, draws.flips)
-        images = augment.enlarge(images, plan.input_size)
-        if noise:
-            return augment.color_noise(images, draws.colors, statistics, noise)
+        def finish(squares: tf.Tensor, draws: tuple) -> tf.Tensor:
+            images = augmented(squares, chosen, draws, Context(plan, statistics))
+            return images if dtype is None else tf.cast(images, dtype)
+
+        return batching.batches(epochs.flat_map(epoch_batches), split, plan, shard_size, finish)
+
+    return _until_they_end(batches_of, scheduled, first_epoch)
+
+
+def _until_they_end(
+    batches_of: Callable, scheduled: list[Scheduled], first_epoch: int
+) -> tf.data.Dataset:
+    """The batches of all epochs, each augmentation in those before its end."""
+    batches = dtype = None
+    for end in (*sorted({each.until for each in scheduled if each.until}), None):
+        chosen = [
+            each.augmentation
+            for each in scheduled
+            if not each.until or (end is not None and each.until >= end)
+        ]
+        epochs = tf.data.Dataset.counter(first_epoch)
+        if end is not None:
+            epochs = tf.data.Dataset.range(first_epoch, max(first_epoch, end))
+            first_epoch = max(first_epoch, end)
+        found = batches_of(epochs, chosen, dtype)
         # One dtype in all epochs, so that the training step is compiled once.
-        return tf.cast(images, tf.float32) if color_noise else images
-
-    def batches_of(epochs: tf.data.Dataset, noise: str | None) -> tf.data.Dataset:
-        indices, finish_one = epochs.flat_map(epoch_batches), functools.partial(finish, noise)
-        return batching.batches(indices, split, plan, part_size, finish_one)
-
-    counter, last = tf.data.Dataset.counter, color_noise_until_epoch
-    if not last:
-        return batches_of(counter(first_epoch), color_noise)
-    noisy = tf.data.Dataset.range(first_epoch, max(first_epoch, last))
-    return batches_of(noisy, color_noise).concatenate(
-        batches_of(counter(max(first_epoch, last)), None)
-    )
+        dtype = found.element_spec[0].dtype
+        batches = found if batches is None else batches.concatenate(found)
+    return batches
 
 
 def eval_batches(
@@ -134,9 +143,7 @@ def eval_batches(
         split: the images.
         plan: how an image becomes an input; or the name of a variant, for its default plan.
         batch_size: images (not views) in a batch; the last holds what remains.
-        views: 1 the center crop; 2 that and its mirror image; 10 the center and the four corners,
-            then their mirror images. Where the square is no larger than the crop, the corners are
-            those of the square padded as in training.
+        views: of each image: 1, 2 or 10, see `views.evaluation_views`.
 
     Returns:
         A dataset of (images, labels): uint8 `[batch, s, s, 3]` in 0–255, for more than one view
@@ -158,15 +165,8 @@ def eval_batches(
     _check_batch_size(batch_size)
     indices = tf.data.Dataset.range(len(split)).batch(batch_size).map(lambda index: (index, ()))
 
-    def finish(squares: tf.Tensor, _) -> tf.Tensor:
-        if views == 1:
-            return augment.center_view(squares, plan)
-        if views == 2:
-            crops = augment.center_crop(squares, plan.crop_size)[:, None]
-        else:
-            padding = plan.crop_padding if plan.square_size <= plan.crop_size else 0
-            crops = augment.five_crops(augment.pad(squares, padding), plan.crop_size)
-        return augment.enlarge_views(augment.with_mirrors(crops), plan.input_size)
+    def finish(squares: tf.Tensor, _: tuple) -> tf.Tensor:
+        return evaluation_views(squares, plan, views)
 
     return batching.batches(indices, split, plan, batch_size, finish)
 
@@ -231,22 +231,19 @@ def _check_batch_size(batch_size: int) -> None:
         raise UsageError(f"The batch size must be at least 1. Received: {batch_size}.")
 
 
-def _part_size(global_batch_size: int, share: Share) -> int:
-    if not 0 <= share.index < share.count or global_batch_size % share.count:
+def _shard_size(global_batch_size: int, index: int, count: int) -> int:
+    if not 0 <= index < count or global_batch_size % count:
         raise UsageError(
-            f"share must be one of equal parts of the {global_batch_size} images of a batch. "
-            f"Received: part {share.index} of {share.count}."
+            f"shard_count must divide the {global_batch_size} images of a batch, and shard_index "
+            f"must be from 0 to below it. Received: shard_index={index}, shard_count={count}."
         )
-    return global_batch_size // share.count
+    return global_batch_size // count
 
 
-def _check_noise(form: str | None, statistics: PixelStatistics | None) -> None:
-    if form is None:
-        return
-    if form not in augment.COLOR_NOISE_FORMS:
-        raise UsageError(f"color_noise must be 'paper', '2012' or None. Received: {form!r}.")
-    if statistics is None:
-        raise UsageError(
-            "Color noise needs the training pixels' statistics. Received: statistics=None. Pass "
-            "statistics=pixel_statistics(split, plan)."
-        )
+def _check_statistics(scheduled: list[Scheduled], statistics: PixelStatistics | None) -> None:
+    for augmentation, _ in scheduled:
+        if augmentation.needs_statistics and statistics is None:
+            raise UsageError(
+                f"The augmentation {augmentation.name} needs the training pixels' statistics. "
+                "Received: statistics=None. Pass statistics=pixel_statistics(split, plan)."
+            )

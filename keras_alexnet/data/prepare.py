@@ -1,8 +1,8 @@
-"""prepare(source, out): archives or folders of images → shards, index and manifest."""
+"""prepare: folders or archives of images → shards, their index and a manifest."""
 
+import dataclasses
 import hashlib
 import itertools
-import os
 import pathlib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,9 +16,9 @@ from keras_alexnet.data.config import PrepareConfig
 from keras_alexnet.data.dataset import UnsplitDataset
 from keras_alexnet.data.manifest import File, Manifest, Part, Shard, is_whole
 from keras_alexnet.data.readers import image_folder, imagenet_tar
-from keras_alexnet.data.readers.tfrecord import write_index
 from keras_alexnet.data.records import RecordIndex, index_records
 from keras_alexnet.data.shard_folder import ShardFolder
+from keras_alexnet.data.shard_index import write_index
 from keras_alexnet.data.shards import Planned
 from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UsageError, UserError
@@ -29,15 +29,15 @@ from keras_alexnet.utils.terminal import Progress
 def prepare(config: PrepareConfig) -> Manifest:
     """Turns images into shards of TFRecords, every one decoded to see that it is whole.
 
-    What was finished before a kill is kept after its hash has been checked; a folder that is
-    complete is checked, and its damaged shards are made anew. The same source, seed and settings
-    give the same bytes, whatever the number of threads.
+    Shards that were finished before a kill are kept after their hash has been checked; a folder
+    that is complete is checked, and its damaged shards are made again. The same source, seed and
+    settings give the same bytes, whatever the number of threads.
 
     Args:
         config: what to prepare, where to, and how.
 
     Returns:
-        The `Manifest`, as it stands in `out/manifest.json`.
+        The `Manifest` in `out/manifest.json`.
 
     Raises:
         UsageError: for an argument that cannot be used.
@@ -52,45 +52,39 @@ def prepare(config: PrepareConfig) -> Manifest:
         >>> ka.load_dataset(prepared).name  # doctest: +SKIP
         'flowers'
     """
-    source, out = config.source, config.out
-    seed, images_per_shard = config.seed, config.images_per_shard
-    short_side, threads = config.short_side, config.threads
-    dataset_name, skip_corrupt = config.dataset_name, config.skip_corrupt
-    _check(seed=(seed, 0), images_per_shard=(images_per_shard, 1))
-    _check(short_side=(short_side, 1), threads=(threads, 1))
-    threads = threads or len(machine.processors())
-    _check_places(pathlib.Path(source), pathlib.Path(out))
-    found = _read(source, dataset_name, config.validation_labels)
+    _check(config)
+    images = _read(config)
     settings = {
-        "seed": seed,
-        "images_per_shard": images_per_shard,
-        "short_side": short_side,
-        "jpeg_quality": shards.JPEG_QUALITY if short_side else None,
+        "seed": config.seed,
+        "images_per_shard": config.images_per_shard,
+        "short_side": config.short_side,
+        "jpeg_quality": shards.JPEG_QUALITY if config.short_side else None,
     }
     identity = {
-        "class_names": list(found.class_names),
-        "images": {part: len(split) for part, split in found.splits.items()},
+        "class_names": list(images.class_names),
+        "images": {part: len(split) for part, split in images.splits.items()},
         "settings": settings,
     }
-    source_described = {"sha256": found.sha256, "sha256_of": found.sha256_of}
-    with shard_folder.opened_shard_folder(out, identity, source_described) as folder:
-        done = _finished(folder, found, settings, skip_corrupt, threads)
-        _refuse_damaged(done, skip_corrupt)
-        name = found.name
-        if dataset_name is None and short_side:
-            name += f"-short{short_side}"
-        manifest = _described(folder, found, done, name, settings, source_described)
+    fingerprint = {"sha256": images.sha256, "sha256_of": images.sha256_of}
+    with shard_folder.opened_shard_folder(config.out, identity, fingerprint) as folder:
+        finished = _finished(folder, images, config)
+        _refuse_damaged(finished, config.skip_corrupt)
+        manifest = _described(folder, images, finished, settings)
         folder.end(manifest)
     return manifest
 
 
-def _check(**arguments: tuple[int | None, int]) -> None:
-    for name, (value, least) in arguments.items():
-        if value is not None and value < least:
-            raise UsageError(f"{name} must be at least {least}. Received: {value}.")
+def _threads(config: PrepareConfig) -> int:
+    return config.threads or len(machine.processors())
 
 
-def _check_places(source: pathlib.Path, out: pathlib.Path) -> None:
+def _check(config: PrepareConfig) -> None:
+    least = {"seed": 0, "images_per_shard": 1, "short_side": 1, "threads": 1}
+    for name, lowest in least.items():
+        value = getattr(config, name)
+        if value is not None and value < lowest:
+            raise UsageError(f"{name} must be at least {lowest}. Received: {value}.")
+    source, out = pathlib.Path(config.source), pathlib.Path(config.out)
     if not source.exists():
         raise UserError(f"The source {source} does not exist.")
     if source.name in (imagenet_tar.TRAIN, imagenet_tar.VALIDATION):
@@ -105,31 +99,38 @@ def _check_places(source: pathlib.Path, out: pathlib.Path) -> None:
         )
 
 
-def _read(source, dataset_name: str | None, validation_labels) -> UnsplitDataset:
-    if os.path.isdir(source) and imagenet_tar.are_in(source):
-        return imagenet_tar.read_parts(source, dataset_name, validation_labels)
-    if validation_labels is not None:
+def _read(config: PrepareConfig) -> UnsplitDataset:
+    """The images to prepare, with the name that the prepared ones get."""
+    source = pathlib.Path(config.source)
+    if source.is_dir() and imagenet_tar.are_in(source):
+        images = imagenet_tar.read(source, config.validation_labels)
+    elif config.validation_labels is not None:
         raise UsageError(
-            f"validation_labels belong to {imagenet_tar.VALIDATION}, which is not in {source}."
+            f"validation_labels are for {imagenet_tar.VALIDATION}, which is not in {source}. Leave "
+            "them out."
         )
-    found = image_folder.read_parts(source, dataset_name)
-    for name in (found.name, *found.class_names):
+    else:
+        images = image_folder.read(source)
+    shrunk = f"-short{config.short_side}" if config.short_side else ""
+    name = images.name + shrunk if config.dataset_name is None else config.dataset_name
+    for each in (name, *images.class_names):
         try:
-            name.encode("utf-8")
+            each.encode("utf-8")
         except UnicodeEncodeError as error:  # which a manifest could not hold
-            raise UserError(f"{name!r} is not valid UTF-8. Rename the class folder.") from error
-    return found
+            raise UserError(f"{each!r} is not valid UTF-8. Rename the class folder.") from error
+    return dataclasses.replace(images, name=name)
 
 
-def _finished(
-    folder: ShardFolder, found: UnsplitDataset, settings: dict, skip_corrupt: bool, threads: int
-) -> dict[str, list[tuple[Planned, Shard]]]:
+Finished = dict[str, list[tuple[Planned, Shard]]]  # the shards of each part, in order
+
+
+def _finished(folder: ShardFolder, images: UnsplitDataset, config: PrepareConfig) -> Finished:
     """All shards of each part: those that were finished earlier, and the others made now."""
     # The contents of all the data are one more thing that must not have changed, if known.
-    data_sha256 = found.sha256 if found.sha256_of == "contents" else None
-    plans, sources, kept = {}, {}, {}
-    for part, split in found.splits.items():
-        plans[part] = shards.plan(part, len(split), settings["images_per_shard"], settings["seed"])
+    data_sha256 = images.sha256 if images.sha256_of == "contents" else None
+    plans, sources = {}, {}
+    for part, split in images.splits.items():
+        plans[part] = shards.plan(part, len(split), config.images_per_shard, config.seed)
         for planned in plans[part]:
             sources[planned.file] = shards.source_hash(split, planned, data_sha256)
     every = [planned for part in plans.values() for planned in part]
@@ -139,19 +140,18 @@ def _finished(
         good = (
             shard is not None
             and shard.made_from == sources[planned.file]
-            and (skip_corrupt or not shard.skipped)  # else they may have been mended
+            and (config.skip_corrupt or not shard.skipped)  # else they may have been mended
             and is_whole(folder.path, shard)
         )
         return shard if good else None
 
-    with ThreadPoolExecutor(threads) as pool:
-        kept = {shard.file: shard for shard in pool.map(whole, every) if shard is not None}
-    if kept:
-        logging.info("Keeping %d of %d shards, which are whole.", len(kept), len(every))
-    missing = [planned for planned in every if planned.file not in kept]
-    made = _made(folder, found.splits, missing, sources, settings["short_side"], threads)
-    finished = {**kept, **made}
-    return {part: [(p, finished[p.file]) for p in plan] for part, plan in plans.items()}
+    with ThreadPoolExecutor(_threads(config)) as pool:
+        known = {shard.file: shard for shard in pool.map(whole, every) if shard is not None}
+    if known:
+        logging.info("Keeping %d of %d shards, which are whole.", len(known), len(every))
+    missing = [planned for planned in every if planned.file not in known]
+    known |= _made(folder, images.splits, missing, sources, config)
+    return {part: [(p, known[p.file]) for p in plan] for part, plan in plans.items()}
 
 
 def _made(
@@ -159,8 +159,7 @@ def _made(
     splits: dict[str, Split],
     missing: list[Planned],
     sources: dict[str, str],
-    short_side: int | None,
-    threads: int,
+    config: PrepareConfig,
 ) -> dict[str, Shard]:
     made = {}
     with Progress(sum(len(planned.rows) for planned in missing), "preparing") as progress:
@@ -168,7 +167,7 @@ def _made(
             of_part = [planned for planned in missing if planned.part == part]
             # One stream for all shards of a part: the next is decoded while one is written.
             rows = np.concatenate([np.array([], np.int64), *(planned.rows for planned in of_part)])
-            images = shards.checked(split, rows, short_side, threads)
+            images = shards.checked(split, rows, config.short_side, _threads(config))
             for planned in of_part:
                 shard = shards.write(
                     folder.path / planned.file,
@@ -182,44 +181,41 @@ def _made(
     return made
 
 
-def _refuse_damaged(done: dict[str, list[tuple[Planned, Shard]]], skip_corrupt: bool) -> None:
-    every = [shard for part in done.values() for _, shard in part]
+def _refuse_damaged(finished: Finished, skip_corrupt: bool) -> None:
+    every = [shard for part in finished.values() for _, shard in part]
     skipped = sorted(name for shard in every for name in shard.skipped)
     if skipped and not skip_corrupt:
         total = len(skipped) + sum(shard.images for shard in every)
         more = f" and {len(skipped) - 10} more" if len(skipped) > 10 else ""
         raise UserError(
             f"{len(skipped)} of {total} images cannot be decoded: {', '.join(skipped[:10])}{more}. "
-            "The log says why. All others are done: replace these, or pass --skip_corrupt "
+            "The log says why. All others are stored: replace these, or pass --skip_corrupt "
             "(skip_corrupt=True) to leave them out, and run scripts/prepare.py again."
         )
-    for part, parts_shards in done.items():
+    for part, parts_shards in finished.items():
         if not sum(shard.images for _, shard in parts_shards):
             raise UserError(f"No image of {part} can be decoded.")
 
 
 def _described(
-    folder: ShardFolder,
-    found: UnsplitDataset,
-    done: dict[str, list[tuple[Planned, Shard]]],
-    name: str,
-    settings: dict,
-    source: dict[str, str],
+    folder: ShardFolder, images: UnsplitDataset, finished: Finished, settings: dict
 ) -> Manifest:
     """Writes the indices, and returns what the manifest has to say."""
     parts = {}
-    for part, finished in done.items():
-        made = tuple(shard for _, shard in finished)
-        index = _index(folder.path, part, found.splits[part], finished)
+    for part, own in finished.items():
+        made = tuple(shard for _, shard in own)
+        index = _index(folder.path, part, images.splits[part], own)
         parts[part] = Part(sum(shard.images for shard in made), index, made)
-    data = source
+    source = {"sha256": images.sha256, "sha256_of": images.sha256_of}
+    fingerprint = source
     if settings["short_side"]:
         hashes = "".join(shard.sha256 for part in parts.values() for shard in part.shards)
-        data = {"sha256": hashlib.sha256(hashes.encode()).hexdigest(), "sha256_of": "shards"}
+        sha256 = hashlib.sha256(hashes.encode()).hexdigest()
+        fingerprint = {"sha256": sha256, "sha256_of": "shards"}
     return Manifest(
-        name=name,
-        class_names=found.class_names,
-        **data,
+        name=images.name,
+        class_names=images.class_names,
+        **fingerprint,
         source=source,
         settings=settings,
         made_with={"keras_alexnet": __version__, "tensorflow": tf.__version__},
@@ -227,9 +223,12 @@ def _described(
     )
 
 
-def _index(path: pathlib.Path, part: str, split: Split, finished) -> File:
-    rows = [shards.stored_rows(split, planned, shard) for planned, shard in finished]
-    rows = np.concatenate(rows)
+def _index(
+    path: pathlib.Path, part: str, split: Split, finished: list[tuple[Planned, Shard]]
+) -> File:
+    rows = np.concatenate(
+        [shards.stored_rows(split, planned, shard) for planned, shard in finished]
+    )
     in_shards = index_records([path / shard.file for _, shard in finished])
     order = np.argsort(rows)
     in_source = RecordIndex(*(column[order] for column in in_shards))

@@ -1,7 +1,7 @@
 """Random access to the images in TFRecord files.
 
-A TFRecord file is made for reading from beginning to end. Noting once where in it each encoded
-image stands makes it as good as a folder of files: an epoch's order can be any permutation,
+A TFRecord file is made to be read from beginning to end. Noting once where in it each encoded
+image is makes it as good as a folder of files: an epoch's order can be any permutation,
 a resumed run begins at any step, and a validation set can be taken out of it.
 """
 
@@ -23,6 +23,12 @@ from keras_alexnet.errors import UserError
 _VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 
 
+_LONGEST_VARINT = 10  # bytes of a 64-bit number, 7 bits in each
+
+
+_LARGEST_LABEL = 2**31 - 1
+
+
 _THREADS = 8  # reading waits for the disk
 
 
@@ -39,7 +45,7 @@ class RecordIndex(NamedTuple):
 
 
 class RecordImages(EncodedImages):
-    """Images inside TFRecord files, or in any others of which it is known where they stand."""
+    """Images inside TFRecord files, or in any others of which it is known where they are."""
 
     def __init__(
         self,
@@ -126,7 +132,7 @@ def _index_file(path: pathlib.Path) -> np.ndarray:
                 # Length (8 bytes), its checksum (4), the record, its checksum (4).
                 (length,) = struct.unpack_from("<Q", data, start)
                 if start + length + 16 > len(data):
-                    raise ValueError("it ends within a record")
+                    raise ValueError("it ends inside a record")
                 rows.append(_image_and_label(data, start + 12, start + 12 + length))
                 start += length + 16
     except (OSError, ValueError, LookupError, struct.error) as error:
@@ -134,7 +140,7 @@ def _index_file(path: pathlib.Path) -> np.ndarray:
     return np.array(rows, np.int64).reshape(-1, 3)
 
 
-def _image_and_label(data, start: int, end: int) -> tuple[int, int, int]:
+def _image_and_label(data: mmap.mmap, start: int, end: int) -> tuple[int, int, int]:
     """Walks the protocol buffer Example → features → feature (a map) → bytes or int64 list."""
     features = {}
     for _, features_start, features_end in _fields(data, start, end):
@@ -145,20 +151,22 @@ def _image_and_label(data, start: int, end: int) -> tuple[int, int, int]:
     [(_, image_start, image_end)] = _fields(data, *values)
     [(_, *values)] = _fields(data, *features[b"label"])
     [(_, label_start, label_end)] = _fields(data, *values)
-    label, _ = _varint(data, label_start)
+    label, _ = _varint(data, label_start, label_end)
+    if label > _LARGEST_LABEL:
+        raise ValueError(f"a label must be from 0 to {_LARGEST_LABEL}, and one is {label}")
     return image_start, image_end - image_start, label
 
 
-def _fields(data, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
     """(number, start, end) of the fields of one message; a varint counts as its own bytes."""
     while start < end:
-        tag, start = _varint(data, start)
+        tag, start = _varint(data, start, end)
         number, kind = tag >> 3, tag & 7
         if kind == _LENGTH_DELIMITED:
-            length, start = _varint(data, start)
+            length, start = _varint(data, start, end)
             stop = start + length
         elif kind == _VARINT:
-            _, stop = _varint(data, start)
+            _, stop = _varint(data, start, end)
         else:
             stop = start + {_FIXED64: 8, _FIXED32: 4}[kind]
         if stop > end:
@@ -167,11 +175,11 @@ def _fields(data, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         start = stop
 
 
-def _varint(data, start: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[start]
-        value |= (byte & 127) << shift
-        start, shift = start + 1, shift + 7
-        if byte < 128:
-            return value, start
+def _varint(data: mmap.mmap, start: int, end: int) -> tuple[int, int]:
+    """The number that begins at `start`, and where it ends; `end` is that of its message."""
+    value = 0
+    for place in range(start, min(end, start + _LONGEST_VARINT)):
+        value |= (data[place] & 127) << 7 * (place - start)
+        if data[place] < 128:
+            return value, place + 1
+    raise ValueError("a number has no end")

@@ -6,7 +6,6 @@ workers there are: `SingleProcess` does nothing in all of them.
 """
 
 import abc
-import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -21,17 +20,6 @@ from keras_alexnet.errors import UserError
 Arrays = dict[str, np.ndarray]
 
 _CHUNK = 2**17  # int64s: 1 MiB, so that a message of any length needs one compiled function
-
-
-@dataclasses.dataclass(frozen=True)
-class Share:
-    """The part of every batch that a worker reads: part `index` of `count` equal ones."""
-
-    index: int
-    count: int
-
-
-WHOLE = Share(0, 1)
 
 
 def cluster_of(strategy: tf.distribute.Strategy) -> "Cluster":
@@ -101,11 +89,6 @@ class Cluster(abc.ABC):
     def is_chief(self) -> bool:
         """Whether this worker is the one that writes."""
         return self.index == 0
-
-    @property
-    def share(self) -> Share:
-        """What this worker reads of every batch."""
-        return Share(self.index, self.count)
 
     def local_replicas(self, strategy: tf.distribute.Strategy) -> int:
         """Returns the number of replicas of this worker; every worker has the same."""

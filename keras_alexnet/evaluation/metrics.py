@@ -1,4 +1,4 @@
-"""Loss, top-1, top-5, per-class accuracy and confusions from what a network said of images."""
+"""Loss, top-1, top-5, per-class accuracy and confusions of an evaluation."""
 
 import dataclasses
 
@@ -27,7 +27,7 @@ def ranks(scores: np.ndarray | tf.Tensor, labels: np.ndarray | tf.Tensor) -> tf.
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What a model says of a split.
+    """The log-probabilities that a network gave to the images of a split.
 
     Attributes:
         log_probabilities: float32 [images, classes]; over several views, the logarithm of the
@@ -69,7 +69,7 @@ class Evaluation:
         return counts
 
     def per_class_accuracy(self) -> np.ndarray:
-        """Share of each class's images predicted right, float64 [classes]; NaN without images."""
+        """Share of each class's images with the right prediction: float64 [classes], or NaN."""
         counts = self.confusion()
         totals = counts.sum(axis=1)
         return np.divide(

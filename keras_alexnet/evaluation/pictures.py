@@ -11,7 +11,7 @@ from keras_alexnet.data.splits import Split
 from keras_alexnet.evaluation.metrics import Evaluation
 from keras_alexnet.figures import plots
 from keras_alexnet.figures.captions import caption
-from keras_alexnet.networks.spec import ImagePlan
+from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.utils import files
 
 WRONG_IMAGES_SHOWN = 40

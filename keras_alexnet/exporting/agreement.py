@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet.errors import UserError
 from keras_alexnet.evaluation.metrics import Evaluation
 from keras_alexnet.exporting.formats import Output
-from keras_alexnet.trained import TrainedNetwork
+from keras_alexnet.trained import TrainedNetwork, check_finite
 
 KERAS = "keras"
 
@@ -76,8 +75,7 @@ def compare(
     known = [each for each in labels if each is not None]
     truth = np.concatenate(known) if known else None
     found = {name: np.concatenate(logits) for name, logits in parts.items()}
-    if not np.all(np.isfinite(found[KERAS])):
-        raise UserError("The network's outputs are not finite: its weights hold NaN or inf.")
+    check_finite(found[KERAS])
     return {name: _agreement(logits, found[KERAS], truth) for name, logits in found.items()}
 
 

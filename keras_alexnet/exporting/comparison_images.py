@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from keras_alexnet import trained
 from keras_alexnet.data import failures, pipeline
 from keras_alexnet.data.dataset import Dataset
 from keras_alexnet.data.splits import Split
@@ -76,8 +75,7 @@ def find_images(config: ExportConfig, network: TrainedNetwork) -> ComparisonImag
     dataset = _dataset(config, network)
     if dataset is None:
         return ComparisonImages(network)
-    labels = network.labels if network.named else None
-    trained.check_labels(len(network.labels), labels, dataset)
+    network.check_data(dataset)
     return ComparisonImages(
         network,
         dataset,
@@ -112,7 +110,7 @@ def _dataset(config: ExportConfig, network: TrainedNetwork) -> Dataset | None:
         logging.warning("There is no data set to compare on, so drawn images replace it.")
         return None
     try:
-        return trained.load_data(network.config, config.data)
+        return network.load_data(config.data)
     except UserError as error:
         if calibrated or requested:
             raise

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import tensorflow as tf
 from absl import logging
 
-from keras_alexnet import trained
 from keras_alexnet.data import decode
 from keras_alexnet.errors import UserError
 from keras_alexnet.exporting import agreement, formats, latency, model_card, reports, versions
@@ -58,7 +57,7 @@ def export(config: ExportConfig) -> dict:
     version = versions.free_version(folder, config.version)
     for name in config.formats:
         formats.get(name).check_installed()
-    network = trained.load(config.model, config.variant)
+    network = TrainedNetwork.load(config.model, config.variant).require_keras("An export")
     earlier = reports.earlier_files(config, network)
     images = find_images(config, network)
     with versions.staged(folder) as stage:

@@ -90,7 +90,7 @@ def _of_network(network: TrainedNetwork) -> dict[str, Any]:
         "input_shape": list(network.input_shape),
         "image_plan": dataclasses.asdict(network.plan),
         "labels": list(network.labels),
-        "labels_are_names": network.named,
+        "labels_are_names": network.labels_are_names,
         "parameters": network.model.count_params(),
         "macs": layer_table(network.model).totals["macs"],
         "trained": network.results,

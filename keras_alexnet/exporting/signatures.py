@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from keras_alexnet.data import augment, decode
+from keras_alexnet.data import decode, views
 from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.trained import TOP, TrainedNetwork
 
@@ -70,7 +70,7 @@ def inputs_from_bytes(contents: tf.Tensor, plan: ImagePlan) -> tf.Tensor:
         contents,
         fn_output_signature=tf.TensorSpec([plan.square_size, plan.square_size, 3], tf.uint8),
     )
-    return augment.center_view(squares, plan)
+    return views.center_view(squares, plan)
 
 
 def _not_empty(image: tf.Tensor) -> tf.Tensor:

@@ -9,6 +9,7 @@ import numpy as np
 from keras_alexnet import run_folder
 from keras_alexnet.errors import UserError, unknown_name
 from keras_alexnet.figures import drawing, subjects
+from keras_alexnet.trained import check_finite
 
 SCALES = {
     "each": "each filter scaled by its own largest weight",
@@ -45,10 +46,10 @@ def filters(model: subjects.Model, out: str | os.PathLike, *, scale: str = "each
     if scale not in SCALES:
         raise unknown_name("scale", scale, SCALES)
     if not isinstance(model, keras.Model):
-        model = run_folder.load(run_folder.model_file(model)).model
+        model = run_folder.read_model(run_folder.keras_file(model))
     layer = _first_convolution(model)
     kernel = rgb_kernel(model, layer)
-    subjects.check_finite(kernel)
+    check_finite(kernel)
     pictures = scaled(kernel, scale)
     count, height, width, _ = pictures.shape
     title = f"{model.name}, {layer.name}: {count} filters of {height} × {width}"

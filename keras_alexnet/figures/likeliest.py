@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.figures import drawing, subjects
 from keras_alexnet.figures.captions import caption, wrapped
-from keras_alexnet.predicting.predictor import TopClasses, top_of
+from keras_alexnet.predicting.predictor import TopClasses, top_classes
 from keras_alexnet.utils.arguments import whole_number
 
 _COLUMNS = 5
@@ -75,7 +75,7 @@ def likeliest(
     probabilities = np.concatenate(
         [tf.nn.softmax(logits(image[None])).numpy() for image in shown.pixels]
     )
-    found = top_of(probabilities, shown.dataset.class_names, top)
+    found = top_classes(probabilities, shown.dataset.class_names, top)
     rows = [
         {
             "image": shown.split.name(number),

@@ -9,17 +9,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet import trained
-from keras_alexnet.data import augment, decode
+from keras_alexnet.data import decode
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.dataset import Dataset
 from keras_alexnet.data.images import EncodedImages
 from keras_alexnet.data.splits import Split, stratified_choice
+from keras_alexnet.data.views import center_view
 from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.networks import build, variants
 from keras_alexnet.networks.image_plan import ImagePlan
-from keras_alexnet.predicting.images import image_sources
-from keras_alexnet.trained import TrainedNetwork
+from keras_alexnet.predicting.images import input_images
+from keras_alexnet.trained import TrainedNetwork, check_finite
 from keras_alexnet.utils import files
 from keras_alexnet.utils.arguments import whole_number
 
@@ -63,20 +62,7 @@ def network(model: Model, variant: str | None = None) -> TrainedNetwork:
         >>> network(keras_alexnet.build("cifar_v2")).plan.input_size
         32
     """
-    if not isinstance(model, keras.Model):
-        return trained.load(model, variant)
-    logits = build.logits_of(model)
-    name = variant or model.name
-    return TrainedNetwork(
-        path=pathlib.Path(model.name),
-        model=keras.Model(model.input, logits, name=model.name),
-        labels=tuple(str(index) for index in range(logits.shape[-1])),
-        named=False,
-        variant=name,
-        plan=variants.image_plan(name, model.input_shape[1]),
-        config=None,
-        results=None,
-    )
+    return TrainedNetwork.load(model, variant).require_keras("A figure")
 
 
 def test_images(
@@ -106,8 +92,8 @@ def test_images(
             f"table. Received: data={data!r}."
         )
     found = network(model, variant)
-    dataset = trained.load_data(found.config, DataSpec() if data is None else data.data)
-    trained.check_labels(len(found.labels), found.labels if found.named else None, dataset)
+    dataset = found.load_data(DataSpec() if data is None else data.data)
+    found.check_data(dataset)
     split = dataset.test.subset(chosen(dataset.test, images, indices, seed))
     return ShownImages(found, dataset, split, views(split, range(len(split)), found.plan))
 
@@ -118,7 +104,7 @@ def training_images(network: TrainedNetwork, dataset: Dataset) -> Split:
     Of data that it was not trained on, these are all training images.
     """
     if network.config is not None and network.config["data"]["sha256"] == dataset.sha256:
-        return trained.split_of(dataset, "train", network.config)
+        return network.split(dataset, "train")
     return dataset.train
 
 
@@ -178,7 +164,7 @@ def view_of(image: object, plan: ImagePlan) -> tuple[str, np.ndarray]:
         UsageError: if there are several images.
         UserError: with its name, if it cannot be read.
     """
-    sources = list(image_sources(image))
+    sources = list(input_images(image))
     if len(sources) != 1:
         raise UsageError(f"image must be one image. Received: {len(sources)}.")
     [source] = sources
@@ -215,12 +201,6 @@ def compiled(model: keras.Model, output: keras.KerasTensor) -> Callable[[np.ndar
         return values
 
     return values_of
-
-
-def check_finite(values: np.ndarray) -> None:
-    """Raises a UserError if a number is NaN or infinite."""
-    if not np.all(np.isfinite(values)):
-        raise UserError("The network's values are not finite: its weights hold NaN or inf.")
 
 
 def png_path(out: str | os.PathLike) -> pathlib.Path:
@@ -267,4 +247,4 @@ def _square(split: Split, row: int, plan: ImagePlan) -> tf.Tensor:
 
 def _center_views(squares: tf.Tensor, plan: ImagePlan) -> np.ndarray:
     with tf.device("/CPU:0"):
-        return augment.center_view(squares, plan).numpy()
+        return center_view(squares, plan).numpy()

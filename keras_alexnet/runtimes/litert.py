@@ -1,6 +1,5 @@
 """TFLite files, run by LiteRT or by TensorFlow's own interpreter."""
 
-import functools
 import importlib.metadata
 import io
 import json
@@ -70,7 +69,6 @@ class LiteModel(ExportedFile):
         return self._runner(image=pixels)
 
 
-@functools.cache
 def _runtime() -> tuple[Any, str]:
     """Returns the class of interpreters, and its name and version."""
     try:
@@ -78,9 +76,11 @@ def _runtime() -> tuple[Any, str]:
     except ImportError:
         import tensorflow as tf
 
-        logging.warning(
+        logging.log_first_n(
+            logging.WARNING,
             "ai-edge-litert is not installed. TensorFlow's own interpreter runs TFLite files until "
-            "a release without it. pip install 'keras_alexnet[tflite]' installs ai-edge-litert."
+            "a release without it. pip install 'keras_alexnet[tflite]' installs ai-edge-litert.",
+            1,
         )
         return tf.lite.Interpreter, f"tf.lite {tf.__version__}"
     return Interpreter, f"ai-edge-litert {importlib.metadata.version('ai-edge-litert')}"

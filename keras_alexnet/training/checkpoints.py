@@ -156,8 +156,7 @@ class Checkpoints:
         for path in self.folder.glob("*.npz"):
             if not path.with_suffix(".json").exists():
                 path.unlink()
-        for path in self.folder.glob(files.HALF_WRITTEN):
-            path.unlink()
+        files.remove_half_written(self.folder)
 
     def _newest_first(self, kind: str) -> list[pathlib.Path]:
         return sorted(self.folder.glob(f"{kind}-*.json"), reverse=True)

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_alexnet.data import augment, failures, pipeline
+from keras_alexnet.data.augmentations import PixelStatistics
 from keras_alexnet.data.dataset import Dataset, hold_out
 from keras_alexnet.data.failures import LostImages
 from keras_alexnet.data.images import DamagedImages
@@ -55,7 +56,7 @@ class TrainingJob:
     data: Dataset
     train: Split
     validation: Split | None
-    statistics: augment.PixelStatistics | None
+    statistics: PixelStatistics | None
     strategy: tf.distribute.Strategy
     cluster: Cluster
     changes: list[Change]
@@ -90,7 +91,7 @@ class TrainingJob:
         )
         needs_mean = variants.get(config.variant).standardization.mean_of_training_set
         statistics = None
-        if needs_mean or recipe.color_noise != "none":
+        if needs_mean or augment.needs_statistics(recipe.augment):
             statistics = pipeline.pixel_statistics(training, plan)
         splits = [split for split in (training, validation, data.test) if split is not None]
         return cls(
@@ -120,7 +121,7 @@ class TrainingJob:
             pixel_mean=mean,
         )
         if self.weights is not None:
-            self.weights.prepare(model)
+            self.weights.set_pixels(model)
             if with_weights:
                 self.weights.fill(model, self.config.variant)
         return model
@@ -156,14 +157,12 @@ class TrainingJob:
             self.plan,
             global_batch_size=recipe.global_batch_size,
             seed=self.config.seed,
-            flip=recipe.flip,
-            crop=recipe.crop,
-            color_noise=None if recipe.color_noise == "none" else recipe.color_noise,
-            color_noise_until_epoch=recipe.color_noise_until_epoch,
+            augment=recipe.augment,
             statistics=self.statistics,
             start_epoch=epoch,
             start_step=step,
-            share=self.cluster.share,
+            shard_index=self.cluster.index,
+            shard_count=self.cluster.count,
         )
         batches = batches.map(self._weighted, num_parallel_calls=2).prefetch(2)
         return self.cluster.distribute(batches, self.strategy, self._own_batch_size)

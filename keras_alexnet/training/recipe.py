@@ -1,9 +1,9 @@
-"""What a training recipe is made of, and the checks of its values."""
+"""Recipe: the fields of a training recipe, and the checks of their values."""
 
 import dataclasses
 
 from keras_alexnet.errors import UsageError, unknown_name
-from keras_alexnet.utils.arguments import setting
+from keras_alexnet.utils.arguments import setting, split_list
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,8 +12,7 @@ class Recipe:
 
     Those that a flag cannot override: `layer_rates` and `layer_decay` map names of layers to what
     `learning_rate` and `weight_decay` are multiplied by there, 1 where a layer is not named;
-    `input_size`, `views` and `freeze_until` are what the settings of a run are taken from where
-    they leave them open.
+    `input_size`, `views` and `freeze_until` are the settings of a run that leaves them open.
 
     Example:
         >>> keras_alexnet.recipes.get("cifar_v2", "document").learning_rate
@@ -54,15 +53,11 @@ class Recipe:
     plateau_patience: int = setting(5, "Epochs without a better validation top-1 before a drop.")
     plateau_factor: float = setting(10.0, "What a plateau divides the learning rate by.")
     plateau_drops: int = setting(3, "Drops at the most.")
-    flip: bool = setting(True, "Mirror every other image at random.")
-    crop: bool = setting(True, "Random crops; otherwise the center.")
-    color_noise: str = setting(
-        "none",
-        "PCA color noise, as the paper writes it or as the 2012 program does it.",
-        ("none", "paper", "2012"),
-    )
-    color_noise_until_epoch: int = setting(
-        0, "Epochs after which color noise is switched off; 0 never switches it off."
+    augment: tuple[str, ...] = setting(
+        ("crop", "flip"),
+        "Random changes of training images, separated by commas, such as crop, flip, "
+        "color_noise(paper) or color_noise(2012); an empty value makes none. color_noise(2012, "
+        "until=68) ends after 68 epochs.",
     )
     label_smoothing: float = setting(0.0, "Share of the target spread over all classes, in [0, 1).")
     clip_norm: float = setting(
@@ -91,12 +86,15 @@ class Recipe:
     freeze_until: str = ""
 
     def __post_init__(self) -> None:
-        # As JSON gives it back, it is a list.
+        # JSON gives lists back, and a flag is split at every comma, inside parentheses too.
         object.__setattr__(self, "drop_epochs", tuple(self.drop_epochs))
+        entries = self.augment if isinstance(self.augment, str) else ",".join(self.augment)
+        object.__setattr__(self, "augment", tuple(split_list("".join(entries.split()))))
 
     def as_json(self) -> dict:
         """Returns all fields as JSON gives them back."""
-        return {**dataclasses.asdict(self), "drop_epochs": list(self.drop_epochs)}
+        fields = dataclasses.asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
 
     @property
     def scaled_learning_rate(self) -> float:
@@ -123,7 +121,6 @@ _RANGES = {
     "plateau_patience": (1, float("inf"), True),
     "plateau_factor": (1, float("inf"), False),
     "plateau_drops": (0, float("inf"), True),
-    "color_noise_until_epoch": (0, float("inf"), True),
     "freeze_from_epoch": (0, float("inf"), True),
     "label_smoothing": (0, 1, True),
     "clip_norm": (0, float("inf"), True),
@@ -133,7 +130,7 @@ _RANGES = {
 
 
 def check(recipe: Recipe) -> None:
-    """Refuses values out of range, and those that do not go together.
+    """Refuses values that are out of range or do not fit together.
 
     Raises:
         UsageError: for the first such value.
@@ -159,12 +156,9 @@ def check(recipe: Recipe) -> None:
             f"itself. Received: warmup_epochs={recipe.warmup_epochs} with schedule=one_cycle."
         )
     _check_drops(recipe)
-    if recipe.color_noise_until_epoch and recipe.color_noise == "none":
-        raise UsageError(
-            "color_noise_until_epoch switches color noise off, and there is none: pass "
-            "--color_noise_until_epoch=0 too, or a --color_noise. "
-            f"Received: color_noise_until_epoch={recipe.color_noise_until_epoch}."
-        )
+    from keras_alexnet.data import augment  # imports TensorFlow, which a recipe does not need
+
+    augment.parse(recipe.augment)
 
 
 def _check_drops(recipe: Recipe) -> None:

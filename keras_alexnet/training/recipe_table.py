@@ -14,7 +14,7 @@ _PAPER = Recipe(
     learning_rate=0.01,
     weight_decay=5e-4,
     schedule="plateau",
-    color_noise="paper",
+    augment=("crop", "flip", "color_noise(paper)"),
 )
 
 
@@ -22,8 +22,7 @@ _DOCUMENT = Recipe(
     name="document",
     note="",
     momentum=0.0,
-    flip=False,
-    crop=False,
+    augment=(),
     validation_fraction=0.0,
     keep="last",
 )
@@ -31,11 +30,11 @@ _DOCUMENT = Recipe(
 
 _REPRODUCTION_NOTES = dataclasses.replace(
     _DOCUMENT,
-    note="The CIFAR-10 reproduction notes of 2020 give the batch of 100 alone; "
+    note="The CIFAR-10 reproduction notes of 2020 give only the batch of 100; "
     "SGD 0.01, momentum 0.9, 20 epochs and the flip are ours.",
     global_batch_size=100,
     momentum=0.9,
-    flip=True,
+    augment=("flip",),
 )
 
 
@@ -61,7 +60,8 @@ _CIFAR_DEFAULT = Recipe(
 FINE_TUNE = Recipe(
     name="fine_tune",
     note="Ours: from trained weights, ten epochs of one-cycle SGD at a small rate, and ten times "
-    "that at the logits, which begin anew on other classes. --freeze_until trains less than all.",
+    "that at the logits, which start from scratch for other classes. --freeze_until trains fewer "
+    "layers.",
     epochs=10,
     learning_rate=1e-3,
     weight_decay=5e-4,
@@ -81,8 +81,7 @@ _PROGRAM_2012 = dataclasses.replace(
     "epoch is ours, as is the patience of the drops, which were made by hand. It cut one crop and "
     "flip per 32 images, and here each image has its own.",
     bias_rate=2.0,
-    color_noise="2012",
-    color_noise_until_epoch=72,
+    augment=("crop", "flip", "color_noise(2012,until=72)"),
     freeze_until="conv2",
     freeze_from_epoch=72,
     keep="last",
@@ -108,7 +107,7 @@ _CAFFE = Recipe(
 
 # The layer-parameter files of cuda-convnet. Their rates are for the mean of a batch's gradients:
 # the sum over the images is multiplied by epsW / numCases (Weights::update in weights.cuh), and
-# their decay, wc, stands inside the momentum, multiplied by epsW but not by the number of images.
+# their decay, wc, is inside the momentum, multiplied by epsW but not by the number of images.
 _CUDA_CONVNET = Recipe(
     name="document",
     note="",
@@ -125,7 +124,7 @@ _CUDA_CONVNET = Recipe(
 
 _FOUR_FIFTHS = (
     "Validation ended its training on four fifths of the images; that is a run of its own, with "
-    "--validation_fraction 0.2 --epochs {epochs}, which goes on on all of them with --resume "
+    "--validation_fraction 0.2 --epochs {epochs}, which is resumed on all of them with --resume "
     "--validation_fraction 0 --epochs {all_epochs} --allow_change=validation_fraction,epochs. "
 )
 
@@ -187,7 +186,7 @@ RECIPES = {
             note="The linked repository's Adam 0.001, batch 128 and flip, 20 of its 100 epochs.",
             optimizer="adam",
             learning_rate=0.001,
-            flip=True,
+            augment=("flip",),
         ),
     ),
     "cifar_resized": (

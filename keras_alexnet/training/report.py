@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from absl import logging
 
-from keras_alexnet import run_folder, trained
+from keras_alexnet import run_folder
 from keras_alexnet.distributed import devices
 from keras_alexnet.evaluation.metrics import Evaluation
 from keras_alexnet.evaluation.pictures import per_class, write_pictures
@@ -90,7 +90,7 @@ def _write(
 def _origin_and_changes(job: TrainingJob) -> dict[str, Any]:
     """Versions and date of this process; the commits of the run and of this process, joined by "/"
     if they differ; all changes of its settings."""
-    described = trained.read_config(job.workdir) or {}
+    described = run_folder.read_config(job.workdir) or {}
     commits = dict.fromkeys([described["commit"], job.origin["commit"]])
     changes = described.get("changes", [])
     return {**job.origin, "commit": "/".join(commits), "changes": changes}
@@ -117,7 +117,11 @@ def _overrides_in_words(
             changed[name] = getattr(config, name)
     if weights is not None:
         changed["weights"] = f"{pathlib.PurePath(weights.file).name}@{weights.sha256[:12]}"
-    return " ".join(f"{name}={value}" for name, value in changed.items())
+    listed = {
+        name: ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+        for name, value in changed.items()
+    }
+    return " ".join(f"{name}={value}" for name, value in listed.items())
 
 
 # The columns of saved_models/results.csv, in order.

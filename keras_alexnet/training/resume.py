@@ -6,7 +6,7 @@ import os
 import pathlib
 from typing import Any
 
-from keras_alexnet import run_folder, trained
+from keras_alexnet import run_folder
 from keras_alexnet.distributed.cluster import Cluster
 from keras_alexnet.errors import UsageError, UserError, unknown_name
 from keras_alexnet.training import checkpoints, recipes
@@ -203,7 +203,7 @@ def _saved_config(config: TrainConfig) -> dict | None:
         raise UserError(
             f"There is no run to resume in {config.workdir}: it has no {run_folder.CONFIG}."
         )
-    return trained.read_config(config.workdir)
+    return run_folder.read_config(config.workdir)
 
 
 def _holds_run(workdir: str | os.PathLike | None) -> bool:

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from keras_alexnet import run_folder, trained
+from keras_alexnet import run_folder
 from keras_alexnet.distributed.cluster import Cluster
 from keras_alexnet.errors import UserError
 from keras_alexnet.training import report, resume
@@ -71,7 +71,7 @@ def open_workdir(job: TrainingJob) -> None:
         with _writable(job.workdir):
             files.write_json(path, {**_described(job), "changes": [], **job.origin})
     elif job.changes:
-        before = trained.read_config(job.workdir) or {}
+        before = run_folder.read_config(job.workdir) or {}
         date = job.origin["date"]
         rows = [{**dataclasses.asdict(change), "date": date} for change in job.changes]
         before |= {**_described(job), "changes": before.get("changes", []) + rows}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import numbers
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,17 @@ def setting(default: Any, help_text: str, choices: Sequence[Any] | None = None) 
         (1, 2, 10)
     """
     return dataclasses.field(default=default, metadata={"help": help_text, "choices": choices})
+
+
+def split_list(typed: str) -> list[str]:
+    """Splits what was typed at its commas, except those inside parentheses.
+
+    Example:
+        >>> split_list("crop, color_noise(2012, until=68),")
+        ['crop', 'color_noise(2012, until=68)']
+    """
+    parts = re.split(r",(?![^(]*\))", typed)
+    return [part.strip() for part in parts if part.strip()]
 
 
 def whole_number(name: str, value: Any, least: int | None = None) -> int:

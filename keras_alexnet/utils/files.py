@@ -119,6 +119,16 @@ def sync(path: str | os.PathLike) -> None:
         os.close(descriptor)
 
 
+def remove_half_written(*folders: str | os.PathLike) -> None:
+    """Removes what `atomic_write` left in folders when its process was killed.
+
+    Only for whoever has `locked` them: it may be another process's that is still writing.
+    """
+    for folder in folders:
+        for path in pathlib.Path(folder).glob(HALF_WRITTEN):
+            path.unlink()
+
+
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Writes `text` as UTF-8 to `path`, whole or not at all."""
     with atomic_write(path) as temporary:

@@ -188,7 +188,8 @@ def _array(blob: Any, title: str) -> np.ndarray:
 def _numpy_array(path: str | os.PathLike) -> np.ndarray:
     try:
         # Mapped, so that no more memory is used than the file has bytes, whatever its header says.
-        array = np.lib.format.open_memmap(path, mode="r")
+        with np.errstate(over="ignore"):
+            array = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # numpy raises many kinds of errors for damaged files.
         raise UserError(f"{path} cannot be read as a .npy array: {error}.") from error
     if array.dtype.kind not in "fiu":

@@ -253,7 +253,7 @@ class PretrainedWeights:
         pixels = pixels_of(file) if kind == "keras" else ()
         return cls(os.fspath(path), digest, *pixels)
 
-    def prepare(self, model: keras.Model) -> None:
+    def set_pixels(self, model: keras.Model) -> None:
         """Sets the pixel constants that belong to the weights."""
         if self.pixel_mean is not None and self.pixel_std is not None:
             set_pixels(model, self.pixel_mean, self.pixel_std)

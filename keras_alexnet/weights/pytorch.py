@@ -55,7 +55,7 @@ def read_tensors(path: str | os.PathLike) -> dict[str, np.ndarray]:
     return {new: tensors[old] for old, new in without_wrapper(tensors).items()}
 
 
-def write(path: str | os.PathLike, tensors: Mapping[str, np.ndarray]) -> None:
+def write_tensors(path: str | os.PathLike, tensors: Mapping[str, np.ndarray]) -> None:
     """Writes float32 tensors to a `.safetensors` file, whole or not at all."""
     from safetensors.numpy import save_file
 

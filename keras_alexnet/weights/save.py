@@ -69,7 +69,7 @@ def save(
         kernel, bias = map(np.asarray, model.get_layer(name).get_weights())
         tensors[modules[name] + pytorch.PARTS[0]] = layer.from_keras(kernel)
         tensors[modules[name] + pytorch.PARTS[1]] = bias
-    pytorch.write(path, tensors)
+    pytorch.write_tensors(path, tensors)
     _log_pixels(path, standardize_layer(model))
     return {name: array.shape for name, array in tensors.items()}
 

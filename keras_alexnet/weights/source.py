@@ -96,7 +96,7 @@ def read_source(
             pixels=None if mean is None else _caffe_pixels(spec, mean),
         )
     if kind == "keras":
-        model = run_folder.load(file).model
+        model = run_folder.read_model(file)
         pixels, chain = _pixels(model, file), compatibility.chain(model)
         tensors, names = variables_of(model)
         return dataclasses.replace(source, tensors=tensors, names=names, pixels=pixels, chain=chain)
@@ -117,7 +117,7 @@ def kind_of(path: str | os.PathLike) -> tuple[str, pathlib.Path]:
         raise UsageError("weights is empty. Name a file or a run's folder, or leave it out.")
     path = pathlib.Path(path)
     if path.is_dir():
-        return "keras", run_folder.model_file(path)
+        return "keras", run_folder.keras_file(path)
     for ending, kind in KINDS.items():
         if path.name.endswith(ending):
             if not path.is_file():
@@ -147,7 +147,7 @@ def pixels_of(path: str | os.PathLike) -> Pixels:
     Raises:
         UserError: the file cannot be read, or `build` did not make its network.
     """
-    return _pixels(run_folder.load(path).model, path)
+    return _pixels(run_folder.read_model(path), path)
 
 
 def _pixels(model: keras.Model, path: str | os.PathLike) -> Pixels:

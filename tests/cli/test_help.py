@@ -87,6 +87,8 @@ def test_version():
         ("train --epochs none", "--epochs: must be a whole number. Received: 'none'."),
         ("train --dropout much", "--dropout: must be a number. Received: 'much'."),
         ("train --variant alexnt", "Unknown variant 'alexnt'. Did you mean 'alexnet'?"),
+        ("train --dataset cifar11", "Unknown dataset 'cifar11'. Did you mean 'cifar10'?"),
+        ("figures likeliest --out f.png --model m --dataset x", "Unknown dataset 'x'."),
         ("train --precision float33", "Did you mean 'float32'?"),
         ("train --variant cifar_v2 --recipe docment", "Did you mean 'document'?"),
         ("train --momentum 3", "momentum must be in [0, 1)"),

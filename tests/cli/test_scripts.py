@@ -38,7 +38,12 @@ def run_folder(tiny_folder, tmp_path_factory):
     """A run made by scripts/train.py in two steps."""
     workdir = tmp_path_factory.mktemp("runs") / "run"
     flags = ["--variant=cifar_v2", "--dataset=image_folder", f"--data_dir={tiny_folder}"]
-    flags += ["--dataset_name=three-animals", "--max_steps=2", "--global_batch_size=16", "--noflip"]
+    flags += [
+        "--dataset_name=three-animals",
+        "--max_steps=2",
+        "--global_batch_size=16",
+        "--augment=crop",
+    ]
     done = _run("scripts/train.py", *flags, f"--workdir={workdir}", "--seed=3")
     assert done.returncode == 0, done.stderr
     assert f"workdir: {workdir}" in done.stdout
@@ -65,7 +70,7 @@ def test_there_is_a_script_for_every_command():
 def test_flags_reach_the_run(run_folder):
     written = json.loads((run_folder / "results.json").read_text())
     assert (written["dataset"], written["seed"], written["steps"]) == ("three-animals", 3, 2)
-    assert written["recipe_as_run"]["flip"] is False
+    assert written["recipe_as_run"]["augment"] == ["crop"]
     assert written["recipe_as_run"]["global_batch_size"] == 16
 
 
@@ -79,6 +84,34 @@ def test_evaluate_gives_the_figures_of_the_run(run_folder, tmp_path):
     assert figures["loss"] == pytest.approx(written["test_loss"], rel=1e-5)
     assert figures["data_sha256"] == written["data_sha256"]
     assert (pictures / "confusion.png").exists()
+
+
+def test_figures_draw_a_network_and_its_runs(run_folder, tmp_path):
+    out, curves = tmp_path / "likeliest.png", tmp_path / "curves.png"
+    flags = [f"--model={run_folder}", "--indices=5,0", "--top=2", f"--out={out}"]
+    table = tmp_path / "shown.json"
+    done = _run("scripts/figures.py", "likeliest", *flags, f"--table={table}")
+    assert (done.returncode, done.stdout) == (0, f"picture: {out}\n"), done.stderr
+    shown = [row["image"] for row in json.loads(table.read_text())]
+    assert len(shown) == 4 and len(set(shown)) == 2 and out.exists()
+    flags = [f"--runs={run_folder}", "--labels=three animals", "--error=0", f"--out={curves}"]
+    done = _run("scripts/figures.py", "curves", *flags)
+    assert done.returncode == 0, done.stderr
+    said = f"three animals: no epoch reached a training error of 0 %\npicture: {curves}\n"
+    assert done.stdout == said and curves.exists()
+
+
+def test_predict_and_convert_take_the_run(run_folder, tiny_folder, tmp_path):
+    photos = tiny_folder / "test" / "cat"
+    done = _run("scripts/predict.py", photos, f"--model={run_folder}", "--top=1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == len(list(photos.iterdir()))
+    out = tmp_path / "mine.safetensors"
+    flags = ["--to=torch", f"--weights={run_folder}", f"--out={out}"]
+    done = _run("scripts/convert_weights.py", *flags)
+    assert done.returncode == 0 and len(done.stderr.splitlines()) == 1, done.stderr
+    assert "wants pixels 0-255" in done.stderr
+    assert "conv1.0.weight: 64x3x5x5\n" in done.stdout and out.exists()
 
 
 def test_train_refuses_a_folder_with_a_run(run_folder):

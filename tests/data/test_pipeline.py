@@ -1,5 +1,6 @@
 """Batches: what is in them, in which order, and what happens to a file that cannot be read."""
 
+import dataclasses
 import itertools
 
 import keras
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_alexnet.data import augment, failures, pipeline
+import keras_alexnet as ka
+from keras_alexnet.data import augment, augmentations, failures, pipeline, views
 from keras_alexnet.data import images as data_images
 from keras_alexnet.data.images import ImageArray, ImageFiles
 from keras_alexnet.data.pipeline import eval_batches, train_batches
@@ -77,27 +79,28 @@ def plain_train_image(square, plan, flip, offset):
 
 @pytest.mark.parametrize("plan", [CIFAR, IMAGENET])
 def test_training_images_are_those_that_the_draws_ask_for(split, squares, plan):
-    max_offset = 16 + 2 * plan.crop_padding - plan.crop_size
     batches = take(train_batches(split, plan, global_batch_size=5, seed=3, start_epoch=1), 5)
     order = augment.order_of_epoch(3, 1, IMAGES).numpy()
-    flips, offsets, _ = (d.numpy() for d in augment.draws_of_epoch(3, 1, IMAGES, max_offset))
+    crop_and_flip = [augmentations.Crop(), augmentations.Flip()]
+    draws = augment.draws_of_epoch(crop_and_flip, 3, 1, IMAGES, plan)
+    offsets, flips = (drawn.numpy() for drawn in draws)
     assert np.array_equal(np.concatenate([labels for _, labels in batches]), order)
     seen = np.concatenate([images for images, _ in batches])
     for image, i in zip(seen, order, strict=True):
         expected = plain_train_image(squares[i], plan, flips[i], offsets[i])
         assert np.array_equal(image, expected)
-    assert set(offsets.ravel()) == set(range(max_offset + 1))
+    assert set(offsets.ravel()) == set(range(16 + 2 * plan.crop_padding - plan.crop_size + 1))
 
 
 def test_enlarged_after_cropping(split):
     small = take(train_batches(split, CIFAR, global_batch_size=22, seed=0), 1)[0][0]
     large = take(train_batches(split, RESIZED, global_batch_size=22, seed=0), 1)[0][0]
     assert large.shape == (22, 27, 27, 3) and large.dtype == np.uint8
-    assert np.array_equal(large, augment.enlarge(small, 27))
+    assert np.array_equal(large, views.enlarge(small, 27))
 
 
 def test_without_flip_and_crop_the_squares_themselves(split, squares):
-    dataset = train_batches(split, CIFAR, global_batch_size=22, seed=0, flip=False, crop=False)
+    dataset = train_batches(split, CIFAR, global_batch_size=22, seed=0, augment=())
     batch, labels = take(dataset, 1)[0]
     assert np.array_equal(batch, squares[labels])
 
@@ -175,7 +178,8 @@ def test_streamed_and_kept_images_are_the_same(files, monkeypatch):
     kept = take(train_batches(files, IMAGENET, global_batch_size=5, seed=0), 7)
     kept_views = take(eval_batches(files, IMAGENET, batch_size=5, views=10), 9)
     monkeypatch.setattr(data_images, "MEMORY_BUDGET_BYTES", 0)
-    files = Split.of(ImageFiles(files.pixels._folder, files.pixels._names), files.labels)
+    names = [files.name(i) for i in range(len(files))]
+    files = Split.of(ImageFiles(files.pixels.path(0).parent, names), files.labels)
     assert equal(kept, take(train_batches(files, IMAGENET, global_batch_size=5, seed=0), 7))
     assert equal(kept_views, take(eval_batches(files, IMAGENET, batch_size=5, views=10), 9))
     assert files.pixels.in_memory(16) is None
@@ -195,7 +199,7 @@ def test_small_images_are_not_stored_enlarged(tmp_path):
     [(batch, _)] = take(eval_batches(split, CIFAR, batch_size=3), 1)
     assert split.pixels.in_memory(16).images.shape == (3, 8, 8, 3)
     assert batch.shape == (3, 16, 16, 3)
-    assert np.array_equal(batch, augment.enlarge(pixels(3, size=8), 16))
+    assert np.array_equal(batch, views.enlarge(pixels(3, size=8), 16))
 
 
 @pytest.mark.parametrize("form", ["paper", "2012"])
@@ -203,11 +207,14 @@ def test_color_noise_is_one_draw_an_image(split, form):
     statistics = pipeline.pixel_statistics(split, CIFAR)
     common = {"global_batch_size": 22, "seed": 0}
     quiet = take(train_batches(split, CIFAR, **common), 1)[0]
-    noisy = train_batches(split, CIFAR, color_noise=form, statistics=statistics, **common)
+    noise = augmentations.ColorNoise(form)
+    entries = ("crop", "flip", f"color_noise({form})")
+    noisy = train_batches(split, CIFAR, augment=entries, statistics=statistics, **common)
     images, labels = take(noisy, 1)[0]
     assert noisy.element_spec[0].dtype == tf.float32 and np.array_equal(labels, quiet[1])
-    draws = augment.draws_of_epoch(0, 0, IMAGES, 4).colors.numpy()[labels]
-    expected = augment.color_noise(quiet[0], draws, statistics, form)
+    [draws] = augment.draws_of_epoch([noise], 0, 0, IMAGES, CIFAR)
+    context = augmentations.Context(CIFAR, statistics)
+    expected = noise.apply(quiet[0], draws.numpy()[labels], context)
     np.testing.assert_allclose(images, expected, atol=1e-3)
     if form == "paper":
         difference = images - quiet[0]
@@ -217,10 +224,11 @@ def test_color_noise_is_one_draw_an_image(split, form):
 @pytest.mark.parametrize("form", ["paper", "2012"])
 def test_color_noise_ends_after_its_epochs_wherever_one_starts(split, form):
     common = {"global_batch_size": 8, "seed": 0}
-    noise = {"color_noise": form, "statistics": pipeline.pixel_statistics(split, CIFAR)}
+    common["statistics"] = pipeline.pixel_statistics(split, CIFAR)
+    always = ("crop", "flip", f"color_noise({form})")
     quiet = take(train_batches(split, CIFAR, **common), 9)
-    noisy = take(train_batches(split, CIFAR, **noise, **common), 6)
-    ending = {**noise, **common, "color_noise_until_epoch": 2}
+    noisy = take(train_batches(split, CIFAR, **common, augment=always), 6)
+    ending = {**common, "augment": ("crop", "flip", f"color_noise({form}, until=2)")}
     for start in (0, 4, 6, 8):  # three steps an epoch
         dataset = train_batches(
             split, CIFAR, **ending, start_epoch=start // 3, start_step=start % 3
@@ -232,21 +240,75 @@ def test_color_noise_ends_after_its_epochs_wherever_one_starts(split, form):
             assert np.array_equal(found[0], expected[0]) and np.array_equal(found[1], expected[1])
 
 
+class Erase(augmentations.Augmentation):
+    """Blackens a square at a random place of each image."""
+
+    name = "erase"
+
+    def __init__(self, parameter=None):
+        self.size = int(parameter)
+
+    def draw(self, key, images, plan):
+        largest = plan.input_size - self.size
+        return tf.random.stateless_uniform([images, 2], key, 0, largest + 1, tf.int32, "philox")
+
+    def apply(self, images, draws, context):
+        places = tf.range(context.plan.input_size)
+        inside = (places >= draws[..., None]) & (places < draws[..., None] + self.size)
+        erased = inside[:, 0, :, None, None] & inside[:, 1, None, :, None]
+        return tf.where(erased, tf.zeros_like(images), images)
+
+
+@pytest.fixture
+def erase():
+    augmentations.register(Erase)
+    yield Erase("5")
+    augmentations.unregister("erase")
+
+
+def test_a_new_augmentation_has_its_own_draws_and_changes_no_other(split, erase):
+    common = {"global_batch_size": 22, "seed": 0}
+    [(plain, labels)] = take(train_batches(split, CIFAR, **common), 1)
+    batches = train_batches(split, CIFAR, augment=("crop", "flip", "erase(5)"), **common)
+    [(images, same_labels)] = take(batches, 1)
+    assert np.array_equal(labels, same_labels) and images.dtype == np.uint8
+    [corners] = augment.draws_of_epoch([erase], 0, 0, IMAGES, CIFAR)
+    for image, expected, (top, left) in zip(images, plain, corners.numpy()[labels], strict=True):
+        expected[top : top + 5, left : left + 5] = 0
+        assert np.array_equal(image, expected)
+    assert len({tuple(corner) for corner in corners.numpy()}) > 10
+
+
+def test_a_new_augmentation_is_known_to_a_training_run(config, erase):
+    overrides = {**config.overrides, "augment": ("crop", "flip", "erase(5)"), "epochs": 1}
+    ka.train(dataclasses.replace(config, overrides=overrides, max_steps=1))
+
+
+def test_several_augmentations_that_end(split, erase):
+    common = {"global_batch_size": 22, "seed": 0}
+    entries = ("crop(until=3)", "flip", "erase(5, until=1)")
+    batches = take(train_batches(split, CIFAR, augment=entries, **common), 4)
+    in_force = [("crop", "flip", "erase(5)"), ("crop", "flip"), ("crop", "flip"), ("flip",)]
+    for epoch, expected in enumerate(in_force):
+        others = train_batches(split, CIFAR, augment=expected, start_epoch=epoch, **common)
+        assert equal(batches[epoch : epoch + 1], take(others, 1))
+
+
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
-@pytest.mark.parametrize("views", [1, 2, 10])
-def test_evaluation_views(split, squares, plan, views):
-    padding = plan.crop_padding if views == 10 else 0
+@pytest.mark.parametrize("count", [1, 2, 10])
+def test_evaluation_views(split, squares, plan, count):
+    padding = plan.crop_padding if count == 10 else 0
     padded = np.pad(squares, [(0, 0), (padding, padding), (padding, padding), (0, 0)])
     room = padded.shape[1] - plan.crop_size
     corners = [(room // 2, room // 2), (0, 0), (0, room), (room, 0), (room, room)]
     crops = [
         padded[:, y : y + plan.crop_size, x : x + plan.crop_size]
-        for y, x in (corners if views == 10 else corners[:1])
+        for y, x in (corners if count == 10 else corners[:1])
     ]
-    crops += [crop[:, :, ::-1] for crop in crops] if views > 1 else []
-    expected = [augment.enlarge(crop, plan.input_size) for crop in crops]
-    expected = np.stack(expected, axis=1) if views > 1 else expected[0]
-    dataset = eval_batches(split, plan, batch_size=5, views=views)
+    crops += [crop[:, :, ::-1] for crop in crops] if count > 1 else []
+    expected = [views.enlarge(crop, plan.input_size) for crop in crops]
+    expected = np.stack(expected, axis=1) if count > 1 else expected[0]
+    dataset = eval_batches(split, plan, batch_size=5, views=count)
     batches = take(dataset, 99)
     assert np.array_equal(np.concatenate([images for images, _ in batches]), expected)
     assert np.array_equal(np.concatenate([labels for _, labels in batches]), np.arange(IMAGES))
@@ -357,10 +419,8 @@ def test_arguments_out_of_range(split):
         train_batches(split, CIFAR, global_batch_size=23, seed=0, drop_remainder=True)
     with pytest.raises(UsageError, match="1, 2 or 10. Received: 5"):
         eval_batches(split, CIFAR, batch_size=5, views=5)
-    with pytest.raises(UsageError, match="'paper', '2012' or None. Received: 'loud'"):
-        train_batches(split, CIFAR, global_batch_size=5, seed=0, color_noise="loud")
-    with pytest.raises(UsageError, match="statistics=None"):
-        train_batches(split, CIFAR, global_batch_size=5, seed=0, color_noise="paper")
+    with pytest.raises(UsageError, match="needs the training pixels.*statistics=None"):
+        train_batches(split, CIFAR, global_batch_size=5, seed=0, augment=["color_noise(paper)"])
     with pytest.raises(UsageError, match="Unknown variant 'cifar'"):
         eval_batches(split, "cifar", batch_size=5)
 

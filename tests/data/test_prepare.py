@@ -16,7 +16,7 @@ import tensorflow as tf
 
 import keras_alexnet as ka
 from keras_alexnet import DataSpec, PrepareConfig
-from keras_alexnet.data import archives, shards
+from keras_alexnet.data import archives, fingerprints, shards
 from keras_alexnet.errors import UsageError, UserError
 from support.image_folders import write_images
 from support.packed import packed
@@ -180,7 +180,7 @@ def test_damaged_images_are_named_and_then_left_out_when_asked(damaged, tmp_path
 
 def test_mended_images_are_taken_up(damaged, tmp_path, monkeypatch):
     # As with more than 4 GiB, of which only names and sizes are hashed.
-    monkeypatch.setattr(ka.preparing.folders.fingerprints, "CONTENTS_LIMIT_BYTES", 0)
+    monkeypatch.setattr(fingerprints, "CONTENTS_LIMIT_BYTES", 0)
     out = tmp_path / "out"
     with pytest.raises(UserError, match="3 of 96"):
         ka.prepare(PrepareConfig(source=damaged, out=out, images_per_shard=12))
@@ -232,7 +232,7 @@ def test_another_source_or_setting_is_refused(tiny_folder, tmp_path):
 
 def test_where_it_does_not_write(tiny_folder, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(UserError, match="is not empty, and is no folder that"):
+    with pytest.raises(UserError, match="is not empty, and scripts/prepare.py did not"):
         ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path))
     with pytest.raises(UserError, match="notes.txt is a file"):
         ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path / "notes.txt"))
@@ -249,7 +249,7 @@ def test_wrong_arguments(tiny_folder, tmp_path):
         ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path, seed=-1))
     with pytest.raises(UserError, match="nowhere does not exist"):
         ka.prepare(PrepareConfig(source=tmp_path / "nowhere", out=tmp_path / "out"))
-    with pytest.raises(UsageError, match="validation_labels belong to"):
+    with pytest.raises(UsageError, match="validation_labels are for"):
         ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path, validation_labels="labels.txt"))
     assert not list(tmp_path.iterdir())
 

@@ -10,7 +10,7 @@ import keras_alexnet as ka
 from keras_alexnet import DataSpec
 from keras_alexnet.data import images, pipeline
 from keras_alexnet.distributed import devices, launch
-from keras_alexnet.distributed.cluster import Share, SingleProcess, cluster_of
+from keras_alexnet.distributed.cluster import SingleProcess, cluster_of
 
 TWO = {"worker": ["a:1", "b:2"]}
 
@@ -122,7 +122,7 @@ def test_parts_of_all_workers_are_the_batch_of_one(tiny_folder, workers, monkeyp
     options = {"global_batch_size": 16, "seed": 3, "start_step": 2}
     whole = iter(ka.train_batches(split, "cifar_v1", **options))
     parts = [
-        iter(ka.train_batches(split, "cifar_v1", share=Share(index, workers), **options))
+        iter(ka.train_batches(split, "cifar_v1", shard_index=index, shard_count=workers, **options))
         for index in range(workers)
     ]
     for step in range(6):  # over the short last batch and into the next epoch
@@ -138,19 +138,22 @@ def test_worker_reads_its_own_files_alone(tiny_folder, monkeypatch):
     read = []
     for index in range(2):
         split = ka.load_dataset(DataSpec("image_folder", data_dir=tiny_folder)).train
-        share = Share(index, 2)
-        batches = ka.train_batches(split, "cifar_v1", global_batch_size=12, seed=0, share=share)
+        batches = ka.train_batches(
+            split, "cifar_v1", global_batch_size=12, seed=0, shard_index=index, shard_count=2
+        )
         one_epoch = sum(len(labels) for _, labels in batches.take(6))
         asked = np.concatenate(list(split.pixels.recent))
         read.append(asked[asked >= 0][:one_epoch])
     assert sorted(np.concatenate(read)) == sorted(split.rows)  # none twice, none lost
 
 
-@pytest.mark.parametrize("share", [Share(2, 2), Share(0, 5)])
-def test_unequal_shares_are_refused(tiny_folder, share):
+@pytest.mark.parametrize(("index", "count"), [(2, 2), (0, 5)])
+def test_unequal_shards_are_refused(tiny_folder, index, count):
     split = ka.load_dataset(DataSpec("image_folder", data_dir=tiny_folder)).train
-    with pytest.raises(ka.UsageError, match=f"part {share.index} of {share.count}"):
-        pipeline.train_batches(split, "cifar_v1", global_batch_size=16, seed=0, share=share)
+    with pytest.raises(ka.UsageError, match=f"shard_index={index}, shard_count={count}"):
+        pipeline.train_batches(
+            split, "cifar_v1", global_batch_size=16, seed=0, shard_index=index, shard_count=count
+        )
 
 
 @pytest.mark.parametrize("rows", [0, 1, 7, 8, 9, 40, 41])
@@ -172,7 +175,7 @@ def test_one_process_agrees_with_itself():
     strategy = devices.strategy_for(2)
     alone = cluster_of(strategy)
     assert isinstance(alone, SingleProcess) and alone.local_replicas(strategy) == 2
-    assert (alone.count, alone.index, alone.share) == (1, 0, Share(0, 1))
+    assert (alone.count, alone.index) == (1, 0)
     assert alone.broadcast(b"x") == b"x" and alone.any(True) and not alone.any(False)
     assert alone.from_chief(lambda: [1]) == [1] and alone.numbers(7) == [7]
     found = {"a": np.zeros(3)}, {"b": 1}

@@ -11,7 +11,7 @@ from support import worker_processes
 from support.image_folders import write_images
 from support.run_ends import checkpoint, metrics
 
-PLAIN = {"flip": False, "crop": False}
+PLAIN = {"augment": ()}
 
 
 @pytest.fixture
@@ -117,7 +117,10 @@ def test_workers_end_with_the_weights_of_one_process(given, alone, tmp_path, wor
 def test_augmented_batches_do_not_depend_on_the_number_of_workers(given, tmp_path, workers):
     def batches(count):
         name = f"of-{count}"
-        several = [given(name, i, color_noise="paper", epochs=1) for i in range(count)]
+        several = [
+            given(name, i, augment=("crop", "flip", "color_noise(paper)"), epochs=1)
+            for i in range(count)
+        ]
         for index, one in enumerate(several):
             one["batches"] = str(tmp_path / f"{name}-{index}.txt")
         environment = {"TF_CONFIG": ""} if count == 1 else {}

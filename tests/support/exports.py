@@ -5,18 +5,35 @@ import pathlib
 
 import keras
 import numpy as np
+import pytest
 from tensorflow.core.protobuf import saved_model_pb2
 
 import keras_alexnet
 from keras_alexnet import run_folder
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.image_plan import ImagePlan
-from keras_alexnet.trained import TrainedNetwork, load
+from keras_alexnet.trained import TrainedNetwork
 from support import networks
 from support.fixed_weights import set_fixed_weights
 from support.networks import registered
 
 SIGNATURES = ("serving_default", "image_bytes", "features")
+
+# Between them, these have every kind of layer, as test_saved_model checks; all others are slow.
+EVERY_KIND_OF_LAYER = (
+    "alexnet_two_tower",
+    "alexnet_owt",
+    "cifar_v2",
+    "cifar_v3",
+    "cuda_convnet_11pct",
+    "cuda_convnet_18pct",
+)
+VARIANTS = [
+    pytest.param(name, marks=[] if name in EVERY_KIND_OF_LAYER else pytest.mark.slow)
+    for name in variants.list_variants()
+]
+
+LABELS = ["cat", "Hund, groß", "a b", "猫", "\t", "cat", "'\"", "#7", "0", "last"]
 
 
 def shrunk(name: str):
@@ -40,7 +57,7 @@ def trained(
     run_folder.save(folder, model, labels)
     if not labels:
         (folder / run_folder.LABELS).unlink()
-    return load(folder)
+    return TrainedNetwork.load(folder)
 
 
 def transparent(plan: ImagePlan) -> TrainedNetwork:
@@ -52,7 +69,7 @@ def transparent(plan: ImagePlan) -> TrainedNetwork:
         path=pathlib.Path("transparent.keras"),
         model=model,
         labels=labels,
-        named=False,
+        labels_are_names=False,
         variant="transparent",
         plan=plan,
         config=None,
@@ -89,3 +106,8 @@ def nodes_of(graph, signature: str) -> list:
                 if function.name in functions:
                     nodes.extend(functions.pop(function.name).node_def)
     return nodes
+
+
+def keras_logits(network: TrainedNetwork, pixels) -> np.ndarray:
+    """What the Keras model computes of pixels of any number type."""
+    return network.model(np.asarray(pixels, np.float32), training=False).numpy()

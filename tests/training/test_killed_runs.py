@@ -38,7 +38,7 @@ def never_stopped(config_in, tmp_path_factory):
     config = config_in(
         tmp_path_factory.mktemp("whole") / "run",
         checkpoint_every_steps=4,
-        overrides={"epochs": 3, "color_noise": "paper"},
+        overrides={"epochs": 3, "augment": ("crop", "flip", "color_noise(paper)")},
     )
     _run(config)
     return config

@@ -126,5 +126,8 @@ def test_place_that_does_not_come_again_is_left_out(config):
         kernel = model.get_layer("conv1").kernel
         kernel.assign(np.full(kernel.shape, np.nan))
 
-    with pytest.raises(ka.UserError, match=r"weights of conv1/kernel.*by step 10 \(epoch 2\)\."):
+    # Whether the loss shows it depends on the processor: some kernels of ReLU turn NaN into 0.
+    with pytest.raises(
+        ka.UserError, match=r"NaN or infinite.* \(epoch 2\)\. The checkpoint of step"
+    ):
         ka.train(config, callbacks=[before_epoch(2, spoil)])

@@ -1,4 +1,7 @@
+"""Recipes say what their sources say, and refuse what cannot be."""
+
 import dataclasses
+import json
 
 import pytest
 
@@ -6,17 +9,23 @@ from keras_alexnet import build
 from keras_alexnet.errors import UsageError
 from keras_alexnet.networks.variants import list_variants
 from keras_alexnet.training import optimizer, recipes
+from keras_alexnet.training.recipe import Recipe
 from keras_alexnet.training.schedule import Schedule
+
+CROP_FLIP = ("crop", "flip")
 
 
 @pytest.mark.parametrize(
     ("variant", "facts"),
     [
-        ("cifar_v1", {"optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9, "flip": True}),
+        (
+            "cifar_v1",
+            {"optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.9, "augment": ("flip",)},
+        ),
         ("cifar_v1", {"global_batch_size": 100, "epochs": 20}),
-        ("cifar_v2", {"optimizer": "sgd", "learning_rate": 0.1, "momentum": 0.0, "flip": False}),
-        ("cifar_v2", {"global_batch_size": 64, "epochs": 20, "crop": False}),
-        ("cifar_v3", {"optimizer": "adam", "learning_rate": 0.001, "flip": True, "crop": False}),
+        ("cifar_v2", {"optimizer": "sgd", "learning_rate": 0.1, "momentum": 0.0, "augment": ()}),
+        ("cifar_v2", {"global_batch_size": 64, "epochs": 20, "keep": "last"}),
+        ("cifar_v3", {"optimizer": "adam", "learning_rate": 0.001, "augment": ("flip",)}),
         ("cifar_v3", {"global_batch_size": 128, "epochs": 20}),
         ("cifar_resized", {"global_batch_size": 100, "learning_rate": 0.01, "momentum": 0.9}),
     ],
@@ -25,7 +34,7 @@ def test_document_recipes_say_what_the_documents_say(variant, facts):
     recipe = dataclasses.asdict(recipes.get(variant, "document"))
     assert {name: recipe[name] for name in facts} == facts
     assert recipe["validation_fraction"] == 0 and recipe["keep"] == "last"
-    assert recipe["weight_decay"] == 0 and recipe["color_noise"] == "none"
+    assert recipe["weight_decay"] == 0
 
 
 # By layer: rate and decay of its kernel, as the layer-parameter files have them.
@@ -54,7 +63,7 @@ def test_cuda_convnet_documents_are_the_layer_files(variant, layers, epochs, dro
     assert found[1::2] == [(0.002, 0.0)] * len(layers)
     assert (recipe.epochs, recipe.drop_epochs, recipe.drop_factor) == (epochs, drops, 10)
     assert (recipe.schedule, recipe.momentum, recipe.global_batch_size) == ("drops", 0.9, 128)
-    assert (recipe.input_size, recipe.views, recipe.flip, recipe.crop) == (24, 10, True, True)
+    assert (recipe.input_size, recipe.views, recipe.augment) == (24, 10, ("crop", "flip"))
     assert (recipe.validation_fraction, recipe.keep) == (0, "last")
     default = recipes.get(name)
     assert (default.input_size, default.views, default.drop_epochs) == (None, 1, ())
@@ -65,17 +74,18 @@ def test_cuda_convnet_documents_are_the_layer_files(variant, layers, epochs, dro
     ("variant", "facts"),
     [
         ("alexnet_2012", {"global_batch_size": 128, "learning_rate": 0.01, "epochs": 90}),
-        ("alexnet_2012", {"color_noise": "2012", "freeze_until": "conv2"}),
+        ("alexnet_2012", {"augment": (*CROP_FLIP, "color_noise(2012,until=72)")}),
+        ("alexnet_2012", {"freeze_until": "conv2"}),
         ("alexnet_2012", {"freeze_from_epoch": 72, "schedule": "plateau"}),
         ("alexnet_caffe", {"global_batch_size": 256, "learning_rate": 0.01, "epochs": 90}),
-        ("alexnet_caffe", {"color_noise": "none", "schedule": "drops", "drop_factor": 10}),
+        ("alexnet_caffe", {"augment": CROP_FLIP, "schedule": "drops", "drop_factor": 10}),
     ],
 )
 def test_documents_of_the_imagenet_programs(variant, facts):
     recipe = dataclasses.asdict(recipes.get(variant, "document"))
     assert {name: recipe[name] for name in facts} == facts
     assert (recipe["bias_rate"], recipe["weight_decay"], recipe["momentum"]) == (2, 5e-4, 0.9)
-    assert recipe["flip"] and recipe["crop"] and recipe["keep"] == "last"
+    assert recipe["keep"] == "last"
 
 
 def test_caffe_divides_every_100_000_of_450_000_iterations_on_ilsvrc_2012():
@@ -102,13 +112,27 @@ def test_paper_recipe_is_section_5(variant):
     assert (recipe.optimizer, recipe.global_batch_size, recipe.momentum) == ("sgd", 128, 0.9)
     assert (recipe.weight_decay, recipe.learning_rate, recipe.schedule) == (5e-4, 0.01, "plateau")
     assert (recipe.plateau_factor, recipe.plateau_drops, recipe.epochs) == (10, 3, 90)
-    assert recipe.flip and recipe.crop and recipe.color_noise == "paper"
+    assert recipe.augment == (*CROP_FLIP, "color_noise(paper)")
     assert "default" in recipes.list_recipes(variant)
 
 
 def test_override_replaces_one_field_and_none_leaves_it():
     recipe = recipes.get("cifar_v2", "document", epochs=3, learning_rate=None)
     assert (recipe.epochs, recipe.learning_rate) == (3, 0.1)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("crop", "color_noise(2012, until=3)"),
+        ["crop", "color_noise(2012", "until=3)"],  # as a flag that is split at every comma
+        "crop,color_noise(2012, until=3)",
+    ],
+)
+def test_augmentations_are_whole_however_they_are_given(given):
+    recipe = recipes.get("cifar_v2", augment=given)
+    assert recipe.augment == ("crop", "color_noise(2012,until=3)")
+    assert Recipe(**json.loads(json.dumps(recipe.as_json()))) == recipe
 
 
 def test_unknown_recipe_names_the_nearest_and_all():
@@ -201,7 +225,8 @@ def test_drops_divide_after_their_epochs_whatever_the_state():
         ({"schedule": "drops", "drop_epochs": (float("nan"),)}, "numbers above 0"),
         ({"schedule": "drops", "drop_epochs": (3,), "drop_factor": 1.0}, "drop_factor must be"),
         ({"bias_rate": -1.0}, "bias_rate must be"),
-        ({"color_noise_until_epoch": 3}, "there is none: pass --color_noise_until_epoch=0"),
+        ({"augment": ("crop", "flop")}, "Unknown augmentation 'flop'. Did you mean 'flip'"),
+        ({"augment": ("color_noise(2013)",)}, "must be paper or 2012. Received: color_noise.2013"),
         ({"layer_decay": {"conv1": 0}}, "Unknown recipe field"),
         ({"freeze_until": "conv2"}, "Unknown recipe field"),
     ],

@@ -27,7 +27,7 @@ def never_stopped(request, config_in, tmp_path_factory):
         tmp_path_factory.mktemp("whole") / "run",
         checkpoint_every_steps=4,
         num_devices=request.param,
-        overrides={"color_noise": "paper"},
+        overrides={"augment": ("crop", "flip", "color_noise(paper)")},
     )
     ka.train(config)
     return config
@@ -50,6 +50,7 @@ def test_resumed_run_ends_as_one_never_stopped(never_stopped, tmp_path, step):
     # Nothing but the folder is needed to resume, the number of devices included.
     found = ka.train(ka.TrainConfig(workdir=killed.workdir, resume=True))
     assert_same_end(killed.workdir, never_stopped.workdir)
+    assert found["devices"] == f"{never_stopped.num_devices} x CPU"
     assert len(files.read_rows(tmp_path / "r.csv", report.COLUMNS)) == 1
     assert found["seconds"] > 2 * found["seconds_per_epoch"]  # of both processes
 
@@ -113,7 +114,7 @@ def test_run_resumed_amid_drop_freezing_and_the_end_of_noise_ends_as_one_never_s
     # Two epochs of 5 steps: a drop after 6, and after the first epoch conv1 and the noise end.
     changing = {
         **{"schedule": "drops", "drop_epochs": (1.2,), "learning_rate": 0.01, "bias_rate": 2.0},
-        **{"color_noise": "2012", "color_noise_until_epoch": 1, "freeze_from_epoch": 1},
+        **{"augment": ("crop", "flip", "color_noise(2012, until=1)"), "freeze_from_epoch": 1},
         **{"keep": "last", "weight_decay": 0.01},
     }
     config = dataclasses.replace(

@@ -169,11 +169,6 @@ def test_early_stopping_ends_the_run(config):
     assert found["epochs"] == 3 and len(metrics(config.workdir)) == 3
 
 
-def test_two_devices_train_and_say_so(config):
-    found = ka.train(dataclasses.replace(config, num_devices=2, max_steps=1))
-    assert found["devices"] == "2 x CPU"
-
-
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "graph_bfloat16"])
 def test_precision_of_a_run_is_not_of_its_file(config, precision):
     seen = []
@@ -224,28 +219,24 @@ def test_class_weights_make_every_class_count_the_same(tmp_path, config):
     write_images(folder / "train", ["few"], 8, seed=4)
     write_images(folder / "test", ["many"], 4, seed=3)
     write_images(folder / "test", ["few"], 4, seed=4)
-    losses = {}
-    for class_weights in (False, True):
-        changed = dataclasses.replace(
-            config,
-            variant="cifar_v2",
-            data_dir=str(folder),
-            workdir=str(tmp_path / f"run-{class_weights}"),
-            class_weights=class_weights,
-            validation_images=0,
-            recipe="document",
-            max_steps=1,
-            overrides={"global_batch_size": 48},
-        )
-        ka.train(changed)
-        losses[class_weights] = float(metrics(changed.workdir)[0]["loss"])
+    config = dataclasses.replace(
+        config,
+        variant="cifar_v2",
+        data_dir=str(folder),
+        class_weights=True,
+        validation_images=0,
+        recipe="document",
+        max_steps=1,
+        overrides={"global_batch_size": 48},
+    )
+    loss = ka.train(config)["last_epoch"]["loss"]
     data = ka.load_dataset(DataSpec("image_folder", data_dir=folder))
     [images] = [batch for batch, _ in ka.eval_batches(data.train, "cifar_v2", batch_size=48)]
     logits = ka.build("cifar_v2", num_classes=2, seed=0)(images).numpy()
     each = np.log(np.exp(logits).sum(1)) - logits[np.arange(48), data.train.labels]
     by_class = [each[data.train.labels == label].mean() for label in (0, 1)]
-    assert losses[True] == pytest.approx(np.mean(by_class), rel=1e-4)
-    assert losses[False] == pytest.approx(each.mean(), rel=1e-4)
+    assert loss == pytest.approx(np.mean(by_class), rel=1e-4)
+    assert loss != pytest.approx(each.mean(), rel=1e-3)
 
 
 def test_results_file_with_different_columns_is_refused(tmp_path, config):

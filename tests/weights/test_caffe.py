@@ -11,8 +11,9 @@ from keras_alexnet import UsageError, UserError, weights
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.spec import SameMapNormSpec
 from support import caffe_files, caffe_networks
+from support.fixed_weights import relative_error
 from support.networks import registered
-from support.photographs import photographs, relative_difference, top5
+from support.photographs import photographs, top5
 
 CLASSES = 7
 FORMS = {
@@ -72,7 +73,7 @@ class TestAnswers:
             chosen = [model.get_layer(name).output for name in wanted]
             got = keras.Model(model.input, chosen)(pixels)
             for (name, by_caffe), by_keras in zip(wanted.items(), got, strict=True):
-                assert relative_difference(by_caffe, by_keras.numpy()) < 1e-4, name
+                assert relative_error(by_caffe, by_keras.numpy()) < 1e-4, name
             assert top5(wanted["logits"]) == top5(got[-1])
 
     def test_a_network_of_rgb_gets_the_first_kernel_turned(self, small, tensors, write):

@@ -48,7 +48,7 @@ def model():
         yield keras_alexnet.build("caffe_tiny", input_shape=(8, 8, 3))
 
 
-def caffemodel(**options):
+def caffemodel(lrn=(5, 1e-4, 0.75, 1.0), **options):
     """The network of `model`, as Caffe writes it."""
     arrays = {"conv1": [(2, 3, 3, 3), (2,)], "fc8": [(2, 18), (2,)]}
     kinds = {"conv1": "Convolution", "lrn1": "LRN", "pool1": "Pooling", "fc8": "InnerProduct"}
@@ -57,7 +57,7 @@ def caffemodel(**options):
             name,
             kind,
             [np.full(shape, 0.5, np.float32) for shape in arrays.get(name, ())],
-            lrn=(5, 1e-4, 0.75, 1.0) if kind == "LRN" else None,
+            lrn=lrn if kind == "LRN" else None,
             **options,
         )
         for name, kind in kinds.items()
@@ -116,7 +116,7 @@ class TestCaffe:
 
     @checked
     @given(st.one_of(st.binary(max_size=200), damaged(caffemodel()), damaged(caffemodel(old=True))))
-    @example(caffe_files.net([caffe_files.layer("lrn1", "LRN", [[1.0]], lrn=(0, 1.0, 0.75, 1.0))]))
+    @example(caffemodel(lrn=(0, 1e-4, 0.75, 1.0)))
     def test_weights(self, model, tmp_path, contents):
         assert_only_user_errors(
             lambda path: weights.load(model, path), tmp_path / "net.caffemodel", contents

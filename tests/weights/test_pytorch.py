@@ -13,7 +13,8 @@ import keras_alexnet
 from keras_alexnet import UserError, weights
 from keras_alexnet.networks import layers
 from keras_alexnet.weights import pytorch
-from support.photographs import photographs, relative_difference, top5
+from support.fixed_weights import relative_error
+from support.photographs import photographs, top5
 
 torch = pytest.importorskip("torch", reason="compares with PyTorch, which users need for .pth only")
 
@@ -52,7 +53,7 @@ def test_each_layer_and_the_five_likeliest_are_pytorchs(pair):
     for seed in range(2):
         wanted, got = pair.layer_outputs(photographs(2, pair.size, seed))
         for by_torch, by_keras in zip(wanted, got, strict=True):
-            assert relative_difference(by_torch, by_keras) < 1e-4
+            assert relative_error(by_torch, by_keras) < 1e-4
         assert top5(wanted[-1]) == top5(got[-1])
 
 
@@ -86,7 +87,7 @@ class V2:
     def assert_loads(self, path, **options):
         model = keras_alexnet.build("cifar_v2")
         loaded = weights.load(model, path, **options)
-        assert relative_difference(self.logits, model(self.pixels).numpy()) < 1e-4
+        assert relative_error(self.logits, model(self.pixels).numpy()) < 1e-4
         return loaded
 
     def assert_refused(self, path, message, **options):

@@ -1,1 +1,129 @@
-"""Readers of data sets, one module a source."""
+"""Readers of data sets, one module a source, and their registry.
+
+To add one, write a module here that registers a `Reader`, or `register` it from your own code. What
+a module imports at its top is imported whenever someone asks for the names of the data sets, by
+`--help` for example: TensorFlow, numpy and the like belong into functions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pathlib
+import pkgutil
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from keras_alexnet.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from keras_alexnet.data.dataset import Arrays, UnsplitDataset
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Published:
+    """Where a published data set comes from.
+
+    Attributes:
+        title: its name in messages, such as "CIFAR-10".
+        address: of a page or file from which it can be got.
+        copies: which files or folders its reader knows.
+        tfds_name: its name in tensorflow-datasets, through which it is downloaded; None if it
+            cannot be downloaded without signing in.
+    """
+
+    title: str
+    address: str
+    copies: str
+    tfds_name: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reader:
+    """How a data set is read.
+
+    Attributes:
+        dataset: the name of the data set, or of its kind.
+        read: reads what is at a place. Returns arrays, or splits whose images stay encoded; None
+            if there is nothing of the data set; raises a `UserError` if it is damaged.
+        data_dir: what `data_dir` must be, such as "a folder of images"; None if the data set is
+            not read but made, so that `read` gets None.
+        published: where the data set comes from. It is looked for in the usual places, where no
+            `data_dir` is given, and downloaded.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_alexnet.data.dataset import Arrays
+        >>> def read(place):
+        ...     images, labels = np.zeros([8, 32, 32, 3], np.uint8), np.zeros(8, np.int32)
+        ...     return Arrays(("black",), images, labels, images, labels)
+        >>> register(Reader(dataset="night", read=read))
+        >>> keras_alexnet.load_dataset("night").class_names
+        ('black',)
+        >>> unregister("night")
+    """
+
+    dataset: str
+    read: Callable[[pathlib.Path | None], Arrays | UnsplitDataset | None]
+    data_dir: str | None = None
+    published: Published | None = None
+
+
+_READERS: dict[str, Reader] = {}
+
+
+def list_datasets() -> list[str]:
+    """Names of all data sets: published ones, kinds that need a `data_dir`, then those made here.
+
+    Example:
+        >>> list_datasets()[-1]
+        'shapes'
+    """
+
+    def place(reader: Reader) -> tuple[int, str]:
+        return 0 if reader.published else 1 if reader.data_dir else 2, reader.dataset
+
+    return [reader.dataset for reader in sorted(_READERS.values(), key=place)]
+
+
+def get(dataset: str) -> Reader:
+    """Returns the reader of a data set.
+
+    Raises:
+        UsageError: if no data set has that name.
+
+    Example:
+        >>> get("image_folder").data_dir
+        'a folder of images, or an archive of one'
+    """
+    if dataset not in _READERS:
+        raise unknown_name("dataset", dataset, list_datasets())
+    return _READERS[dataset]
+
+
+def register(reader: Reader) -> None:
+    """Adds a reader, whose data set `load_dataset`, training and the others then know by its name.
+
+    Raises:
+        UsageError: if another reader has that name.
+    """
+    if _READERS.get(reader.dataset, reader) != reader:
+        raise UsageError(
+            f"A data set named {reader.dataset!r} exists already. Give yours another name, or call "
+            "unregister first."
+        )
+    _READERS[reader.dataset] = reader
+
+
+def unregister(dataset: str) -> None:
+    """Removes a reader that `register` added.
+
+    Raises:
+        UsageError: if no data set has that name.
+    """
+    get(dataset)
+    del _READERS[dataset]
+
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")

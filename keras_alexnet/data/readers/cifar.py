@@ -3,24 +3,30 @@
 Reading them needs neither the network nor tensorflow-datasets.
 """
 
-import io
+from __future__ import annotations
+
+import functools
 import os
 import pathlib
 import pickle
-import tarfile
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from keras_alexnet.data.archives import reading
-from keras_alexnet.data.dataset import Arrays
+from keras_alexnet.data.readers import Published, Reader, register, tfds
 from keras_alexnet.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from keras_alexnet.data.dataset import Arrays
 
 IMAGES = (50_000, 10_000)  # training, test
 
 
 _PIXELS = 3 * 32 * 32
+
+
+LARGEST_BYTES = 200_000_000  # of a file; the largest, CIFAR-100's training images, has 155 MB
 
 
 class Version(NamedTuple):
@@ -85,6 +91,13 @@ VERSIONS = {
 }
 
 
+def read(name: str, place: pathlib.Path | None) -> Arrays | None:
+    """Reads a data set from its official files, or a copy that tensorflow-datasets prepared."""
+    assert place is not None
+    found = find(name, place)
+    return tfds.read_arrays(name, place) if found is None else found
+
+
 def find(name: str, data_dir: str | os.PathLike) -> Arrays | None:
     """Reads CIFAR-10 or CIFAR-100 from an official archive or its unpacked folder.
 
@@ -112,6 +125,12 @@ def find(name: str, data_dir: str | os.PathLike) -> Arrays | None:
     return None
 
 
+_DAMAGE = (
+    *(pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError, AttributeError),
+    *(OverflowError, MemoryError, RecursionError),
+)
+
+
 class _NotHere(Exception):
     """Nothing of the data set is at this place."""
 
@@ -127,25 +146,32 @@ def _places(data_dir: pathlib.Path, version: Version) -> Iterator[pathlib.Path]:
 
 def _members(place: pathlib.Path, wanted: tuple[str, ...]) -> dict[str, bytes]:
     """Contents of the wanted files, wherever in the archive or folder they stand."""
-    if place.is_dir():
-        paths = [place / name for name in wanted if (place / name).is_file()]
-        with reading(place):
+    from keras_alexnet.data import archives
+
+    members = {}
+    with archives.reading(place):
+        if place.is_dir():
+            paths = [place / name for name in wanted if (place / name).is_file()]
             members = {path.name: path.read_bytes() for path in paths}
-    elif place.is_file():
-        members = {}
-        with reading(place), tarfile.open(place) as archive:
-            for member in archive:
-                name = pathlib.PurePosixPath(member.name).name
-                if member.isfile() and name in wanted:
-                    members[name] = archive.extractfile(member).read()
-    else:
-        members = {}
+        elif place.is_file():
+            with archives.opened_tar(place) as archive:
+                for member in archives.members(archive):
+                    name = pathlib.PurePosixPath(member.name).name
+                    if member.isfile() and not member.issparse() and name in wanted:
+                        contents = archive.extractfile(member)
+                        if contents is None or member.size > LARGEST_BYTES:
+                            raise ValueError(f"{member.name} cannot have {member.size} bytes")
+                        members[name] = archives.read_up_to(contents, member.size)
     if not members:
         raise _NotHere
     return members
 
 
-def _read_cifar(place, version: Version, members: dict[str, bytes]) -> Arrays:
+def _read_cifar(place: pathlib.Path, version: Version, members: dict[str, bytes]) -> Arrays:
+    import numpy as np
+
+    from keras_alexnet.data.dataset import Arrays
+
     missing = [name for name in version.files if name not in members]
     if missing:
         raise UserError(
@@ -160,19 +186,28 @@ def _read_cifar(place, version: Version, members: dict[str, bytes]) -> Arrays:
             if len(pixels) != count or len(labels) != count:
                 raise ValueError(f"{count} images expected in {files}, {len(pixels)} are there")
             # Stored as planes: all red pixels, all green, all blue.
-            arrays += [pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1).copy(), labels]
+            arrays += [pixels.reshape(count, 3, 32, 32).transpose(0, 2, 3, 1).copy(), labels]
         class_names = _class_names(version, members[version.class_names])
-    except (pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
+    except _DAMAGE as error:
         raise UserError(f"{place} is damaged: {error}. Unpack {version.archive} again.") from error
     return Arrays(class_names, *arrays)
 
 
 def _read_python(version: Version, contents: bytes) -> tuple[np.ndarray, np.ndarray]:
-    batch = _Unpickler(io.BytesIO(contents), encoding="bytes").load()
-    return np.asarray(batch[b"data"], np.uint8), np.asarray(batch[version.labels_key], np.int64)
+    import numpy as np
+
+    from keras_alexnet.data import cifar_pickles
+
+    batch = cifar_pickles.load(contents)
+    labels = batch[version.labels_key]
+    if not all(type(label) is int for label in labels):
+        raise ValueError("its labels are not whole numbers")
+    return cifar_pickles.pixels(batch[b"data"]), np.array(labels, np.int64)
 
 
 def _read_binary(version: Version, contents: bytes) -> tuple[np.ndarray, np.ndarray]:
+    import numpy as np
+
     records = np.frombuffer(contents, np.uint8).reshape(-1, version.label_bytes + _PIXELS)
     pixels, labels = records[:, version.label_bytes :], records[:, version.label_bytes - 1]
     return pixels, labels.astype(np.int64)
@@ -180,22 +215,26 @@ def _read_binary(version: Version, contents: bytes) -> tuple[np.ndarray, np.ndar
 
 def _class_names(version: Version, contents: bytes) -> tuple[str, ...]:
     if version.names_key:
-        names = _Unpickler(io.BytesIO(contents), encoding="bytes").load()[version.names_key]
+        from keras_alexnet.data import cifar_pickles
+
+        names = cifar_pickles.load(contents)[version.names_key]
     else:
         names = contents.split()
     return tuple(name.decode() if isinstance(name, bytes) else name for name in names)
 
 
-class _Unpickler(pickle.Unpickler):
-    """Admits arrays, bytes, text, numbers, lists and dictionaries, and nothing that can run."""
-
-    _ADMITTED = {
-        "_reconstruct": np.empty(0).__reduce__()[0],
-        "ndarray": np.ndarray,
-        "dtype": np.dtype,
-    }
-
-    def find_class(self, module: str, name: str):
-        if module.split(".")[0] != "numpy" or name not in self._ADMITTED:
-            raise pickle.UnpicklingError(f"{module}.{name} does not belong in a CIFAR batch")
-        return self._ADMITTED[name]
+for _name, _title in (("cifar10", "CIFAR-10"), ("cifar100", "CIFAR-100")):
+    _archives = [version.archive for version in VERSIONS[_name]]
+    register(
+        Reader(
+            dataset=_name,
+            read=functools.partial(read, _name),
+            data_dir=f"{_title}'s archive, or a folder that holds it",
+            published=Published(
+                title=_title,
+                address=f"https://www.cs.toronto.edu/~kriz/{_archives[0]}",
+                copies=f"{' or '.join(_archives)}, or either unpacked",
+                tfds_name=_name,
+            ),
+        )
+    )

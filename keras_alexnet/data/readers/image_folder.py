@@ -1,17 +1,18 @@
 """Image folders: one folder a class, the folder's name its label."""
 
+from __future__ import annotations
+
 import os
 import pathlib
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from keras_alexnet.data import archives, fingerprints
-from keras_alexnet.data.dataset import UnsplitDataset
-from keras_alexnet.data.decode import EXTENSIONS
-from keras_alexnet.data.images import ImageFiles
-from keras_alexnet.data.splits import Split
+from keras_alexnet.data.readers import Reader, register
 from keras_alexnet.errors import UserError
+
+if TYPE_CHECKING:
+    from keras_alexnet.data.dataset import UnsplitDataset
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
 SPLIT_NAMES = {
     "train": "train",
@@ -22,7 +23,7 @@ SPLIT_NAMES = {
 }
 
 
-_LAYOUT = "Expected train/<class>/… with test/ or val/, or <class>/… alone."
+_LAYOUT = "Expected train/<class>/… with test/ or val/, or <class>/…."
 
 
 class LabeledFiles(NamedTuple):
@@ -44,32 +45,39 @@ class ImageFolder(NamedTuple):
     splits: dict[str, LabeledFiles]
 
 
-def read_parts(data_dir: str | os.PathLike, dataset_name: str | None = None) -> UnsplitDataset:
+def read(place: pathlib.Path | None) -> UnsplitDataset:
     """The labeled images of a folder, or of an archive of one.
 
     Raises:
         UserError: as `scan`, or if the archive is damaged.
 
     Example:
-        >>> sorted(read_parts("flowers.zip").splits)  # doctest: +SKIP
+        >>> sorted(read(pathlib.Path("flowers.zip")).splits)  # doctest: +SKIP
         ['test', 'train']
     """
-    found = scan(archives.unpacked(data_dir) if os.path.isfile(data_dir) else data_dir)
+    import numpy as np
+
+    from keras_alexnet.data import archives, fingerprints
+    from keras_alexnet.data.dataset import UnsplitDataset
+    from keras_alexnet.data.images import ImageFiles
+    from keras_alexnet.data.splits import Split
+
+    assert place is not None
+    found = scan(archives.unpacked(place) if place.is_file() else place)
     names = [name for files in found.splits.values() for name in files.names]
     splits = {
         part: Split.of(ImageFiles(found.folder, files.names), np.array(files.labels))
         for part, files in found.splits.items()
     }
     sha256, sha256_of = fingerprints.of_files(found.folder, names)
-    name = dataset_name or archives.stem(data_dir)
-    return UnsplitDataset(name, found.class_names, splits, sha256, sha256_of)
+    return UnsplitDataset(archives.stem(place), found.class_names, splits, sha256, sha256_of)
 
 
 def scan(folder: str | os.PathLike) -> ImageFolder:
     """Lists the images of `train/<class>/…`, `val/…`, `test/…`, or of `<class>/…`.
 
     Hidden files and those that operating systems leave behind are ignored, and so are files not
-    named as images. A folder that only wraps another, as in many archives, is stepped into.
+    named as images. A folder that only holds another one, as in many archives, is skipped.
 
     Raises:
         UserError: if there is no folder, no class or a class without an image, or if the splits
@@ -149,7 +157,8 @@ def _same_classes(folder: pathlib.Path, parts: dict[str, pathlib.Path]) -> tuple
 
 def _images(folder: pathlib.Path, class_folder: pathlib.Path) -> list[str]:
     """The names of a class's images relative to `folder`, sorted; folders within are searched."""
-    names, others = [], []
+    names: list[str] = []
+    others: list[str] = []
     for parent, subfolders, files in os.walk(class_folder):
         subfolders[:] = [name for name in subfolders if not is_hidden(name)]
         relative = os.path.relpath(parent, folder)
@@ -164,3 +173,8 @@ def _images(folder: pathlib.Path, class_folder: pathlib.Path) -> list[str]:
             f"{', '.join(EXTENSIONS)}. Add images, or remove the folder from every split."
         )
     return sorted(names)
+
+
+register(
+    Reader(dataset="image_folder", read=read, data_dir="a folder of images, or an archive of one")
+)

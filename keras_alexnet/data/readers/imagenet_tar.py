@@ -1,26 +1,26 @@
-"""The ImageNet (ILSVRC 2012) archives as they are handed out, read without unpacking them.
+"""The two ImageNet (ILSVRC 2012) archives, read without unpacking them.
 
 `ILSVRC2012_img_train.tar` is a tar of one uncompressed tar a class; `ILSVRC2012_img_val.tar` holds
-50,000 images without their labels. Once it is known where in them an image stands, it is read as
-from a file of its own.
+50,000 images without their labels. Once it is known where in them an image is, it is read like a
+file of its own.
 """
+
+from __future__ import annotations
 
 import importlib.util
 import os
 import pathlib
 import re
-import tarfile
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from absl import logging
-
-from keras_alexnet.data import archives, fingerprints
-from keras_alexnet.data.dataset import UnsplitDataset
-from keras_alexnet.data.records import RecordImages, RecordIndex
-from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UserError
+
+if TYPE_CHECKING:
+    import tarfile
+
+    from keras_alexnet.data.dataset import UnsplitDataset
+    from keras_alexnet.data.splits import Split
 
 NAME = "imagenet2012"
 
@@ -40,14 +40,14 @@ _CLASS_ARCHIVE = re.compile(r"(n\d{8})\.tar")
 _TRAIN_IMAGE = re.compile(r"n\d{8}_\d+\.JPEG")
 
 
-_VALIDATION_IMAGE = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
+_VALIDATION_IMAGE = re.compile(r"ILSVRC2012_val_\d{8}\.JPEG")
 
 
 _WORDNET_ID = re.compile(r"n\d{8}")
 
 
 class _Member(NamedTuple):
-    """Where an image stands in an archive; `name` is its place in a folder of class folders."""
+    """Where an image is in an archive; `name` is its path in a folder of class folders."""
 
     name: str
     class_name: str
@@ -60,18 +60,15 @@ def are_in(folder: str | os.PathLike) -> bool:
     return any((pathlib.Path(folder) / name).is_file() for name in (TRAIN, VALIDATION))
 
 
-def read_parts(
-    folder: str | os.PathLike,
-    dataset_name: str | None = None,
-    validation_labels: str | os.PathLike | None = None,
+def read(
+    folder: str | os.PathLike, validation_labels: str | os.PathLike | None = None
 ) -> UnsplitDataset:
     """The labeled images of both archives, in the order of a folder of class folders.
 
     Args:
         folder: holds both archives.
-        dataset_name: by default "imagenet2012".
         validation_labels: a text file with the WordNet id of validation image k on its line k; by
-            default the list that tensorflow-datasets brings.
+            default the list in tensorflow-datasets.
 
     Returns:
         The parts "train" and "val"; classes are sorted WordNet ids. The fingerprint is that of
@@ -82,9 +79,13 @@ def read_parts(
             images do not match.
 
     Example:
-        >>> len(read_parts("downloads").splits["train"])  # doctest: +SKIP
+        >>> len(read("downloads").splits["train"])  # doctest: +SKIP
         1281167
     """
+    from absl import logging
+
+    from keras_alexnet.data.dataset import UnsplitDataset
+
     paths = [pathlib.Path(folder) / name for name in (TRAIN, VALIDATION)]
     for path in paths:
         if not path.is_file():
@@ -93,7 +94,7 @@ def read_parts(
                 "https://www.image-net.org/challenges/LSVRC/2012/."
             )
     logging.info("Listing the images in %s and %s.", *paths)
-    labels = _validation_labels(validation_labels)
+    labels = read_labels(validation_labels)
     members = {
         "train": sorted(_train_members(paths[0])),
         "val": sorted(_validation_members(paths[1], labels)),
@@ -104,14 +105,18 @@ def read_parts(
         for part, path in zip(members, paths, strict=True)
     }
     sha256, sha256_of = _fingerprint(splits)
-    return UnsplitDataset(dataset_name or NAME, class_names, splits, sha256, sha256_of)
+    return UnsplitDataset(NAME, class_names, splits, sha256, sha256_of)
 
 
 def _train_members(path: pathlib.Path) -> Iterator[_Member]:
-    with archives.reading(path), tarfile.open(path, "r:") as classes:
+    from keras_alexnet.data import archives
+
+    with archives.reading(path), open(path, "rb") as file, archives.tar_in(file) as classes:
         for archive in _checked(path, classes, _CLASS_ARCHIVE):
             class_name = archive.name.removesuffix(".tar")
-            with tarfile.open(fileobj=classes.extractfile(archive), mode="r:") as images:
+            inside = classes.extractfile(archive)
+            assert inside is not None  # it is a file
+            with archives.tar_in(inside) as images:
                 for member in _checked(path, images, _TRAIN_IMAGE):
                     name = os.path.join("train", class_name, member.name)
                     offset = archive.offset_data + member.offset_data
@@ -119,10 +124,12 @@ def _train_members(path: pathlib.Path) -> Iterator[_Member]:
 
 
 def _validation_members(path: pathlib.Path, labels: list[str]) -> Iterator[_Member]:
+    from keras_alexnet.data import archives
+
     seen = set()
-    with archives.reading(path), tarfile.open(path, "r:") as images:
+    with archives.reading(path), open(path, "rb") as file, archives.tar_in(file) as images:
         for member in _checked(path, images, _VALIDATION_IMAGE):
-            number = int(_VALIDATION_IMAGE.fullmatch(member.name)[1])
+            number = int(member.name.removeprefix("ILSVRC2012_val_").removesuffix(".JPEG"))
             seen.add(number)
             if number in range(1, len(labels) + 1):
                 class_name = labels[number - 1]
@@ -135,23 +142,26 @@ def _validation_members(path: pathlib.Path, labels: list[str]) -> Iterator[_Memb
         )
 
 
-def _checked(path, archive: tarfile.TarFile, name: re.Pattern) -> Iterator[tarfile.TarInfo]:
+def _checked(
+    path: pathlib.Path, archive: tarfile.TarFile, name: re.Pattern
+) -> Iterator[tarfile.TarInfo]:
     """The members of an archive, all of which must be plain files of that name."""
-    for member in archive:
+    from keras_alexnet.data import archives
+
+    for member in archives.members(archive):
         if not (member.isfile() and member.sparse is None and name.fullmatch(member.name)):
             raise UserError(
                 f"{path} holds {member.name!r}, which does not belong there: names like "
                 f"{name.pattern} are expected. Copy or download it again."
             )
         yield member
-    archives.check_end(archive)
 
 
-def _validation_labels(path: str | os.PathLike | None) -> list[str]:
+def read_labels(path: str | os.PathLike | None) -> list[str]:
     """The WordNet id of each validation image, in the order of their numbers."""
     if path is None:
         found = importlib.util.find_spec("tensorflow_datasets")  # imported, it would take seconds
-        if found is None:
+        if found is None or not found.submodule_search_locations:
             raise UserError(
                 "The labels of the validation images come with tensorflow-datasets, which is not "
                 "installed. Run: pip install tensorflow-datasets, or pass --validation_labels."
@@ -168,12 +178,14 @@ def _validation_labels(path: str | os.PathLike | None) -> list[str]:
                 f"{path} must have a WordNet id such as n01440764 on each line. Received: "
                 f"{label!r} for image {number}. (The numbers in the development kit count the "
                 "classes in another order than the sorted one; without --validation_labels the "
-                "list that tensorflow-datasets brings is used.)"
+                "list in tensorflow-datasets is used.)"
             )
     return labels
 
 
 def _class_names(members: dict[str, list[_Member]]) -> tuple[str, ...]:
+    from absl import logging
+
     train, validation = ({m.class_name for m in rows} for rows in members.values())
     if train != validation:
         raise UserError(
@@ -189,6 +201,11 @@ def _class_names(members: dict[str, list[_Member]]) -> tuple[str, ...]:
 
 
 def _split(path: pathlib.Path, members: list[_Member], class_names: tuple[str, ...]) -> Split:
+    import numpy as np
+
+    from keras_alexnet.data.records import RecordImages, RecordIndex
+    from keras_alexnet.data.splits import Split
+
     number = {name: label for label, name in enumerate(class_names)}
     labels = np.array([number[member.class_name] for member in members], np.int32)
     index = RecordIndex(
@@ -201,7 +218,9 @@ def _split(path: pathlib.Path, members: list[_Member], class_names: tuple[str, .
 
 
 def _fingerprint(splits: dict[str, Split]) -> tuple[str, str]:
-    places = [(split.pixels, row) for split in splits.values() for row in range(len(split))]
+    from keras_alexnet.data import fingerprints
+
+    places = [(split.encoded, row) for split in splits.values() for row in range(len(split))]
     return fingerprints.of_named(
         [pixels.name(row) for pixels, row in places],
         [pixels.size(row) for pixels, row in places],

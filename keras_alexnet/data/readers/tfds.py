@@ -1,21 +1,22 @@
 """Data sets as tensorflow-datasets prepares them: found without a network, or downloaded."""
 
+from __future__ import annotations
+
 import contextlib
-import http.client
 import json
 import os
 import pathlib
 import re
 import threading
-import urllib.request
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from keras_alexnet.data.dataset import Arrays
-from keras_alexnet.data.records import RecordImages, index_records
-from keras_alexnet.data.splits import Split
+from keras_alexnet.data.readers import Published, Reader, register
 from keras_alexnet.errors import UserError
+
+if TYPE_CHECKING:
+    from keras_alexnet.data.dataset import Arrays, UnsplitDataset
+    from keras_alexnet.data.splits import Split
 
 PROBE_SECONDS = 3.0
 
@@ -23,7 +24,7 @@ PROBE_SECONDS = 3.0
 _VERSION = re.compile(r"\d+\.\d+\.\d+$")
 
 
-def find(name: str, data_dir: str | os.PathLike):
+def find(name: str, data_dir: str | os.PathLike) -> Any:
     """Finds a data set that tensorflow-datasets has prepared, without touching the network.
 
     Args:
@@ -60,12 +61,27 @@ def find(name: str, data_dir: str | os.PathLike):
     return builder
 
 
-def read(builder) -> Arrays:
+def read_arrays(name: str, data_dir: str | os.PathLike) -> Arrays | None:
     """Reads a small prepared data set into memory; gray images become RGB.
+
+    Args:
+        name, data_dir: as of `find`.
+
+    Returns:
+        The data set, or None if it is not there.
 
     Raises:
         UserError: if it cannot be read.
     """
+    builder = find(name, data_dir)
+    return None if builder is None else _arrays(builder)
+
+
+def _arrays(builder: Any) -> Arrays:
+    import numpy as np
+
+    from keras_alexnet.data.dataset import Arrays
+
     columns = {}
     for part in ("train", "test"):
         with _damage_named(builder.data_path):
@@ -76,12 +92,35 @@ def read(builder) -> Arrays:
     return Arrays(tuple(builder.info.features["label"].names), **columns)
 
 
-def encoded_split(builder, part: str) -> Split:
-    """One split of a large prepared data set, its images left encoded in the TFRecord files.
+def read_imagenet(place: pathlib.Path | None) -> UnsplitDataset | None:
+    """ImageNet as tensorflow-datasets prepares it, its images left encoded in the TFRecord files.
 
     Raises:
         UserError: if the files are cut off, or hold something else.
     """
+    from keras_alexnet.data import fingerprints
+    from keras_alexnet.data.dataset import UnsplitDataset, check_labels
+
+    assert place is not None
+    builder = find("imagenet2012", place)
+    if builder is None:
+        return None
+    # The images of "test" have no labels.
+    parts = {"train": "train", "val": "validation"}
+    splits = {part: _encoded_split(builder, name) for part, name in parts.items()}
+    class_names = tuple(builder.info.features["label"].names)
+    for split in splits.values():
+        check_labels("imagenet2012", split.labels, class_names)
+    paths = [path for name in parts.values() for path in builder.info.splits[name].filepaths]
+    names = [os.path.basename(path) for path in paths]
+    sha256, sha256_of = fingerprints.of_files(builder.data_path, names)
+    return UnsplitDataset("imagenet2012", class_names, splits, sha256, sha256_of)
+
+
+def _encoded_split(builder: Any, part: str) -> Split:
+    from keras_alexnet.data.records import RecordImages, index_records
+    from keras_alexnet.data.splits import Split
+
     with _damage_named(builder.data_path):
         info = builder.info.splits[part]
         index = index_records(info.filepaths)
@@ -93,24 +132,27 @@ def encoded_split(builder, part: str) -> Split:
 
 
 def reachable(address: str, seconds: float = PROBE_SECONDS) -> bool:
-    """Whether an address can be downloaded from, to be told within some seconds."""
+    """Whether an address answers within some seconds."""
+    import http.client
+    import urllib.request
+
     answered = threading.Event()
 
-    def ask():
+    def ask() -> None:
         request = urllib.request.Request(address, method="HEAD")
         with contextlib.suppress(OSError, http.client.HTTPException):
             urllib.request.urlopen(request, timeout=seconds).close()
             answered.set()
 
-    # In a thread of its own, since looking up a host's name knows no time limit.
+    # In a thread of its own, because looking up a host's name knows no time limit.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(seconds)
     return answered.is_set()
 
 
-def download(name: str, data_dir: str | os.PathLike):
-    """Downloads and prepares a data set in a `tensorflow_datasets` folder; returns its builder.
+def download(name: str, data_dir: str | os.PathLike) -> Arrays:
+    """Downloads and prepares a data set in a `tensorflow_datasets` folder, and reads it.
 
     Raises:
         UserError: if it fails, whatever the reason.
@@ -121,11 +163,11 @@ def download(name: str, data_dir: str | os.PathLike):
         builder.download_and_prepare()
     except Exception as error:  # tensorflow-datasets and its helpers raise many kinds
         raise UserError(f"Downloading {name} failed: {error}") from error
-    return builder
+    return _arrays(builder)
 
 
 @contextlib.contextmanager
-def _damage_named(folder) -> Iterator[None]:
+def _damage_named(folder: object) -> Iterator[None]:
     try:
         yield
     except UserError:
@@ -144,7 +186,7 @@ def _name_in(info: pathlib.Path) -> str | None:
         return None
 
 
-def _tfds():
+def _tfds() -> Any:
     try:
         import tensorflow_datasets as tfds  # takes seconds to import, so only when needed
     except ImportError as error:
@@ -152,3 +194,19 @@ def _tfds():
             f"This needs tensorflow-datasets ({error}). Run: pip install tensorflow-datasets."
         ) from error
     return tfds
+
+
+register(
+    Reader(
+        dataset="imagenet2012",
+        read=read_imagenet,
+        data_dir="a folder of tensorflow-datasets with ImageNet",
+        published=Published(
+            title="ImageNet (ILSVRC 2012)",
+            address="https://www.image-net.org/challenges/LSVRC/2012/",
+            copies="imagenet2012/<version>/ as tensorflow-datasets prepares it from "
+            "ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar (for images in folders, "
+            "train/<class>/ and val/<class>/, pass --dataset image_folder instead)",
+        ),
+    )
+)

@@ -91,7 +91,7 @@ def convert(
         UserError: the network cannot be converted to TFLite's builtin operators.
 
     Example:
-        >>> network = trained.load("runs/cifar_v2")  # doctest: +SKIP
+        >>> network = keras_alexnet.load("runs/cifar_v2")  # doctest: +SKIP
         >>> contents = convert(network, "float16")  # doctest: +SKIP
     """
     from keras_alexnet.exporting import tflite_file, tflite_int8, tflite_metadata

@@ -41,8 +41,8 @@ def write_classes(folder, part, images, classes=("cat", "dog")):
     return folder
 
 
-def load(data_dir, **options):
-    return load_dataset(DataSpec("image_folder", data_dir=data_dir, **options))
+def load(data_dir, seed=0, **options):
+    return load_dataset(DataSpec("image_folder", data_dir=data_dir, **options), seed=seed)
 
 
 def test_train_and_test(tmp_path):
@@ -227,14 +227,14 @@ def test_cut_off_archive(tmp_path, cache, ending, kept):
     # At the edge of a member, where nothing but the missing end gives a tar away.
     length = int(len(contents) * kept) // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE
     archive.write_bytes(contents[:length])
-    with pytest.raises(UserError, match=f"pets{ending} is cut off, damaged or no"):
+    with pytest.raises(UserError, match=f"pets{ending} is cut off, damaged, or not"):
         load(archive)
     assert not list(cache.glob("*")) if cache.exists() else True
 
 
 @pytest.mark.parametrize("name", ["pets.tar.gz", "pets.zip", "pets.rar", "pets"])
 def test_no_archive(tmp_path, name):
-    with pytest.raises(UserError, match="no tar or zip archive"):
+    with pytest.raises(UserError, match="not a tar or zip archive"):
         load(write(tmp_path, name, contents=b"<html>not found</html>") / name)
 
 

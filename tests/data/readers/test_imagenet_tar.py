@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import keras_alexnet as ka
-from keras_alexnet import DataSpec, PrepareConfig
+from keras_alexnet import DataSpec, PrepareConfig, models
 from keras_alexnet.data.readers import imagenet_tar
 from keras_alexnet.data.readers.imagenet_tar import TRAIN, VALIDATION
 from keras_alexnet.errors import UsageError, UserError
@@ -83,11 +83,9 @@ def test_the_same_as_the_unpacked_folders(downloads, tmp_path):
 
 
 def test_labels_that_come_with_tensorflow_datasets():
-    labels = imagenet_tar._validation_labels(None)
+    labels = imagenet_tar.read_labels(None)
     assert len(labels) == 50_000 and labels[:2] == ["n01751748", "n09193705"]
-    assert sorted(set(labels)) == [
-        wordnet_id for wordnet_id, _ in ka.applications.imagenet_labels()
-    ]
+    assert sorted(set(labels)) == [wordnet_id for wordnet_id, _ in models.imagenet_labels()]
     assert set(np.unique(labels, return_counts=True)[1]) == {50}
 
 
@@ -114,7 +112,7 @@ def test_cut_off_archive(downloads, tmp_path, name, kept):
     # With 1, nothing but the block of zeros behind the last member is missing.
     end = last.offset_data + -(-last.size // 512) * 512
     path.write_bytes(whole[: int(end * kept)])
-    with pytest.raises(UserError, match=f"{name} is cut off, damaged or no tar"):
+    with pytest.raises(UserError, match=f"{name} is cut off, damaged, or not a tar"):
         prepare(downloads, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

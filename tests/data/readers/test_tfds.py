@@ -178,7 +178,7 @@ def test_cut_off_imagenet(imagenet):
     [shard] = data_dir.rglob("*train.tfrecord*")
     contents = shard.read_bytes()
     shard.write_bytes(contents[:-20])
-    with pytest.raises(UserError, match=f"{shard.name} cannot be read .* ends within a record"):
+    with pytest.raises(UserError, match=f"{shard.name} cannot be read .* ends inside a record"):
         load_dataset(DataSpec("imagenet2012", data_dir=data_dir))
     # A whole record too few, as if copied by someone who knows the format.
     first = 16 + int.from_bytes(contents[:8], "little")

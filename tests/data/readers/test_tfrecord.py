@@ -93,7 +93,7 @@ def edited(folder, **values):
 def test_no_prepared_folder(tiny_folder, tmp_path):
     with pytest.raises(UserError, match="not a folder that scripts/prepare.py wrote.*image_folder"):
         load(tiny_folder)
-    with pytest.raises(UsageError, match="tfrecord needs the folder that scripts/prepare.py wrote"):
+    with pytest.raises(UsageError, match="tfrecord needs the folder that `prepare` wrote"):
         ka.load_dataset("tfrecord")
     with pytest.raises(UserError, match="does not exist"):
         load(tmp_path / "nowhere")

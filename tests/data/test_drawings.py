@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 
 from keras_alexnet import models
-from keras_alexnet.data import pipeline
+from keras_alexnet.data import drawings, pipeline
 from keras_alexnet.data.load import load_dataset
-from keras_alexnet.data.readers import shapes
 
 
 @pytest.fixture(scope="module")
 def made():
-    return shapes.make()
+    return drawings.make()
 
 
 def test_form(made):
@@ -23,7 +22,7 @@ def test_form(made):
     assert train_images.dtype == np.uint8 and train_labels.dtype == np.int32
     assert np.bincount(train_labels).tolist() == [1_000] * 10
     assert np.bincount(test_labels).tolist() == [200] * 10
-    assert len(shapes.CLASSES) == len(set(shapes.CLASSES)) == 10
+    assert len(drawings.CLASSES) == len(set(drawings.CLASSES)) == 10
     assert train_images.min() == 0 and train_images.max() == 255
     # Neither ordered by class nor the same image twice.
     assert np.abs(np.bincount(train_labels[:1_000]) - 100).max() < 40
@@ -39,7 +38,7 @@ def test_the_bytes_are_the_published_ones(made):
 def test_another_seed_is_another_set(made):
     labels = np.arange(10)
     one, again, other = (
-        shapes.draw(labels, np.random.Generator(np.random.PCG64(seed))) for seed in (1, 1, 2)
+        drawings.draw(labels, np.random.Generator(np.random.PCG64(seed))) for seed in (1, 1, 2)
     )
     assert np.array_equal(one, again) and not np.array_equal(one, other)
 
@@ -49,17 +48,17 @@ def test_the_data_set_is_this_one(made):
     assert np.array_equal(data.train.pixels.images, made[0])
     assert np.array_equal(data.test.labels, made[3])
     assert np.array_equal(load_dataset("shapes", seed=1).train.labels, made[1])
-    assert data.name == "shapes" and data.class_names == shapes.CLASSES and data.note is None
+    assert data.name == "shapes" and data.class_names == drawings.CLASSES and data.note is None
 
 
-@pytest.mark.parametrize("label", range(10), ids=shapes.CLASSES)
+@pytest.mark.parametrize("label", range(10), ids=drawings.CLASSES)
 def test_every_class_has_a_drawing_of_its_own(label):
     frame = np.linspace(-1, 1, 41, dtype=np.float32)
     y, x = np.meshgrid(frame, frame, indexing="ij")
     detail = np.full_like(x, 0.5)
-    drawn = shapes._SHAPES[label](x, y, detail)
+    drawn = drawings.SHAPES[label](x, y, detail)
     assert 0.1 < drawn.mean() < 0.9
-    others = [s(x, y, detail) for i, s in enumerate(shapes._SHAPES) if i != label]
+    others = [s(x, y, detail) for i, s in enumerate(drawings.SHAPES) if i != label]
     assert min((drawn != other).mean() for other in others) > 0.1
 
 

@@ -1,0 +1,232 @@
+"""Augmentations: random changes of training images, and their registry.
+
+To add one, write a class with a name, its random draws and what it does with them, and `register`
+it: recipes, `--augment` and `train_batches` then know it by its name.
+"""
+
+import abc
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from keras_alexnet.data import views
+from keras_alexnet.errors import UsageError, unknown_name
+from keras_alexnet.networks.spec import ImagePlan
+
+STAGES = ("squares", "crops", "inputs")
+
+
+class PixelStatistics(NamedTuple):
+    """Mean `[3]` and covariance `[3, 3]` of RGB pixels on 0–255, over `images` images.
+
+    `sampled` says that the images are a seeded sample of the training set.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    images: int
+    sampled: bool
+
+
+class Context(NamedTuple):
+    """What an augmentation may use, apart from the images and its draws."""
+
+    plan: ImagePlan
+    statistics: PixelStatistics | None = None
+
+
+class Augmentation(abc.ABC):
+    """A random change of training images.
+
+    Attributes:
+        name: what recipes call it.
+        stage: what it changes: "squares" `[batch, square_size, square_size, 3]`; "crops", cut out
+            of them at the center unless an augmentation has cut them; or "inputs", enlarged to
+            `input_size`. Within a stage, augmentations are applied in the recipe's order.
+        stream: number of its random stream, by default a hash of its name.
+        needs_statistics: whether it uses the statistics of the training pixels.
+
+    Example:
+        >>> class Brightness(Augmentation):
+        ...     name = "brightness"
+        ...     def __init__(self, parameter=None):
+        ...         self.strength = float(parameter)
+        ...     def draw(self, key, images, plan):
+        ...         return tf.random.stateless_uniform([images, 1, 1, 1], key, -1, 1, alg="philox")
+        ...     def apply(self, images, draws, context):
+        ...         return tf.cast(images, tf.float32) + self.strength * draws
+        >>> register(Brightness)
+        >>> get("brightness")("20").strength
+        20.0
+        >>> unregister("brightness")
+    """
+
+    name: str
+    stage: str = "inputs"
+    stream: int | None = None
+    needs_statistics: bool = False
+
+    def __init__(self, parameter: str | None = None) -> None:
+        """Takes what is in parentheses after the name, such as "paper" in color_noise(paper).
+
+        Raises:
+            ValueError: with what the parameter must be.
+        """
+        if parameter is not None:
+            raise ValueError("it has no parameter")
+
+    @abc.abstractmethod
+    def draw(self, key: tf.Tensor, images: int, plan: ImagePlan) -> Any:
+        """Makes an epoch's draws.
+
+        Args:
+            key: int64 `[2]`, the seed of a `tf.random.stateless_*` function. Pass `alg="philox"`
+                with it, so that every device draws the same.
+            images: n, the images of the training split.
+            plan: how an image becomes an input.
+
+        Returns:
+            Tensors `[n, ...]`; row i belongs to image i.
+        """
+
+    @abc.abstractmethod
+    def apply(self, images: tf.Tensor, draws: Any, context: Context) -> tf.Tensor:
+        """Changes a batch.
+
+        Args:
+            images: uint8 or float32 `[batch, height, width, 3]` in 0–255.
+            draws: rows of what `draw` returned, `[batch, ...]`.
+            context: the image plan, and the statistics of the training pixels.
+
+        Returns:
+            uint8 or float32 `[batch, height, width, 3]`.
+        """
+
+
+class Crop(Augmentation):
+    """Crops each square at a random place, after the plan's padding."""
+
+    name, stage, stream = "crop", "squares", 2
+
+    def draw(self, key: tf.Tensor, images: int, plan: ImagePlan) -> tf.Tensor:
+        """int32 `[n, 2]`: top and left, from 0 to what the crop leaves of the padded square."""
+        largest = plan.square_size + 2 * plan.crop_padding - plan.crop_size
+        return tf.random.stateless_uniform([images, 2], key, 0, largest + 1, tf.int32, alg="philox")
+
+    def apply(self, images: tf.Tensor, draws: tf.Tensor, context: Context) -> tf.Tensor:
+        padded = views.pad(images, context.plan.crop_padding)
+        return views.crop_at(padded, draws, context.plan.crop_size)
+
+
+class Flip(Augmentation):
+    """Mirrors each image with probability 1/2."""
+
+    name, stage, stream = "flip", "crops", 1
+
+    def draw(self, key: tf.Tensor, images: int, plan: ImagePlan) -> tf.Tensor:
+        """bool `[n]`."""
+        return tf.random.stateless_uniform([images], key, alg="philox") < 0.5
+
+    def apply(self, images: tf.Tensor, draws: tf.Tensor, context: Context) -> tf.Tensor:
+        return views.flip_horizontal(images, draws)
+
+
+class ColorNoise(Augmentation):
+    """Adds one random color to each image, along the principal axes of the training pixels.
+
+    With p and λ the eigenvectors and eigenvalues of the pixels' covariance and z ~ N(0, 1):
+    color_noise(paper) adds p · (0.1 z λ), λ of pixels in [0, 1], the sum brought back to 0–255;
+    color_noise(2012), the form of the paper's own program, adds p · (0.1 z √λ), λ of pixels in
+    0–255, and then divides what is left after subtracting the mean by 1.1. The mean is added again
+    here, so that the model, which subtracts it, computes what the program computed.
+
+    The images become float32 and are not clipped.
+    """
+
+    name, stage, stream, needs_statistics = "color_noise", "inputs", 3, True
+
+    def __init__(self, parameter: str | None = None) -> None:
+        if parameter not in ("paper", "2012"):
+            raise ValueError("its parameter must be paper or 2012")
+        self.form = parameter
+
+    def draw(self, key: tf.Tensor, images: int, plan: ImagePlan) -> tf.Tensor:
+        """float32 `[n, 3]`: z, from N(0, 1)."""
+        return tf.random.stateless_normal([images, 3], key, alg="philox")
+
+    def apply(self, images: tf.Tensor, draws: tf.Tensor, context: Context) -> tf.Tensor:
+        assert context.statistics is not None
+        axes = self._axes(context.statistics.covariance)
+        noisy = tf.cast(images, tf.float32) + tf.linalg.matmul(draws, axes)[:, None, None, :]
+        if self.form == "paper":
+            return noisy
+        mean = tf.constant(context.statistics.mean, tf.float32)
+        return mean + (noisy - mean) / 1.1
+
+    def _axes(self, covariance: np.ndarray) -> tf.Tensor:
+        """float32 `[3, 3]`: row i is what z_i = 1 adds to (R, G, B), in gray levels."""
+        eigenvalues, eigenvectors = np.linalg.eigh(covariance)
+        # An eigenvector's sign is arbitrary; fixed here, so that a seed means one color everywhere.
+        largest = eigenvectors[np.abs(eigenvectors).argmax(axis=0), range(3)]
+        eigenvectors = eigenvectors * np.sign(largest)
+        eigenvalues = np.maximum(eigenvalues, 0)  # of gray data, two may be a rounding below zero
+        strength = eigenvalues / 255**2 * 255 if self.form == "paper" else np.sqrt(eigenvalues)
+        return tf.constant((eigenvectors * (0.1 * strength)).T, tf.float32)
+
+
+_AUGMENTATIONS: dict[str, type[Augmentation]] = {
+    augmentation.name: augmentation for augmentation in (Crop, Flip, ColorNoise)
+}
+
+
+def list_augmentations() -> list[str]:
+    """Returns the names of all augmentations.
+
+    Example:
+        >>> list_augmentations()
+        ['crop', 'flip', 'color_noise']
+    """
+    return list(_AUGMENTATIONS)
+
+
+def get(name: str) -> type[Augmentation]:
+    """Returns an augmentation.
+
+    Raises:
+        UsageError: if no augmentation has that name.
+
+    Example:
+        >>> get("flip").stage
+        'crops'
+    """
+    if name not in _AUGMENTATIONS:
+        raise unknown_name("augmentation", name, _AUGMENTATIONS)
+    return _AUGMENTATIONS[name]
+
+
+def register(augmentation: type[Augmentation]) -> type[Augmentation]:
+    """Adds an augmentation, which recipes and `train_batches` then know by its name.
+
+    Raises:
+        UsageError: if another augmentation has that name, or if there is no such stage.
+    """
+    if _AUGMENTATIONS.get(augmentation.name, augmentation) is not augmentation:
+        raise UsageError(
+            f"An augmentation named {augmentation.name!r} exists already. Give yours another "
+            "name, or call unregister first."
+        )
+    if augmentation.stage not in STAGES:
+        raise unknown_name("stage of an augmentation", augmentation.stage, STAGES)
+    _AUGMENTATIONS[augmentation.name] = augmentation
+    return augmentation
+
+
+def unregister(name: str) -> None:
+    """Removes an augmentation that `register` added.
+
+    Raises:
+        UsageError: if no augmentation has that name.
+    """
+    get(name)
+    del _AUGMENTATIONS[name]

@@ -1,0 +1,169 @@
+"""Crops, mirror images and enlarged views of batches of images.
+
+Each function is pure, works on a whole batch and gives the same result eagerly and inside a
+`tf.data` pipeline.
+"""
+
+import tensorflow as tf
+
+from keras_alexnet.networks.spec import ImagePlan
+
+
+def pad(images: tf.Tensor, padding: int) -> tf.Tensor:
+    """Adds `padding` zeros on each side: `[batch, h, w, 3]` → `[batch, h + 2p, w + 2p, 3]`.
+
+    Example:
+        >>> pad(tf.zeros([2, 32, 32, 3], tf.uint8), 4).shape
+        TensorShape([2, 40, 40, 3])
+    """
+    if padding == 0:
+        return images
+    return tf.pad(images, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
+
+
+def crop_at(images: tf.Tensor, offsets: tf.Tensor, size: int) -> tf.Tensor:
+    """Cuts a square out of each image at an offset of its own.
+
+    Args:
+        images: `[batch, height, width, 3]`, any dtype.
+        offsets: int32 `[batch, 2]`, top and left, each from 0 to side − size inclusive.
+        size: side of the squares.
+
+    Returns:
+        `[batch, size, size, 3]` of the same dtype.
+
+    Example:
+        >>> crop_at(tf.zeros([2, 40, 40, 3], tf.uint8), tf.constant([[0, 8], [4, 4]]), 32).shape
+        TensorShape([2, 32, 32, 3])
+    """
+    steps = tf.range(size)
+    rows = tf.gather(images, offsets[:, :1] + steps, axis=1, batch_dims=1)
+    return tf.gather(rows, offsets[:, 1:] + steps, axis=2, batch_dims=1)
+
+
+def flip_horizontal(images: tf.Tensor, flips: tf.Tensor) -> tf.Tensor:
+    """Mirrors those images `[batch, height, width, 3]` for which bool `[batch]` flips is true.
+
+    Example:
+        >>> flip_horizontal(tf.zeros([2, 4, 4, 3], tf.uint8), tf.constant([True, False])).shape
+        TensorShape([2, 4, 4, 3])
+    """
+    last = images.shape[2] - 1
+    columns = tf.where(flips[:, None], tf.range(last, -1, -1), tf.range(last + 1))
+    # Measured 2 to 8 times as fast as tf.where over the pixels.
+    return tf.gather(images, columns, axis=2, batch_dims=1)
+
+
+def center_crop(images: tf.Tensor, size: int) -> tf.Tensor:
+    """Cuts the center `size` × `size` out of `[batch, height, width, 3]`.
+
+    Example:
+        >>> center_crop(tf.zeros([2, 256, 256, 3], tf.uint8), 224).shape
+        TensorShape([2, 224, 224, 3])
+    """
+    top, left = (images.shape[1] - size) // 2, (images.shape[2] - size) // 2
+    return images[:, top : top + size, left : left + size]
+
+
+def five_crops(images: tf.Tensor, size: int) -> tf.Tensor:
+    """The center and the four corners: top left, top right, bottom left, bottom right.
+
+    Args:
+        images: `[batch, height, width, 3]`, any dtype.
+        size: side of the crops.
+
+    Returns:
+        `[batch, 5, size, size, 3]`.
+
+    Example:
+        >>> five_crops(tf.zeros([2, 256, 256, 3], tf.uint8), 224).shape
+        TensorShape([2, 5, 224, 224, 3])
+    """
+    top, bottom = images[:, :size], images[:, images.shape[1] - size :]
+    right = images.shape[2] - size
+    corners = [top[:, :, :size], top[:, :, right:], bottom[:, :, :size], bottom[:, :, right:]]
+    return tf.stack([center_crop(images, size), *corners], axis=1)
+
+
+def with_mirrors(views: tf.Tensor) -> tf.Tensor:
+    """`[batch, v, h, w, 3]` → `[batch, 2v, h, w, 3]`: the views, then their mirror images.
+
+    Example:
+        >>> with_mirrors(tf.zeros([2, 5, 32, 32, 3], tf.uint8)).shape
+        TensorShape([2, 10, 32, 32, 3])
+    """
+    return tf.concat([views, tf.reverse(views, axis=[3])], axis=1)
+
+
+def enlarge(images: tf.Tensor, size: int) -> tf.Tensor:
+    """Resizes `[batch, h, w, 3]` to `size` × `size`: bilinear, half-pixel centers.
+
+    uint8 stays uint8, rounded to the nearest; any other dtype becomes float32.
+
+    Example:
+        >>> enlarge(tf.zeros([2, 32, 32, 3], tf.uint8), 227).shape
+        TensorShape([2, 227, 227, 3])
+    """
+    if images.shape[1] == size and images.shape[2] == size:
+        return images
+    resized = tf.image.resize(images, [size, size], "bilinear")
+    return tf.cast(tf.round(resized), tf.uint8) if images.dtype == tf.uint8 else resized
+
+
+def enlarge_views(views: tf.Tensor, size: int) -> tf.Tensor:
+    """`enlarge` for `[batch, v, h, w, 3]` → `[batch, v, size, size, 3]`.
+
+    Example:
+        >>> enlarge_views(tf.zeros([2, 10, 32, 32, 3], tf.uint8), 227).shape
+        TensorShape([2, 10, 227, 227, 3])
+    """
+    count, (height, width) = views.shape[1], views.shape[2:4]
+    enlarged = enlarge(tf.reshape(views, [-1, height, width, 3]), size)
+    return tf.reshape(enlarged, [-1, count, size, size, 3])
+
+
+def center_view(squares: tf.Tensor, plan: ImagePlan) -> tf.Tensor:
+    """The one view that evaluation takes: the center crop, enlarged where the plan says so.
+
+    Args:
+        squares: uint8 `[batch, square_size, square_size, 3]` in 0–255.
+        plan: how an image becomes an input.
+
+    Returns:
+        uint8 `[batch, input_size, input_size, 3]` in 0–255.
+
+    Example:
+        >>> plan = ImagePlan(square_size=256, crop_size=224, crop_padding=0, input_size=224)
+        >>> center_view(tf.zeros([2, 256, 256, 3], tf.uint8), plan).shape
+        TensorShape([2, 224, 224, 3])
+    """
+    return enlarge(center_crop(squares, plan.crop_size), plan.input_size)
+
+
+def evaluation_views(squares: tf.Tensor, plan: ImagePlan, views: int) -> tf.Tensor:
+    """The views of each image that an evaluation averages over.
+
+    Args:
+        squares: uint8 `[batch, square_size, square_size, 3]` in 0–255.
+        plan: how an image becomes an input.
+        views: 1 the center crop; 2 that and its mirror image; 10 the center and the four corners,
+            then their mirror images. Where the square is no larger than the crop, the corners are
+            those of the square padded as in training.
+
+    Returns:
+        uint8 `[batch, input_size, input_size, 3]` in 0–255, for more than one view
+        `[batch, views, input_size, input_size, 3]`.
+
+    Example:
+        >>> plan = ImagePlan(square_size=32, crop_size=32, crop_padding=4, input_size=32)
+        >>> evaluation_views(tf.zeros([2, 32, 32, 3], tf.uint8), plan, views=10).shape
+        TensorShape([2, 10, 32, 32, 3])
+    """
+    if views == 1:
+        return center_view(squares, plan)
+    if views == 2:
+        crops = center_crop(squares, plan.crop_size)[:, None]
+    else:
+        padding = plan.crop_padding if plan.square_size <= plan.crop_size else 0
+        crops = five_crops(pad(squares, padding), plan.crop_size)
+    return enlarge_views(with_mirrors(crops), plan.input_size)
