@@ -60,7 +60,8 @@ _CIFAR_DEFAULT = Recipe(
 FINE_TUNE = Recipe(
     name="fine_tune",
     note="Ours: from trained weights, ten epochs of one-cycle SGD at a small rate, and ten times "
-    "that at the logits, which start from scratch for other classes. --freeze_until trains fewer layers.",
+    "that at the logits, which start from scratch for other classes. --freeze_until trains fewer "
+    "layers.",
     epochs=10,
     learning_rate=1e-3,
     weight_decay=5e-4,
