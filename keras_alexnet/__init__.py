@@ -1,72 +1,80 @@
 """Every AlexNet worth having, for Keras and TensorFlow.
 
-Public names are imported when they are first used, so that importing the package is fast.
+`__init__.pyi` lists the public names, for type checkers and for this module. Each is imported when
+it is first used, so that `import keras_alexnet` is fast and loads neither TensorFlow nor Keras.
 """
 
+import ast
 import importlib
+import json
 import os
+import pathlib
+import sys
+from typing import Any
 
-from keras_alexnet._version import __version__
-
-_WANTED = os.environ.get("KERAS_BACKEND", "tensorflow")
-if _WANTED != "tensorflow":
-    raise ImportError(
-        "keras_alexnet needs Keras on its TensorFlow backend. "
-        f"Received: KERAS_BACKEND={_WANTED}. Set KERAS_BACKEND=tensorflow."
-    )
-
-# Public name → the module that holds it, in the order in which data flows.
-_HOMES = {
-    "DataSpec": "data.config",
-    "list_datasets": "data.readers",
-    "load_dataset": "data.load",
-    "split_validation": "data.splits",
-    "train_batches": "data.pipeline",
-    "eval_batches": "data.pipeline",
-    "steps_per_epoch": "data.pipeline",
-    "pixel_statistics": "data.pipeline",
-    "PrepareConfig": "data.config",
-    "prepare": "data.prepare",
-    "verify_prepared": "data.manifest",
-    "list_variants": "networks.variants",
-    "build": "models",
-    "AlexNet": "models",
-    "preprocess_input": "models",
-    "decode_predictions": "models",
-    "layer_table": "networks.summary",
-    "list_recipes": "training.recipes",
-    "TrainConfig": "training.config",
-    "train": "training.train",
-    "load": "run_folder",
-    "EvaluateConfig": "evaluation.config",
-    "evaluate": "evaluation.evaluate",
-    "ExportConfig": "exporting.config",
-    "export": "exporting.export",
-    "Prediction": "predicting.predict",
-    "predict": "predicting.predict",
-    "UserError": "errors",
-    "UsageError": "errors",
-    "Interrupted": "errors",
-}
-_RENAMED = {"verify_prepared": "verify"}
-_MODULES = {
-    "figures": "figures",
-    "recipes": "training.recipes",
-    "variants": "networks.variants",
-    "weights": "weights",
-}
-
-__all__ = ["__version__", *_HOMES, *_MODULES]
+__version__ = "0.1.0"
 
 
-def __getattr__(name: str):
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{_MODULES[name]}")
-    if name in _HOMES:
-        module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
-        return getattr(module, _RENAMED.get(name, name))
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def _homes() -> dict[str, tuple[str, str]]:
+    """Returns public name → the module that it is imported from, and its name there."""
+    stub = pathlib.Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")
+    return {
+        alias.asname or alias.name: (statement.module or "", alias.name)
+        for statement in ast.parse(stub).body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
+
+
+_HOMES = _homes()
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    require_tensorflow()
+    home, original = _HOMES[name]
+    if home != __name__:
+        module = importlib.import_module(home)
+        if hasattr(module, original):
+            return getattr(module, original)
+    return importlib.import_module(f"{home}.{original}")
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def require_tensorflow() -> None:
+    """Does nothing if Keras runs, or will run once it is imported, on its TensorFlow backend.
+
+    Raises:
+        ImportError: if it runs on another.
+
+    Example:
+        >>> require_tensorflow()
+    """
+    backend, reason = _backend()
+    if backend != "tensorflow":
+        raise ImportError(
+            "keras_alexnet needs Keras on its TensorFlow backend. "
+            f"Received: {reason}. Set KERAS_BACKEND=tensorflow before Keras is imported."
+        )
+
+
+def _backend() -> tuple[str, str]:
+    """Keras's backend and what chose it, by the rules of `keras.src.backend.config`."""
+    if "keras" in sys.modules:
+        backend = sys.modules["keras"].config.backend()
+        return backend, f"Keras is already imported with the backend {backend}"
+    if backend := os.environ.get("KERAS_BACKEND"):
+        return backend, f"KERAS_BACKEND={backend}"
+    folder = pathlib.Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
+    file = folder / "keras.json"
+    try:
+        backend = json.loads(file.read_text(encoding="utf-8")).get("backend", "tensorflow")
+    except (OSError, ValueError, AttributeError):  # there is none, or Keras will ignore it
+        backend = "tensorflow"
+    return backend, f"the backend {backend} in {file}"

@@ -1,56 +1,51 @@
-"""convert(...): weights from elsewhere to a model file, or a model to weights for PyTorch."""
+"""Conversion: weights of PyTorch or Caffe to a model file, and a model to PyTorch's weights."""
 
 import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet import run_folder, trained
+from keras_alexnet import run_folder
 from keras_alexnet.data import decode
 from keras_alexnet.errors import UsageError, UserError, unknown_name
 from keras_alexnet.models import build, imagenet_labels
 from keras_alexnet.networks import variants
+from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.networks.spec import NetworkSpec
 from keras_alexnet.predicting.local import LocalPredictor
-from keras_alexnet.predicting.predictor import TopClasses, check_labels, read_labels, reason
+from keras_alexnet.predicting.predictor import TopClasses, reason
+from keras_alexnet.trained import TrainedNetwork
 from keras_alexnet.utils import files
-from keras_alexnet.weights import Loaded, load, save
-from keras_alexnet.weights.references import installed_framework, logits_of_source
+from keras_alexnet.weights import Loaded, save
+from keras_alexnet.weights.load import fill
+from keras_alexnet.weights.references import installed_framework, reference_logits
 from keras_alexnet.weights.source import KINDS, Source, kind_of, read_source
 
-# --from → what kind of file it is, and the network if none is named.
-_FROM = {
+# Name of a framework → what kind of file its weights come in, and the network if none is named.
+SOURCES: dict[str, tuple[str, str | None]] = {
     "torchvision": ("pytorch", "alexnet_owt"),
     "pytorch": ("pytorch", None),
     "caffe": ("caffe", "alexnet_caffe"),
 }
 
-
-SOURCES = tuple(_FROM)
-
-
-TARGETS = ("keras", "torch")
-
-
 IMAGENET = "imagenet"
-
 
 _TOP = 5
 
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """What a weights file's own framework and the converted network say of one image.
+    """The classes of one image by a weights file's own framework and by the converted network.
 
     Attributes:
         before: the five likeliest classes by the framework; None where it is not installed.
         after: those by the converted network.
         framework: "PyTorch" or "OpenCV", or None.
-        relative_difference: of the logits, their largest difference over the largest of them.
+        relative_difference: the largest difference of two logits, over the largest logit.
     """
 
     before: TopClasses | None
@@ -70,26 +65,26 @@ def convert(
     sha256: str | None = None,
     check: str | os.PathLike | None = None,
 ) -> tuple[Loaded, Check | None]:
-    """Turns weights of PyTorch or Caffe into a model file, with as many classes as they are for.
+    """Converts weights of PyTorch or Caffe to a model file with the classes that they are for.
 
     Args:
         weights: the file, as `keras_alexnet.weights.load` takes it.
         out: the `.keras` file to write, or a folder to write `model.keras` into.
-        source: "torchvision", "pytorch" for a document's network, or "caffe".
+        source: "torchvision", "pytorch" for a network of the documents, or "caffe".
         variant: the network; by default torchvision's or Caffe's.
         mean: with Caffe, the mean file.
-        labels: text file with the name of a class a line, or "imagenet" for the WordNet ids of its
-            1000 classes; written to `labels.txt` beside the model.
-        sha256: what the file's must be, or its first digits.
+        labels: a text file with one class a line, or "imagenet" for the WordNet ids of its 1000
+            classes; written to `labels.txt` beside the model.
+        sha256: the SHA-256 that the file must have, or its first 8 digits or more.
         check: an image to classify before and after.
 
     Returns:
-        What was loaded, and what came of the check.
+        What was loaded, and the result of the check.
 
     Raises:
-        UsageError: an argument that cannot be used.
-        UserError: the weights cannot be read or do not fit, as `load` has it; the labels are of
-            another number; the image cannot be read. Nothing is written then.
+        UsageError: an argument cannot be used.
+        UserError: the weights cannot be read or do not fit, as for `load`; there are not as many
+            labels as classes; the image cannot be read. Nothing is written then.
 
     Example:
         >>> convert("alexnet-owt-7be5be79.pth", "owt/model.keras",
@@ -100,11 +95,11 @@ def convert(
     path = path if path.suffix == ".keras" else path / run_folder.MODEL
     read = read_source(weights, network, mean=mean, sha256=sha256)
     model = build(network.name, num_classes=read.classes())
-    loaded = load.fill(model, read, network)
+    loaded = fill(model, read, network)
     classes = model.output_shape[-1]
     names = None if labels is None else _labels(labels)
     if names is not None:
-        check_labels(names, classes, path)
+        run_folder.check_labels(names, classes, path)
     _refuse_a_run(path)
     _refuse_other_labels(path, names)
     checked = None
@@ -113,7 +108,7 @@ def convert(
     with files.atomic_write(path) as temporary:
         model.save(temporary)
     if names is not None:
-        files.write_text(path.with_name(run_folder.LABELS), _lines(names))
+        run_folder.write_labels(path.with_name(run_folder.LABELS), names)
     return loaded, checked
 
 
@@ -129,7 +124,7 @@ def to_torch(
     Args:
         model: a run's folder or a `.keras` file.
         out, names: as in `keras_alexnet.weights.save`.
-        variant: the network, if the file does not tell it.
+        variant: the network, if the file does not say which it is.
 
     Returns:
         Name → shape of each tensor.
@@ -140,80 +135,83 @@ def to_torch(
     Example:
         >>> to_torch("runs/mine", "mine.safetensors")  # doctest: +SKIP
     """
-    network = trained.load(model, variant)
+    network = TrainedNetwork.load(model, variant).require_keras("A conversion")
     return save(network.model, out, variant=network.variant, names=names)
 
 
-def _variant(weights, source: str, variant: str | None) -> str:
-    if source not in _FROM:
-        raise unknown_name("source", source, _FROM)
-    wanted, usual = _FROM[source]
+def _variant(weights: str | os.PathLike, source: str, variant: str | None) -> str:
+    if source not in SOURCES:
+        raise unknown_name("source", source, SOURCES)
+    wanted, usual = SOURCES[source]
     kind, _ = kind_of(weights)
     if kind != wanted:
         endings = [ending for ending, its_kind in KINDS.items() if its_kind == wanted]
         raise UsageError(
             f"--from {source} wants a file that ends in {', '.join(endings)}. Received: {weights}."
         )
-    if variant is None and usual is None:
+    chosen = usual if variant is None else variant
+    if chosen is None:
         raise UsageError(
             f"--variant is needed with --from {source}: one of "
             f"{', '.join(variants.list_variants())}."
         )
-    return usual if variant is None else variant
+    return chosen
 
 
 def _labels(labels: str | os.PathLike) -> tuple[str, ...]:
     if labels != IMAGENET:
-        return read_labels(labels)
+        return run_folder.read_labels(labels)
     return tuple(wordnet_id for wordnet_id, _ in imagenet_labels())
 
 
-def _lines(names: Sequence[str]) -> str:
-    return "".join(f"{name}\n" for name in names)
-
-
 def _refuse_a_run(path: pathlib.Path) -> None:
-    """Its config.json and results.json would speak of weights that it no longer has."""
+    """Its config.json and results.json would describe weights that it no longer has."""
     if path.name == run_folder.MODEL and path.with_name(run_folder.CONFIG).exists():
         raise UserError(
-            f"{path.parent} is a run's folder, whose model would be lost. Give --out another."
+            f"{path.parent} is a run's folder, whose model would be lost. Give another --out."
         )
 
 
 def _refuse_other_labels(path: pathlib.Path, names: Sequence[str] | None) -> None:
-    """Whoever loads the model would take labels that lie beside it for its own."""
+    """Labels beside the model would be loaded with it."""
     beside = path.with_name(run_folder.LABELS)
-    if beside.exists() and (names is None or beside.read_text(encoding="utf-8") != _lines(names)):
+    if beside.exists() and (names is None or run_folder.read_labels(beside) != tuple(names)):
         raise UserError(
-            f"{beside} holds other labels than this model's, and would be taken for them. Give "
-            "--out another folder, or remove that file."
+            f"{beside} holds labels of another model, and would be loaded with this one. Give "
+            "another folder with --out, or remove that file."
         )
 
 
 def _check(
-    model: keras.Model, read: Source, network: NetworkSpec, image: str | os.PathLike, labels
+    model: keras.Model,
+    read: Source,
+    network: NetworkSpec,
+    image: str | os.PathLike,
+    labels: Sequence[str],
 ) -> Check:
-    def answer(logits_of, plan):
+    def answer(
+        logits_of: Callable[[np.ndarray], np.ndarray], plan: ImagePlan
+    ) -> tuple[TopClasses, np.ndarray]:
         """The likeliest classes, and the logits: float32 [1, classes]."""
         logits = []
 
-        def probabilities(pixels):
+        def probabilities(pixels: np.ndarray) -> np.ndarray:
             logits.append(logits_of(pixels))
             return tf.nn.softmax(logits[0]).numpy()
 
         predictor = LocalPredictor(probabilities, plan, labels, _TOP)
-        return predictor.classify([predictor.prepare(contents)])[0], logits[0]
+        return predictor.classify([predictor.preprocess(contents)])[0], logits[0]
 
     try:
         contents = pathlib.Path(image).read_bytes()
         after, by_keras = answer(lambda pixels: model(pixels, training=False), network.image_plan)
-        # What Caffe's weights are, its own network says, whatever they are put into.
-        own = network if read.kind == "pytorch" else variants.get(_FROM["caffe"][1])
+        # Caffe's weights are compared in Caffe's own network, whichever they were loaded into.
+        own = network if read.kind == "pytorch" else variants.get(str(SOURCES["caffe"][1]))
         framework = installed_framework(read.kind)
         if framework is None:
             return Check(None, after)
         before, by_framework = answer(
-            lambda pixels: logits_of_source(read, own, pixels), own.image_plan
+            lambda pixels: reference_logits(read, own, pixels), own.image_plan
         )
     except tf.errors.OpError as error:
         raise UserError(f"{image} cannot be read: {reason(decode.reason(error))}") from error

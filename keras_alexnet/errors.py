@@ -1,17 +1,19 @@
-"""Errors meant for the person at the keyboard.
+"""Errors with messages for users: what was wanted, what came, what to do.
 
-Scripts print the message alone, without a traceback, and exit with 2 for a `UsageError`, with 128
-and the signal's number (130, 143) for an `Interrupted` run, and with 1 for any other `UserError`.
+The command prints only the message, without a traceback. It exits with 2 for a `UsageError`, with
+128 plus the signal's number (130, 143) for an `Interrupted` run, and with 1 for any other
+`UserError`.
 """
 
 import difflib
+import os
 import pathlib
 import signal
 from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """Something the user can put right: a missing file, unusable data, a run that went wrong."""
+    """Something the user can fix: a missing file, unusable data, a run that went wrong."""
 
 
 class UsageError(UserError):
@@ -19,33 +21,33 @@ class UsageError(UserError):
 
 
 class Interrupted(UserError):
-    """A run that a signal stopped in good order.
+    """A run that a signal stopped after it had saved what it had done.
 
     Attributes:
-        signal: which, `signal.SIGTERM` or `signal.SIGINT`.
-        workdir: the folder of the run to go on with, or None if it had not begun one.
+        signal: `signal.SIGTERM` or `signal.SIGINT`.
+        workdir: the folder of the run to resume, or None if nothing had been written.
 
     Example:
         >>> print(Interrupted(15, "after step 7", "runs/mine"))
-        Stopped by SIGTERM after step 7. Go on with --resume --workdir=runs/mine.
+        Stopped by SIGTERM after step 7. Resume with --resume --workdir=runs/mine.
     """
 
-    def __init__(self, number: int, when: str, workdir=None):
+    def __init__(self, number: int, when: str, workdir: str | os.PathLike | None = None):
         self.signal = signal.Signals(number)
         self.workdir = None if workdir is None else pathlib.Path(workdir)
-        onward = "Nothing was written: start again with the same command."
+        advice = "Nothing was written: start again with the same command."
         if workdir is not None:
-            onward = f"Go on with --resume --workdir={workdir}."
-        super().__init__(f"Stopped by {self.signal.name} {when}. {onward}")
+            advice = f"Resume with --resume --workdir={workdir}."
+        super().__init__(f"Stopped by {self.signal.name} {when}. {advice}")
 
     @property
     def exit_code(self) -> int:
-        """What a script exits with: 128 and the signal's number."""
+        """What the command exits with: 128 plus the signal's number."""
         return 128 + self.signal
 
 
 def unknown_name(kind: str, received: object, known: Iterable[str]) -> UsageError:
-    """Returns the error for a name that is not in a table, with the nearest name and all of them.
+    """Returns the error for an unknown name, which suggests the nearest and lists all known ones.
 
     Example:
         >>> str(unknown_name("variant", "cifar_v", ["alexnet", "cifar_v1"]))
@@ -55,3 +57,13 @@ def unknown_name(kind: str, received: object, known: Iterable[str]) -> UsageErro
     nearest = difflib.get_close_matches(str(received), known, n=1, cutoff=0.0)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
     return UsageError(f"Unknown {kind} {received!r}.{hint} Known: {', '.join(known)}.")
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's message, or the name of its class if it has none.
+
+    Example:
+        >>> first_line(OSError("no space\\nTraceback ...")), first_line(MemoryError())
+        ('no space', 'MemoryError')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

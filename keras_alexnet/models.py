@@ -1,20 +1,21 @@
-"""build(variant, ...) and AlexNet(...): networks with weights."""
+"""build and AlexNet: networks with weights; preprocess_input and decode_predictions."""
 
 import functools
 import importlib.resources
 import os
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_alexnet.errors import UsageError
-from keras_alexnet.networks import spec, variants
-from keras_alexnet.networks.build import Choices, classified, connect
+from keras_alexnet.networks import variants
 from keras_alexnet.networks.build import build as build_network
-from keras_alexnet.networks.options import image_shape
+from keras_alexnet.networks.build import classified, connect
+from keras_alexnet.networks.options import Choices, image_shape
+from keras_alexnet.networks.spec import NetworkSpec
 from keras_alexnet.utils.arguments import whole_number
-from keras_alexnet.weights import load
 
 _POOLINGS = {
     "avg": keras.layers.GlobalAveragePooling2D,
@@ -27,7 +28,7 @@ def build(
     *,
     num_classes: int | None = None,
     input_shape: Sequence[int] | None = None,
-    activation: str | Callable = "relu",
+    activation: str | Callable | None = "relu",
     classifier_activation: str | Callable | None = None,
     lrn: bool | None = None,
     dropout: float | None = None,
@@ -41,32 +42,32 @@ def build(
 
     Args:
         variant: a name from `keras_alexnet.list_variants()`.
-        num_classes: number of logits; by default the row's own.
-        input_shape: (height, width, 3); by default the row's own. Need not be square.
-        activation: the hidden non-linearity, any Keras activation name or callable.
-        classifier_activation: e.g. "softmax": appended after the logits, in float32.
-        lrn: False leaves local response normalization out.
-        dropout: rate in place of the row's; 0 leaves dropout out.
+        num_classes: number of logits; by default that of the network's spec.
+        input_shape: (height, width, 3); by default that of the spec. It need not be square.
+        activation: activation of the hidden layers, any Keras activation or a callable.
+        classifier_activation: e.g. "softmax": added after the logits, in float32.
+        lrn: False leaves response normalization out.
+        dropout: rate that replaces the spec's; 0 leaves dropout out.
         seed: fixes initial weights and dropout masks bit for bit. A layer's initial weights depend
-            on the seed and its own name alone, and so stay the same when others are left out.
-        pixel_mean: R, G, B means 0-255 to subtract in place of the row's.
-        initial_weights: name of an initialization that the row offers beside its own
+            only on the seed and its own name, so they stay the same when others are left out.
+        pixel_mean: R, G, B means 0-255 to subtract instead of the spec's.
+        initial_weights: name of an initialization that the spec offers beside its own
             ("he_fan_out" for `alexnet_half`).
-        weights: file to start from, as `keras_alexnet.weights.load` takes it. Its layer "logits" is
-            not used where it has other classes. A Keras file brings its pixel mean, unless
-            `pixel_mean` is given.
-        name: the model's name; by default the variant's.
+        weights: file to start from, as for `keras_alexnet.weights.load`. Its layer "logits" is not
+            used if its classes differ. A Keras file brings its pixel mean, unless `pixel_mean` is
+            given.
+        name: the model's name; by default the variant.
 
     Returns:
-        A functional model with the input "image", `[batch, height, width, 3]`, uint8 or float
-        pixels 0-255, and the output of its last layer "logits" (or of "predictions" behind it),
-        float32 `[batch, num_classes]`. It follows the global precision policy, except that pixels
-        are standardized and logits computed in float32.
+        A functional model. Its input "image" is `[batch, height, width, 3]`, uint8 or float pixels
+        0-255. Its output is that of the layer "logits" (or of "predictions" after it), float32
+        `[batch, num_classes]`. It follows the global precision policy, but always standardizes
+        pixels and computes logits in float32.
 
     Raises:
-        UsageError: an argument that this network cannot take; for a small input the message names
-            the layer at which it runs out.
-        UserError: the weights file cannot be read, or is another network's.
+        UsageError: an argument that this network cannot take. If the input is too small, the
+            message names the layer at which nothing of it is left.
+        UserError: the weights file cannot be read, or is for another network.
 
     Example:
         >>> model = keras_alexnet.build("cifar_v2", seed=1)
@@ -88,7 +89,7 @@ def build(
     )
     if weights is not None:
         keep_pixels = pixel_mean is not None
-        load(model, weights, variant=variant, new_head=True, keep_pixels=keep_pixels)
+        _load(model, weights, variant=variant, new_head=True, keep_pixels=keep_pixels)
     return model
 
 
@@ -107,26 +108,27 @@ def AlexNet(
 
     Args:
         include_top: whether to include the dense layers.
-        weights: None for random weights, or a file as `keras_alexnet.weights.load` takes it.
+        weights: None for random weights, or a file as for `keras_alexnet.weights.load`.
         input_tensor: output of `keras.Input` (or of layers before this network) to build on.
-        input_shape: (height, width, 3); by default the network's own. Without the top, height and
-            width may be None, and are by default.
-        pooling: without the top, what to make of the last map: None leaves it
+        input_shape: (height, width, 3); by default that of the network's spec. Without the top,
+            height and width may be None, which is the default.
+        pooling: without the top, how to pool the last map: None leaves it
             `[batch, height, width, channels]`, "avg" or "max" pools it to `[batch, channels]`.
-        classes: number of classes; without the top it has no meaning.
+        classes: number of classes; ignored without the top.
         classifier_activation: activation on the logits; None returns the logits.
-        name: the model's name; by default the variant's.
+        name: the model's name; by default the variant.
         variant: a name from `keras_alexnet.list_variants()`.
 
     Returns:
-        A functional model that takes RGB pixels 0-255, uint8 or float, and standardizes inside.
+        A functional model that takes RGB pixels 0-255, uint8 or float, and standardizes them. Its
+        output is float32: `[batch, classes]` probabilities, or without the top the last map.
 
     Raises:
-        UsageError: an argument that cannot be used, `weights="imagenet"` among them.
-        UserError: the weights file cannot be read, or is another network's.
+        UsageError: an argument that cannot be used, such as `weights="imagenet"`.
+        UserError: the weights file cannot be read, or is for another network.
 
-    Weights trained on ImageNet do not come with this package. torchvision's, once downloaded, are
-    taken as they are, and so are Caffe's (variant "alexnet_caffe"):
+    This package contains no weights trained on ImageNet. It loads those of torchvision and, with
+    the variant "alexnet_caffe", those of Caffe after you download them:
 
     ```python
     model = keras_alexnet.AlexNet(variant="alexnet_owt", weights="alexnet-owt-7be5be79.pth")
@@ -137,30 +139,32 @@ def AlexNet(
         >>> model(np.zeros([1, 300, 200, 3], "uint8")).shape
         TensorShape([1, 256])
     """
-    network = variants.get(variant)
-    choices = Choices.checked(network, whole_number("classes", classes, least=1))
-    image = _image(network, include_top, input_tensor, input_shape)
+    if weights == "imagenet":
+        raise UsageError(
+            "keras_alexnet contains no ImageNet weights and downloads none. Give the path of "
+            "torchvision's file with variant='alexnet_owt', or of Caffe's with "
+            "variant='alexnet_caffe'. Received: weights='imagenet'."
+        )
+    spec = variants.get(variant)
+    choices = Choices.checked(spec, whole_number("classes", classes, least=1))
+    image = _image(spec, include_top, input_tensor, input_shape)
     if include_top:
-        outputs = connect(image, network, network.layers, choices)
+        outputs = connect(image, spec, spec.layers, choices)
         outputs = classified(outputs, classifier_activation)
     else:
-        outputs = _pooled(connect(image, network, network.features, choices), pooling)
-    inputs = image if input_tensor is None else keras.utils.get_source_inputs(input_tensor)
-    model = keras.Model(inputs, outputs, name=name or network.name)
+        outputs = _pooled(connect(image, spec, spec.features, choices), pooling)
+    sources = [image] if input_tensor is None else keras.utils.get_source_inputs(input_tensor)
+    inputs = sources[0] if len(sources) == 1 else sources
+    model = keras.Model(inputs, outputs, name=name or spec.name)
     if weights is not None:
-        if weights == "imagenet":
-            raise UsageError(
-                "There are no ImageNet weights to be had here: none come with keras_alexnet, and "
-                "none are downloaded. Give the path of torchvision's file with "
-                "variant='alexnet_owt', or of Caffe's with variant='alexnet_caffe'. "
-                "Received: weights='imagenet'."
-            )
-        load(model, weights, variant=network.name)
+        _load(model, weights, variant=spec.name)
     return model
 
 
-def preprocess_input(x, data_format=None):
-    """Returns `x` as it is: the networks take pixels 0-255 and standardize them inside.
+def preprocess_input(x: Any, data_format: str | None = None) -> Any:
+    """Returns `x` unchanged: the networks take pixels 0-255 and standardize them.
+
+    It exists because `keras.applications` has one for each model. `data_format` is ignored.
 
     Example:
         >>> preprocess_input(np.full([1], 255)).item()
@@ -169,19 +173,19 @@ def preprocess_input(x, data_format=None):
     return x
 
 
-def decode_predictions(preds, top: int = 5) -> list[list[tuple[str, str, float]]]:
+def decode_predictions(preds: Any, top: int = 5) -> list[list[tuple[str, str, float]]]:
     """Names the highest scores of predictions over the 1000 ImageNet classes.
 
     Args:
-        preds: `[batch, 1000]`, probabilities or logits, in the order of ILSVRC-2012's sorted
-            WordNet ids (that of Keras and PyTorch).
-        top: how many to name.
+        preds: `[batch, 1000]`, probabilities or logits, sorted by the WordNet ids of ILSVRC-2012
+            (as in Keras and PyTorch).
+        top: number of classes to name.
 
     Returns:
-        For each image the `top` tuples (WordNet id, name, score), highest score first.
+        For each image `top` tuples (WordNet id, name, score), highest score first.
 
     Raises:
-        UsageError: `preds` has another shape.
+        UsageError: `preds` has another shape, or `top` is not a whole number from 1.
 
     Example:
         >>> decode_predictions(np.eye(1000)[[1]], top=1)
@@ -190,7 +194,7 @@ def decode_predictions(preds, top: int = 5) -> list[list[tuple[str, str, float]]
     scores = keras.ops.convert_to_numpy(preds)
     if scores.ndim != 2 or scores.shape[1] != 1000:
         raise UsageError(
-            "decode_predictions names the 1000 ImageNet classes and wants scores of shape "
+            "decode_predictions names the 1000 ImageNet classes and needs scores of shape "
             f"(images, 1000). Received: {scores.shape}."
         )
     top = whole_number("top", top, least=1)
@@ -204,17 +208,35 @@ def decode_predictions(preds, top: int = 5) -> list[list[tuple[str, str, float]]
 
 @functools.cache
 def imagenet_labels() -> list[tuple[str, str]]:
-    """Returns (WordNet id, name) of each class."""
+    """Returns (WordNet id, name) of each of the 1000 ImageNet classes.
+
+    Example:
+        >>> imagenet_labels()[1]
+        ('n01443537', 'goldfish')
+    """
     text = importlib.resources.files("keras_alexnet").joinpath("imagenet_labels.txt").read_text()
-    return [tuple(line.split()) for line in text.splitlines()]
+    pairs = (line.split() for line in text.splitlines())
+    return [(wordnet_id, name) for wordnet_id, name in pairs]
 
 
-def _image(network: spec.NetworkSpec, include_top, input_tensor, input_shape):
+def _load(model: keras.Model, path: str | os.PathLike, **options: Any) -> None:
+    # Without weights, building needs none of the modules that read them.
+    from keras_alexnet.weights.load import load
+
+    load(model, path, **options)
+
+
+def _image(
+    spec: NetworkSpec,
+    include_top: bool,
+    input_tensor: keras.KerasTensor | None,
+    input_shape: Sequence[int | None] | None,
+) -> keras.KerasTensor:
     """Returns the tensor to build on."""
     if input_tensor is not None:
         if not keras.backend.is_keras_tensor(input_tensor):
             raise UsageError(
-                "input_tensor must be a Keras tensor, such as keras.Input(...) returns. Received: "
+                "input_tensor must be a Keras tensor, as keras.Input(...) returns one. Received: "
                 f"{type(input_tensor).__name__}."
             )
         if input_shape is not None and tuple(input_shape) != tuple(input_tensor.shape[1:]):
@@ -225,13 +247,13 @@ def _image(network: spec.NetworkSpec, include_top, input_tensor, input_shape):
         image_shape(input_tensor.shape[1:], sizes_known=include_top)
         return input_tensor
     if input_shape is None:
-        side = network.input_size if include_top else None
+        side = spec.input_size if include_top else None
         input_shape = (side, side, 3)
     shape = image_shape(input_shape, sizes_known=include_top)
     return keras.Input(shape, name="image", dtype="float32")
 
 
-def _pooled(feature_map, pooling):
+def _pooled(feature_map: keras.KerasTensor, pooling: str | None) -> keras.KerasTensor:
     if pooling is None:
         return feature_map
     if pooling not in _POOLINGS:

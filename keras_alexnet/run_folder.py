@@ -1,134 +1,182 @@
-"""The files of a run's folder and of an export's folder."""
+"""Names, writers and readers of the files in a run's folder and in an export."""
 
 import json
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import keras
-
-from keras_alexnet.errors import UserError
+from keras_alexnet.errors import UserError, first_line
 from keras_alexnet.utils import files
 
-DESCRIPTION = "signature.json"
-
+if TYPE_CHECKING:
+    import keras
 
 MODEL = "model.keras"
-
-
 CONFIG = "config.json"
-
-
 METRICS = "metrics.csv"
-
-
 RESULTS = "results.json"
-
-
 LABELS = "labels.txt"
+DESCRIPTION = "signature.json"  # what an exported file says of itself, inside it or beside it
+GRAPH = "saved_model.pb"
+
+KERAS, SAVED_MODEL, TFLITE, ONNX = "keras", "saved_model", "tflite", "onnx"
+
+MODELS = "a run's folder, a .keras file, a SavedModel folder, a .tflite file or an .onnx file"
+
+_ENDINGS = {".keras": KERAS, ".tflite": TFLITE, ".onnx": ONNX}
+
+# What is read from config.json later on; the keys of a file that a run wrote.
+_CONFIG_KEYS = {
+    "config": ("variant", "seed", "validation_images"),
+    "recipe": ("validation_fraction",),
+    "data": ("sha256",),
+}
 
 
-class LoadedRun(NamedTuple):
-    """What `load` returns; it unpacks as `model, labels`."""
-
-    model: keras.Model | keras.layers.TFSMLayer
-    labels: tuple[str, ...] | None
-
-
-def load(where: str | os.PathLike) -> LoadedRun:
-    """Loads a trained network.
-
-    Args:
-        where: a run's folder, a `.keras` file, or a SavedModel's folder: one version, or the
-            folder of versions, of which it takes the newest. Labels are read from `labels.txt`
-            beside the file, or out of the SavedModel; where there is none they are None.
-
-    Returns:
-        The model, float32, pixels 0–255 in and logits out, and its labels in class order. Of a
-        SavedModel it is a `keras.layers.TFSMLayer`, to call and to build other models with.
-
-    Raises:
-        UserError: if there is no such file, or it cannot be read as a model.
-
-    Example:
-        >>> model, labels = load("runs/mine")  # doctest: +SKIP
-    """
-    if not (pathlib.Path(where) / MODEL).exists():
-        if (folder := newest(where)) is not None:
-            return _load_saved_model(folder)
-    path = model_file(where)
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever the damage leads it to.
-        raise UserError(f"{path} cannot be read as a Keras model: {_reason(error)}") from error
-    return LoadedRun(model, _read_labels(path.with_name(LABELS), model.output_shape[-1]))
-
-
-def _load_saved_model(folder: pathlib.Path) -> LoadedRun:
-    try:
-        layer = keras.layers.TFSMLayer(str(folder), call_endpoint="logits")
-        classes = layer.call_endpoint_fn.concrete_functions[0].structured_outputs.shape[-1]
-    except Exception as error:  # TensorFlow too raises whatever the damage leads it to.
-        raise UserError(
-            f"{folder} cannot be read as a SavedModel of this package: {_reason(error)}"
-        ) from error
-    return LoadedRun(layer, _labels_of(folder, classes))
-
-
-def _labels_of(folder: pathlib.Path, classes: int) -> tuple[str, ...] | None:
-    """A SavedModel's labels, if they are names: without any, it holds the classes' numbers."""
-    described = folder / "assets.extra" / DESCRIPTION
-    if described.exists() and not json.loads(described.read_text())["labels_are_names"]:
-        return None
-    return _read_labels(folder / "assets" / LABELS, classes)
-
-
-def _read_labels(path: pathlib.Path, classes: int) -> tuple[str, ...] | None:
-    if not path.exists():
-        return None
-    names = tuple(path.read_text(encoding="utf-8").splitlines())
-    if len(names) != classes:
-        raise UserError(f"{path} names {len(names)} classes, and the model has {classes}.")
-    return names
-
-
-def save(workdir: str | os.PathLike, model: keras.Model, labels: Sequence[str]) -> None:
+def save(workdir: str | os.PathLike, model: "keras.Model", labels: Sequence[str]) -> None:
     """Writes `model.keras` and `labels.txt` into a run's folder, each whole or not at all."""
     workdir = pathlib.Path(workdir)
     with files.atomic_write(workdir / MODEL) as temporary:
         model.save(temporary)
-    files.write_text(workdir / LABELS, "".join(f"{name}\n" for name in labels))
+    write_labels(workdir / LABELS, labels)
 
 
-def model_file(where: str | os.PathLike) -> pathlib.Path:
-    """Returns the `.keras` file of a run's folder or the file itself.
+def locate(model: str | os.PathLike, places: str = MODELS) -> tuple[str, pathlib.Path]:
+    """Finds the model that a path means.
+
+    Args:
+        model: a run's folder, a `.keras`, `.tflite` or `.onnx` file, or the folder of a SavedModel
+            or of the versions of one, of which the newest is found.
+        places: what error messages say that a model can be.
+
+    Returns:
+        Its kind, one of `KERAS`, `SAVED_MODEL`, `TFLITE` and `ONNX`, and its file or, for a
+        SavedModel, its folder.
 
     Raises:
-        UserError: if there is none.
+        UserError: there is no model.
     """
-    path = pathlib.Path(where)
+    path = pathlib.Path(model)
     if path.is_dir():
-        path = path / MODEL
-        if not path.exists():
-            raise UserError(
-                f"{path.parent} holds no {MODEL}: it is not a run's folder, or the run has not "
-                "ended. Go on with it by scripts/train.py --resume."
-            )
-    if not path.is_file():
-        raise UserError(f"There is no model at {path}. Give a run's folder or a .keras file.")
-    if path.suffix != ".keras":
-        raise UserError(f"A model is a run's folder or a .keras file. Received: {path}.")
+        if (path / MODEL).exists():
+            return KERAS, path / MODEL
+        folder = newest(path)
+        if folder is None:
+            raise UserError(_why_no_model(path, places))
+        return SAVED_MODEL, folder
+    if not path.exists():
+        raise UserError(f"There is no model at {path}. A model is {places}.")
+    if path.suffix not in _ENDINGS:
+        raise UserError(f"{path} is not a model. A model is {places}.")
+    return _ENDINGS[path.suffix], path
+
+
+def keras_file(model: str | os.PathLike) -> pathlib.Path:
+    """Returns the `.keras` file of a run's folder, or the file itself.
+
+    Raises:
+        UserError: there is none.
+    """
+    kind, path = locate(model, "a run's folder or a .keras file")
+    if kind != KERAS:
+        raise UserError(f"A run's folder or a .keras file is needed here. Received: {model}.")
     return path
 
 
-def _reason(error: Exception) -> str:
-    # Keras wraps a layer's own error in a page of advice and configuration, once for each level.
-    innermost = str(error).rpartition("Exception encountered: ")[2].strip()
-    return (innermost or type(error).__name__).splitlines()[0]
+def read_model(path: str | os.PathLike) -> "keras.Model":
+    """Reads a `.keras` file, for inference.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    import keras
+
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises many kinds of errors for damaged files.
+        raise UserError(f"{path} cannot be read as a Keras model: {_reason(error)}") from error
 
 
-GRAPH = "saved_model.pb"
+def read_labels(path: str | os.PathLike) -> tuple[str, ...]:
+    """Reads the names of classes, one a line.
+
+    Raises:
+        UserError: there is no such file, it is not UTF-8 text, or a line is empty.
+    """
+    try:
+        labels = tuple(pathlib.Path(path).read_text(encoding="utf-8").splitlines())
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"The labels cannot be read: {error}. Give a text file with one class a line, such as "
+            f"the {LABELS} of a run."
+        ) from error
+    if "" in labels:
+        raise UserError(
+            f"Every class needs a label. {path} has an empty line for class {labels.index('')}. "
+            "Write its name there."
+        )
+    return labels
+
+
+def write_labels(path: str | os.PathLike, labels: Sequence[str]) -> None:
+    """Writes the names of classes, one a line, whole or not at all."""
+    files.write_text(path, "".join(f"{name}\n" for name in labels))
+
+
+def check_labels(
+    labels: Sequence[str], classes: int, model: object, source: object = "labels"
+) -> None:
+    """Checks that there is one label for each class of a model.
+
+    Args:
+        labels: the names of the classes.
+        classes: how many the model has.
+        model: what the message calls the model.
+        source: what it calls the labels.
+
+    Raises:
+        UserError: the numbers differ.
+    """
+    if len(labels) != classes:
+        raise UserError(
+            f"{source} must name the {classes} classes of {model}, one each. Received: "
+            f"{len(labels)} names. They belong to another network."
+        )
+
+
+def read_config(model: str | os.PathLike) -> dict[str, Any] | None:
+    """Returns the config.json of a run's folder or beside a model file; None if there is none.
+
+    Raises:
+        UserError: it is not one that a run of this version wrote.
+    """
+    path = _folder_of(model) / CONFIG
+    config = _read_json(path)
+    if config is None:
+        return None
+    found = {name: config.get(name) for name in _CONFIG_KEYS}
+    missing = [
+        f"{name}.{key}"
+        for name, keys in _CONFIG_KEYS.items()
+        for key in keys
+        if key not in (found[name] or ())
+    ]
+    missing += [] if "commit" in config else ["commit"]
+    if missing:
+        raise UserError(
+            f"{path} is not what a run of this version wrote: it has no {', '.join(missing)}."
+        )
+    return config
+
+
+def read_results(model: str | os.PathLike) -> dict[str, Any] | None:
+    """Returns the results.json of a run's folder or beside a model file; None if there is none.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    return _read_json(_folder_of(model) / RESULTS)
 
 
 def versions(folder: str | os.PathLike) -> dict[int, pathlib.Path]:
@@ -147,3 +195,45 @@ def newest(folder: str | os.PathLike) -> pathlib.Path | None:
         return folder
     found = versions(folder)
     return found[max(found)] if found else None
+
+
+def _why_no_model(folder: pathlib.Path, places: str) -> str:
+    exported = sorted(
+        path
+        for ending in (".tflite", ".onnx")
+        for path in [*folder.glob(f"*{ending}"), *folder.glob(f"{ending[1:]}/*{ending}")]
+    )
+    if exported:
+        return (
+            f"{folder} holds no SavedModel. Name one of its other files: "
+            f"{', '.join(map(str, exported))}."
+        )
+    if (folder / CONFIG).exists():
+        return (
+            f"{folder} holds no {MODEL}, because its run has not ended. Resume it with "
+            f"train --resume --workdir={folder}."
+        )
+    return f"{folder} holds no {MODEL} and no SavedModel. A model is {places}."
+
+
+def _folder_of(model: str | os.PathLike) -> pathlib.Path:
+    path = pathlib.Path(model)
+    return path if path.is_dir() else path.parent
+
+
+def _read_json(path: pathlib.Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: {error}.") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{path} is not what a run of this version wrote.")
+    return found
+
+
+def _reason(error: Exception) -> str:
+    # Keras wraps a layer's own error in a page of advice and configuration, once for each level.
+    innermost = str(error).rpartition("Exception encountered: ")[2].strip()
+    return innermost.splitlines()[0] if innermost else first_line(error)

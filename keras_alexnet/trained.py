@@ -1,237 +1,259 @@
-"""A trained network with its labels, image plan and run; the one loader."""
+"""A trained network with its labels, image plan and run: the one loader."""
 
 import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import keras
+import numpy as np
 from absl import logging
 
 from keras_alexnet import run_folder
+from keras_alexnet.data import run_data
 from keras_alexnet.data.config import DataSpec
-from keras_alexnet.data.dataset import Dataset, hold_out
-from keras_alexnet.data.load import load_dataset
+from keras_alexnet.data.dataset import Dataset
 from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.networks import variants
-from keras_alexnet.networks.build import logits_of
-from keras_alexnet.networks.spec import ImagePlan
-from keras_alexnet.run_folder import CONFIG
+from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.utils import files
+from keras_alexnet.weights import model_files
+from keras_alexnet.weights.model_files import ModelFile
 
-
-def split_of(data: Dataset, name: str, config: dict | None) -> Split:
-    """Returns the images of one of `SPLITS`, as the run of that config.json divided them.
-
-    Raises:
-        UsageError: if the run's division is asked for and is not known, or not of these data.
-    """
-    if name == "test":
-        return data.test
-    if config is None:
-        if name == "train":
-            return data.train
-        raise UsageError("split=validation needs a run's folder, whose config.json tells it.")
-    if data.sha256 != config["data"]["sha256"]:
-        raise UsageError(
-            f"split={name} is a part of the data that the run was trained on, and {data.name} is "
-            f"not that: SHA-256 {data.sha256}, not {config['data']['sha256']}."
-        )
-    settings, recipe = config["config"], config["recipe"]
-    training, validation = hold_out(
-        data, settings["validation_images"], recipe["validation_fraction"], settings["seed"]
-    )
-    if name == "validation" and validation is None:
-        raise UsageError("This run held no images out, so it has no validation split.")
-    return training if name == "train" else validation
-
-
-def read_config(where: str | os.PathLike) -> dict | None:
-    """Returns the config.json of a run's folder or beside a model file, None where there is none.
-
-    Raises:
-        UserError: if it is not one that a run wrote.
-    """
-    folder = pathlib.Path(where)
-    path = (folder if folder.is_dir() else folder.parent) / CONFIG
-    if not path.exists():
-        return None
-    try:
-        described = json.loads(path.read_text(encoding="utf-8"))
-        described["config"]["seed"], described["recipe"]["validation_fraction"]
-        described["data"]["sha256"], described["commit"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{path} is not what a run of this version wrote: {error}.") from error
-    return described
-
-
-def load_data(config: dict | None, spec: DataSpec) -> Dataset:
-    """Loads the data that a run was trained on, or others that are named.
-
-    Args:
-        config: as `read_config` returns it.
-        spec: what is None there is the run's; the run's folder and name are of its own data set
-            alone.
-
-    Raises:
-        UsageError, UserError: as `load_dataset`.
-    """
-    trained_on = config["config"] if config else {}
-    if spec.dataset in (None, trained_on.get("dataset")):
-        spec = dataclasses.replace(spec, dataset=trained_on.get("dataset"))
-        if spec.data_dir is None:
-            name = spec.dataset_name or trained_on.get("dataset_name")
-            spec = dataclasses.replace(spec, data_dir=trained_on.get("data_dir"), dataset_name=name)
-    return load_dataset(spec)
-
-
-def check_labels(classes: int, labels: Sequence[str] | None, data: Dataset) -> None:
-    """Checks that a network of so many classes, with these labels, is one for the data.
-
-    Raises:
-        UserError: if it is not.
-    """
-    if classes != len(data.class_names):
-        raise UserError(
-            f"The network has {classes} classes and {data.name} has {len(data.class_names)}. "
-            "Name the data that it was trained for with --dataset and --data_dir."
-        )
-    if labels is not None and tuple(labels) != tuple(data.class_names):
-        index = next(i for i, name in enumerate(labels) if name != data.class_names[i])
-        raise UserError(
-            f"The classes of {data.name} are not the network's: class {index} is "
-            f"{data.class_names[index]!r}, not {labels[index]!r}."
-        )
-
-
-TOP = 5  # labels that a served model names
+TOP = 5  # labels that an exported network names
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainedNetwork:
-    """A trained network and all that its exports say of it.
+    """A trained network of any kind, and all that is known of it.
 
     Attributes:
-        path: the `.keras` file.
-        model: float32; RGB pixels 0–255 `[N, H, W, 3]` in, logits `[N, classes]` out.
-        labels: of the classes, in order; the classes' numbers where no labels are known.
-        named: whether `labels` are names.
-        variant: the name of the network's row.
+        path: the `.keras`, `.tflite` or `.onnx` file, or the folder of a SavedModel.
+        model: RGB pixels 0–255 `[N, H, W, 3]` in, float32 logits `[N, classes]` out: a
+            `keras.Model`, for a SavedModel a `keras.layers.TFSMLayer`, for other files None.
+        labels: of the classes, in order; the classes' numbers where no names are known.
+        labels_are_names: whether `labels` are names.
+        variant: the name of the network.
         plan: how an image of any size becomes an input.
         config: the run's `config.json`, or None for a bare file.
         results: the run's `results.json`, or None.
+
+    Example:
+        >>> network = TrainedNetwork.of_model(keras_alexnet.build("cifar_v2"))
+        >>> network.logits(np.zeros([4, 32, 32, 3], np.uint8)).shape
+        (4, 10)
     """
 
     path: pathlib.Path
-    model: keras.Model
+    model: Any
     labels: tuple[str, ...]
-    named: bool
+    labels_are_names: bool
     variant: str
     plan: ImagePlan
-    config: dict | None
-    results: dict | None
+    config: dict[str, Any] | None = None
+    results: dict[str, Any] | None = None
+    _compute: model_files.Compute | None = None
+
+    @classmethod
+    def load(
+        cls,
+        model: str | os.PathLike | keras.Model,
+        variant: str | None = None,
+        labels: str | os.PathLike | Sequence[str] | None = None,
+    ) -> "TrainedNetwork":
+        """Loads a trained network.
+
+        Args:
+            model: a run's folder, a `.keras` file, a SavedModel's folder (of one version, or of
+                the versions, of which the newest is loaded), a `.tflite` or `.onnx` file, or a
+                model that `build` made.
+            variant: the network, if the files do not say which it is.
+            labels: a text file with one class a line, or the names, in place of the network's own.
+
+        Raises:
+            UsageError: the variant is unknown, or the files name another one; or the network's
+                input is not square.
+            UserError: there is no model, it cannot be read, `build` did not make it, or it has
+                another number of classes than there are labels.
+
+        Example:
+            >>> network = TrainedNetwork.load("runs/mine")  # doctest: +SKIP
+            >>> network.variant, network.labels[:2]  # doctest: +SKIP
+            ('cifar_v2', ('airplane', 'automobile'))
+        """
+        if isinstance(model, keras.Model):
+            return cls.of_model(model, variant, labels)
+        file = model_files.open_model(*run_folder.locate(model))
+        if file.labels is None and labels is None:
+            logging.warning(
+                "%s comes with no names of its classes (%s): class numbers are used as labels.",
+                *(file.path, run_folder.LABELS),
+            )
+        return _assemble(file, variant, labels)
+
+    @classmethod
+    def of_model(
+        cls,
+        model: keras.Model,
+        variant: str | None = None,
+        labels: str | os.PathLike | Sequence[str] | None = None,
+    ) -> "TrainedNetwork":
+        """Takes a model that `build` made; the arguments and errors are those of `load`."""
+        return _assemble(model_files.of_keras(model), variant, labels)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of an input."""
-        return tuple(self.model.input_shape[1:])
+        return (self.plan.input_size, self.plan.input_size, 3)
 
     @cached_property
     def sha256(self) -> str:
-        """Of the `.keras` file."""
+        """Of the file."""
         return files.sha256_of(self.path)
 
     @cached_property
     def features(self) -> keras.Model:
-        """The model from pixels to the last hidden layer: what feeds the classifier."""
+        """The Keras model from pixels to the last hidden layer, which feeds the classifier."""
         return keras.Model(self.model.input, self.model.get_layer("logits").input)
 
-    def description(self) -> dict:
-        """What an export says of itself, as JSON holds it; clients read `plan` and `labels`."""
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Computes the logits of images in one step.
+
+        Args:
+            images: RGB pixels 0–255, uint8 `[N, *input_shape]`; `predict` takes other sizes.
+
+        Returns:
+            float32 `[N, classes]`.
+
+        Raises:
+            UsageError: the images have another shape or type.
+        """
+        return self._outputs(images)["logits"]
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Computes the softmax of the logits; arguments and errors are those of `logits`."""
+        return self._outputs(images)["probabilities"]
+
+    def require_keras(self, purpose: str) -> "TrainedNetwork":
+        """Returns the network itself, if it is a Keras model.
+
+        Args:
+            purpose: what it is needed for, as the first words of the message.
+
+        Raises:
+            UserError: it is not.
+        """
+        if isinstance(self.model, keras.Model):
+            return self
+        raise UserError(
+            f"{purpose} needs a Keras model: a run's folder or a .keras file. Received: "
+            f"{self.path}, an exported file."
+        )
+
+    def description(self) -> dict[str, Any]:
+        """What an exported file says of itself; clients read its `image_plan` and `labels`."""
         return {
             "format": 1,
             "variant": self.variant,
             "labels": list(self.labels),
-            "labels_are_names": self.named,
+            "labels_are_names": self.labels_are_names,
             "image_plan": dataclasses.asdict(self.plan),
         }
 
+    def load_data(self, spec: DataSpec) -> Dataset:
+        """Loads the data that the network was trained on, or other data.
 
-def load(where: str | os.PathLike, variant: str | None = None) -> TrainedNetwork:
-    """Loads what is to be exported.
+        Args:
+            spec: what it leaves out is taken from the run; the folder and the name of the run's
+                data are used only for the same data set.
 
-    Args:
-        where: a run's folder, or a `.keras` file; labels are read from `labels.txt` beside it.
-        variant: the network, when neither config.json nor the model's name tells it.
+        Raises:
+            UsageError, UserError: as `load_dataset`.
+        """
+        return run_data.load_run_data(self.config, spec)
 
-    Raises:
-        UsageError: if the variant is not known, or the network is known to be another.
-        UserError: if there is no such file, it is not a network of `build()`, or a label is empty.
-    """
-    path = run_folder.model_file(where)
-    loaded = run_folder.load(path)
-    _check_labels(loaded.labels or (), path)
-    config = read_config(path)
-    model = _to_logits(loaded.model, path)
-    if loaded.labels is None:
-        logging.warning(
-            "%s has no %s beside it: class numbers stand in for the labels.",
-            path,
-            run_folder.LABELS,
+    def check_data(self, data: Dataset) -> None:
+        """Raises a UserError unless the classes of the data are the network's."""
+        names = self.labels if self.labels_are_names else None
+        run_data.check_classes(len(self.labels), names, data)
+
+    def split(self, data: Dataset, name: str) -> Split:
+        """Returns the "test", "validation" or "train" images, as the network's run divided them.
+
+        Raises:
+            UsageError: the run's division is asked for, and is not known or is not of these data.
+        """
+        return run_data.run_split(self.config, data, name)
+
+    def _outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        images = np.asarray(images)
+        if images.dtype != np.uint8 or images.shape[1:] != self.input_shape:
+            raise UsageError(
+                f"images must be uint8 [N, {', '.join(map(str, self.input_shape))}]. Received: "
+                f"{images.dtype} {list(images.shape)}."
+            )
+        return self._computing(images)
+
+    @cached_property
+    def _computing(self) -> model_files.Compute:
+        return self._compute or model_files.compiled(self.model)
+
+
+load = TrainedNetwork.load
+
+
+def check_finite(values: np.ndarray) -> None:
+    """Raises a UserError if a number that a network computed is NaN or infinite."""
+    if not np.all(np.isfinite(values)):
+        raise UserError("The network's outputs are not finite: its weights hold NaN or inf.")
+
+
+def _assemble(
+    file: ModelFile,
+    variant: str | None,
+    labels: str | os.PathLike | Sequence[str] | None,
+) -> TrainedNetwork:
+    height, width, _ = file.input_shape
+    if height != width:
+        raise UsageError(
+            f"Only square networks can be used here, because an image plan cuts squares. "
+            f"{file.path} takes images of {height} x {width}."
         )
-    name = _variant(variant, config["config"]["variant"] if config else loaded.model.name, path)
+    name = _variant(file, variant)
+    if isinstance(labels, (str, os.PathLike)):
+        labels = run_folder.read_labels(labels)
+    names = file.labels if labels is None else tuple(labels)
+    if names is not None:
+        run_folder.check_labels(names, file.classes, file.path)
     return TrainedNetwork(
-        path=path,
-        model=model,
-        labels=loaded.labels or tuple(str(index) for index in range(model.output_shape[-1])),
-        named=loaded.labels is not None,
+        path=file.path,
+        model=file.model,
+        labels=names or tuple(map(str, range(file.classes))),
+        labels_are_names=names is not None,
         variant=name,
-        plan=variants.image_plan(name, model.input_shape[1]),
-        config=config,
-        results=_results(path),
+        plan=file.plan or variants.image_plan(name, height),
+        config=file.config,
+        results=file.results,
+        _compute=file.compute,
     )
 
 
-def _variant(asked: str | None, found: str, path: pathlib.Path) -> str:
-    if asked is not None and asked != found and found in variants.list_variants():
+def _variant(file: ModelFile, requested: str | None) -> str:
+    """The one rule for a network's name: what is requested counts where the file cannot tell."""
+    known = file.plan is not None or file.variant in variants.list_variants()
+    if known and requested not in (None, file.variant):
         raise UsageError(
-            f"{path} is a {found}, and --variant is for networks that do not say what they are. "
-            f"Leave it out. Received: {asked!r}."
+            f"{file.path} is a {file.variant}, and --variant (variant=) is for networks that do "
+            f"not say what they are. Leave it out. Received: {requested!r}."
         )
-    return asked or found
-
-
-def _to_logits(model: keras.Model, path: pathlib.Path) -> keras.Model:
-    """Cuts a softmax behind the logits off: what is exported adds its own."""
-    logits = logits_of(model)
-    height, width, _ = model.input_shape[1:]
-    if height != width:
+    name = requested or file.variant
+    if name is None:
         raise UsageError(
-            f"Square networks alone can be exported, since an image plan cuts squares. {path} "
-            f"takes images of {height} x {width}."
+            f"{file.path} was not exported by this package, so it does not say how images become "
+            "its inputs. Name the network with --variant (variant=), and its classes with "
+            "--labels (labels=)."
         )
-    return keras.Model(model.input, logits, name=model.name)
-
-
-def _check_labels(labels: tuple[str, ...], path: pathlib.Path) -> None:
-    """An empty line makes TensorFlow's label table fail, and tells no one anything."""
-    empty = [number for number, label in enumerate(labels) if not label]
-    if empty:
-        raise UserError(
-            f"Every class needs a label. {path.with_name(run_folder.LABELS)} has an empty "
-            f"line for class "
-            f"{empty[0]}. Write its name there."
-        )
-
-
-def _results(path: pathlib.Path) -> dict | None:
-    results = path.with_name(run_folder.RESULTS)
-    if not results.exists():
-        return None
-    try:
-        return json.loads(results.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{results} is not what a run wrote: {error}.") from error
+    return name

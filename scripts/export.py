@@ -1,27 +1,11 @@
-r"""Exports a trained network for TF Serving, LiteRT and ONNX Runtime, checked against Keras.
+"""`python scripts/export.py` is `keras-alexnet export` in a checkout."""
 
-    python scripts/export.py --model runs/mine --out saved_models/mine
-    python scripts/export.py --model runs/mine --out saved_models/mine \
-        --formats saved_model,tflite,onnx --quantization float32,float16,dynamic,int8
-"""
+import pathlib
+import sys
 
-import _cli
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from keras_alexnet import ExportConfig, export
-from keras_alexnet.exporting.config import FLAG_FIELDS
-
-FLAGS = _cli.define_flags(FLAG_FIELDS)
-
-
-def main() -> None:
-    report = export(ExportConfig(**_cli.values_of(FLAGS)))
-    for name, facts in report["files"].items():
-        print(f"{name}: {facts['file']}, {facts['bytes']:,} bytes")
-        for figure in ("relative_difference", "top1_agreement", "top1"):
-            print(f"  {figure}: {facts['agreement'][figure]}")
-        for threads, seconds in facts.get("latency_seconds", {}).items():
-            print(f"  milliseconds with {threads} thread(s): {1000 * seconds:.2f}")
-
+from keras_alexnet.cli.main import run_script
 
 if __name__ == "__main__":
-    _cli.run(main)
+    run_script("export")

@@ -15,9 +15,9 @@ import pytest
 
 from keras_alexnet import TrainConfig
 from keras_alexnet.data.readers import cifar
-from keras_alexnet.networks import variants
 from support.cifar_copies import TEST, TRAIN
 from support.image_folders import write_images
+from support.networks import registered
 from support.small_networks import small_row
 
 
@@ -34,23 +34,33 @@ def tiny_folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def small_variant():
     """The name of a network with all that cifar_v1 has, dropout included, and few weights."""
-    row = small_row()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(variants._SPECS, row.name, row)
-        yield row.name
+    spec = small_row()
+    with registered(spec):
+        yield spec.name
+
+
+@pytest.fixture(scope="module")
+def config_in(tiny_folder, small_variant):
+    """(folder, settings) → two epochs of 5 steps of the small network on three classes."""
+
+    def make(workdir, *, overrides=None, **settings):
+        given = {
+            "variant": small_variant,
+            "dataset": "image_folder",
+            "data_dir": str(tiny_folder),
+            "workdir": str(workdir),
+            "num_devices": 1,
+            "overrides": {"epochs": 2, "global_batch_size": 16, **(overrides or {})},
+        }
+        return TrainConfig(**{**given, **settings})
+
+    return make
 
 
 @pytest.fixture
-def config(tiny_folder, small_variant, tmp_path):
-    """Two epochs of the small network on three classes, in a folder of its own."""
-    return TrainConfig(
-        variant=small_variant,
-        dataset="image_folder",
-        data_dir=str(tiny_folder),
-        workdir=str(tmp_path / "run"),
-        num_devices=1,
-        overrides={"epochs": 2, "global_batch_size": 16},
-    )
+def config(config_in, tmp_path):
+    """Two epochs of the small network on three classes, in its own folder."""
+    return config_in(tmp_path / "run")
 
 
 @pytest.fixture

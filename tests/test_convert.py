@@ -1,4 +1,4 @@
-"""convert_weights.py: from a file of PyTorch or Caffe to a model that all else takes."""
+"""Conversion from files of PyTorch and Caffe to model files, and back to PyTorch."""
 
 import concurrent.futures
 import os
@@ -13,14 +13,21 @@ import tensorflow as tf
 import keras_alexnet
 from keras_alexnet import ExportConfig, UsageError, UserError, weights
 from keras_alexnet import convert as convert_module
-from keras_alexnet.convert import _FROM, _labels, to_torch
-from keras_alexnet.networks import variants
-from keras_alexnet.weights import load as load_module
+from keras_alexnet.convert import SOURCES, to_torch
 from support import caffe_networks
+from support.networks import registered
 from support.photographs import photographs
 
 ROOT = pathlib.Path(__file__).parents[1]
 LABELS = [f"label {number}" for number in range(10)]
+
+
+@pytest.fixture
+def caffe_network():
+    """The name of a small network of Caffe's kind, registered for one test."""
+    spec = caffe_networks.small_row()
+    with registered(spec):
+        yield spec.name
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +48,8 @@ def convert_v2(place, out, **options):
 
 def test_what_is_converted_is_exported_and_predicts(place, tmp_path):
     convert_v2(place, tmp_path / "v2", labels=place / "names.txt")
-    model, labels = keras_alexnet.load(tmp_path / "v2")
-    assert labels == tuple(LABELS) and model.name == "cifar_v2"
+    network = keras_alexnet.load(tmp_path / "v2")
+    assert network.labels == tuple(LABELS) and network.variant == "cifar_v2"
     [wanted] = keras_alexnet.predict(tmp_path / "v2", place / "photo.jpg")
     keras_alexnet.export(
         ExportConfig(
@@ -70,7 +77,7 @@ def test_the_check_of_pytorchs_weights(place, tmp_path):
 
 def test_the_check_finds_a_wrong_conversion(place, tmp_path, monkeypatch):
     pytest.importorskip("torch")
-    fill = load_module.fill
+    fill = convert_module.fill
 
     def turned(model, *arguments, **options):
         loaded = fill(model, *arguments, **options)
@@ -78,7 +85,7 @@ def test_the_check_finds_a_wrong_conversion(place, tmp_path, monkeypatch):
         model.get_layer("conv1").set_weights([kernel[::-1], bias])
         return loaded
 
-    monkeypatch.setattr(load_module, "fill", turned)
+    monkeypatch.setattr(convert_module, "fill", turned)
     _, check = convert_v2(place, tmp_path / "v2.keras", check=place / "photo.jpg")
     assert check.relative_difference > 1e-2
 
@@ -89,11 +96,9 @@ def test_without_the_framework_there_is_no_before(place, tmp_path, monkeypatch):
     assert check.before is None and len(check.after.classes) == 5
 
 
-def test_the_check_of_caffes_weights(place, tmp_path, monkeypatch):
+def test_the_check_of_caffes_weights(place, caffe_network, tmp_path, monkeypatch):
     pytest.importorskip("cv2")
-    row = caffe_networks.small_row()
-    monkeypatch.setitem(variants._SPECS, row.name, row)
-    monkeypatch.setitem(_FROM, "caffe", ("caffe", row.name))
+    monkeypatch.setitem(SOURCES, "caffe", ("caffe", caffe_network))
     tensors = caffe_networks.weights(small=True, classes=4)
     file = tmp_path / "net.caffemodel"
     file.write_bytes(caffe_networks.caffemodel(tensors, old=True))
@@ -113,11 +118,9 @@ def test_the_check_of_caffes_weights(place, tmp_path, monkeypatch):
     assert model.get_layer("standardize").mean == [120, 110, 100]
 
 
-def test_the_check_of_pytorchs_weights_on_blue_green_red(place, tmp_path, monkeypatch):
+def test_the_check_of_pytorchs_weights_on_blue_green_red(place, caffe_network, tmp_path):
     pytest.importorskip("torch")
-    row = caffe_networks.small_row()
-    monkeypatch.setitem(variants._SPECS, row.name, row)
-    model = keras_alexnet.build(row.name)
+    model = keras_alexnet.build(caffe_network)
     kernel, bias = model.get_layer("conv1").get_weights()
     model.get_layer("conv1").set_weights([kernel * np.float32([[1], [2], [3]]), bias])
     weights.save(model, tmp_path / "bgr.safetensors")
@@ -125,21 +128,24 @@ def test_the_check_of_pytorchs_weights_on_blue_green_red(place, tmp_path, monkey
         tmp_path / "bgr.safetensors",
         tmp_path / "bgr.keras",
         source="pytorch",
-        variant=row.name,
+        variant=caffe_network,
         check=place / "photo.jpg",
     )
     assert check.relative_difference < 1e-4
 
 
-def test_imagenets_labels_are_its_wordnet_ids():
-    names = _labels("imagenet")
+def test_imagenets_labels_are_its_wordnet_ids(tmp_path):
+    model = keras_alexnet.build("cifar_v2", num_classes=1000)
+    weights.save(model, tmp_path / "v2.safetensors")
+    convert_v2(tmp_path, tmp_path / "v2", labels="imagenet")
+    names = keras_alexnet.load(tmp_path / "v2").labels
     assert len(names) == 1000 and names[1] == "n01443537" and list(names) == sorted(names)
 
 
 @pytest.mark.parametrize(
     "options, error, message",
     [
-        ({"labels": "two.txt"}, UserError, "2 labels were given, .* has 10 classes"),
+        ({"labels": "two.txt"}, UserError, "must name the 10 classes .*Received: 2 names"),
         ({"labels": "missing.txt"}, UserError, "labels cannot be read"),
         ({"check": "two.txt"}, UserError, "two.txt cannot be read: no JPEG"),
         ({"check": "missing.jpg"}, OSError, "missing.jpg"),
@@ -165,7 +171,7 @@ def test_nothing_is_written_of_what_is_refused(options, error, message, place, t
 def test_labels_of_another_model_beside_are_refused(place, tmp_path):
     (tmp_path / "labels.txt").write_text("cat\ndog\n")
     for labels in (None, place / "names.txt"):
-        with pytest.raises(UserError, match="labels.txt holds other labels"):
+        with pytest.raises(UserError, match="labels.txt holds labels of another model"):
             convert_v2(place, tmp_path / "v2.keras", labels=labels)
     assert not (tmp_path / "v2.keras").exists()
 
@@ -190,7 +196,7 @@ def test_the_script(place, tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(b"bad")
     calls = {
         (*source, *good, f"--check={place / 'photo.jpg'}", out): (0, "written: "),
-        (*source, f"--weights={tmp_path / 'bad.safetensors'}", out): (1, "no whole .safetensors"),
+        (*source, f"--weights={tmp_path / 'bad.safetensors'}", out): (1, "read as a .safetensors"),
         (*source, *good, "--check=", out): (2, "--check is empty"),
     }
     with concurrent.futures.ThreadPoolExecutor(2) as pool:

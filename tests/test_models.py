@@ -100,7 +100,7 @@ class TestWeights:
             AlexNet(**SMALL, weights=tmp_path / "bad.weights.h5")
 
     def test_imagenet_weights_are_not_to_be_had(self):
-        with pytest.raises(UsageError, match="no ImageNet weights .*torchvision's file"):
+        with pytest.raises(UsageError, match="contains no ImageNet weights .*torchvision's file"):
             AlexNet(weights="imagenet")
 
     @pytest.mark.parametrize("name", ["missing.weights.h5", "missing.keras", "folder"])

@@ -1,4 +1,8 @@
+"""Requirements, versions, and the wheel with its command."""
+
+import os
 import pathlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -7,15 +11,35 @@ import zipfile
 import pytest
 
 import keras_alexnet
+from keras_alexnet.utils import tensorflow_private
 
 ROOT = pathlib.Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 
 
 def test_requirements_are_those_of_the_package_and_of_its_tests():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = project["dependencies"] + project["optional-dependencies"]["test"]
+    wanted = PROJECT["dependencies"] + EXTRAS["test"]
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     assert sorted(line for line in lines if not line.startswith("#")) == sorted(wanted)
+
+
+def test_tensorflow_and_keras_are_bounded_by_what_was_tested():
+    low, high = tensorflow_private.TESTED
+    everywhere = PROJECT["dependencies"] + [each for extra in EXTRAS.values() for each in extra]
+    name = r"(tensorflow(\[.*\]|-serving-api)?|keras)>"
+    assert sorted({each for each in everywhere if re.match(name, each)}) == [
+        "keras>=3.15,<3.16",
+        f"tensorflow-serving-api>={low},<{high}",
+        f"tensorflow>={low},<{high}",
+        f"tensorflow[and-cuda]>={low},<{high}",
+    ]
+
+
+def test_checkers_are_those_that_ci_runs():
+    ci = (ROOT / ".ci" / "run").read_text()
+    if "[dev" not in ci:  # then they are named one by one
+        assert all(each in ci for each in (*EXTRAS["dev"], *EXTRAS["docs"]))
 
 
 def test_version_stands_in_changelog_and_citation():
@@ -25,10 +49,32 @@ def test_version_stands_in_changelog_and_citation():
 
 
 @pytest.mark.slow
-def test_wheel_holds_code_data_and_marker(tmp_path):
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", tmp_path, ROOT]
+def test_wheel_holds_all_files_and_installs_the_command(tmp_path):
+    pip = [sys.executable, "-m", "pip"]
+    command = [*pip, "wheel", "--no-deps", "-w", tmp_path, ROOT]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    in_tree = {str(path.relative_to(ROOT)) for path in (ROOT / "keras_alexnet").rglob("*.py")}
-    assert in_tree | {"keras_alexnet/py.typed", "keras_alexnet/imagenet_labels.txt"} <= names
+    in_tree = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "keras_alexnet").rglob("*")
+        if path.suffix in (".py", ".pyi", ".typed", ".txt")
+    }
+    assert in_tree <= names
+    place = tmp_path / "site"
+    command = [*pip, "install", "--no-deps", "--no-index", "--target", place, wheel]
+    subprocess.run(command, check=True, capture_output=True)
+    for arguments, expected in (
+        (["--help"], "commands:\n"),
+        (["--version"], f"{keras_alexnet.__version__}\n"),
+        (["summary", "--variant", "cifar_v2"], "576,778"),
+    ):
+        done = subprocess.run(
+            [place / "bin" / "keras-alexnet", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(place)},
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert expected in done.stdout

@@ -15,7 +15,7 @@ import tensorflow as tf
 from keras_alexnet.data import augmentations, views
 from keras_alexnet.data.augmentations import STAGES, Augmentation, Context
 from keras_alexnet.errors import UsageError
-from keras_alexnet.networks.spec import ImagePlan
+from keras_alexnet.networks.image_plan import ImagePlan
 
 
 class Scheduled(NamedTuple):

@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras_alexnet.data import decode
 from keras_alexnet.data.images import EncodedImages, ImageArray
 from keras_alexnet.data.splits import Split
-from keras_alexnet.networks.spec import ImagePlan
+from keras_alexnet.networks.image_plan import ImagePlan
 
 
 def source_of(split: Split, plan: ImagePlan) -> ImageArray | EncodedImages:

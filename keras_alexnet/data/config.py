@@ -3,7 +3,6 @@
 import dataclasses
 import os
 
-from keras_alexnet.data import readers
 from keras_alexnet.utils.arguments import setting
 
 
@@ -20,8 +19,8 @@ class DataSpec:
 
     dataset: str | None = setting(
         None,
-        f"Data set: {', '.join(readers.list_datasets())}. By default cifar10 if there is a copy or "
-        "it can be downloaded, and if not, shapes.",
+        "Name of a data set; by default cifar10 if there is a copy or it can be downloaded, and if "
+        "not, shapes.",
     )
     data_dir: str | os.PathLike | None = setting(None, "Folder or archive that holds the data.")
     dataset_name: str | None = setting(None, "Name of the data in results.")

@@ -22,7 +22,7 @@ from keras_alexnet.data.splits import Split
 from keras_alexnet.data.views import evaluation_views
 from keras_alexnet.errors import UsageError
 from keras_alexnet.networks import variants
-from keras_alexnet.networks.spec import VIEWS, ImagePlan
+from keras_alexnet.networks.image_plan import VIEWS, ImagePlan
 
 STATISTICS_IMAGES = 10_000  # sampled when the decoded images do not fit in memory
 

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import itertools
-import os
 import pathlib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from keras_alexnet._version import __version__
+from keras_alexnet import __version__
 from keras_alexnet.data import shard_folder, shards
 from keras_alexnet.data.config import PrepareConfig
 from keras_alexnet.data.dataset import UnsplitDataset
@@ -23,7 +22,7 @@ from keras_alexnet.data.shard_index import write_index
 from keras_alexnet.data.shards import Planned
 from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.utils import files
+from keras_alexnet.utils import files, machine
 from keras_alexnet.utils.terminal import Progress
 
 
@@ -76,13 +75,7 @@ def prepare(config: PrepareConfig) -> Manifest:
 
 
 def _threads(config: PrepareConfig) -> int:
-    return config.threads or _processors()
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):  # knows what a container or taskset leaves over
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return config.threads or len(machine.processors())
 
 
 def _check(config: PrepareConfig) -> None:

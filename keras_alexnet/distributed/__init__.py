@@ -1,1 +1,1 @@
-"""Devices, precision, workers."""
+"""Devices, precision, and the workers of a run."""

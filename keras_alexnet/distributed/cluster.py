@@ -1,70 +1,101 @@
-"""The workers of a run on several machines, able to agree.
+"""The workers that train together; for a run in one process, nothing.
 
-Every worker is a process that runs the same command. Worker 0 is the chief: what only one of
-them shall do, it does.
+Every worker is a process that runs the same command. Worker 0 is the chief: it does what only one
+of them may do. The code that trains calls the methods of a `Cluster` and does not ask how many
+workers there are: `SingleProcess` does nothing in all of them.
 """
 
+import abc
 import json
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_alexnet import errors
+from keras_alexnet.distributed import devices
 from keras_alexnet.errors import UserError
+
+Arrays = dict[str, np.ndarray]
 
 _CHUNK = 2**17  # int64s: 1 MiB, so that a message of any length needs one compiled function
 
 
-class Cluster:
-    """The workers that train together; of a run in one process, one.
-
-    Args:
-        strategy: a `tf.distribute.MultiWorkerMirroredStrategy`, or any other of one process.
-
-    Attributes:
-        index: this worker's number, from 0; the chief's is 0.
-        addresses: host:port of every worker, none for a run in one process.
-
-    All methods that exchange something must be called by every worker, in the same order.
+def cluster_of(strategy: tf.distribute.Strategy) -> "Cluster":
+    """Returns the workers that a strategy trains on.
 
     Example:
-        >>> cluster = Cluster(tf.distribute.get_strategy())
+        >>> cluster = cluster_of(tf.distribute.get_strategy())
         >>> cluster.count, cluster.is_chief, cluster.gather(b"mine")
         (1, True, [b'mine'])
     """
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return Workers(strategy)
+    return SingleProcess()
 
-    def __init__(self, strategy: tf.distribute.Strategy):
-        self._strategy = strategy
-        self.index, self.addresses = 0, ()
-        if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-            found = strategy.cluster_resolver
-            self.addresses = addresses_of(found)
-            self.index = self.index_of(found.task_type, found.task_id)
-        self._summed = tf.function(self._sum_of_replicas)
+
+class Cluster(abc.ABC):
+    """The workers that train together.
+
+    Attributes:
+        index: the number of this worker, from 0; the chief's is 0.
+        addresses: host:port of every worker; empty for a run in one process.
+
+    All workers must call the methods that exchange something, in the same order.
+    """
+
+    index: int = 0
+    addresses: tuple[str, ...] = ()
+
+    @abc.abstractmethod
+    def strategy_for(
+        self, num_devices: int | None, logical_cpu_devices: int | None
+    ) -> tf.distribute.Strategy:
+        """Returns the strategy for the devices of all workers."""
+
+    @abc.abstractmethod
+    def broadcast(self, value: bytes, root: int = 0) -> bytes:
+        """Returns the bytes of worker `root`, whatever the others' are."""
+
+    @abc.abstractmethod
+    def numbers(self, own: int) -> list[int]:
+        """Returns the numbers that the workers gave, in their order; cheaper than `gather`."""
+
+    @abc.abstractmethod
+    def from_chief(self, make: Callable[[], Any]) -> Any:
+        """Returns on every worker what `make` returns on the chief, which is the only one to call
+        it.
+
+        Args:
+            make: returns what JSON can hold.
+
+        Raises:
+            UserError: on every worker, if `make` raised one or an OSError.
+        """
+
+    @abc.abstractmethod
+    def arrays_from_chief(
+        self, make: Callable[[], tuple[Arrays, dict] | None]
+    ) -> tuple[Arrays, dict] | None:
+        """Like `from_chief`, for named arrays and what JSON can hold beside them."""
 
     @property
     def count(self) -> int:
-        """How many workers there are."""
+        """The number of workers."""
         return max(1, len(self.addresses))
-
-    def index_of(self, job: str, task: int) -> int:
-        """Returns the number of the worker that TensorFlow calls /job:…/task:…."""
-        spec = self._strategy.cluster_resolver.cluster_spec()
-        return self.addresses.index(spec.task_address(job, task))
 
     @property
     def is_chief(self) -> bool:
         """Whether this worker is the one that writes."""
         return self.index == 0
 
-    @property
-    def local_replicas(self) -> int:
-        """Replicas of this worker alone; every worker has as many."""
-        return self._strategy.num_replicas_in_sync // self.count
+    def local_replicas(self, strategy: tf.distribute.Strategy) -> int:
+        """Returns the number of replicas of this worker; every worker has the same."""
+        return strategy.num_replicas_in_sync // self.count
 
     def own_rows(self, rows: int, batch_size: int) -> np.ndarray:
-        """Returns this worker's share of so many rows, in whole batches: int64 `[k]`.
+        """Returns this worker's share of `rows` rows, in whole batches: int64 `[k]`.
 
         The shares of all workers, one after the other, are all rows in order.
         """
@@ -73,46 +104,28 @@ class Cluster:
         return np.arange(min(first, rows), min(end, rows))
 
     def distribute(
-        self, batches: tf.data.Dataset, images: int
+        self, batches: tf.data.Dataset, strategy: tf.distribute.Strategy, images: int
     ) -> tf.distribute.DistributedDataset | tf.data.Dataset:
         """Spreads this worker's batches over its replicas.
 
         Args:
-            batches: without end, so that workers need not ask each other whether there are more.
-            images: in one of them, divisible by the replicas of a worker.
+            batches: endless, so that workers need not ask each other whether there are more.
+            strategy: whose replicas.
+            images: in one batch, divisible by the replicas of a worker.
         """
-        if self.local_replicas > 1:
-            batches = batches.rebatch(images // self.local_replicas, drop_remainder=True)
-        # Said once more, since some transformations forget it: for data that may end, every step
-        # would begin with a collective operation to ask whether all workers have a batch.
+        replicas = self.local_replicas(strategy)
+        if replicas > 1:
+            batches = batches.rebatch(images // replicas, drop_remainder=True)
+        # Said again here, because some transformations forget it: for data that may end, every
+        # step would begin with a collective operation that asks whether all workers have a batch.
         batches = batches.apply(
             tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
         )
-        return self._strategy.distribute_datasets_from_function(lambda _: batches)
-
-    def broadcast(self, value: bytes, root: int = 0) -> bytes:
-        """Returns the bytes of worker `root`, whatever the others' are."""
-        if self.count == 1:
-            return value
-        length = int(self._sum_from(root, np.array([len(value)]))[0])
-        own = np.frombuffer(value, np.uint8) if self.index == root else np.zeros(0, np.uint8)
-        padded = np.zeros(-(-length // (8 * _CHUNK)) * 8 * _CHUNK, np.uint8)
-        padded[: len(own)] = own
-        parts = [self._sum_from(root, part) for part in padded.view(np.int64).reshape(-1, _CHUNK)]
-        return b"".join(part.tobytes() for part in parts)[:length]
+        return strategy.distribute_datasets_from_function(lambda _: batches)
 
     def gather(self, value: bytes) -> list[bytes]:
         """Returns what every worker gave, in their order."""
         return [self.broadcast(value, root) for root in range(self.count)]
-
-    def numbers(self, own: int) -> list[int]:
-        """Returns the numbers that the workers gave, in their order; cheaper than `gather`."""
-        if self.count == 1:
-            return [own]
-        values = np.zeros(self.count, np.int64)
-        values[self.index] = own
-        # Every worker gives the sum its own number, and zeros for all others.
-        return self._sum(self.index, values).tolist()
 
     def any(self, flag: bool) -> bool:
         """Returns whether the flag is true on any worker."""
@@ -128,17 +141,74 @@ class Cluster:
                 f"{found[differing[0]]} on worker {differing[0]}."
             )
 
-    def from_chief(self, make: Callable[[], object]):
-        """Returns on every worker what `make` returns on the chief, who alone calls it.
 
-        Args:
-            make: returns what JSON can hold.
+class SingleProcess(Cluster):
+    """A run in one process: it is the chief, and nothing needs to be exchanged.
 
-        Raises:
-            UserError: on every worker, if `make` raised one or an OSError.
-        """
-        if self.count == 1:
-            return make()
+    Example:
+        >>> SingleProcess().from_chief(lambda: 7)
+        7
+    """
+
+    def strategy_for(
+        self, num_devices: int | None, logical_cpu_devices: int | None
+    ) -> tf.distribute.Strategy:
+        return devices.strategy_for(num_devices, logical_cpu_devices)
+
+    def broadcast(self, value: bytes, root: int = 0) -> bytes:
+        return value
+
+    def numbers(self, own: int) -> list[int]:
+        return [own]
+
+    def from_chief(self, make: Callable[[], Any]) -> Any:
+        return make()
+
+    def arrays_from_chief(
+        self, make: Callable[[], tuple[Arrays, dict] | None]
+    ) -> tuple[Arrays, dict] | None:
+        return make()
+
+
+class Workers(Cluster):
+    """Several processes, on one machine or on several, that a strategy has joined.
+
+    Args:
+        strategy: whose collective operations carry what is exchanged.
+    """
+
+    def __init__(self, strategy: tf.distribute.MultiWorkerMirroredStrategy):
+        self._strategy = strategy
+        resolver = strategy.cluster_resolver
+        self.addresses = devices.worker_addresses(resolver)
+        self.index = self.index_of(resolver.task_type, resolver.task_id)
+        self._summed = tf.function(self._sum_of_replicas)
+
+    def index_of(self, job: str, task: int) -> int:
+        """Returns the number of the worker that TensorFlow calls /job:…/task:…."""
+        spec = self._strategy.cluster_resolver.cluster_spec()
+        return self.addresses.index(spec.task_address(job, task))
+
+    def strategy_for(
+        self, num_devices: int | None, logical_cpu_devices: int | None
+    ) -> tf.distribute.Strategy:
+        return self._strategy  # its devices were chosen when the workers were joined
+
+    def broadcast(self, value: bytes, root: int = 0) -> bytes:
+        length = int(self._sum_from(root, np.array([len(value)]))[0])
+        own = np.frombuffer(value, np.uint8) if self.index == root else np.zeros(0, np.uint8)
+        padded = np.zeros(-(-length // (8 * _CHUNK)) * 8 * _CHUNK, np.uint8)
+        padded[: len(own)] = own
+        parts = [self._sum_from(root, part) for part in padded.view(np.int64).reshape(-1, _CHUNK)]
+        return b"".join(part.tobytes() for part in parts)[:length]
+
+    def numbers(self, own: int) -> list[int]:
+        values = np.zeros(self.count, np.int64)
+        values[self.index] = own
+        # Every worker gives the sum its own number, and zeros for all others.
+        return self._sum(self.index, values).tolist()
+
+    def from_chief(self, make: Callable[[], Any]) -> Any:
         message = {}
         if self.is_chief:
             try:
@@ -150,30 +220,42 @@ class Cluster:
             raise getattr(errors, found["kind"], UserError)(found["error"])
         return found["value"]
 
+    def arrays_from_chief(
+        self, make: Callable[[], tuple[Arrays, dict] | None]
+    ) -> tuple[Arrays, dict] | None:
+        own: Arrays = {}  # filled on the chief only
+
+        def described() -> dict | None:
+            if (made := make()) is None:
+                return None
+            own.update(made[0])
+            kinds = [(name, value.dtype.str, value.shape) for name, value in own.items()]
+            return {"arrays": kinds, "rest": made[1]}
+
+        if (found := self.from_chief(described)) is None:
+            return None
+        arrays = {}
+        for name, dtype, shape in found["arrays"]:
+            content = np.ascontiguousarray(own[name]).tobytes() if own else b""
+            arrays[name] = np.frombuffer(self.broadcast(content), dtype).reshape(shape)
+        return arrays, found["rest"]
+
     def _sum_from(self, root: int, values: np.ndarray) -> np.ndarray:
         padded = np.zeros(_CHUNK, np.int64)
         padded[: len(values)] = values
         return self._sum(root, padded)
 
     def _sum(self, root: int, values: np.ndarray) -> np.ndarray:
-        summed = self._summed(tf.constant(values), tf.constant(root * self.local_replicas))
+        first_replica = root * self.local_replicas(self._strategy)
+        summed = self._summed(tf.constant(values), tf.constant(first_replica))
         return self._strategy.experimental_local_results(summed)[0].numpy()
 
     def _sum_of_replicas(self, values: tf.Tensor, root: tf.Tensor) -> tf.Tensor:
         # A broadcast as a sum with zeros: exact, and the one collective that all devices have.
-        def replica_sum(values, root):
+        def replica_sum(values: tf.Tensor, root: tf.Tensor) -> tf.Tensor:
             context = tf.distribute.get_replica_context()
             is_root = tf.equal(context.replica_id_in_sync_group, root)
             own = tf.where(is_root, values, tf.zeros_like(values))
             return context.all_reduce(tf.distribute.ReduceOp.SUM, own)
 
         return self._strategy.run(replica_sum, args=(values, root))
-
-
-_JOBS = ("chief", "worker")  # in the order in which workers are counted
-
-
-def addresses_of(found: tf.distribute.cluster_resolver.ClusterResolver) -> tuple[str, ...]:
-    """Returns host:port of every worker, the chief's first."""
-    spec = found.cluster_spec().as_dict()
-    return tuple(address for job in _JOBS for address in spec.get(job, ()))

@@ -1,24 +1,84 @@
-"""Who the workers of a run are, as the environment says: TF_CONFIG or a Slurm job step."""
+"""Joins the workers of a run: TF_CONFIG, Slurm, a log each, the loss of a worker."""
 
+import contextlib
+import logging as standard_logging
 import os
+import pathlib
 import re
+from collections.abc import Iterator
 
 import tensorflow as tf
+from absl import logging
 
-from keras_alexnet.distributed.cluster import _JOBS, addresses_of
-from keras_alexnet.errors import UsageError
+from keras_alexnet.distributed import devices
+from keras_alexnet.distributed.cluster import Cluster, SingleProcess, Workers
+from keras_alexnet.errors import UsageError, UserError
 
-# Slurm says nothing of ports; jobs that share a node get ports of their own.
+LOGS = "logs"  # folder below the run's
+
+# Slurm assigns no ports; jobs that share a node get different ones by their number.
 _FIRST_PORT, _PORTS = 12_000, 16_000
+
+# What the collective operations raise when a worker is lost, if the message has one of the signs.
+_LOST = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+    tf.errors.UnavailableError,
+)
+_SIGNS = re.compile(r"collective|unhealthy|heartbeat|coordination|grpc|peer|socket|RecvBuf", re.I)
+
+
+@contextlib.contextmanager
+def joined(
+    workdir: str | os.PathLike | None,
+    num_devices: int | None = None,
+    logical_cpu_devices: int | None = None,
+) -> Iterator[Cluster]:
+    """Yields the workers of this run, after all of them have joined.
+
+    Around the body, every worker of several logs to its own file, and the loss of a worker becomes
+    a message. For a run in one process it does nothing.
+
+    Args:
+        workdir: the run's folder; the logs are below it.
+        num_devices: as for `devices.multi_worker_strategy`.
+        logical_cpu_devices: as for `devices.multi_worker_strategy`.
+
+    Raises:
+        UsageError: if there are several workers and no `workdir`, or as `resolver` and
+            `devices.multi_worker_strategy` do.
+        UserError: if the workers cannot be joined; and in the body, if a worker is lost.
+
+    Example:
+        >>> with joined(workdir=None) as cluster:
+        ...     cluster.count
+        1
+    """
+    found = resolver()
+    if found is None:
+        yield SingleProcess()
+        return
+    if workdir is None:
+        raise UsageError(
+            "A run with several workers needs --workdir: it holds their logs, and the checkpoints "
+            "to resume from when all of them are started again. Received: none."
+        )
+    strategy = devices.multi_worker_strategy(found, num_devices, logical_cpu_devices)
+    workers, logs = Workers(strategy), pathlib.Path(workdir) / LOGS
+    with _own_log(logs, workers), _loss_explained(logs, workers):
+        yield workers
 
 
 def resolver() -> tf.distribute.cluster_resolver.ClusterResolver | None:
     """Returns what tells the workers of this run apart, or None for a run in one process.
 
-    `TF_CONFIG` is read first, then the variables of a Slurm job step (`srun`).
+    It reads `TF_CONFIG` first, then the variables of a Slurm job step (`srun`).
 
     Raises:
-        UsageError: if they describe something that cannot be trained on.
+        UsageError: if they do not describe workers that can train.
 
     Example:
         >>> resolver() is None
@@ -30,7 +90,7 @@ def resolver() -> tf.distribute.cluster_resolver.ClusterResolver | None:
         found = _from_slurm()
     else:
         return None
-    return found if len(addresses_of(found)) > 1 else None
+    return found if len(devices.worker_addresses(found)) > 1 else None
 
 
 def _from_tf_config() -> tf.distribute.cluster_resolver.ClusterResolver:
@@ -38,13 +98,13 @@ def _from_tf_config() -> tf.distribute.cluster_resolver.ClusterResolver:
     found = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     try:
         jobs = set(found.cluster_spec().as_dict())
-        if unknown := (jobs | {found.task_type}) - set(_JOBS):
+        if unknown := (jobs | {found.task_type}) - set(devices.WORKER_JOBS):
             raise ValueError(f"it has {', '.join(map(str, sorted(map(str, unknown))))}")
         found.cluster_spec().task_address(found.task_type, found.task_id)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(
             'TF_CONFIG must be of the form {"cluster": {"worker": ["host:port", …]}, "task": '
-            '{"type": "worker", "index": 0}}, its jobs being "worker" and at most one "chief". '
+            '{"type": "worker", "index": 0}}, with the jobs "worker" and at most one "chief". '
             f"Received: {text} ({error})."
         ) from error
     return found
@@ -54,8 +114,8 @@ def _from_slurm() -> tf.distribute.cluster_resolver.ClusterResolver:
     tasks = int(os.environ["SLURM_STEP_NUM_TASKS"])
     port = _FIRST_PORT + int(os.environ.get("SLURM_JOB_ID", 0)) % _PORTS
     try:
-        # GPUs are those that Slurm lets a task see. Dividing them here as well would need
-        # nvidia-smi, which a node without GPUs does not have.
+        # Slurm decides which GPUs a task sees. Dividing them here as well would need nvidia-smi,
+        # which a node without GPUs does not have.
         found = tf.distribute.cluster_resolver.SlurmClusterResolver(
             port_base=port, gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False
         )
@@ -63,8 +123,8 @@ def _from_slurm() -> tf.distribute.cluster_resolver.ClusterResolver:
         rank = int(os.environ["SLURM_PROCID"])
     except (RuntimeError, ValueError, KeyError) as error:
         raise UsageError(f"Slurm's variables do not describe a job step: {error}") from error
-    # The resolver sorts hosts as words, so that n10 stands before n2, and Slurm numbers tasks in
-    # the order n2, n10.
+    # The resolver sorts hosts as words, n10 before n2, and Slurm numbers tasks in the order n2,
+    # n10.
     addresses = sorted(addresses, key=_natural)
     return tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": addresses}),
@@ -75,5 +135,61 @@ def _from_slurm() -> tf.distribute.cluster_resolver.ClusterResolver:
     )
 
 
-def _natural(address: str) -> list:
+def _natural(address: str) -> list[int | str]:
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", address)]
+
+
+@contextlib.contextmanager
+def _own_log(logs: pathlib.Path, workers: Workers) -> Iterator[None]:
+    path = logs / f"worker-{workers.index}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = standard_logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(standard_logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger, verbosity = logging.get_absl_logger(), logging.get_verbosity()
+    logger.addHandler(handler)
+    logging.set_verbosity(max(verbosity, logging.INFO))
+    logging.info(
+        "Worker %d of %d, at %s.", workers.index, workers.count, workers.addresses[workers.index]
+    )
+    try:
+        yield
+    except Exception as error:
+        logging.error("%s: %s", type(error).__name__, error)
+        raise
+    finally:
+        logging.set_verbosity(verbosity)
+        logger.removeHandler(handler)
+        handler.close()
+
+
+@contextlib.contextmanager
+def _loss_explained(logs: pathlib.Path, workers: Workers) -> Iterator[None]:
+    try:
+        yield
+    except _LOST as error:
+        if not _SIGNS.search(error.message):
+            raise
+        raise _lost_worker(logs, workers, error.message) from error
+
+
+def _lost_worker(logs: pathlib.Path, workers: Workers, message: str) -> UserError:
+    who, log = "Another worker", "worker-*.log"
+    if (index := _lost_index(message, workers)) is not None:
+        who, log = f"Worker {index} ({workers.addresses[index]})", f"worker-{index}.log"
+    lines = [line.strip() for line in message.splitlines()]
+    telling = [line for line in lines if _SIGNS.search(line) and "Detected at" not in line]
+    return UserError(
+        f"{who} has ended or cannot be reached, so this worker ({workers.index}) ends too. "
+        f"{logs / log} or the log of its machine says why. Start all workers again with the same "
+        "command to resume from the newest checkpoint. TensorFlow reports: "
+        f"{(telling or lines)[0]}"
+    )
+
+
+def _lost_index(message: str, workers: Workers) -> int | None:
+    for job, task in re.findall(r"/job:(\w+)(?:/replica:\d+)?/task:(\d+)", message):
+        index = workers.index_of(job, int(task))
+        if index != workers.index:
+            return index
+    # TensorFlow does not always say which; of two it can only be the other.
+    return 1 - workers.index if workers.count == 2 else None

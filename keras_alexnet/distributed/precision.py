@@ -1,10 +1,11 @@
 """The precision that a run computes in.
 
-TensorFlow is imported when it is needed, since the flags of a run name the precisions.
+TensorFlow is imported only when it is needed, because the flags of a run list the precisions.
 """
 
 import contextlib
 import pathlib
+from collections.abc import Iterator
 
 from absl import logging
 
@@ -14,16 +15,20 @@ PRECISIONS = ("float32", "mixed_bfloat16", "graph_bfloat16")
 
 
 @contextlib.contextmanager
-def precision(name: str):
-    """Runs its body in the precision `name`, and puts the former one back.
+def precision(name: str) -> Iterator[None]:
+    """Runs its body in the precision `name`, then restores the previous one.
 
-    - `float32`: whatever Keras's global policy was.
+    - `float32`: regardless of Keras's global policy.
     - `mixed_bfloat16`: Keras's policy; layers compute in bfloat16 on float32 variables.
     - `graph_bfloat16`: the model stays float32 and TensorFlow's graph rewriter turns the
-      operations that gain from it to bfloat16. CPU only.
+      operations that gain from it into bfloat16. CPU only.
 
     Raises:
-        UsageError: for another name, or for `graph_bfloat16` where there is a GPU.
+        UsageError: for another name, or for `graph_bfloat16` if there is a GPU.
+
+    Example:
+        >>> with precision("float32"):
+        ...     model = keras_alexnet.build("cifar_v2")
     """
     import keras
     import tensorflow as tf
@@ -32,8 +37,7 @@ def precision(name: str):
         raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}. Received: {name!r}.")
     if name == "graph_bfloat16" and tf.config.list_physical_devices("GPU"):
         raise UsageError(
-            "precision graph_bfloat16 is for CPUs, and this machine has a GPU. Received: "
-            "graph_bfloat16. Use mixed_bfloat16."
+            "precision=graph_bfloat16 is for CPUs, and this machine has a GPU. Use mixed_bfloat16."
         )
     if name != "float32" and not _bfloat16_is_native():
         logging.warning(

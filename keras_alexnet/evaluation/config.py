@@ -1,4 +1,4 @@
-"""What an evaluation is asked to do: `EvaluateConfig`."""
+"""`EvaluateConfig`: one evaluation, and the choices that it has."""
 
 import dataclasses
 import os
@@ -15,7 +15,7 @@ SPLITS = ("test", "validation", "train")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluateConfig(DataSpec):
-    """One evaluation; without `dataset` it is of the data that the run was trained on.
+    """One evaluation; without `dataset`, of the data that the run was trained on.
 
     Example:
         >>> EvaluateConfig(model="runs/mine", views=10).split
@@ -23,7 +23,9 @@ class EvaluateConfig(DataSpec):
     """
 
     model: "str | os.PathLike | keras.Model" = setting(
-        None, "A run's folder or a .keras file; in Python also a model that build() made."
+        None,
+        "A run's folder, a .keras, .tflite or .onnx file, or a SavedModel's folder; in Python also "
+        "a model that build() made.",
     )
     split: str = setting(
         "test", "Which images; validation are those that the run held out.", SPLITS
@@ -35,7 +37,7 @@ class EvaluateConfig(DataSpec):
         (1, 2, 10),
     )
     batch_size: int = setting(256, "Views in one step over all devices.")
-    variant: str | None = setting(None, "The network, if the model's name does not tell it.")
+    variant: str | None = setting(None, "The network, if the files do not say which it is.")
     pictures: str | os.PathLike | None = setting(
         None, "Folder for confusion.png, per_class.png, per_class.csv and wrong.png."
     )

@@ -1,33 +1,35 @@
-"""Evaluation of a network on a split: one view of each image, or the mean of several."""
+"""evaluate(config): figures of a network on a split of a data set."""
 
 import dataclasses
+from typing import Any
 
 import keras
 
-from keras_alexnet import run_folder, trained
+from keras_alexnet import run_folder
 from keras_alexnet.distributed import devices
 from keras_alexnet.errors import UsageError
 from keras_alexnet.evaluation.config import SPLITS, EvaluateConfig
 from keras_alexnet.evaluation.evaluator import Evaluator
 from keras_alexnet.evaluation.pictures import per_class, write_pictures
-from keras_alexnet.networks import variants
-from keras_alexnet.trained import split_of
+from keras_alexnet.trained import TrainedNetwork
 from keras_alexnet.utils import provenance
 
 
-def evaluate(config: EvaluateConfig) -> dict:
-    """Evaluates a network in float32, and says of what data.
+def evaluate(config: EvaluateConfig) -> dict[str, Any]:
+    """Evaluates a network on a split: a Keras model in float32, an exported file as it is.
 
     Args:
         config: which network, on which images.
 
     Returns:
-        A dict with dataset, split, images, data_sha256, views, loss, top1, top5,
-        per_class_accuracy and the provenance.
+        A dict with model, dataset, split, images, data_sha256, data_note, skipped_images, views,
+        precision, devices, loss (in nats), top1 and top5 (0–1), per_class_accuracy (class name →
+        0–1) and the provenance.
 
     Raises:
-        UsageError: for an unknown name, or a network whose image plan is not known.
-        UserError: for data that cannot be had, or of other classes than the network's.
+        UsageError: an argument cannot be used, or it is unknown how images become the network's
+            inputs.
+        UserError: the model or the data cannot be loaded, or their classes differ.
 
     Example:
         >>> import keras_alexnet as ka
@@ -35,48 +37,50 @@ def evaluate(config: EvaluateConfig) -> dict:
         >>> ka.evaluate(ka.EvaluateConfig(model=model, dataset="shapes", views=2))["images"]
         2000
     """
-    where, split, views = config.model, config.split, config.views
-    if split not in SPLITS:
-        raise UsageError(f"split must be one of {', '.join(SPLITS)}. Received: {split!r}.")
-    strategy = devices.strategy_for(config.num_devices)
+    if config.split not in SPLITS:
+        raise UsageError(f"split must be one of {', '.join(SPLITS)}. Received: {config.split!r}.")
+    in_memory = isinstance(config.model, keras.Model)
+    is_keras = in_memory or run_folder.locate(config.model)[0] == run_folder.KERAS
+    if not is_keras and config.num_devices not in (None, 1):
+        raise UsageError(
+            f"num_devices is for Keras models, and {config.model} runs on one device. Received: "
+            f"{config.num_devices}. Leave it out."
+        )
+    strategy = devices.strategy_for(config.num_devices if is_keras else 1)
     with strategy.scope():
-        model, labels, run = _model_of(where)
-    trained_on = run["config"] if run else {}
+        network = TrainedNetwork.load(config.model, config.variant)
     spec = config.data
-    if split != "test":  # the images held out are a share of those that the run could read
-        skip_corrupt = spec.skip_corrupt or trained_on.get("skip_corrupt", False)
+    if config.split != "test" and network.config:
+        # The images that were held out are a share of those that the run could read.
+        skip_corrupt = spec.skip_corrupt or network.config["config"].get("skip_corrupt", False)
         spec = dataclasses.replace(spec, skip_corrupt=skip_corrupt)
-    data = trained.load_data(run, spec)
-    trained.check_labels(model.output_shape[-1], labels, data)
-    name = config.variant or trained_on.get("variant") or model.name
-    plan = variants.image_plan(name, model.input_shape[1])
-    images = split_of(data, split, run)
+    data = network.load_data(spec)
+    network.check_data(data)
+    images = network.split(data, config.split)
     evaluator = Evaluator(
-        model, images, plan, batch_size=config.batch_size, views=views, strategy=strategy
+        network,
+        images,
+        network.plan,
+        batch_size=config.batch_size,
+        views=config.views,
+        strategy=strategy,
     )
-    evaluation = evaluator.run(f"evaluating {data.name} {split}")
+    evaluation = evaluator.run(f"evaluating {data.name} {config.split}")
     if config.pictures is not None:
-        title = f"{model.name} on {data.name}, {split}"
-        write_pictures(config.pictures, evaluation, images, plan, data.class_names, title)
+        title = f"{network.variant} on {data.name}, {config.split}"
+        write_pictures(config.pictures, evaluation, images, network.plan, data.class_names, title)
     return {
-        "model": model.name if isinstance(where, keras.Model) else str(where),
+        "model": str(network.path if in_memory else config.model),
         "dataset": data.name,
-        "split": split,
+        "split": config.split,
         "images": len(images),
         "data_sha256": data.sha256,
         "data_note": data.note,
         "skipped_images": len(data.skipped),
-        "views": views,
-        "precision": "float32",
+        "views": config.views,
+        "precision": "float32" if is_keras else "of the file",
         "devices": devices.describe(strategy),
         **evaluation.figures(),
         "per_class_accuracy": per_class(evaluation, data.class_names),
         **provenance.provenance(),
     }
-
-
-def _model_of(where):
-    if isinstance(where, keras.Model):
-        return where, None, None
-    model, labels = run_folder.load(run_folder.model_file(where))
-    return model, labels, trained.read_config(where)

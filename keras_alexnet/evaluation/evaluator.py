@@ -1,4 +1,6 @@
-"""The compiled forward pass over a split, on all devices."""
+"""The evaluator: a compiled forward pass over a split, on all devices."""
+
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -7,31 +9,33 @@ import tensorflow as tf
 from keras_alexnet.data import failures, pipeline
 from keras_alexnet.data.failures import LostImages, not_lost
 from keras_alexnet.data.images import DamagedImages
-from keras_alexnet.distributed.cluster import Cluster
-from keras_alexnet.errors import UserError
+from keras_alexnet.data.splits import Split
+from keras_alexnet.distributed.cluster import cluster_of
 from keras_alexnet.evaluation.metrics import Evaluation
 from keras_alexnet.networks.build import logits_of
+from keras_alexnet.networks.image_plan import ImagePlan
+from keras_alexnet.trained import TrainedNetwork, check_finite
 from keras_alexnet.utils.terminal import Progress
 
 
 class Evaluator:
-    """Evaluates one model on one split, as often as asked, without building its graph again.
+    """Evaluates one network on one split, any number of times, with one graph.
 
     Args:
-        model: a network that ends in a `logits` layer, with or without a softmax behind it.
-        split: the images, `keras_alexnet.data.load.Split`.
-        plan: how images become inputs, `keras_alexnet.variants.ImagePlan`.
+        model: a Keras model that `build` made, with or without a softmax behind the logits; or a
+            trained network of any kind.
+        split: the images.
+        plan: how images become inputs.
         batch_size: views in one step over all devices.
         views: 1, 2 or 10.
         strategy: the distribution strategy under which the model was built; the current one
             when None.
         check: called before every batch, and while waiting for one; may raise.
-        lost: counts images that can no longer be read, and `split` is then without them; when
+        lost: counts images that can no longer be read, and leaves them out of `split`; when
             None, they are an error.
 
-    Workers that train together evaluate a part each, by themselves: one that loses an image tries
-    again what is left of its own part. What they found is put together at the end, with the places
-    of the images, so all of them must call `run`.
+    Workers that train together evaluate one part each: a worker that loses an image evaluates the
+    rest of its part again. The results are gathered at the end, so all workers must call `run`.
 
     Example:
         >>> import keras_alexnet as ka
@@ -44,41 +48,40 @@ class Evaluator:
 
     def __init__(
         self,
-        model,
-        split,
-        plan,
+        model: keras.Model | TrainedNetwork,
+        split: Split,
+        plan: ImagePlan,
         *,
-        batch_size=256,
-        views=1,
-        strategy=None,
-        check=lambda: None,
+        batch_size: int = 256,
+        views: int = 1,
+        strategy: tf.distribute.Strategy | None = None,
+        check: Callable[[], None] = lambda: None,
         lost: LostImages | None = None,
     ):
         self.split, self._whole, self.views, self._plan = split, split, views, plan
         self._check, self._lost = check, lost
         self._strategy = strategy or tf.distribute.get_strategy()
-        self._cluster = Cluster(self._strategy)
-        replicas = self._cluster.local_replicas
+        self._cluster = cluster_of(self._strategy)
+        replicas = self._cluster.local_replicas(self._strategy)
         self._batch_size = -(-max(1, batch_size // views) // replicas) * replicas
-        logits = logits_of(model)  # first, since it tells what is no network of ours
-        network = keras.Model(model.input, logits)
-        self._classes = logits.shape[-1]
-        # Whole batches are shared out, so that figures do not depend on the number of workers.
+        # First, because it refuses models that build() did not make.
+        network, self._classes = _forward(model)
+        # Workers get whole batches, so that figures do not depend on the number of workers.
         self._take(self._cluster.own_rows(len(split), self._batch_size))
         self._step = self._make_step(network)
 
     def run(self, description: str = "evaluating") -> Evaluation:
-        """Returns the evaluation of the model's present weights.
+        """Evaluates the model's present weights.
 
         Raises:
-            UserError: if an image cannot be read.
+            UserError: an image cannot be read, or the network computes NaN or inf.
         """
         own = self._evaluated_own(description)
         log_probabilities = self._gathered(own).reshape(-1, self._classes)
         self.split = self._whole.subset(self._gathered(self._rows))
-        if not np.all(np.isfinite(log_probabilities)):
-            raise UserError("The network's outputs are not finite: its weights hold NaN or inf.")
-        return Evaluation(log_probabilities, np.asarray(self.split.labels), self.views)
+        check_finite(log_probabilities)
+        labels = np.asarray(self.split.labels)
+        return Evaluation(log_probabilities, labels, self.views, self.split)
 
     def _take(self, rows: np.ndarray) -> None:
         """Makes the images at `rows` of the whole split those that this worker evaluates."""
@@ -87,10 +90,10 @@ class Evaluator:
             self._own, self._plan, batch_size=self._batch_size, views=self.views
         )
         endless = batches.map(self._pad).concatenate(self._nothing(batches.element_spec[0]))
-        self._batches = self._cluster.distribute(endless, self._batch_size)
+        self._batches = self._cluster.distribute(endless, self._strategy, self._batch_size)
 
     def _evaluated_own(self, description: str) -> np.ndarray:
-        """float32 `[len(self._own), classes]`, after leaving out what is lost."""
+        """float32 `[images, classes]` of this worker's part, without lost images."""
         while True:
             try:
                 return self._tried(description)
@@ -112,10 +115,10 @@ class Evaluator:
         return np.concatenate(parts)
 
     def _gathered(self, own: np.ndarray) -> np.ndarray:
-        """All workers' values, one after the other, flat."""
+        """The values of all workers in order, flat."""
         return np.frombuffer(b"".join(self._cluster.gather(own.tobytes())), own.dtype)
 
-    def _pad(self, images, labels):
+    def _pad(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         # Every replica gets the same number of images; run() cuts the padding off again.
         missing = self._batch_size - tf.shape(images)[0]
         padding = [[0, missing]] + [[0, 0]] * (images.shape.rank - 1)
@@ -127,19 +130,41 @@ class Evaluator:
             tf.zeros([self._batch_size, *spec.shape[1:]], spec.dtype)
         ).repeat()
 
-    def _make_step(self, network):
+    def _make_step(self, network: Callable[[tf.Tensor], tf.Tensor]) -> Callable:
         views, strategy = self.views, self._strategy
 
-        def replica_step(images):
+        def replica_step(images: tf.Tensor) -> tf.Tensor:
             if views > 1:
                 images = tf.reshape(images, [-1, *images.shape[2:]])
-            logits = tf.cast(network(images, training=False), tf.float32)
+            logits = tf.cast(network(images), tf.float32)
             log_probabilities = tf.nn.log_softmax(logits)
             by_view = tf.reshape(log_probabilities, [-1, views, logits.shape[-1]])
             return tf.reduce_logsumexp(by_view, axis=1) - tf.math.log(float(views))
 
         @tf.function
-        def step(images):
+        def step(images: tf.Tensor) -> tf.Tensor:
             return strategy.run(replica_step, args=(images,))
 
         return step
+
+
+def _forward(
+    model: keras.Model | TrainedNetwork,
+) -> tuple[Callable[[tf.Tensor], tf.Tensor], int]:
+    """A function from pixels to logits, for graphs, and the number of classes."""
+    if isinstance(model, TrainedNetwork) and not isinstance(model.model, keras.Model):
+        return _outside_the_graph(model), len(model.labels)
+    model = model.model if isinstance(model, TrainedNetwork) else model
+    logits = logits_of(model)
+    network = keras.Model(model.input, logits)
+    return lambda images: network(images, training=False), logits.shape[-1]
+
+
+def _outside_the_graph(network: TrainedNetwork) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Calls the runtime of an exported file."""
+
+    def logits(images: tf.Tensor) -> tf.Tensor:
+        found = tf.numpy_function(network.logits, [images], tf.float32, stateful=False)
+        return tf.ensure_shape(found, [None, len(network.labels)])
+
+    return logits

@@ -1,24 +1,46 @@
-"""Loss, top-1, top-5, per-class accuracy and confusions from what a network said of images."""
+"""Loss, top-1, top-5, per-class accuracy and confusions of an evaluation."""
 
 import dataclasses
 
 import numpy as np
+import tensorflow as tf
+
+from keras_alexnet.data.splits import Split
+
+
+def ranks(scores: np.ndarray | tf.Tensor, labels: np.ndarray | tf.Tensor) -> tf.Tensor:
+    """Returns the rank of each image's own class among all classes, from 1: int32 [images].
+
+    Ties count against the network, so that constant scores do not count as right.
+
+    Args:
+        scores: [images, classes], such as logits or log-probabilities.
+        labels: int [images], each in [0, classes).
+
+    Example:
+        >>> ranks(np.float32([[0.1, 0.7, 0.2], [0.5, 0.5, 0.0]]), [2, 0]).numpy()
+        array([2, 2], dtype=int32)
+    """
+    own = tf.gather(scores, labels, axis=1, batch_dims=1)[:, None]
+    return tf.reduce_sum(tf.cast(scores >= own, tf.int32), axis=1)
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What a model says of a split.
+    """The log-probabilities that a network gave to the images of a split.
 
     Attributes:
         log_probabilities: float32 [images, classes]; over several views, the logarithm of the
             mean of their probabilities (paper, section 4.1).
         labels: int32 [images].
         views: views of each image: 1 the center, 2 with its mirror image, 10 with the corners.
+        split: the images, without those that could not be read; None if they are not known.
     """
 
     log_probabilities: np.ndarray
     labels: np.ndarray
     views: int
+    split: Split | None = None
 
     @property
     def loss(self) -> float:
@@ -34,12 +56,10 @@ class Evaluation:
     def top(self, k: int) -> float:
         """Share of images, 0 to 1, whose label is among the `k` likeliest classes.
 
-        Ties count against the model, so that constant logits do not score; `predictions`, which
-        must name one class, takes the first of equals.
+        Ties count against the network (see `ranks`); `predictions`, which must name one class,
+        takes the first of equals.
         """
-        own = self.log_probabilities[np.arange(len(self.labels)), self.labels]
-        not_less = np.sum(self.log_probabilities >= own[:, None], axis=1)
-        return float(np.mean(not_less <= k))
+        return float(np.mean(ranks(self.log_probabilities, self.labels).numpy() <= k))
 
     def confusion(self) -> np.ndarray:
         """Counts, int64 [true class, predicted class]."""
@@ -49,7 +69,7 @@ class Evaluation:
         return counts
 
     def per_class_accuracy(self) -> np.ndarray:
-        """Share of each class's images predicted right, float64 [classes]; NaN without images."""
+        """Share of each class's images with the right prediction: float64 [classes], or NaN."""
         counts = self.confusion()
         totals = counts.sum(axis=1)
         return np.divide(

@@ -1,6 +1,8 @@
-"""Pictures and tables of an evaluation."""
+"""Pictures and a table of an evaluation: confusions, accuracies of classes, wrong images."""
 
+import os
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -8,13 +10,15 @@ from keras_alexnet.data import pipeline
 from keras_alexnet.data.splits import Split
 from keras_alexnet.evaluation.metrics import Evaluation
 from keras_alexnet.figures import plots
+from keras_alexnet.figures.captions import caption
+from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.utils import files
 
 WRONG_IMAGES_SHOWN = 40
 
 
-def per_class(evaluation: Evaluation, class_names) -> dict[str, float | None]:
-    """Returns class name → accuracy in 0–1, None for a class without images."""
+def per_class(evaluation: Evaluation, class_names: Sequence[str]) -> dict[str, float | None]:
+    """Returns class name → accuracy, 0–1; None for a class without images."""
     accuracy = evaluation.per_class_accuracy()
     return {
         name: None if np.isnan(value) else float(value)
@@ -23,12 +27,25 @@ def per_class(evaluation: Evaluation, class_names) -> dict[str, float | None]:
 
 
 def write_pictures(
-    folder, evaluation: Evaluation, split: Split, plan, class_names, title: str
+    folder: str | os.PathLike,
+    evaluation: Evaluation,
+    split: Split,
+    plan: ImagePlan,
+    class_names: Sequence[str],
+    title: str,
 ) -> None:
     """Writes confusion.png, per_class.csv, per_class.png and wrong.png into `folder`.
 
-    wrong.png shows the images that the network got wrong with the greatest confidence. `title`
-    says of what network and data they are.
+    wrong.png shows the images that the network got wrong with the greatest confidence; if it got
+    none wrong, a wrong.png that is there is deleted.
+
+    Args:
+        folder: where to write; it is created if need be.
+        evaluation: of a network on `split`.
+        split: the images.
+        plan: how images become inputs.
+        class_names: of the classes, in order.
+        title: names the network and the data, above each picture.
     """
     folder = pathlib.Path(folder)
     plots.confusion(folder / "confusion.png", evaluation.confusion(), class_names, title)
@@ -43,7 +60,14 @@ def write_pictures(
     _write_wrong(folder / "wrong.png", evaluation, split, plan, class_names, title)
 
 
-def _write_wrong(path, evaluation, split, plan, class_names, title) -> None:
+def _write_wrong(
+    path: pathlib.Path,
+    evaluation: Evaluation,
+    split: Split,
+    plan: ImagePlan,
+    class_names: Sequence[str],
+    title: str,
+) -> None:
     predicted = evaluation.predictions
     wrong = np.flatnonzero(predicted != evaluation.labels)
     confidence = np.exp(evaluation.log_probabilities[wrong, predicted[wrong]])
@@ -54,10 +78,9 @@ def _write_wrong(path, evaluation, split, plan, class_names, title) -> None:
         return
     batches = pipeline.eval_batches(split.subset(shown), plan, batch_size=len(shown))
     images = next(iter(batches))[0].numpy()
+    names = [caption(name) for name in class_names]
     captions = [
-        f"{class_names[predicted[index]]} {100 * sure:.0f} %\nis {class_names[label]}"
-        for index, sure, label in zip(
-            shown, confidence[order], evaluation.labels[shown], strict=True
-        )
+        (f"{100 * sure:.0f} % {names[predicted[index]]}", f"is {names[evaluation.labels[index]]}")
+        for index, sure in zip(shown, confidence[order], strict=True)
     ]
     plots.sheet(path, images, captions, title=f"{title}: wrong with the greatest confidence")

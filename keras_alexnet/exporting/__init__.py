@@ -1,1 +1,1 @@
-"""From a trained network to the files that other programs run."""
+"""Exporting trained networks to files that other programs run."""

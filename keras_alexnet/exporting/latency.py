@@ -1,6 +1,6 @@
-"""Seconds per image of exported programs, one image at a time, with one thread and with two.
+"""Seconds per image of exported models, with one thread and with two.
 
-The programs take turns, so that whatever else the machine does falls on all alike.
+The models take turns, so that whatever else the machine does affects all of them alike.
 """
 
 import contextlib
@@ -12,44 +12,57 @@ import re
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import TypeVar
 
 from keras_alexnet.errors import UserError
+from keras_alexnet.exporting.formats import ExportedModel
 
 THREADS = (1, 2)
-
-
 ROUNDS = 5
 
+_WORKER = pathlib.Path(__file__).with_name("latency_worker.py")
 
-_WORKER = pathlib.Path(__file__).with_name("saved_model_worker.py")
+# Number of calls → the seconds of each.
+Timer = Callable[[int], list[float]]
+
+_Name = TypeVar("_Name", bound=Hashable)
 
 
-# Seconds of each of so many calls.
-Timed = Callable[[int], list[float]]
+def latencies(written: Mapping[str, ExportedModel]) -> dict[str, dict[str, float]]:
+    """Returns name → number of threads → median seconds of a call with one image."""
+    with contextlib.ExitStack() as timers:
+        timed = {
+            (name, threads): timers.enter_context(model.timer(threads))
+            for name, model in written.items()
+            for threads in THREADS
+        }
+        found = medians(timed)
+    return {name: {str(threads): found[name, threads] for threads in THREADS} for name in written}
 
 
-def medians(programs: Mapping[str, Timed], seconds_per_turn: float = 0.2) -> dict[str, float]:
-    """Returns name → median seconds of a call, over `ROUNDS` turns of each program.
+def medians(timers: Mapping[_Name, Timer], seconds_per_turn: float = 0.2) -> dict[_Name, float]:
+    """Returns name → median seconds of a call, over `ROUNDS` turns of each timer.
 
     Example:
-        >>> medians({"nothing": lambda repeats: [0.001] * repeats})
+        >>> medians({"nothing": lambda calls: [0.001] * calls})
         {'nothing': 0.001}
     """
-    calls, seconds = {}, {name: [] for name in programs}
-    for name, timed in programs.items():
-        timed(3)  # the first calls lay out memory and optimize graphs
-        usual = statistics.median(timed(3))
+    calls: dict[_Name, int] = {}
+    seconds: dict[_Name, list[float]] = {name: [] for name in timers}
+    for name, timer in timers.items():
+        timer(3)  # the first calls allocate memory and optimize graphs
+        usual = statistics.median(timer(3))
         calls[name] = max(20, min(200, int(seconds_per_turn / max(usual, 1e-6))))
     for _ in range(ROUNDS):
-        for name, timed in programs.items():
-            # The first two find the caches full of what the others left there.
-            seconds[name] += timed(2 + calls[name])[2:]
+        for name, timer in timers.items():
+            # The first two calls find the caches full of what the other models left there.
+            seconds[name] += timer(2 + calls[name])[2:]
     return {name: statistics.median(found) for name, found in seconds.items()}
 
 
 def processor() -> str:
-    """Returns the processor's name and the number of its cores at hand.
+    """Returns the processor's name and the number of its cores.
 
     Example:
         >>> processor()  # doctest: +SKIP
@@ -63,16 +76,16 @@ def processor() -> str:
 
 
 @contextlib.contextmanager
-def saved_model_timer(folder: str | os.PathLike, threads: int):
-    """Yields the `Timed` of a SavedModel's `serving_default`, in a process of its own.
+def saved_model_timer(folder: str | os.PathLike, threads: int) -> Iterator[Timer]:
+    """Yields the timer of a SavedModel's `serving_default`, which runs in its own process.
 
-    TensorFlow's number of threads is that of a whole process.
+    TensorFlow's number of threads is set for a whole process.
 
     Raises:
-        UserError: if that process fails.
+        UserError: that process fails.
     """
     process = subprocess.Popen(
-        # -P: else the modules beside the worker would stand before all others of their names.
+        # -P: without it, the modules beside the worker would hide all others of their names.
         [sys.executable, "-P", str(_WORKER), os.fspath(folder), str(threads)],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""},
         stdin=subprocess.PIPE,
@@ -80,17 +93,20 @@ def saved_model_timer(folder: str | os.PathLike, threads: int):
         stderr=subprocess.DEVNULL,
         text=True,
     )
+    requests, answers = process.stdin, process.stdout
+    assert requests is not None and answers is not None
 
-    def timed(repeats: int) -> list[float]:
+    def timer(calls: int) -> list[float]:
         try:
-            print(repeats, file=process.stdin, flush=True)
-            return json.loads(process.stdout.readline())
+            print(calls, file=requests, flush=True)
+            return json.loads(answers.readline())
         except (OSError, ValueError) as error:
             raise UserError(f"The SavedModel in {folder} cannot be timed: {error}.") from error
 
     try:
-        yield timed
+        yield timer
     finally:
-        process.stdin.close()
-        process.stdout.close()
+        with contextlib.suppress(OSError):  # a worker that has failed reads nothing
+            requests.close()
+        answers.close()
         process.wait()

@@ -1,7 +1,7 @@
-"""Times a SavedModel in a process that has TensorFlow alone: folder and threads are arguments.
+"""Times a SavedModel in a process that has only TensorFlow.
 
-For every number on a line of its input it answers with a line of JSON: the seconds of so many
-calls of `serving_default` with one image.
+The arguments are the folder and the number of threads. For every number on a line of the standard
+input, it prints a line of JSON: the seconds of so many calls of `serving_default` with one image.
 """
 
 import json

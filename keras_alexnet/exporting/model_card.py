@@ -1,33 +1,35 @@
-"""model_card.md: what an export is, where it comes from, how good it is, what it is for."""
+"""model_card.md: what a network is, where it comes from, how good it is, what it is for."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
+from keras_alexnet.exporting import formats
 from keras_alexnet.networks import variants
 
 NAME = "model_card.md"
 
+Report = Mapping[str, Any]
 
 _LABELS_SHOWN = 50
-
 
 _LICENSES = {
     "cifar10": "CIFAR-10's authors state no license; it is used for research.",
     "cifar100": "CIFAR-100's authors state no license; it is used for research.",
     "fashion_mnist": "Fashion-MNIST is published under the MIT license.",
-    "imagenet2012": "ImageNet may be used for non-commercial research and education alone, by "
-    "its terms of access; whether they bind networks trained on it is disputed.",
-    "shapes": "The data are drawn by this package, Apache-2.0.",
+    "imagenet2012": "ImageNet's terms of access allow only non-commercial research and "
+    "education; whether they bind networks trained on it is disputed.",
+    "shapes": "The images are drawn by this package, Apache-2.0.",
 }
-
 
 _OWN_IMAGES = "The images are not published with this network; ask their owner for the license."
 
 
-def text(report: dict) -> str:
-    """Returns the model card, in Markdown, of what `export` reports.
+def text(report: Report) -> str:
+    """Returns a model card in Markdown.
 
     Args:
-        report: what `export.json` holds.
+        report: the contents of `export.json`.
     """
     parts = [
         f"# {report['variant']}: {report['title']}",
@@ -42,7 +44,7 @@ def text(report: dict) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _network(report):
+def _network(report: Report) -> list[str]:
     height, width, channels = report["input_shape"]
     labels = report["labels"]
     named = "" if report["labels_are_names"] else ", whose names are not known"
@@ -50,31 +52,29 @@ def _network(report):
     return [
         "",
         f"- Source of the network: {_source(report['source'])}",
-        f"- Parameters: {report['parameters']:,}; multiply-accumulates an image: "
+        f"- Parameters: {report['parameters']:,}; multiply-accumulates per image: "
         f"{report['macs']:,}",
         f"- Input: RGB pixels 0–255, {report['input_dtype']} [N, {height}, {width}, {channels}]; "
-        "standardized inside",
+        "standardized in the network",
         f"- Output: {len(labels)} classes{named}: {', '.join(labels[:_LABELS_SHOWN])}{more}",
     ]
 
 
 def _source(source: str) -> str:
-    """Says what a document is that the table of networks knows by a number."""
+    """Returns a source, with the title of a document that it gives by its number."""
     number = re.match(r"document (\d+)", source)
     return f"{source}: {variants.DOCUMENTS[number.group(1)]}" if number else source
 
 
-def _training(report):
+def _training(report: Report) -> list[str]:
     trained = report["trained"]
     if trained is None:
-        return ["", "## Training", "", "Not known: exported from a bare `.keras` file."]
+        return ["", "## Training", "", "Not known: exported from a `.keras` file without its run."]
     recipe = dict(trained["recipe_as_run"])
     name, note = recipe.pop("name"), recipe.pop("note")
     given = {field: value for field, value in recipe.items() if value not in (None, "", {}, [])}
     fields = ", ".join(f"{field} {value}" for field, value in given.items())
-    overrides = (
-        f" Set apart from the recipe: {trained['overrides']}." if trained["overrides"] else ""
-    )
+    overrides = f" Changed from the recipe: {trained['overrides']}." if trained["overrides"] else ""
     return [
         "",
         "## Training",
@@ -88,13 +88,13 @@ def _training(report):
         f"{trained['global_batch_size']} images in {trained['precision']} on "
         f"{trained['devices']}, seed {trained['seed']}; commit `{trained['commit']}`, "
         f"{trained['date']}",
-        f"- At its end: top-1 {_percent(trained['test_top1'])}, top-5 "
+        f"- At the end: top-1 {_percent(trained['test_top1'])}, top-5 "
         f"{_percent(trained['test_top5'])} with {trained['views']} view(s) of "
         f"{trained['test_images']:,} test images",
     ]
 
 
-def _accuracy(report):
+def _accuracy(report: Report) -> list[str]:
     if not report["accuracy"]:
         return ["", "## Accuracy", "", f"Not measured. Compared on {report['compared_on']}."]
     rows = [
@@ -116,7 +116,7 @@ def _accuracy(report):
     ]
 
 
-def _files(report):
+def _files(report: Report) -> list[str]:
     keras_top1 = report["keras_model"]["top1"]
     rows = [
         f"| Keras model | {report['keras_model_bytes'] / 1e6:.2f} MB | – | – | "
@@ -150,20 +150,17 @@ def _files(report):
     ]
 
 
-def _agreement(report):
+def _agreement(report: Report) -> list[str]:
     rows = [
         f"| {name} | {found['largest_difference']:.2g} | {found['relative_difference']:.1e} | "
         f"{_percent(found['top1_agreement'])} |"
         for name, found in ((n, facts["agreement"]) for n, facts in report["files"].items())
     ]
-    notes = [f"- **Disagrees, and was allowed to:** {line}." for line in report["disagreements"]]
+    notes = [f"- **Disagrees, which was allowed:** {line}." for line in report["disagreements"]]
     for name, facts in report["files"].items():
         if facts["compared_on"] != report["compared_on"]:
             notes.append(f"- {name} was exported earlier and compared on {facts['compared_on']}.")
-        if facts.get("float_operators"):
-            notes.append(f"- {name} computes in float: {', '.join(facts['float_operators'])}.")
-        if facts.get("warm_up_requests") is False:
-            notes.append(f"- {name} has no warm-up requests: tensorflow-serving-api was missing.")
+        notes += [f"- {name} {note}." for note in _format_notes(name, facts)]
     if report["calibration_images"]:
         notes.append(
             f"- int8 was calibrated with {report['calibration_images']} training images of "
@@ -173,7 +170,8 @@ def _agreement(report):
         "",
         "## Agreement with the Keras model",
         "",
-        f"Logits on {report['compared_on']}; relative differences are to the largest logit.",
+        f"Logits on {report['compared_on']}. Relative differences are divided by the largest "
+        "logit.",
         "",
         "| file | largest difference | relative | same top-1 |",
         "|---|---|---|---|",
@@ -182,31 +180,37 @@ def _agreement(report):
     ]
 
 
-def _use(report):
-    data = "what it was trained on, and under which license, is not known."
+def _format_notes(name: str, facts: dict[str, Any]) -> list[str]:
+    kind = name.partition(" ")[0]
+    # A file of an earlier export may be of a format that is not registered any more.
+    return formats.get(kind).notes(facts) if kind in formats.NAMES else []
+
+
+def _use(report: Report) -> list[str]:
+    data = "what the network was trained on, and under which license, is not known."
     if report["trained"] is not None:
         data = _LICENSES.get(report["trained"]["dataset"].partition("-")[0], _OWN_IMAGES)
     return [
         "",
         "## Use and limits",
         "",
-        "For teaching, research and as a baseline. It knows the classes above and none else, and "
-        f"names one of them for any image. {_seen(report['image_plan'])}; EXIF orientation is "
-        "ignored. Scores are softmax outputs and not calibrated probabilities. It has not been "
-        "tested for bias or robustness: no decision about people should rest on it.",
+        "For teaching, for research and as a baseline. The network knows only the classes above "
+        f"and names one of them for any image. {_seen(report['image_plan'])}; EXIF orientation is "
+        "ignored. Scores are softmax outputs, not calibrated probabilities. The network has not "
+        "been tested for bias or robustness: no decision about people should rest on it.",
         "",
         f"License: code and network definition Apache-2.0. Data: {data}",
     ]
 
 
-def _seen(plan):
+def _seen(plan: Mapping[str, Any]) -> str:
     if plan["warp"]:
         side = plan["square_size"]
-        return f"An image is squeezed into {side} x {side} pixels first, whatever its shape"
-    return "An image is reduced to its center square first, so what lies outside is not seen"
+        return f"An image of any shape is squeezed into {side} x {side} pixels first"
+    return "An image is reduced to its center square first, so the rest of it is not seen"
 
 
-def _provenance(report):
+def _provenance(report: Report) -> list[str]:
     return [
         "",
         "## Provenance",

@@ -1,21 +1,21 @@
-"""The graphs that are exported: TensorFlow functions of a network, for inference alone."""
+"""The serving signatures: a network's TensorFlow functions for inference."""
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
 from keras_alexnet.data import decode, views
-from keras_alexnet.networks.spec import ImagePlan
+from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.trained import TOP, TrainedNetwork
 
 
 def pixels(network: TrainedNetwork, dtype: str) -> tf.TensorSpec:
-    """The input `image`: pixels 0–255, [N, H, W, 3]."""
+    """Returns the input `image`: pixels 0–255 `[N, H, W, 3]`."""
     return tf.TensorSpec([None, *network.input_shape], dtype, "image")
 
 
 def probabilities(network: TrainedNetwork, image: tf.Tensor) -> dict[str, tf.Tensor]:
-    """`logits` and `probabilities`, float32 [N, classes], of pixels of any number type."""
+    """Returns `logits` and `probabilities`, float32 `[N, classes]`, of pixels of any type."""
     logits = network.model(tf.cast(image, tf.float32), training=False)
     return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
 
@@ -23,40 +23,40 @@ def probabilities(network: TrainedNetwork, image: tf.Tensor) -> dict[str, tf.Ten
 def signatures(
     network: TrainedNetwork, input_dtype: str, labels: Callable[[tf.Tensor], tf.Tensor]
 ) -> dict[str, tf.types.experimental.GenericFunction]:
-    """The signatures of a SavedModel: `serving_default`, `image_bytes` and `features`.
+    """Returns the signatures of a SavedModel: `serving_default`, `image_bytes` and `features`.
 
     Args:
-        network: what is exported.
+        network: the network.
         input_dtype: "uint8" or "float32", of the pixels that `image` takes.
         labels: class numbers, int32 of any shape → their labels, string.
     """
     declared = pixels(network, input_dtype)
     hidden = network.features
 
-    def classified(image):
-        image = _some(image)
+    def classified(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        image = _not_empty(image)
         outputs = probabilities(network, image)
         top = tf.math.top_k(outputs["probabilities"], min(TOP, len(network.labels)))
         return {**outputs, "classes": labels(top.indices), "scores": top.values}
 
     @tf.function(input_signature=[declared], autograph=False)
-    def serving_default(image):
+    def serving_default(image: tf.Tensor) -> dict[str, tf.Tensor]:
         return classified(_checked(image, declared))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")], autograph=False)
-    def image_bytes(image_bytes):
+    def image_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         return classified(inputs_from_bytes(image_bytes, network.plan))
 
     @tf.function(input_signature=[declared], autograph=False)
-    def features(image):
-        image = _some(_checked(image, declared))
+    def features(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        image = _not_empty(_checked(image, declared))
         return {"features": hidden(tf.cast(image, tf.float32), training=False)}
 
     return {each.__name__: each for each in (serving_default, image_bytes, features)}
 
 
 def inputs_from_bytes(contents: tf.Tensor, plan: ImagePlan) -> tf.Tensor:
-    """Encoded JPEGs and PNGs → inputs, as evaluation makes them, without Python.
+    """Turns encoded JPEGs and PNGs into inputs, as evaluation does, with no Python in the graph.
 
     Args:
         contents: string [N].
@@ -73,15 +73,17 @@ def inputs_from_bytes(contents: tf.Tensor, plan: ImagePlan) -> tf.Tensor:
     return views.center_view(squares, plan)
 
 
-def _some(image: tf.Tensor) -> tf.Tensor:
-    # Convolutions of no image fail on CPUs, with a message on something else.
-    some = tf.Assert(tf.shape(image)[0] > 0, ["The batch is empty: at least one image is needed."])
-    with tf.control_dependencies([some]):
+def _not_empty(image: tf.Tensor) -> tf.Tensor:
+    # Convolutions of no image fail on CPUs, with a message about something different.
+    not_empty = tf.Assert(
+        tf.shape(image)[0] > 0, ["The batch is empty: at least one image is needed."]
+    )
+    with tf.control_dependencies([not_empty]):
         return tf.identity(image)
 
 
 def _checked(image: tf.Tensor, declared: tf.TensorSpec) -> tf.Tensor:
     # Servers feed whatever they are sent. The placeholder hides the shape that the signature
-    # declares; without it the check would be taken as passed and left out of the graph.
+    # declares: otherwise TensorFlow would leave the check out of the graph as passed.
     received = tf.raw_ops.PlaceholderWithDefault(input=image, shape=tf.TensorShape(None))
     return tf.ensure_shape(received, declared.shape)

@@ -1,81 +1,99 @@
-"""The flatbuffer that a TFLite file is: which operators it has, and how it is written."""
+"""The flatbuffer of a TFLite file: its operators, its signature, and how it is written."""
 
+import contextlib
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import flatbuffers
 import numpy as np
 
-from keras_alexnet.errors import UserError
+from keras_alexnet.errors import UserError, first_line
 from keras_alexnet.utils import tensorflow_private
 
 schema = tensorflow_private.tflite_schema()
 
 _IDENTIFIER = b"TFL3"
 
-
 _BUILTIN = {code: name for name, code in vars(schema.BuiltinOperator).items() if name.isupper()}
-
 
 _CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")  # between int8 and float: they compute nothing
 
 
 def float_operators(contents: bytes) -> tuple[str, ...]:
-    """The operators of a file that compute in float, each named once, in order.
+    """Returns the operators of a file that compute in float, each once, in order.
 
-    Not counted are those that bring numbers from float to int8 and back, and those that multiply
-    by int8 weights. In an int8 file there remain LOCAL_RESPONSE_NORMALIZATION, which has no int8
-    kernel, and SOFTMAX, which is kept in float on purpose.
+    Operators that convert between float and int8, and those that multiply by int8 weights, are not
+    counted. An int8 file is left with LOCAL_RESPONSE_NORMALIZATION, which has no int8 kernel, and
+    SOFTMAX, which is kept in float on purpose.
+
+    Raises:
+        UserError: the file is damaged.
     """
-    found = {}
-    for name, inputs, outputs in _operators(contents):
-        in_float = schema.TensorType.FLOAT32 in outputs and schema.TensorType.INT8 not in inputs
-        if in_float and name not in _CONVERSIONS:
-            found[name] = None
+    found: dict[str, None] = {}
+    with _reading(contents) as model:
+        for name, inputs, outputs in _operators(model):
+            in_float = schema.TensorType.FLOAT32 in outputs and schema.TensorType.INT8 not in inputs
+            if in_float and name not in _CONVERSIONS:
+                found[name] = None
     return tuple(found)
 
 
-def check_builtin(contents: bytes) -> None:
-    """Refuses a file with operators that plain TFLite interpreters lack.
+def operators(contents: bytes) -> list[str]:
+    """Returns the names of a file's operators, in order.
 
     Raises:
-        UserError: with the names of those operators.
+        UserError: the file is damaged.
     """
-    model = schema.Model.GetRootAs(contents)
-    codes = [model.OperatorCodes(index) for index in range(model.OperatorCodesLength())]
-    foreign = [(code.CustomCode() or b"?").decode() for code in codes if _name(code) == "CUSTOM"]
+    with _reading(contents) as model:
+        return [name for name, _, _ in _operators(model)]
+
+
+def check_builtin(contents: bytes) -> None:
+    """Raises an error if a file has operators that plain TFLite interpreters do not have.
+
+    Raises:
+        UserError: it has, with their names; or it is damaged.
+    """
+    with _reading(contents) as model:
+        codes = [model.OperatorCodes(index) for index in range(model.OperatorCodesLength())]
+        foreign = [
+            (code.CustomCode() or b"?").decode() for code in codes if _name(code) == "CUSTOM"
+        ]
     if foreign:
         raise UserError(
-            "A TFLite file may have builtin operators alone, so that every interpreter runs it. "
+            "A TFLite file may have only builtin operators, so that every interpreter runs it. "
             f"Received: {', '.join(foreign)}. Replace the layers that need them."
         )
 
 
 def check_signature(contents: bytes) -> None:
-    """Refuses a file without a signature.
+    """Raises an error if a file has no signature.
 
-    The converter writes a temporary SavedModel, and when it cannot, it goes on without what that
-    would have told it.
+    The converter writes a temporary SavedModel; when it cannot, it continues without the signature
+    in it.
 
     Raises:
-        UserError: if there is none.
+        UserError: there is none, or the file is damaged.
     """
-    if not schema.Model.GetRootAs(contents).SignatureDefsLength():
+    with _reading(contents) as model:
+        signatures = model.SignatureDefsLength()
+    if not signatures:
         raise no_signature()
 
 
 def no_signature() -> UserError:
-    """Returns the error of a converter that has lost the signature on the way."""
+    """Returns the error for a converter that has lost the signature."""
     return UserError(
         "TensorFlow's converter made a file without a signature, as it does when it cannot write "
-        f"to the temporary folder. Is {tempfile.gettempdir()} full? TMPDIR=… names another."
+        f"to the temporary folder. Is {tempfile.gettempdir()} full? TMPDIR=… names another one."
     )
 
 
-def serialized(model: schema.ModelT) -> bytes:
-    """The contents of the file that holds this model."""
+def serialized(model: Any) -> bytes:
+    """Returns the contents of the file that holds a model, a `ModelT` of TFLite's schema."""
     size = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
-    # Large enough from the start: growing, it would copy hundreds of megabytes each time.
+    # Large enough from the start, because growing copies hundreds of megabytes each time.
     builder = _Builder(size + 2**20)
     buffers = model.buffers
     model.buffers = [buffer if buffer.data is None else _Aligned(buffer) for buffer in buffers]
@@ -85,13 +103,13 @@ def serialized(model: schema.ModelT) -> bytes:
 
 
 class _Builder(flatbuffers.Builder):
-    """Writes equal arrays once: scales and zero points of single filters are many, most alike."""
+    """Writes equal arrays once: there are many scales and zero points, most of them alike."""
 
     def __init__(self, size: int):
         super().__init__(size)
-        self._places = {}
+        self._places: dict[tuple[str, bytes], int] = {}
 
-    def CreateNumpyVector(self, x):
+    def CreateNumpyVector(self, x: np.ndarray) -> int:
         key = x.dtype.str, x.tobytes()
         if key not in self._places:
             self._places[key] = super().CreateNumpyVector(x)
@@ -101,10 +119,10 @@ class _Builder(flatbuffers.Builder):
 class _Aligned:
     """A buffer that starts at a multiple of 16 bytes, as TFLite's schema demands.
 
-    The classes generated for Python leave the demand out, and so do the converter's own files.
+    The classes generated for Python ignore the demand, and so do the converter's own files.
     """
 
-    def __init__(self, buffer: schema.BufferT):
+    def __init__(self, buffer: Any):
         self.data = np.asarray(buffer.data, np.uint8)
 
     def Pack(self, builder: flatbuffers.Builder) -> int:
@@ -117,18 +135,28 @@ class _Aligned:
         return schema.BufferEnd(builder)
 
 
-def _name(code) -> str:
-    # Operators from 127 on are beyond the older field's byte, which then holds 127.
+@contextlib.contextmanager
+def _reading(contents: bytes) -> Iterator[Any]:
+    """Yields the model in a file; what its offsets can lead to is a `UserError`."""
+    try:
+        yield schema.Model.GetRootAs(contents)
+    except Exception as error:
+        raise UserError(
+            f"The TFLite file is damaged or cut off: {first_line(error)}. Export it again."
+        ) from error
+
+
+def _name(code: Any) -> str:
+    # Operators from 127 on do not fit into the older field's byte, which then holds 127.
     return _BUILTIN[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
 
 
-def _operators(contents: bytes) -> Iterator[tuple[str, list[int], list[int]]]:
-    """Name, number types of the inputs and of the outputs of every operator."""
-    model = schema.Model.GetRootAs(contents)
+def _operators(model: Any) -> Iterator[tuple[str, list[int], list[int]]]:
+    """Yields the name and the number types of the inputs and the outputs of every operator."""
     for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
         for operator in map(graph.Operators, range(graph.OperatorsLength())):
-            types = [
+            inputs, outputs = (
                 [graph.Tensors(index).Type() for index in indices if index >= 0]
                 for indices in (operator.InputsAsNumpy(), operator.OutputsAsNumpy())
-            ]
-            yield _name(model.OperatorCodes(operator.OpcodeIndex())), *types
+            )
+            yield _name(model.OperatorCodes(operator.OpcodeIndex())), inputs, outputs

@@ -1,14 +1,14 @@
-"""The metadata inside a TFLite file."""
+"""The metadata, labels and description inside a TFLite file."""
 
 import io
 import json
 import zipfile
+from typing import Any
 
 import flatbuffers
 import numpy as np
 
-from keras_alexnet import run_folder
-from keras_alexnet._version import __version__
+from keras_alexnet import __version__, run_folder
 from keras_alexnet.exporting.tflite_file import serialized
 from keras_alexnet.run_folder import DESCRIPTION
 from keras_alexnet.runtimes.litert import METADATA
@@ -19,15 +19,12 @@ schema = tensorflow_private.tflite_schema()
 
 _RGB = 1
 
-
 _DESCRIPTIONS, _TENSOR_AXIS_LABELS = 1, 2  # types of associated files
-
 
 _OUTPUTS = {
     "logits": ("One number a class, in class order.", None),
     "probabilities": ("Softmax of the logits: one probability a class.", (0, 1)),
 }
-
 
 _ARITHMETIC = {
     "float32": "float32",
@@ -38,13 +35,13 @@ _ARITHMETIC = {
 
 
 def packed(contents: bytes, network: TrainedNetwork, quantization: str, input_dtype: str) -> bytes:
-    """Adds metadata, labels and our description to a converted model.
+    """Adds the standard metadata, labels.txt and `signature.json` to a converted model.
 
     Args:
-        contents: a TFLite file with the signature of `tflite.convert`.
-        network: what was converted.
-        quantization: how its numbers are held.
-        input_dtype: of the pixels.
+        contents: a TFLite file with the signature that `tflite.convert` describes.
+        network: the network that was converted.
+        quantization: as `tflite.convert` takes it.
+        input_dtype: "uint8" or "float32", of the pixels.
 
     Returns:
         The contents of the whole file.
@@ -57,16 +54,16 @@ def packed(contents: bytes, network: TrainedNetwork, quantization: str, input_dt
     return _with_files(serialized(model), {run_folder.LABELS: labels, DESCRIPTION: description})
 
 
-def _output_names(model: schema.ModelT) -> list[str]:
-    """The signature's names of the outputs, in the order in which the graph has them."""
+def _output_names(model: Any) -> list[str]:
+    """Returns the signature's names of the outputs, in the order of the graph's outputs."""
     names = {output.tensorIndex: output.name.decode() for output in model.signatureDefs[0].outputs}
     return [names[index] for index in model.subgraphs[0].outputs]
 
 
 def _values(
     network: TrainedNetwork, quantization: str, input_dtype: str, outputs: list[str]
-) -> dict:
-    """The metadata as nested dicts, one a table."""
+) -> dict[str, Any]:
+    """Returns the metadata as nested dicts, one for each table."""
     height, width, channels = network.input_shape
     labels = {
         "name": run_folder.LABELS,
@@ -81,7 +78,7 @@ def _values(
             "ImageProperties",
             {"color_space": _RGB, "default_size": {"width": width, "height": height}},
         ),
-        # Readers that standardize before the model must leave pixels as they are.
+        # This tells readers that standardize before the model to leave pixels as they are.
         "process_units": [{"options": ("NormalizationOptions", {"mean": [0], "std": [1]})}],
         "stats": {"max": [255], "min": [0]},
     }
@@ -110,7 +107,7 @@ def _values(
     }
 
 
-def _output(name: str, labels: dict) -> dict:
+def _output(name: str, labels: dict[str, Any]) -> dict[str, Any]:
     description, limits = _OUTPUTS[name]
     stats = {"stats": {"max": [limits[1]], "min": [limits[0]]}} if limits else {}
     return {
@@ -122,11 +119,11 @@ def _output(name: str, labels: dict) -> dict:
     }
 
 
-def _content(kind: str, properties: dict) -> dict:
+def _content(kind: str, properties: dict[str, Any]) -> dict[str, Any]:
     return {"content_properties": (kind, properties)}
 
 
-def _add(model: schema.ModelT, metadata: bytes) -> None:
+def _add(model: Any, metadata: bytes) -> None:
     entry, buffer = schema.MetadataT(), schema.BufferT()
     entry.name, entry.buffer = METADATA, len(model.buffers)
     buffer.data = np.frombuffer(metadata, np.uint8)
@@ -138,20 +135,18 @@ def _with_files(model: bytes, texts: dict[str, str]) -> bytes:
     whole = io.BytesIO(model)
     with zipfile.ZipFile(whole, "a", zipfile.ZIP_STORED) as archive:
         for name, text in texts.items():
-            # ZipInfo's date is fixed: the same network gives the same file.
+            # ZipInfo's date is fixed, so that the same network gives the same file.
             archive.writestr(zipfile.ZipInfo(name), text.encode())
     return whole.getvalue()
 
 
 _IDENTIFIER = b"M001"
 
-
-# The fields of each table that is written, in the schema's order, which is what numbers them.
-# A union takes two numbers: that of its type, and that of its table.
+# The tables that are written: name of a field → its number in the schema, its kind, and the kind
+# of the tables that it holds. A union has two numbers: its type's, and then its table's.
 _STRING, _BYTE, _UINT, _FLOATS, _TABLE, _TABLES, _UNION = range(7)
 
-
-_FIELDS = {
+_FIELDS: dict[str, dict[str, tuple[Any, ...]]] = {
     "ModelMetadata": {
         "name": (0, _STRING),
         "description": (1, _STRING),
@@ -185,19 +180,18 @@ _FIELDS = {
     "Stats": {"max": (0, _FLOATS), "min": (1, _FLOATS)},
 }
 
-
 _UNION_TYPES = {"FeatureProperties": 1, "ImageProperties": 2, "NormalizationOptions": 1}
 
 
-def flatbuffer(values: dict) -> bytes:
-    """A `ModelMetadata` and all below it.
+def flatbuffer(values: dict[str, Any]) -> bytes:
+    """Writes a `ModelMetadata` table and everything below it.
 
     Args:
         values: name of a field → its value. A table is a dict, a union a pair of its type's name
-            and its table; fields left out have the schema's defaults.
+            and its table. Fields left out have the schema's defaults.
 
     Raises:
-        KeyError: for a field that is not among those listed here.
+        KeyError: a field is not one of those that this module knows.
 
     Example:
         >>> flatbuffer({"name": "cifar_v2"})[4:8]
@@ -208,10 +202,10 @@ def flatbuffer(values: dict) -> bytes:
     return bytes(builder.Output())
 
 
-def _table(builder: flatbuffers.Builder, kind: str, values: dict) -> int:
-    """Writes one table and all below it; returns its place."""
+def _table(builder: flatbuffers.Builder, kind: str, values: dict[str, Any]) -> int:
+    """Writes a table and everything below it; returns its place."""
     fields = {name: _FIELDS[kind][name] for name in values}
-    # A flatbuffer is written from its end: what a table points at stands there before it.
+    # A flatbuffer is written from its end, so what a table points at is written before it.
     places = {name: _child(builder, fields[name], value) for name, value in values.items()}
     builder.StartObject(1 + max((number for number, *_ in fields.values()), default=-1))
     for name, (number, how, *_) in fields.items():
@@ -226,19 +220,19 @@ def _table(builder: flatbuffers.Builder, kind: str, values: dict) -> int:
     return builder.EndObject()
 
 
-def _child(builder: flatbuffers.Builder, field: tuple, value) -> int | None:
-    """Writes what a table only points at; returns its place, None for what stands in the table."""
-    _, how, *kind = field
+def _child(builder: flatbuffers.Builder, field: tuple[Any, ...], value: Any) -> int | None:
+    """Writes what a table points at; returns its place, or None for a number in the table."""
+    how, kind = field[1], field[-1]
     if how == _STRING:
         return builder.CreateString(value)
     if how == _FLOATS:
         return builder.CreateNumpyVector(np.asarray(value, np.float32))
     if how == _TABLE:
-        return _table(builder, *kind, value)
+        return _table(builder, kind, value)
     if how == _UNION:
         return _table(builder, *value)
     if how == _TABLES:
-        places = [_table(builder, *kind, each) for each in value]
+        places = [_table(builder, kind, each) for each in value]
         builder.StartVector(4, len(places), 4)
         for place in reversed(places):
             builder.PrependUOffsetTRelative(place)

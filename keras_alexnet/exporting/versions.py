@@ -1,4 +1,4 @@
-"""The folder that TF Serving watches: one SavedModel a version, named by an integer."""
+"""Version numbers, staging and atomic publishing of an export's folder."""
 
 import contextlib
 import os
@@ -8,16 +8,17 @@ import shutil
 from collections.abc import Iterator
 
 from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.utils import files, machine
 
 _STAGE = ".export-"
 
 
 def free_version(folder: str | os.PathLike, wanted: int | None = None) -> int:
-    """Returns the version to write: the one asked for, or the next after the newest.
+    """Returns the version to write: the requested one, or the next after the newest.
 
     Raises:
-        UsageError: if it is no positive integer.
-        UserError: if it exists, or `folder` is a file.
+        UsageError: it is not a positive integer.
+        UserError: it exists, or `folder` is a file.
     """
     folder = pathlib.Path(folder)
     if folder.exists() and not folder.is_dir():
@@ -37,17 +38,17 @@ def free_version(folder: str | os.PathLike, wanted: int | None = None) -> int:
 
 @contextlib.contextmanager
 def staged(folder: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """Yields a new hidden folder inside `folder`, which is gone again at the end.
+    """Yields a new hidden folder inside `folder`, which is removed at the end.
 
-    What a killed process left of its own is removed first; so is `folder`, at the end, if it
-    was made here and nothing was put in it.
+    Hidden folders that killed processes left are removed first. `folder` itself is removed at the
+    end if it was made here and is empty.
     """
     folder = pathlib.Path(folder)
     existed = folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    own = f"{_STAGE}{platform.node()}-"  # another machine's processes cannot be asked after
+    own = f"{_STAGE}{platform.node()}-"  # whether a process of another machine runs is unknown
     for left in _entries(folder):
-        if left.name.startswith(own) and not _runs(left.name.removeprefix(own)):
+        if left.name.startswith(own) and not _is_at_work(left.name.removeprefix(own)):
             shutil.rmtree(left, ignore_errors=True)
     stage = folder / f"{own}{os.getpid()}"
     shutil.rmtree(stage, ignore_errors=True)
@@ -61,18 +62,18 @@ def staged(folder: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 def publish(stage: pathlib.Path, folder: pathlib.Path) -> None:
-    """Moves all that stands in the stage to `folder`, once it is safe on the disk.
+    """Moves everything from the stage to `folder`, once it is safe on the disk.
 
-    A version is a folder that appears whole; of other folders, such as `tflite`, each file takes
-    the place of one of its name.
+    A version is a folder that appears complete; in other folders, such as `tflite`, each file
+    replaces the one with its name.
 
     Raises:
-        UserError: if a version came to exist in the meantime.
+        UserError: another process wrote the same version in the meantime.
     """
     for parent, _, names in os.walk(stage):
         for path in (*names, "."):
-            _sync(os.path.join(parent, path))
-    # Versions first: they alone can be in the way of each other.
+            files.sync(os.path.join(parent, path))
+    # Versions first, because only they can collide with those of another export.
     for source in sorted(stage.iterdir(), key=lambda path: not path.name.isdecimal()):
         if source.name.isdecimal():
             _rename_version(source, folder / source.name)
@@ -81,8 +82,8 @@ def publish(stage: pathlib.Path, folder: pathlib.Path) -> None:
         target.mkdir(exist_ok=True)
         for file in source.iterdir():
             os.replace(file, target / file.name)
-        _sync(target)
-    _sync(folder)
+        files.sync(target)
+    files.sync(folder)
 
 
 def _rename_version(source: pathlib.Path, target: pathlib.Path) -> None:
@@ -98,19 +99,5 @@ def _entries(folder: pathlib.Path) -> list[pathlib.Path]:
     return list(folder.iterdir()) if folder.is_dir() else []
 
 
-def _runs(pid: str) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except PermissionError:
-        return True  # somebody else's
-    return True
-
-
-def _sync(path: str | os.PathLike) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _is_at_work(process_id: str) -> bool:
+    return process_id.isdecimal() and machine.is_running(int(process_id))

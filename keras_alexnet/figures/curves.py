@@ -1,42 +1,36 @@
-"""Training curves of several runs on one picture: the paper's Figure 1, ReLU against tanh."""
+"""Training curves of several runs in one picture: the paper's Figure 1, ReLU against tanh."""
 
 import csv
 import math
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from matplotlib.axes import Axes
 
 from keras_alexnet import run_folder
 from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.figures import plots, subjects
-from keras_alexnet.figures.canvas import check_png
+from keras_alexnet.figures import drawing, subjects
+from keras_alexnet.figures.captions import wrapped
 
-_DASHES = ("-", "--", ":", "-.")  # told apart without colors too
-
-
+_WIDTH, _HEIGHT = 7.5, 4.8  # inches, without a legend below
+_LABEL_WIDTH = 2.6  # inches of a run's name in the legend
+# A larger legend would hide the curves: it is below them.
+_MOST_INSIDE = 4
 _VALIDATION = ", validation"
-
-
-# A legend of more, or of longer labels, would hide the curves: it stands below them.
-_MOST_INSIDE, _LONGEST_INSIDE = 4, 40
-
-
-_LEGEND_LETTERS = 84  # in the width of the picture
-
-
 _UNNAMED = "data without a name"  # of older runs
 
 
 class Curve(NamedTuple):
-    """The errors of one run by epoch, in per cent.
+    """The errors of one run by epoch, in percent.
 
     Attributes:
         label: what the picture calls the run.
         dataset: the name of its data.
         epochs: from 1.
-        training: the mean over each epoch, while the weights moved and images were augmented.
-        validation: at each epoch's end; NaN where nothing was held out.
+        training: the mean over each epoch, while the weights changed and images were augmented.
+        validation: at each epoch's end; NaN without validation images.
     """
 
     label: str
@@ -46,7 +40,7 @@ class Curve(NamedTuple):
     validation: tuple[float, ...]
 
     def epochs_to(self, error: float) -> int | None:
-        """The first epoch whose training error is at most `error`, None if there is none.
+        """Returns the first epoch whose training error is at most `error`, None if there is none.
 
         Example:
             >>> Curve("relu", "shapes", (1, 2), (40.0, 20.0), (math.nan, math.nan)).epochs_to(25)
@@ -57,41 +51,41 @@ class Curve(NamedTuple):
 
 
 def curves(
-    workdirs: Sequence[str | os.PathLike],
+    runs: Sequence[str | os.PathLike],
     out: str | os.PathLike,
     *,
     labels: Sequence[str] | None = None,
     error: float = 25.0,
-    data: str | os.PathLike | None = None,
+    table: str | os.PathLike | None = None,
 ) -> dict[str, int | None]:
-    """Draws training errors (and validation errors, where there are) by epoch to a PNG.
+    """Draws the training errors of runs, and validation errors if there are any, to a PNG.
 
     Args:
-        workdirs: the runs' folders, or their metrics.csv files. A run need not have ended.
+        runs: the runs' folders, or their metrics.csv files. A run need not have ended.
         out: the picture.
         labels: what to call the runs; by default their folders' names.
-        error: a training error in per cent, drawn as a dashed line; the paper's is 25.
-        data: a .csv or .json file for the errors; by default the picture's name with .csv.
+        error: a training error in percent, 0–100, drawn as a dashed line; the paper's is 25.
+        table: a .csv or .json file for the errors; by default the picture's name with .csv.
 
     Returns:
         Label → the first epoch whose training error is at most `error`, None where it was not
         reached.
 
     Raises:
-        UsageError: if there are no runs, or not as many labels, or two alike.
+        UsageError: if there are no runs, not as many labels, or two of the same name.
         UserError: if a metrics.csv is missing or damaged.
 
     Example:
         >>> curves(["runs/relu", "runs/tanh"], "relu.png")  # doctest: +SKIP
         {'relu': 6, 'tanh': 7}
     """
-    out = check_png(out)
-    table = subjects.table_path(out, data)
+    out = subjects.png_path(out)
+    table = subjects.table_path(out, table)
     if not 0 <= error <= 100:
-        raise UsageError(f"error must be from 0 to 100 per cent. Received: {error}.")
+        raise UsageError(f"error must be from 0 to 100 percent. Received: {error}.")
     found = [
-        _read(pathlib.Path(where), label)
-        for where, label in zip(workdirs, _labels(workdirs, labels), strict=True)
+        _read(pathlib.Path(run), label)
+        for run, label in zip(runs, _labels(runs, labels), strict=True)
     ]
     _draw(out, found, error)
     rows = [
@@ -112,7 +106,7 @@ def curves(
 
 
 def in_words(reached: dict[str, int | None], error: float) -> list[str]:
-    """One line a run of what `curves` returns.
+    """Returns a sentence on each run of what `curves` returned.
 
     Example:
         >>> in_words({"tanh": None}, 25.0)
@@ -126,22 +120,22 @@ def in_words(reached: dict[str, int | None], error: float) -> list[str]:
     ]
 
 
-def _labels(workdirs, labels: Sequence[str] | None) -> list[str]:
-    if not workdirs:
+def _labels(runs: Sequence[str | os.PathLike], labels: Sequence[str] | None) -> list[str]:
+    if not runs:
         raise UsageError("Runs are needed: their folders, or their metrics.csv files.")
     if not labels:
-        folders = [pathlib.Path(where).absolute() for where in workdirs]
+        folders = [pathlib.Path(run).absolute() for run in runs]
         labels = [path.parent.name if path.is_file() else path.name for path in folders]
-    if len(labels) != len(workdirs):
-        raise UsageError(f"{len(workdirs)} runs need as many labels. Received: {len(labels)}.")
+    if len(labels) != len(runs):
+        raise UsageError(f"{len(runs)} runs need as many labels. Received: {len(labels)}.")
     twice = [label for label in labels if list(labels).count(label) > 1]
     if twice:
         raise UsageError(f"Two runs are called {twice[0]!r}. Give each a label of its own.")
     return list(labels)
 
 
-def _read(where: pathlib.Path, label: str) -> Curve:
-    path = where / run_folder.METRICS if where.is_dir() else where
+def _read(run: pathlib.Path, label: str) -> Curve:
+    path = run / run_folder.METRICS if run.is_dir() else run
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
@@ -156,7 +150,7 @@ def _read(where: pathlib.Path, label: str) -> Curve:
         )
     except OSError as error:
         raise UserError(
-            f"{path} cannot be read: {error.strerror}. Give folders of scripts/train.py."
+            f"{path} cannot be read: {error.strerror}. Give the folders of runs."
         ) from error
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise UserError(f"{path} is not what a run wrote: {error!r}.") from error
@@ -166,34 +160,37 @@ def _error(top1: str) -> float:
     return 100 * (1 - float(top1))
 
 
-def _draw(out, found: list[Curve], error: float) -> None:
+@drawing.style()
+def _draw(out: pathlib.Path, found: list[Curve], error: float) -> None:
     datasets = list(dict.fromkeys(curve.dataset for curve in found))
-    labels = [
-        curve.label if len(datasets) == 1 else f"{curve.label} ({curve.dataset})" for curve in found
-    ]
-    labels = [label if len(label) <= 60 else label[:59] + "…" for label in labels]
-    longest = max(map(len, labels)) + len(_VALIDATION)
-    columns = max(1, _LEGEND_LETTERS // longest)
-    inside = len(found) <= _MOST_INSIDE and longest <= _LONGEST_INSIDE
-    below = 0 if inside else 0.22 * math.ceil(2 * len(found) / columns)
-    figure, (axes,) = plots.subplots(7.5, 4.8 + below)
-    for number, (curve, label) in enumerate(zip(found, labels, strict=True)):
-        _plot(axes, curve, label, f"C{number % 10}", _DASHES[number // 10 % len(_DASHES)])
-    axes.axhline(error, color="black", ls="--", lw=1, label=f"{error:g} %")
     title = f"Training error on {datasets[0]}" if len(datasets) == 1 else "Training error"
-    axes.set_title(title, parse_math=False)
+    inside = len(found) <= _MOST_INSIDE
+    lines = len(found) * (1 if all(math.isnan(v) for c in found for v in c.validation) else 2) + 1
+    below = 0 if inside else drawing.line_height(math.ceil(lines / 2), 1.3 * drawing.SMALL)
+    figure, (axes,) = drawing.subplots(_WIDTH, _HEIGHT + below)
+    for curve in found:
+        name = curve.label if len(datasets) == 1 else f"{curve.label} ({curve.dataset})"
+        _plot(axes, curve, wrapped(name, _LABEL_WIDTH, drawing.SMALL, lines=1))
+    axes.axhline(error, color="black", ls="--", lw=1, label=f"{error:g} %")
+    axes.set_title(wrapped(title, _WIDTH - 1, drawing.NORMAL, bold=True))
     axes.set(xlabel="epoch", ylabel="error, %", ylim=(0, None))
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
-    legend = axes.legend() if inside else figure.legend(loc="outside lower center", ncols=columns)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
-    plots.save(figure, out)
+    if inside:
+        axes.legend(fontsize=drawing.SMALL)
+    else:
+        figure.legend(loc="outside lower center", ncols=2, fontsize=drawing.SMALL)
+    drawing.save(figure, out)
 
 
-def _plot(axes, curve: Curve, label: str, color: str, dashes: str) -> None:
-    marker = "o" if len(curve.epochs) < 40 else None
-    axes.plot(curve.epochs, curve.training, dashes, marker=marker, ms=4, color=color, label=label)
+def _plot(axes: Axes, curve: Curve, label: str) -> None:
+    markers = max(1, len(curve.epochs) // 20)
+    [line] = axes.plot(curve.epochs, curve.training, markevery=markers, label=label)
     if not all(map(math.isnan, curve.validation)):
-        line = {"lw": 1, "alpha": 0.5, "color": color, "label": label + _VALIDATION}
-        axes.plot(curve.epochs, curve.validation, dashes, **line)
+        style: dict[str, Any] = {
+            "color": line.get_color(),
+            "ls": line.get_linestyle(),
+            "marker": "",
+        }
+        label += _VALIDATION
+        axes.plot(curve.epochs, curve.validation, lw=1, alpha=0.6, label=label, **style)

@@ -1,42 +1,31 @@
-"""The filters of the first layer as pictures, as in the paper's Figure 3."""
+"""The filters of the first convolution as pictures: the paper's Figure 3."""
 
-import math
 import os
+import pathlib
 
 import keras
 import numpy as np
 
 from keras_alexnet import run_folder
 from keras_alexnet.errors import UserError, unknown_name
-from keras_alexnet.figures.canvas import (
-    GRAY,
-    MARGIN,
-    Canvas,
-    canvas_lines,
-    check_png,
-    fitted,
-    height_of,
-)
-from keras_alexnet.figures.subjects import check_finite
+from keras_alexnet.figures import drawing, subjects
+from keras_alexnet.trained import check_finite
 
 SCALES = {
     "each": "each filter scaled by its own largest weight",
     "joint": "all filters scaled by the largest weight of all",
 }
 
+_CELL, _GAP = 44, 4  # pixels
 
-_CELL, _GAP, _TOWER_GAP, _SIZE = 44, 4, 26, 13
 
+def filters(model: subjects.Model, out: str | os.PathLike, *, scale: str = "each") -> np.ndarray:
+    """Draws the filters of a network's first convolution to a PNG; the weight 0 is gray.
 
-def filters(
-    where: str | os.PathLike | keras.Model, out: str | os.PathLike, *, scale: str = "each"
-) -> np.ndarray:
-    """Draws the filters of a network's first convolution to a PNG, with gray for the weight 0.
-
-    Where later convolutions are in groups, the network's towers stand one below the other.
+    Where later convolutions are in groups, the network's towers are drawn one below the other.
 
     Args:
-        where: a run's folder, a `.keras` file, or a model.
+        model: a run's folder, a `.keras` file, or a model.
         out: the picture.
         scale: "each": each filter is scaled by its own largest absolute weight; "joint": all by
             the largest of all.
@@ -46,19 +35,18 @@ def filters(
         convolution reads BGR: `round(127.5 + 127.5 * weight / largest)`.
 
     Raises:
-        UsageError: for an unknown scale, or a picture that is no PNG.
+        UsageError: for an unknown scale, or a picture that is not a PNG.
         UserError: if there is no such network, or its first convolution does not read colors.
 
     Example:
         >>> filters(keras_alexnet.build("alexnet_two_tower", seed=0), "filters.png").shape
         (96, 11, 11, 3)
     """
-    out = check_png(out)
+    out = subjects.png_path(out)
     if scale not in SCALES:
         raise unknown_name("scale", scale, SCALES)
-    model = where
-    if not isinstance(where, keras.Model):
-        model = run_folder.load(run_folder.model_file(where)).model
+    if not isinstance(model, keras.Model):
+        model = run_folder.read_model(run_folder.keras_file(model))
     layer = _first_convolution(model)
     kernel = rgb_kernel(model, layer)
     check_finite(kernel)
@@ -70,7 +58,7 @@ def filters(
 
 
 def rgb_kernel(model: keras.Model, layer: keras.layers.Layer) -> np.ndarray:
-    """The kernel of a layer that reads pixels, its input channels in the order R, G, B.
+    """Returns the kernel of a layer that reads pixels, its input channels in the order R, G, B.
 
     Returns:
         float32 `[height, width, 3, filters]`.
@@ -81,7 +69,7 @@ def rgb_kernel(model: keras.Model, layer: keras.layers.Layer) -> np.ndarray:
     before = keras.Model(model.inputs[0], layer.input)
     shape = [size or 1 for size in model.inputs[0].shape[1:]]
     colors = np.concatenate([np.zeros([1, 3]), np.eye(3)])[:, None, None, :]
-    # Which channel answers to a color is asked of the network, whatever puts them in order there.
+    # The network itself tells which channel answers to which color, whatever puts them in order.
     answers = np.asarray(before(np.float32(255 * colors * np.ones([4, *shape])), training=False))
     changes = np.abs(answers[1:] - answers[:1]).max(axis=(1, 2)) > 0
     if not np.array_equal(np.sort(changes.argmax(axis=1)), [0, 1, 2]) or changes.sum() != 3:
@@ -117,27 +105,24 @@ def _towers(model: keras.Model, count: int) -> int:
     return next((number for number in groups if number > 1 and count % number == 0), 1)
 
 
-def _draw(out, pictures: np.ndarray, towers: int, title: str, note: str) -> None:
-    cells = [fitted(picture, _CELL) for picture in pictures]
-    height, width = cells[0].shape[:2]
-    each = len(cells) // towers
-    columns = min(each, 16 if each > 32 else 8)
-    rows = math.ceil(each / columns)
-    grid_width = max(columns * (width + _GAP) - _GAP, 260)
-    titles = canvas_lines(title, grid_width, _SIZE, bold=True)
-    notes = canvas_lines(note, grid_width, _SIZE - 2, most=4)
-    above = MARGIN + height_of(len(titles), _SIZE) + 8
-    tower_height = rows * (height + _GAP) + _TOWER_GAP * (towers > 1)
-    below = above + towers * tower_height
-    total = below + height_of(len(notes), _SIZE - 2) + MARGIN
-    canvas = Canvas(grid_width + 2 * MARGIN, total)
-    canvas.text(MARGIN, MARGIN, titles, _SIZE, bold=True)
-    for number, cell in enumerate(cells):
-        tower, place = divmod(number, each)
-        row, column = divmod(place, columns)
-        top = above + tower * tower_height + _TOWER_GAP * (towers > 1)
-        if place == 0 and towers > 1:
-            canvas.text(MARGIN, top - 20, [f"tower {tower + 1}"], _SIZE - 1)
-        canvas.image(MARGIN + column * (width + _GAP), top + row * (height + _GAP), cell)
-    canvas.text(MARGIN, below, notes, _SIZE - 2, color=GRAY)
-    canvas.save(out)
+@drawing.style()
+def _draw(out: pathlib.Path, pictures: np.ndarray, towers: int, title: str, note: str) -> None:
+    in_tower = len(pictures) // towers
+    columns = min(in_tower, 16 if in_tower > 32 else 8)
+    factor = drawing.enlargement(max(pictures.shape[1:3]), _CELL)
+    sheets = [
+        drawing.mosaic(of_tower, columns, factor=factor, gap=_GAP, fill=255)
+        for of_tower in np.split(pictures, towers)
+    ]
+    height, width, _ = sheets[0].shape
+    figure, axes = drawing.grid(
+        [width / drawing.DPI], [height / drawing.DPI] * towers, gaps=(0, 0.3)
+    )
+    for number, sheet in enumerate(sheets):
+        drawing.show(axes[number, 0], sheet)
+        if towers > 1:
+            axes[number, 0].set_title(
+                f"tower {number + 1}", loc="left", size=drawing.SMALL, weight="normal"
+            )
+    drawing.heading(figure, title, note, above=0.3 if towers > 1 else 0.1)
+    drawing.save(figure, out)

@@ -1,122 +1,114 @@
 """The training images nearest to test images in the last hidden layer: Figure 4, right."""
 
 import os
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
-import keras
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from keras_alexnet.data import failures, pipeline
+from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UsageError
-from keras_alexnet.figures import subjects
-from keras_alexnet.figures.canvas import (
-    BLACK,
-    GRAY,
-    MARGIN,
-    RED,
-    Canvas,
-    canvas_lines,
-    check_png,
-    fitted,
-    height_of,
-)
+from keras_alexnet.figures import drawing, subjects
+from keras_alexnet.figures.captions import caption, wrapped
 from keras_alexnet.utils.arguments import whole_number
 from keras_alexnet.utils.terminal import Progress
 
-_CELL, _GAP, _TEST_GAP, _SIZE = 128, 10, 30, 13
+_WIDTH, _GAP, _SEPARATOR = 1.0, 0.08, 0.15  # inches
+_OTHER_CLASS = "#b01010"
 
 
 def neighbors(
-    where: str | os.PathLike | keras.Model,
+    model: subjects.Model,
     out: str | os.PathLike,
-    dataset: str | None = None,
     *,
-    data_dir: str | os.PathLike | None = None,
-    dataset_name: str | None = None,
-    neighbors: int = 6,
+    data: DataSpec | None = None,
     images: int = 10,
-    indices: tuple[int, ...] | None = None,
-    train_images: int | None = None,
+    indices: Sequence[int] | None = None,
     seed: int = 0,
+    neighbors: int = 6,
+    train_images: int | None = None,
     batch_size: int = 256,
-    skip_corrupt: bool = False,
     variant: str | None = None,
-    data: str | os.PathLike | None = None,
+    table: str | os.PathLike | None = None,
 ) -> list[dict]:
     """Draws test images and the training images nearest to each, in rows, to a PNG.
 
-    Nearest is by the Euclidean distance of what the classifier reads, the last hidden layer.
+    The distance is the Euclidean distance between what the last hidden layer says of two images.
 
     Args:
-        where: a run's folder, a `.keras` file, or a model that `build` made.
+        model: a run's folder, a `.keras` file, or a model that `build` made.
         out: the picture.
-        dataset, data_dir, dataset_name: as in `load_dataset`; by default what the run was
-            trained on.
-        neighbors: training images in a row.
+        data: which data; by default what the run was trained on.
         images: test images, chosen by `seed` from all classes in proportion.
         indices: numbers of test images to show instead, from 0.
-        train_images: search only so many training images, chosen by `seed` from all classes.
         seed: of the choices.
-        batch_size: images in one step.
-        skip_corrupt: leave out images that cannot be decoded.
-        variant: the network, where neither a config.json nor the model's name tells it.
-        data: a .csv or .json file for the rows; by default the picture's name with .csv.
+        neighbors: training images in a row.
+        train_images: search only so many training images, chosen by `seed` from all classes.
+        batch_size: images in one step of the search.
+        variant: name of the network, if neither a config.json nor the model's name tells it.
+        table: a .csv or .json file for the rows; by default the picture's name with .csv.
 
     Returns:
-        One dict a neighbor: test_image, test_label, rank from 1, train_image, train_label,
+        One dict for each neighbor: test_image, test_label, rank from 1, train_image, train_label,
         distance.
 
     Raises:
         UsageError: for an argument that cannot be used.
-        UserError: if network or data cannot be had, or an image cannot be read.
+        UserError: if network or data cannot be loaded, or an image cannot be read.
 
     Example:
         >>> neighbors("runs/mine", "nearest.png", images=10)  # doctest: +SKIP
     """
-    out = check_png(out)
-    table = subjects.table_path(out, data)
+    out = subjects.png_path(out)
+    table = subjects.table_path(out, table)
     neighbors = whole_number("neighbors", neighbors, 1)
     batch_size = whole_number("batch_size", batch_size, 1)
-    looked = subjects.network(where, variant)
-    source = subjects.data_for(
-        looked, dataset, data_dir=data_dir, dataset_name=dataset_name, skip_corrupt=skip_corrupt
-    )
-    train = _searched(subjects.training_images(looked, source), train_images, seed)
+    shown = subjects.test_images(model, data, variant, images=images, indices=indices, seed=seed)
+    network, dataset = shown.network, shown.dataset
+    train = subjects.training_images(network, dataset)
+    if train_images is not None:
+        train = train.subset(subjects.chosen(train, train_images, None, seed))
     if neighbors > len(train):
-        raise UsageError(f"{len(train)} training images have not {neighbors} neighbors.")
-    test = source.test.subset(subjects.chosen(source.test, images, indices, seed))
-    shown = subjects.views(test, range(len(test)), looked.plan)
-    features = subjects.compiled(looked.model, looked.model.get_layer("logits").input)
-    batches = failures.explained(
-        pipeline.eval_batches(train, looked.plan, batch_size=batch_size), train
-    )
-    wanted = np.concatenate(
-        [features(shown[i : i + batch_size]) for i in range(0, len(shown), batch_size)]
-    )
+        raise UsageError(
+            f"neighbors must be at most the {len(train)} training images that are searched. "
+            f"Received: {neighbors}."
+        )
+    features = subjects.compiled(network.model, network.features.output)
+    searched = [shown.pixels[i : i + batch_size] for i in range(0, len(shown.pixels), batch_size)]
+    wanted = np.concatenate([features(pixels) for pixels in searched])
+    batches = pipeline.eval_batches(train, network.plan, batch_size=batch_size)
     with Progress(len(train), "searching training images") as progress:
-        parts = _features_of(batches, features, progress)
+        parts = _features_of(failures.explained(batches, train), features, progress)
         found, distances = nearest(wanted, parts, neighbors)
-    rows = _rows(test, train, found, distances, source.class_names)
+    rows = _rows(shown, train, found, distances)
     title = (
-        f"{looked.model.name} on {source.name}: test images, and the nearest of {len(train):,} "
+        f"{network.model.name} on {dataset.name}: test images, and the nearest of {len(train):,} "
         "training images by the distance in the last hidden layer"
     )
-    _draw(out, shown, rows, [subjects.views(train, row, looked.plan) for row in found], title)
+    nearby = [subjects.views(train, places, network.plan) for places in found]
+    _draw(out, shown, nearby, rows, title)
     subjects.write_table(table, rows)
     return rows
 
 
-def nearest(wanted: np.ndarray, parts, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Finds the nearest vectors by Euclidean distance, of equally near ones the first.
+def nearest(
+    wanted: np.ndarray, parts: Iterable[np.ndarray], count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Finds the nearest vectors by Euclidean distance; of equally near ones, the first.
 
     Args:
         wanted: float `[n, size]`.
-        parts: an iterable of float `[m, size]`, one after the other all that are searched.
+        parts: float `[m, size]` each, together all that are searched.
         count: how many to find.
 
     Returns:
-        (int64 `[n, count]`, the places in all parts, nearest first; float64 `[n, count]`, the
-        distances).
+        int64 `[n, count]`, the places in all parts, nearest first; float64 `[n, count]`, the
+        distances.
 
     Example:
         >>> nearest(np.zeros([1, 2]), [np.eye(2), np.full([1, 2], 0.1)], 2)[0]
@@ -128,76 +120,83 @@ def nearest(wanted: np.ndarray, parts, count: int) -> tuple[np.ndarray, np.ndarr
     seen = 0
     for part in parts:
         part = np.asarray(part, np.float64)
-        # Not |a|^2 + |b|^2 - 2ab, which makes no exact 0 of an image that is there twice.
+        # |a|^2 + |b|^2 - 2ab would make no exact 0 of an image that is there twice.
         found = np.stack([np.square(part - vector).sum(axis=1) for vector in wanted])
         squares = np.concatenate([squares, found], axis=1)
         here = np.broadcast_to(np.arange(seen, seen + len(part)), found.shape)
         places = np.concatenate([places, here], axis=1)
         order = np.argsort(squares, axis=1, kind="stable")[:, :count]
-        squares, places = (np.take_along_axis(kept, order, 1) for kept in (squares, places))
+        squares = np.take_along_axis(squares, order, axis=1)
+        places = np.take_along_axis(places, order, axis=1)
         seen += len(part)
     return places, np.sqrt(squares)
 
 
-def _searched(train: Split, train_images: int | None, seed: int) -> Split:
-    if train_images is None:
-        return train
-    return train.subset(subjects.chosen(train, train_images, None, seed))
-
-
-def _features_of(batches, features, progress):
+def _features_of(
+    batches: Iterable, features: Callable[[np.ndarray], np.ndarray], progress: Progress
+) -> Iterator[np.ndarray]:
     for pixels, _ in batches:
         yield features(pixels).reshape(len(pixels), -1)
         progress.advance(len(pixels))
 
 
-def _rows(test: Split, train: Split, found, distances, class_names) -> list[dict]:
+def _rows(
+    shown: subjects.ShownImages, train: Split, found: np.ndarray, distances: np.ndarray
+) -> list[dict]:
     return [
         {
-            "test_image": test.name(row),
-            "test_label": class_names[test.labels[row]],
+            "test_image": shown.split.name(number),
+            "test_label": shown.labels[number],
             "rank": rank + 1,
             "train_image": train.name(index),
-            "train_label": class_names[train.labels[index]],
-            "distance": float(distances[row, rank]),
+            "train_label": shown.dataset.class_names[train.labels[index]],
+            "distance": float(distances[number, rank]),
         }
-        for row in range(len(test))
-        for rank, index in enumerate(found[row])
+        for number in range(len(found))
+        for rank, index in enumerate(found[number])
     ]
 
 
-def _draw(out, shown: np.ndarray, rows: list[dict], nearby: list[np.ndarray], title: str) -> None:
+@drawing.style()
+def _draw(
+    out: pathlib.Path,
+    shown: subjects.ShownImages,
+    nearby: list[np.ndarray],
+    rows: list[dict],
+    title: str,
+) -> None:
     columns = len(nearby[0])
-    drawn = [fitted(image, _CELL) for image in shown]
-    cell = drawn[0].shape[0]
-    across = max(_CELL, cell)  # room for the labels
-    width = (columns + 1) * (across + _GAP) - _GAP + _TEST_GAP
-    titles = canvas_lines(title, width, _SIZE, most=4, bold=True)
-    note = "Numbers are distances; labels of another class than the test image's are red."
-    note += subjects.enlargement(shown[0], drawn[0])
-    notes = canvas_lines(note, width, _SIZE - 2, most=4)
-    labels = {row[key] for row in rows for key in ("test_label", "train_label")}
-    lines = {label: canvas_lines(subjects.caption(label), across, _SIZE) for label in labels}
-    label_height = height_of(max(map(len, lines.values())), _SIZE)
-    row_height = cell + 4 + label_height + height_of(1, _SIZE - 2) + 10
-    above = MARGIN + height_of(len(titles), _SIZE) + 10
-    below = above + len(shown) * row_height
-    canvas = Canvas(width + 2 * MARGIN, below + height_of(len(notes), _SIZE - 2) + MARGIN)
-    canvas.text(MARGIN, MARGIN, titles, _SIZE, bold=True)
-    for number, image in enumerate(drawn):
-        top = above + number * row_height
-        of_row = rows[number * columns : (number + 1) * columns]
-        label = of_row[0]["test_label"]
-        canvas.image(MARGIN, top, image)
-        canvas.text(MARGIN, top + cell + 4, lines[label], _SIZE)
-        for column, (row, near) in enumerate(zip(of_row, nearby[number], strict=True)):
-            left = MARGIN + _TEST_GAP + (column + 1) * (across + _GAP)
-            canvas.image(left, top, fitted(near, _CELL))
-            color = BLACK if row["train_label"] == label else RED
-            under = top + cell + 4
-            under += canvas.text(left, under, lines[row["train_label"]], _SIZE, color=color)
-            canvas.text(left, under, [f"{row['distance']:.3g}"], _SIZE - 2, color=GRAY)
-    left = MARGIN + across + _GAP + _TEST_GAP // 2 - 1
-    canvas.rectangle(left, above, 1, below - above - 10, GRAY)
-    canvas.text(MARGIN, below, notes, _SIZE - 2, color=GRAY)
-    canvas.save(out)
+    size, enlarged = drawing.thumbnail(shown.pixels.shape[1])
+    labels = {row["train_label"] for row in rows} | set(shown.labels)
+    # Bold is the widest.
+    texts = {name: wrapped(caption(name), _WIDTH, drawing.SMALL, bold=True) for name in labels}
+    lines = max(text.count("\n") + 1 for text in texts.values())
+    below = drawing.line_height(lines + 1) + 0.16
+    widths = [_WIDTH, _SEPARATOR] + [_WIDTH] * columns
+    figure, axes = drawing.grid(widths, [size] * len(nearby), gaps=(_GAP, below))
+    for number, (pixels, label) in enumerate(zip(shown.pixels, shown.labels, strict=True)):
+        drawing.show(axes[number, 0], pixels)
+        _write_below(axes[number, 0], texts[label])
+        for column, near in enumerate(nearby[number]):
+            row, cell = rows[number * columns + column], axes[number, column + 2]
+            drawing.show(cell, near)
+            same = row["train_label"] == label
+            _write_below(cell, texts[row["train_label"]], f"{row['distance']:.3g}", same)
+    middle = axes[0, 1].get_position()
+    middle = (middle.x0 + middle.x1) / 2
+    figure.add_artist(Line2D([middle, middle], [0, 1], color=drawing.GRAY, lw=0.8))
+    note = (
+        "Numbers are distances. Labels of another class than the test image's are bold and red. "
+        f"{enlarged}"
+    )
+    drawing.heading(figure, title, note, below=below)
+    drawing.save(figure, out)
+
+
+def _write_below(axes: Axes, label: str, distance: str = "", same: bool = True) -> None:
+    color, weight = ("black", "normal") if same else (_OTHER_CLASS, "bold")
+    style: dict[str, Any] = {"size": drawing.SMALL, "va": "top", "textcoords": "offset points"}
+    written = axes.annotate(
+        label, (0, 0), xytext=(0, -4), xycoords="axes fraction", color=color, weight=weight, **style
+    )
+    axes.annotate(distance, (0, 0), xytext=(0, -3), xycoords=written, color=drawing.GRAY, **style)

@@ -1,105 +1,126 @@
-"""Pictures of results: curves, confusions, per-class accuracy, sheets of images."""
+"""Pictures of a run: curves, confusions, accuracies of classes, sheets of images."""
 
 import math
+import os
+from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from keras_alexnet.utils import files
+from keras_alexnet.figures import drawing
+from keras_alexnet.figures.captions import caption, wrapped
 
 # Names and numbers are written into a confusion matrix only where they can be read.
-_LARGEST_LABELED = 40
+_MOST_NAMED, _MOST_NUMBERED = 40, 15
+_MOST_BARS = 40
+_NAME_WIDTH = 1.9  # inches of a class name beside a chart
 
 
-_LARGEST_NUMBERED = 15
-
-
-_BARS_SHOWN = 40
-
-
-def curves(path, history: list[dict], title: str) -> None:
-    """Draws loss and top-1 by epoch, training and validation, to a PNG.
+@drawing.style()
+def curves(path: str | os.PathLike, history: list[dict], title: str) -> None:
+    """Draws loss and top-1 accuracy by epoch, training and validation, to a PNG.
 
     Args:
-        path: where to.
+        path: the picture.
         history: rows with epoch, loss, top1 and, where images were held out, val_loss, val_top1.
         title: above the picture.
     """
     epochs = [row["epoch"] for row in history]
-    figure, (loss, top1) = subplots(10, 4, columns=2)
+    figure, (loss, top1) = drawing.subplots(10, 4, columns=2)
     for axes, name, scale, label in (
         (loss, "loss", 1, "cross-entropy, nats"),
         (top1, "top1", 100, "top-1 accuracy, %"),
     ):
-        axes.plot(epochs, [scale * row[name] for row in history], "o-", ms=3, label="training")
+        axes.plot(epochs, [scale * row[name] for row in history], label="training")
         if f"val_{name}" in history[0]:
             held_out = [scale * row[f"val_{name}"] for row in history]
-            axes.plot(epochs, held_out, "s-", ms=3, label="validation")
+            axes.plot(epochs, held_out, label="validation")
         axes.set(xlabel="epoch", ylabel=label)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         axes.legend()
     figure.suptitle(title)
-    save(figure, path)
+    drawing.save(figure, path)
 
 
-def confusion(path, counts: np.ndarray, class_names, title: str) -> None:
-    """Draws counts [true, predicted] as shares of each true class to a PNG."""
+@drawing.style()
+def confusion(
+    path: str | os.PathLike, counts: np.ndarray, class_names: Sequence[str], title: str
+) -> None:
+    """Draws counts `[true class, predicted class]` as shares of each true class to a PNG."""
     classes = len(class_names)
-    side = min(16, 3.5 + 0.45 * classes) if classes <= _LARGEST_LABELED else 10
-    figure, (axes,) = subplots(side + 1, side)
+    side = 3.5 + 0.25 * classes if classes <= _MOST_NAMED else 9
+    figure, (axes,) = drawing.subplots(side + 1, side)
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
     figure.colorbar(image, ax=axes, label="% of the true class", shrink=0.8)
-    axes.set(xlabel="predicted class", ylabel="true class", title=title)
-    if classes <= _LARGEST_LABELED:
-        axes.set_xticks(range(classes), class_names, rotation=60, ha="right")
-        axes.set_yticks(range(classes), class_names)
-    if classes <= _LARGEST_NUMBERED:
+    axes.set(
+        xlabel="predicted class",
+        ylabel="true class",
+        title=wrapped(title, side, drawing.NORMAL, bold=True),
+    )
+    if classes <= _MOST_NAMED:
+        names = [_beside(name) for name in class_names]
+        axes.set_xticks(range(classes), names, rotation=60, ha="right", rotation_mode="anchor")
+        axes.set_yticks(range(classes), names)
+    if classes <= _MOST_NUMBERED:
         for (row, column), share in np.ndenumerate(shares):
             color = "white" if share > 50 else "black"
-            axes.text(column, row, f"{share:.0f}", ha="center", va="center", color=color)
-    save(figure, path)
+            axes.text(
+                column,
+                row,
+                f"{share:.0f}",
+                ha="center",
+                va="center",
+                size=drawing.SMALL,
+                color=color,
+            )
+    drawing.save(figure, path)
 
 
-def per_class(path, accuracy: dict[str, float | None], title: str) -> None:
-    """Draws class accuracies as bars, worst first, to a PNG; of many classes, the worst 40."""
+@drawing.style()
+def per_class(path: str | os.PathLike, accuracy: dict[str, float | None], title: str) -> None:
+    """Draws the accuracies of classes as bars, worst first, to a PNG; at most the worst 40."""
     known = [(value, name) for name, value in accuracy.items() if value is not None]
-    worst = sorted(known)[:_BARS_SHOWN]
-    figure, (axes,) = subplots(7, 1.2 + 0.28 * len(worst))
-    bars = axes.barh([name for _, name in worst], [100 * value for value, _ in worst])
-    axes.bar_label(bars, fmt="%.1f", padding=2)
+    worst = sorted(known)[:_MOST_BARS]
+    figure, (axes,) = drawing.subplots(7, 1.2 + 0.24 * len(worst))
+    places = range(len(worst))
+    bars = axes.barh(places, [100 * value for value, _ in worst])
+    axes.set_yticks(places, [_beside(name) for _, name in worst])
+    axes.bar_label(bars, fmt="%.1f", padding=2, size=drawing.SMALL)
     axes.invert_yaxis()
+    axes.margins(y=0.01)
     if len(known) > len(worst):
         title += f"\nthe {len(worst)} worst of {len(known)} classes"
     axes.set(xlim=(0, 108), xlabel="accuracy, %", title=title)
-    save(figure, path)
+    drawing.save(figure, path)
 
 
-def sheet(path, images: np.ndarray, captions: list[str], title: str) -> None:
-    """Draws images [N, H, W, 3] (0–255) in rows of eight with captions below to a PNG."""
+@drawing.style()
+def sheet(
+    path: str | os.PathLike, images: np.ndarray, captions: Sequence[Sequence[str]], title: str
+) -> None:
+    """Draws images in rows of eight, each with lines of text below it, to a PNG.
+
+    Args:
+        path: the picture.
+        images: `[N, H, W, 3]`, RGB, 0–255.
+        captions: the lines of each image; a line that is too long ends in "…".
+        title: above the picture.
+    """
     columns = min(8, len(images))
     rows = math.ceil(len(images) / columns)
-    figure, cells = subplots(1.7 * columns, 2.1 * rows + 0.5, rows=rows, columns=columns)
-    for cell in cells:
-        cell.set(xticks=[], yticks=[], frame_on=False)
-    for cell, image, caption in zip(cells, images, captions, strict=False):
-        cell.imshow(np.asarray(image, np.uint8), interpolation="nearest")
-        cell.set_xlabel(caption, fontsize=8)
-    figure.suptitle(title)
-    save(figure, path)
+    size, _ = drawing.thumbnail(images.shape[1])
+    gaps = 0.25, 0.2 + drawing.line_height(max(map(len, captions)))
+    figure, axes = drawing.grid([size] * columns, [size] * rows, gaps=gaps)
+    for cell in axes.flat[len(images) :]:
+        cell.remove()
+    for each, image, lines in zip(axes.flat, images, captions, strict=False):
+        drawing.show(each, np.asarray(image, np.uint8))
+        fitted = [wrapped(line, size + 0.2, drawing.SMALL, lines=1) for line in lines]
+        each.set_xlabel("\n".join(fitted), size=drawing.SMALL)
+    drawing.heading(figure, title)
+    drawing.save(figure, path)
 
 
-def subplots(width: float, height: float, rows: int = 1, columns: int = 1):
-    """Returns a figure, its size in inches, and its axes, row by row in an array `[n]`."""
-    # Built on the canvas itself: pyplot would keep every figure and choose a window system.
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, columns, squeeze=False).ravel()
-
-
-def save(figure: Figure, path) -> None:
-    """Writes a PNG, whole or not at all."""
-    with files.atomic_write(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+def _beside(class_name: str) -> str:
+    return wrapped(caption(class_name), _NAME_WIDTH, drawing.SMALL, lines=1)

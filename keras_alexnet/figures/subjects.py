@@ -1,15 +1,14 @@
-"""The network and the images that are looked at."""
+"""The network, the data and the images that a picture is made of."""
 
-import functools
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeAlias
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet import models, trained
 from keras_alexnet.data import decode
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.dataset import Dataset
@@ -17,74 +16,105 @@ from keras_alexnet.data.images import EncodedImages
 from keras_alexnet.data.splits import Split, stratified_choice
 from keras_alexnet.data.views import center_view
 from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.networks import build, variants
-from keras_alexnet.networks.spec import ImagePlan
-from keras_alexnet.predicting.images import image_sources
-from keras_alexnet.trained import TrainedNetwork
+from keras_alexnet.networks.image_plan import ImagePlan
+from keras_alexnet.predicting.images import input_images
+from keras_alexnet.trained import TrainedNetwork, check_finite
 from keras_alexnet.utils import files
 from keras_alexnet.utils.arguments import whole_number
 
+# A run's folder, a `.keras` file, or the network itself.
+Model: TypeAlias = str | os.PathLike | keras.Model
 
-def network(where: str | os.PathLike | keras.Model, variant: str | None = None) -> TrainedNetwork:
+
+class ShownImages(NamedTuple):
+    """Test images to show, and where they are from.
+
+    Attributes:
+        network: the trained network.
+        dataset: all of the data.
+        split: the test images that were chosen.
+        pixels: what the network sees of them, uint8 `[n, input_size, input_size, 3]`.
+    """
+
+    network: TrainedNetwork
+    dataset: Dataset
+    split: Split
+    pixels: np.ndarray
+
+    @property
+    def labels(self) -> list[str]:
+        """The correct class of each image."""
+        return [self.dataset.class_names[label] for label in self.split.labels]
+
+
+def network(model: Model, variant: str | None = None) -> TrainedNetwork:
     """Loads a run's folder or a `.keras` file, or takes a model as it is.
 
     Args:
-        where: the folder, the file, or a model that `build` made.
-        variant: the network, where neither a config.json nor the model's name tells it.
+        model: the folder, the file, or a model that `build` made.
+        variant: name of the network, if neither a config.json nor the model's name tells it.
 
     Raises:
-        UsageError, UserError: as `exporting.networks.load`.
+        UsageError: for an unknown variant.
+        UserError: if there is no such network.
 
     Example:
         >>> network(keras_alexnet.build("cifar_v2")).plan.input_size
         32
     """
-    if not isinstance(where, keras.Model):
-        return trained.load(where, variant)
-    logits = build.logits_of(where)
-    name = variant or where.name
-    return TrainedNetwork(
-        path=pathlib.Path(where.name),
-        model=keras.Model(where.input, logits, name=where.name),
-        labels=tuple(str(index) for index in range(logits.shape[-1])),
-        named=False,
-        variant=name,
-        plan=variants.image_plan(name, where.input_shape[1]),
-        config=None,
-        results=None,
-    )
+    return TrainedNetwork.load(model, variant).require_keras("A figure")
 
 
-def data_for(looked: TrainedNetwork, dataset: str | None, **options) -> Dataset:
-    """Loads the data that a network was trained on, or others of the same classes.
+def test_images(
+    model: Model,
+    data: DataSpec | None,
+    variant: str | None,
+    *,
+    images: int,
+    indices: Sequence[int] | None,
+    seed: int,
+) -> ShownImages:
+    """Loads a network and the data that it was trained on, and chooses test images.
 
     Args:
-        looked: the network.
-        dataset, options: as in `runs.load_data`.
+        model, variant: as in `network`.
+        data: other data of the same classes.
+        images, indices, seed: as in `chosen`.
 
     Raises:
-        UsageError, UserError: if the data cannot be had, or are of other classes.
+        UsageError: for an argument that cannot be used.
+        UserError: if network or data cannot be loaded, the classes are not the same, or an image
+            cannot be read.
     """
-    data = trained.load_data(looked.config, DataSpec(dataset, **options))
-    labels = looked.labels if looked.named else None
-    trained.check_labels(len(looked.labels), labels, data)
-    return data
+    if data is not None and not isinstance(data, DataSpec):
+        raise UsageError(
+            "data must be a DataSpec, such as DataSpec('cifar10'); the file for the numbers is "
+            f"table. Received: data={data!r}."
+        )
+    found = network(model, variant)
+    dataset = found.load_data(DataSpec() if data is None else data.data)
+    found.check_data(dataset)
+    split = dataset.test.subset(chosen(dataset.test, images, indices, seed))
+    return ShownImages(found, dataset, split, views(split, range(len(split)), found.plan))
 
 
-def training_images(looked: TrainedNetwork, data: Dataset) -> Split:
-    """The images that the network was trained on, without those held out; of other data, all."""
-    if looked.config is not None and looked.config["data"]["sha256"] == data.sha256:
-        return trained.split_of(data, "train", looked.config)
-    return data.train
+def training_images(network: TrainedNetwork, dataset: Dataset) -> Split:
+    """Returns the images that the network was trained on, without validation images.
+
+    Of data that it was not trained on, these are all training images.
+    """
+    if network.config is not None and network.config["data"]["sha256"] == dataset.sha256:
+        return network.split(dataset, "train")
+    return dataset.train
 
 
 def chosen(split: Split, images: int, indices: Sequence[int] | None, seed: int) -> np.ndarray:
-    """Chooses images to show: those named, or some of each class in proportion.
+    """Chooses images to show: those in `indices`, or some of each class in proportion.
 
     Args:
         split: what to choose from.
-        images: how many, where `indices` names none.
-        indices: the numbers of images, from 0, to be shown in this order.
+        images: how many, without `indices`.
+        indices: numbers of images, from 0, in the order in which they are shown.
         seed: of the choice.
 
     Returns:
@@ -107,7 +137,7 @@ def chosen(split: Split, images: int, indices: Sequence[int] | None, seed: int) 
 
 
 def views(split: Split, indices: Iterable[int], plan: ImagePlan) -> np.ndarray:
-    """What the network sees of some images, decoded one by one.
+    """Returns what the network sees of some images, decoded one by one.
 
     Returns:
         uint8 `[k, input_size, input_size, 3]`.
@@ -115,28 +145,28 @@ def views(split: Split, indices: Iterable[int], plan: ImagePlan) -> np.ndarray:
     Raises:
         UserError: with the file's name, if one cannot be read.
     """
-    # A set is decoded whole for a pipeline: too much for the few that are shown.
+    # A pipeline decodes the whole split: too much for the few that are shown.
     squares = [_square(split, int(split.rows[index]), plan) for index in indices]
     return _center_views(tf.stack(squares), plan)
 
 
-def view_of(image, plan: ImagePlan) -> tuple[str, np.ndarray]:
-    """What the network sees of an image that is given as a file, as bytes or as pixels.
+def view_of(image: object, plan: ImagePlan) -> tuple[str, np.ndarray]:
+    """Returns what the network sees of one image.
 
     Args:
-        image: one of what `serving.predict` takes.
+        image: a path, encoded bytes, or uint8 pixels `[H, W, 3]`.
         plan: how it becomes an input.
 
     Returns:
-        (its name, uint8 `[input_size, input_size, 3]`).
+        The image's name, and uint8 `[input_size, input_size, 3]`.
 
     Raises:
-        UsageError: if it is several.
+        UsageError: if there are several images.
         UserError: with its name, if it cannot be read.
     """
-    sources = list(image_sources(image))
+    sources = list(input_images(image))
     if len(sources) != 1:
-        raise UsageError(f"One image is wanted. Received: {len(sources)}.")
+        raise UsageError(f"image must be one image. Received: {len(sources)}.")
     [source] = sources
     try:
         with tf.device("/CPU:0"):
@@ -159,10 +189,10 @@ def compiled(model: keras.Model, output: keras.KerasTensor) -> Callable[[np.ndar
     signature = [tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8)]
 
     @tf.function(input_signature=signature, autograph=False)
-    def forward(pixels):
+    def forward(pixels: tf.Tensor) -> tf.Tensor:
         return tf.cast(part(tf.cast(pixels, tf.float32), training=False), tf.float32)
 
-    # Traced by name: TensorFlow warns of calls that trace, and each picture has its own function.
+    # Traced here: TensorFlow warns of calls that trace, and each picture has its own function.
     traced = forward.get_concrete_function()
 
     def values_of(pixels: np.ndarray) -> np.ndarray:
@@ -173,37 +203,26 @@ def compiled(model: keras.Model, output: keras.KerasTensor) -> Callable[[np.ndar
     return values_of
 
 
-def caption(class_name: str) -> str:
-    """What a picture calls a class: its name, or in words if it is one of ImageNet's WordNet ids.
+def png_path(out: str | os.PathLike) -> pathlib.Path:
+    """Returns the path of a picture.
 
-    Example:
-        >>> caption("n01484850"), caption("cat")
-        ('great white shark', 'cat')
+    Raises:
+        UsageError: if its name does not end in .png.
     """
-    return _imagenet_words().get(class_name, class_name)
+    if not out or pathlib.Path(out).suffix.lower() != ".png":
+        raise UsageError(f"A picture is written to a file that ends in .png. Received: {out!r}.")
+    return pathlib.Path(out)
 
 
-def enlargement(pixels: np.ndarray, drawn: np.ndarray) -> str:
-    """A sentence on how an image `[h, w, 3]` was enlarged for a picture; empty if it was not."""
-    factor = drawn.shape[0] // pixels.shape[0]
-    return f" Every pixel is drawn {factor} × {factor}." if factor > 1 else ""
-
-
-def check_finite(values: np.ndarray) -> None:
-    """Raises a UserError if a number is NaN or infinite."""
-    if not np.all(np.isfinite(values)):
-        raise UserError("The network's values are not finite: its weights hold NaN or inf.")
-
-
-def table_path(picture: pathlib.Path, data: str | os.PathLike | None) -> pathlib.Path:
-    """Where the data behind a picture goes: `data`, or beside the picture as CSV.
+def table_path(picture: pathlib.Path, table: str | os.PathLike | None) -> pathlib.Path:
+    """Returns where the numbers behind a picture go: `table`, or beside the picture as CSV.
 
     Raises:
         UsageError: if the name ends neither in .csv nor in .json.
     """
-    path = picture.with_suffix(".csv") if data is None else pathlib.Path(data)
+    path = picture.with_suffix(".csv") if table is None else pathlib.Path(table)
     if path.suffix not in (".csv", ".json"):
-        raise UsageError(f"Data are written to a .csv or a .json file. Received: {str(data)!r}.")
+        raise UsageError(f"A table is written to a .csv or a .json file. Received: {str(table)!r}.")
     return path
 
 
@@ -213,11 +232,6 @@ def write_table(path: pathlib.Path, rows: list[dict]) -> None:
         files.write_json(path, rows)
     else:
         files.write_csv(path, rows)
-
-
-@functools.cache
-def _imagenet_words() -> dict[str, str]:
-    return {number: name.replace("_", " ") for number, name in models.imagenet_labels()}
 
 
 def _square(split: Split, row: int, plan: ImagePlan) -> tf.Tensor:

@@ -2,21 +2,24 @@
 
 import dataclasses
 
+from keras_alexnet.networks.image_plan import ImagePlan, Standardization
 from keras_alexnet.networks.imagenet import ALEXNET, pytorch_head
 from keras_alexnet.networks.spec import (
-    MINUS_CIFAR10_MEAN,
-    MINUS_ONE_TO_ONE,
     ClassifierSpec,
     ConvolutionSpec,
     DenseSpec,
     FlattenSpec,
-    ImagePlan,
     MaxPoolSpec,
     NetworkSpec,
     PyTorchNames,
 )
 
 CIFAR_PLAN = ImagePlan(square_size=32, crop_size=32, crop_padding=4, input_size=32)
+
+# The mean is that of the 50,000 training images.
+MINUS_CIFAR10_MEAN = Standardization((125.307, 122.950, 113.865), mean_of_training_set=True)
+
+MINUS_ONE_TO_ONE = Standardization(mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))
 
 CIFAR_V1 = NetworkSpec(
     name="cifar_v1",

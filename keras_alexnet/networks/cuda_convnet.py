@@ -1,19 +1,18 @@
-"""The four networks of cuda-convnet for CIFAR-10.
+"""Networks of cuda-convnet for CIFAR-10: cuda_convnet_11pct, _13pct, _18pct, _80sec.
 
-Layers, constants and initial weights are those of its layer files
-(example-layers/layers-*.cfg and layer-params-*.cfg).
+Layers, constants and initial weights are those of its files `example-layers/layers-*.cfg` and
+`layer-params-*.cfg`.
 """
 
-from keras_alexnet.networks.cifar import CIFAR_PLAN
+from keras_alexnet.networks.cifar import CIFAR_PLAN, MINUS_CIFAR10_MEAN
+from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.networks.spec import (
-    MINUS_CIFAR10_MEAN,
     ActivationSpec,
     CeilAveragePoolSpec,
     ClassifierSpec,
     ConvolutionSpec,
     DenseSpec,
     FlattenSpec,
-    ImagePlan,
     LayerSpec,
     LocallyConnectedSpec,
     LocalResponseNormSpec,
@@ -24,8 +23,6 @@ from keras_alexnet.networks.spec import (
 )
 
 _SMALL = NormalWeights(std=0.01)
-
-
 _FIRST = NormalWeights(std=1e-4)
 _LOCAL = NormalWeights(std=0.04)
 _DENSE_80SEC = NormalWeights(std=0.1)
@@ -52,33 +49,37 @@ def _average_pool(name: str) -> CeilAveragePoolSpec:
 
 
 def _lrn(name: str) -> LocalResponseNormSpec:
-    # scale 0.001 is divided by size, 9.
+    """cuda-convnet divides its scale, 0.001, by size, 9."""
     return LocalResponseNormSpec(name, depth_radius=4, bias=1.0, alpha=0.001 / 9, beta=0.75)
 
 
 def _same_map_norm(name: str) -> SameMapNormSpec:
-    # scale 0.00005 is divided by size squared.
+    """cuda-convnet divides its scale, 0.00005, by size squared."""
     return SameMapNormSpec(name, size=3, bias=1.0, alpha=0.00005 / 9, beta=0.75)
 
 
 def _cuda_convnet(
-    kind: str, title: str, features: tuple[LayerSpec, ...], parameters: int, macs: int, **dense
+    kind: str,
+    title: str,
+    features: tuple[LayerSpec, ...],
+    *,
+    file: str,
+    parameters: int,
+    macs: int,
+    hidden: tuple[LayerSpec, ...] = (),
+    initial: NormalWeights = _SMALL,
 ) -> NetworkSpec:
-    """A row of cuda-convnet; `dense` may hold the hidden dense layer and the logits' weights."""
+    """Returns one of the networks; `initial` is for its last layer."""
     return NetworkSpec(
         name=f"cuda_convnet_{kind}",
         title=title,
-        source=f"cuda-convnet, {dense.pop('file', f'layers-{kind}.cfg')}",
+        source=f"cuda-convnet, {file}",
         num_classes=10,
         features=features,
-        head=(
-            FlattenSpec("flatten"),
-            *dense.get("hidden", ()),
-            ClassifierSpec("logits", initial=dense.get("initial", _SMALL)),
-        ),
+        head=(FlattenSpec("flatten"), *hidden, ClassifierSpec("logits", initial=initial)),
         standardization=MINUS_CIFAR10_MEAN,
         image_plan=CIFAR_PLAN,
-        # What the program trained on, and tested on in ten views: 24 x 24 crops.
+        # The program trained on 24 x 24 crops and tested on ten of them.
         other_image_plans=(ImagePlan(square_size=32, crop_size=24, crop_padding=0, input_size=24),),
         parameters=parameters,
         macs=macs,
@@ -100,9 +101,9 @@ NETWORKS = (
             _local("local3", 64),
             _local("local4", 32),
         ),
+        file="layers-conv-local-11pct.cfg",
         parameters=3_672_906,
         macs=34_689_024,
-        file="layers-conv-local-11pct.cfg",
     ),
     _cuda_convnet(
         "13pct",
@@ -115,9 +116,9 @@ NETWORKS = (
             _local("local3", 32),
             _local("local4", 32),
         ),
+        file="layers-conv-local-13pct.cfg",
         parameters=1_901_386,
         macs=32_919_552,
-        file="layers-conv-local-13pct.cfg",
     ),
     _cuda_convnet(
         "18pct",
@@ -133,6 +134,7 @@ NETWORKS = (
             _convolution("conv3", 64),
             _average_pool("pool3"),
         ),
+        file="layers-18pct.cfg",
         parameters=89_578,
         macs=12_298_240,
     ),
@@ -148,6 +150,7 @@ NETWORKS = (
             _convolution("conv3", 64),
             _average_pool("pool3"),
         ),
+        file="layers-80sec.cfg",
         parameters=145_578,
         macs=12_354_176,
         hidden=(DenseSpec("fc64", 64, initial=_DENSE_80SEC),),

@@ -1,14 +1,9 @@
-"""Networks for ImageNet: the paper's, its program's, Caffe's, torchvision's, the half-width one.
-
-One `NetworkSpec` a network, data only, with its source and its expected numbers.
-"""
+"""Networks for ImageNet: the paper's, its program's, Caffe's, torchvision's, a half-width one."""
 
 import dataclasses
 
+from keras_alexnet.networks.image_plan import ImagePlan, Standardization
 from keras_alexnet.networks.spec import (
-    MINUS_CAFFE_MEAN,
-    MINUS_IMAGENET_MEAN,
-    TORCHVISION,
     ActivationSpec,
     AdaptiveAveragePoolSpec,
     ClassifierSpec,
@@ -17,7 +12,6 @@ from keras_alexnet.networks.spec import (
     DropoutSpec,
     FlattenSpec,
     HeFanOut,
-    ImagePlan,
     LayerSpec,
     LocalResponseNormSpec,
     MaxPoolSpec,
@@ -29,12 +23,27 @@ from keras_alexnet.networks.spec import (
     UnscaledDropoutSpec,
 )
 
+IMAGENET_PLAN = ImagePlan(square_size=256, crop_size=224, crop_padding=0, input_size=224)
+
+# The paper's initial weights and LRN constants fit pixels 0-255 minus the mean, not divided.
+# The mean is that of the ILSVRC-2012 training set, as published with VGG.
+MINUS_IMAGENET_MEAN = Standardization((123.68, 116.779, 103.939), mean_of_training_set=True)
+
+# torchvision: x / 255, mean .485 .456 .406, deviation .229 .224 .225
+TORCHVISION = Standardization(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
+
 _SMALL = NormalWeights(std=0.01)
 _SMALL_BIAS_1 = NormalWeights(std=0.01, bias=1.0)
 
 
+# The 2012 paper -----------------------------------------------------------------------------------
+def _paper_lrn(name: str) -> LocalResponseNormSpec:
+    """Section 3.3: k = 2, n = 5, alpha = 1e-4, beta = 0.75, and alpha is not divided by n."""
+    return LocalResponseNormSpec(name, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75)
+
+
 def _paper_features(groups: int) -> tuple[LayerSpec, ...]:
-    """The 2012 paper's convolutions; `groups` = 2 for its two GPUs."""
+    """The convolutions; `groups` = 2 for the paper's two GPUs."""
     return (
         # The paper's 224 pixels give its 55 x 55 map with three more rows and columns at the end.
         ConvolutionSpec("conv1", 96, kernel=11, stride=4, padding=(0, 3), initial=_SMALL),
@@ -50,10 +59,6 @@ def _paper_features(groups: int) -> tuple[LayerSpec, ...]:
     )
 
 
-def _paper_lrn(name: str) -> LocalResponseNormSpec:
-    return LocalResponseNormSpec(name, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75)
-
-
 _PAPER_HEAD = (
     FlattenSpec("flatten"),
     DenseSpec("fc6", 4096, initial=_SMALL_BIAS_1),
@@ -62,10 +67,6 @@ _PAPER_HEAD = (
     DropoutSpec("dropout7", 0.5),
     ClassifierSpec("logits", initial=_SMALL),
 )
-
-
-IMAGENET_PLAN = ImagePlan(square_size=256, crop_size=224, crop_padding=0, input_size=224)
-
 
 ALEXNET = NetworkSpec(
     name="alexnet",
@@ -80,7 +81,6 @@ ALEXNET = NetworkSpec(
     macs=1_135_256_096,
 )
 
-
 ALEXNET_TWO_TOWER = dataclasses.replace(
     ALEXNET,
     name="alexnet_two_tower",
@@ -92,15 +92,14 @@ ALEXNET_TWO_TOWER = dataclasses.replace(
 )
 
 
-# Caffe's bvlc_alexnet: train_val.prototxt --------------------------------------------------------
+# Caffe's bvlc_alexnet: train_val.prototxt ---------------------------------------------------------
 def _caffe_lrn(name: str) -> LocalResponseNormSpec:
-    # alpha 0.0001 is divided by local_size, 5; k is 1.
+    """Caffe divides its alpha, 0.0001, by local_size, 5; its k is 1."""
     return LocalResponseNormSpec(name, depth_radius=2, bias=1.0, alpha=1e-4 / 5, beta=0.75)
 
 
 _CAFFE_CONVOLUTION = NormalWeights(std=0.01, bias=0.1)
 _CAFFE_DENSE = NormalWeights(std=0.005, bias=0.1)
-
 
 ALEXNET_CAFFE = NetworkSpec(
     name="alexnet_caffe",
@@ -127,17 +126,20 @@ ALEXNET_CAFFE = NetworkSpec(
         DropoutSpec("dropout7", 0.5),
         ClassifierSpec("logits", initial=_SMALL),
     ),
-    standardization=MINUS_CAFFE_MEAN,
-    # Caffe's script squeezes every image into 256 x 256, whatever its shape.
+    # The mean over Caffe's mean image of warped images.
+    standardization=Standardization(
+        mean=(122.679, 116.669, 104.007), mean_of_training_set=True, bgr=True
+    ),
+    # Caffe's script squeezes every image into 256 x 256 pixels.
     image_plan=ImagePlan(square_size=256, crop_size=227, crop_padding=0, input_size=227, warp=True),
     parameters=60_965_224,
     macs=724_406_816,
 )
 
 
-# The 2012 program: layers-145.cfg and layer-params-145.cfg ---------------------------------------
+# The 2012 program: layers-145.cfg and layer-params-145.cfg ----------------------------------------
 def _tower_lrn(name: str) -> LocalResponseNormSpec:
-    # scale 0.0001 is divided by size, 5; minDiv is 2; each tower's maps are normalized alone.
+    """The program divides scale, 0.0001, by size, 5; minDiv is 2; each tower has its own norm."""
     return LocalResponseNormSpec(
         name, depth_radius=2, bias=2.0, alpha=1e-4 / 5, beta=0.75, groups=2
     )
@@ -146,22 +148,21 @@ def _tower_lrn(name: str) -> LocalResponseNormSpec:
 _WIDER = NormalWeights(std=0.03)
 _WIDER_BIAS_1 = NormalWeights(std=0.03, bias=1.0)
 
-
 ALEXNET_2012 = NetworkSpec(
     name="alexnet_2012",
     title="The program behind the paper, its two towers as two groups",
     source="the 2012 program, layers-145.cfg",
     num_classes=1000,
     features=(
-        # conv1 and conv5 have no neuron of their own: the pooling layers behind them have.
-        # The program counts windows up: three more rows and columns of zeros at the end.
+        # conv1 and conv5 have no neuron: the pooling layers after them do.
+        # The program rounds the number of windows up: three more rows and columns of zeros.
         ConvolutionSpec("conv1", 96, 11, stride=4, padding=(0, 3), initial=_SMALL, linear=True),
         _tower_lrn("lrn1"),
         MaxPoolSpec("pool1", size=3, stride=2),
         ActivationSpec("activation1"),
         ConvolutionSpec("conv2", 256, 5, padding=(2, 2), groups=2, initial=_SMALL_BIAS_1),
         _tower_lrn("lrn2"),
-        # scale 0.001 is divided by size squared.
+        # The program divides scale, 0.001, by size squared.
         SameMapNormSpec("norm2", size=5, bias=1.0, alpha=0.001 / 25, beta=0.75),
         MaxPoolSpec("pool2", size=3, stride=2),
         ConvolutionSpec("conv3", 384, 3, padding=(1, 1), initial=_WIDER),
@@ -188,7 +189,7 @@ ALEXNET_2012 = NetworkSpec(
 )
 
 
-# PyTorch: torchvision's network, and a half-width one --------------------------------------------
+# PyTorch: torchvision's network, and a half-width one ---------------------------------------------
 def pytorch_head(units: int, rate: float) -> tuple[LayerSpec, ...]:
     """The classifier of PyTorch's AlexNets: dropout before each hidden dense layer."""
     return (

@@ -1,43 +1,78 @@
-"""What a caller may change of a network's row, and the checks of what was asked for."""
+"""Options of `build`: what can be changed of a network, and the checks of every argument."""
 
 import dataclasses
+import itertools
 import math
 import numbers
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import keras
 
 from keras_alexnet.errors import UsageError, unknown_name
-from keras_alexnet.networks import spec
+from keras_alexnet.networks import spec as specs
 from keras_alexnet.utils.arguments import whole_number
 
 
+@dataclasses.dataclass(frozen=True)
+class Choices:
+    """What the caller of `build` chooses for all layers of a network."""
+
+    num_classes: int
+    activation: Callable
+    seed: int | None
+
+    @classmethod
+    def checked(
+        cls,
+        spec: specs.NetworkSpec,
+        num_classes: int | None = None,
+        activation: str | Callable | None = "relu",
+        seed: int | None = None,
+    ) -> "Choices":
+        """Returns the choices of the arguments of `build`.
+
+        Raises:
+            UsageError: an argument that cannot be used.
+        """
+        num_classes = spec.num_classes if num_classes is None else num_classes
+        return cls(
+            num_classes=whole_number("num_classes", num_classes, least=1),
+            activation=known_activation("activation", activation),
+            seed=None if seed is None else whole_number("seed", seed),
+        )
+
+
 def customized(
-    network: spec.NetworkSpec,
+    spec: specs.NetworkSpec,
     *,
     lrn: bool | None = None,
     dropout: float | None = None,
     pixel_mean: Sequence[float] | None = None,
     initial_weights: str | None = None,
-) -> spec.NetworkSpec:
-    """Returns the row with the caller's changes; the arguments are those of `models.build`."""
+) -> specs.NetworkSpec:
+    """Returns a network with the caller's changes; the arguments are those of `build`.
+
+    Raises:
+        UsageError: an argument that this network cannot take.
+    """
     if lrn is not None:
-        network = _with_lrn(network, lrn)
+        spec = _with_lrn(spec, lrn)
     if dropout is not None:
-        network = _with_dropout(network, dropout)
+        spec = _with_dropout(spec, dropout)
     if initial_weights is not None:
-        network = _with_initial_weights(network, initial_weights)
+        spec = _with_initial_weights(spec, initial_weights)
     if pixel_mean is not None:
-        standardization = dataclasses.replace(network.standardization, mean=_mean(pixel_mean))
-        network = dataclasses.replace(network, standardization=standardization)
-    return network
+        standardization = dataclasses.replace(spec.standardization, mean=_mean(pixel_mean))
+        spec = dataclasses.replace(spec, standardization=standardization)
+    return spec
 
 
 def known_activation(name: str, activation: str | Callable | None) -> Callable:
     """Returns the activation function; `keras.activations.linear` for None.
 
     Raises:
-        UsageError: Keras knows no such activation.
+        UsageError: Keras has no such activation.
     """
     try:
         return keras.activations.get(activation)
@@ -48,11 +83,11 @@ def known_activation(name: str, activation: str | Callable | None) -> Callable:
         ) from error
 
 
-def image_shape(shape: Sequence[int], sizes_known: bool = True) -> tuple:
+def image_shape(shape: Sequence[int | None], sizes_known: bool = True) -> tuple:
     """Returns (height, width, 3); height and width may be None unless `sizes_known`.
 
     Raises:
-        UsageError: it is no such shape.
+        UsageError: `shape` is not such a shape.
     """
     shape = _as_tuple(shape)
     if len(shape) != 3:
@@ -69,81 +104,115 @@ def image_shape(shape: Sequence[int], sizes_known: bool = True) -> tuple:
     return (*sides, 3)
 
 
-def _with_lrn(network, lrn):
-    # The published runs without it (148 of the 2012 program) left both kinds out.
-    kinds = (spec.LocalResponseNormSpec, spec.SameMapNormSpec)
+def check_image_size(
+    name: str, layers: Sequence[specs.LayerSpec], size: Sequence[int | None]
+) -> None:
+    """Checks that some of an image is left after every layer.
+
+    Args:
+        name: the network's.
+        layers: the layers, in order.
+        size: height and width of the image; None for any.
+
+    Raises:
+        UsageError: the image is too small; the message names the layer and the smallest size.
+    """
+    for side in size:
+        if side is not None and (layer := _too_small_at(layers, side)):
+            smallest = next(n for n in itertools.count(1) if not _too_small_at(layers, n))
+            raise UsageError(
+                f"{name} takes images of {smallest}x{smallest} pixels or more: nothing is left of "
+                f"this one at layer {layer}. Received: {size[0]}x{size[1]}."
+            )
+
+
+def _too_small_at(layers: Sequence[specs.LayerSpec], size: int) -> str | None:
+    """Returns the layer at which nothing is left of an image of this height or width, or None."""
+    for layer in layers:
+        size = layer.output_size(size)
+        if size < 1:
+            return layer.name
+    return None
+
+
+def _with_lrn(spec: specs.NetworkSpec, lrn: bool) -> specs.NetworkSpec:
+    # The published runs without it (148 of the 2012 program) leave both kinds out.
+    kinds = (specs.LocalResponseNormSpec, specs.SameMapNormSpec)
     if lrn:
-        _require(network, kinds, "lrn=True")
-        return network
-    return _with_layers(network, kinds, lambda row: None)
+        _require(spec, kinds, "response normalization", "lrn=True")
+        return spec
+    return _with_layers(spec, kinds, lambda layer: None)
 
 
-def _with_dropout(network, rate):
+def _with_dropout(spec: specs.NetworkSpec, rate: float) -> specs.NetworkSpec:
     if not _is_number(rate) or not 0 <= rate < 1:
-        raise UsageError(f"dropout must be a rate from 0 to below 1. Received: {rate!r}.")
+        raise UsageError(f"dropout must be a rate of at least 0 and below 1. Received: {rate!r}.")
     if rate == 0:
-        return _with_layers(network, spec.DropoutSpec, lambda row: None)
-    _require(network, spec.DropoutSpec, f"dropout={rate}")
-    return _with_layers(network, spec.DropoutSpec, lambda row: dataclasses.replace(row, rate=rate))
+        return _with_layers(spec, specs.DropoutSpec, lambda layer: None)
+    _require(spec, specs.DropoutSpec, "dropout", f"dropout={rate}")
+    return _with_layers(
+        spec,
+        specs.DropoutSpec,
+        lambda layer: dataclasses.replace(layer, rate=rate),
+    )
 
 
-def _with_initial_weights(network, name):
-    known = {offer.name: offer for offer in network.optional_initial_weights}
+def _with_initial_weights(spec: specs.NetworkSpec, name: str) -> specs.NetworkSpec:
+    known = {each.name: each for each in spec.optional_initial_weights}
     if not known:
         raise UsageError(
-            f"{network.name} has one initialization only: leave initial_weights out. "
+            f"{spec.name} has only one initialization: leave initial_weights out. "
             f"Received: {name!r}."
         )
     if name not in known:
         raise unknown_name("initial_weights", name, known)
-    offer = known[name]
     initial = {
-        spec.ConvolutionSpec: offer.convolutions,
-        spec.DenseSpec: offer.dense,
-        spec.ClassifierSpec: offer.dense,
+        specs.ConvolutionSpec: known[name].convolutions,
+        specs.DenseSpec: known[name].dense,
+        specs.ClassifierSpec: known[name].dense,
     }
     return _with_layers(
-        network, tuple(initial), lambda row: dataclasses.replace(row, initial=initial[type(row)])
+        spec,
+        tuple(initial),
+        lambda layer: dataclasses.replace(layer, initial=initial[type(layer)]),
     )
 
 
-def _with_layers(network, row_type, change):
-    """Puts change(row) for each row of a type; None leaves the row out."""
+def _with_layers(
+    spec: specs.NetworkSpec,
+    kinds: type | tuple[type, ...],
+    change: Callable[[Any], specs.LayerSpec | None],
+) -> specs.NetworkSpec:
+    """Replaces layers of some kinds by what `change` returns for each; None leaves it out."""
 
-    def changed(layer_rows):
-        new = (change(row) if isinstance(row, row_type) else row for row in layer_rows)
-        return tuple(row for row in new if row is not None)
+    def changed(layers: Sequence[specs.LayerSpec]) -> tuple[specs.LayerSpec, ...]:
+        new = (change(each) if isinstance(each, kinds) else each for each in layers)
+        return tuple(each for each in new if each is not None)
 
-    return dataclasses.replace(
-        network, features=changed(network.features), head=changed(network.head)
-    )
-
-
-def _require(network, row_type, received):
-    if not any(isinstance(row, row_type) for row in network.layers):
-        raise UsageError(
-            f"{network.name} has no {_named(row_type)} layer: leave the argument out. "
-            f"Received: {received}."
-        )
+    return dataclasses.replace(spec, features=changed(spec.features), head=changed(spec.head))
 
 
-def _named(row_type):
-    kinds = row_type if isinstance(row_type, tuple) else (row_type,)
-    return " or ".join(kind.__name__ for kind in kinds)
+def _require(
+    spec: specs.NetworkSpec, kinds: type | tuple[type, ...], named: str, received: str
+) -> None:
+    if not any(isinstance(each, kinds) for each in spec.layers):
+        argument = received.partition("=")[0]
+        raise UsageError(f"{spec.name} has no {named}: leave {argument} out. Received: {received}.")
 
 
-def _mean(pixel_mean):
+def _mean(pixel_mean: Sequence[float]) -> tuple[float, float, float]:
     mean = _as_tuple(pixel_mean)
     if len(mean) != 3 or not all(_is_number(value) and 0 <= value <= 255 for value in mean):
         raise UsageError(
             f"pixel_mean must be 3 numbers 0-255, for R, G and B. Received: {pixel_mean!r}."
         )
-    return tuple(float(value) for value in mean)
+    red, green, blue = map(float, mean)
+    return red, green, blue
 
 
-def _is_number(value):
+def _is_number(value: object) -> bool:
     return isinstance(value, numbers.Real) and math.isfinite(value)
 
 
-def _as_tuple(value):
+def _as_tuple(value: Any) -> tuple:
     return tuple(value) if isinstance(value, Iterable) else (value,)

@@ -1,6 +1,7 @@
-"""Per-layer table of a network: kernels, output shapes, parameters, MACs, memory."""
+"""A table of a network's layers: kernels, output shapes, parameters, MACs, memory."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import keras
@@ -17,10 +18,10 @@ _FLOAT32_BYTES = 4
 class LayerSummary:
     """One layer.
 
-    `kernel` and `stride` are (height, width), `padding` zeros (before, after) each axis, all None
-    where the layer has none. `output_shape` begins with the batch size. `macs` are the
-    multiply-accumulates of one image; `activation_bytes` is the size of the output of a whole batch
-    in float32, 0 where it is a view of the input.
+    `kernel` and `stride` are (height, width), `padding` is zeros (before, after) on both axes; all
+    three are None if the layer has none. `output_shape` begins with the batch size. `macs` are the
+    multiply-accumulates of one image. `activation_bytes` is the size of a batch's output in
+    float32, 0 if the output is a view of the input.
     """
 
     name: str
@@ -53,7 +54,7 @@ class LayerTable:
         return {**totals, "weight_bytes": totals["parameters"] * _FLOAT32_BYTES}
 
     def as_dict(self) -> dict:
-        """Returns the table as JSON can hold it."""
+        """Returns the table as lists, dicts and numbers, for JSON."""
         return {**asdict(self), "totals": self.totals}
 
     def as_text(self) -> str:
@@ -75,12 +76,12 @@ def layer_table(model: keras.Model | str, batch_size: int = 1) -> LayerTable:
     """Describes each layer of a network.
 
     Args:
-        model: a model of this package, or the name of a variant.
-        batch_size: images in the batch whose activations are counted.
+        model: a model of this package, or a variant.
+        batch_size: number of images whose activations are counted.
 
     Returns:
-        The table. MACs are counted in convolutions, locally connected and dense layers, and leave
-        biases out.
+        The table. MACs are those of convolutions, locally connected and dense layers, without
+        biases.
 
     Raises:
         UsageError: the model's input has no fixed height and width.
@@ -108,13 +109,13 @@ def layer_table(model: keras.Model | str, batch_size: int = 1) -> LayerTable:
     return LayerTable(model.name, batch_size, tuple(layers))
 
 
-def _summary(layer, batch_size):
+def _summary(layer: keras.layers.Layer, batch_size: int) -> LayerSummary:
     shape = tuple(layer.output.shape[1:])
     kernel = getattr(layer, "kernel", None)
-    # A kernel is applied once at each place of a map, and one that is not shared holds all places;
-    # a dense layer's output has no places.
-    places = 1 if isinstance(layer, LocallyConnected) else math.prod(shape[:-1])
-    macs = 0 if kernel is None else places * math.prod(kernel.shape)
+    # A kernel is applied once at each position of a map. A locally connected kernel already has
+    # all positions, and a dense layer's output has none.
+    positions = 1 if isinstance(layer, LocallyConnected) else math.prod(shape[:-1])
+    macs = 0 if kernel is None else positions * math.prod(kernel.shape)
     is_view = isinstance(layer, keras.layers.Flatten)
     return LayerSummary(
         name=layer.name,
@@ -134,12 +135,10 @@ _HEADINGS = (
     *("layer", "type", "kernel", "stride", "padding", "groups", "output"),
     *("parameters", "MACs", "activations"),
 )
-
-
 _ALIGNMENTS = "<<<<<>>>>>"
 
 
-def _cells(layer):
+def _cells(layer: LayerSummary) -> tuple[str, ...]:
     return (
         layer.name,
         layer.type,
@@ -154,23 +153,23 @@ def _cells(layer):
     )
 
 
-def _total_cells(totals):
+def _total_cells(totals: dict[str, int]) -> tuple[str, ...]:
     sums = (f"{totals['parameters']:,}", f"{totals['macs']:,}")
     return ("total", *[""] * 6, *sums, _megabytes(totals["activation_bytes"]))
 
 
-def _joined(numbers, mark="x"):
+def _joined(numbers: Sequence[int] | None, mark: str = "x") -> str:
     return "" if numbers is None else mark.join(map(str, numbers))
 
 
-def _shortest(padding):
-    """Returns one number for both sides where they agree."""
+def _shortest(padding: Sequence[int] | None) -> Sequence[int] | None:
+    """Returns one number for both sides if they agree."""
     return padding[:1] if padding and padding[0] == padding[1] else padding
 
 
-def _megabytes(size):
+def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.3f} MB"
 
 
-def _padded(cell, width, alignment):
+def _padded(cell: str, width: int, alignment: str) -> str:
     return f"{cell:{alignment}{width}}"

@@ -1,15 +1,16 @@
-"""The registry of networks: list_variants, get, register.
+"""The registry of networks: list_variants, get, register, unregister.
 
-`keras_alexnet.networks.imagenet`, `cifar` and `cuda_convnet` hold the networks themselves.
+The networks themselves are in `networks.imagenet`, `networks.cifar` and `networks.cuda_convnet`.
 """
 
 from keras_alexnet.errors import UsageError, unknown_name
 from keras_alexnet.networks import cifar, cuda_convnet, imagenet
-from keras_alexnet.networks.spec import ImagePlan, NetworkSpec
+from keras_alexnet.networks.image_plan import ImagePlan
+from keras_alexnet.networks.spec import NetworkSpec
 
 _SPECS = {spec.name: spec for spec in (*imagenet.NETWORKS, *cifar.NETWORKS, *cuda_convnet.NETWORKS)}
 
-# What the sources are that have no name of their own, by their number.
+# Sources that have no name of their own are known by a number.
 DOCUMENTS = {
     "000": "notes of a CIFAR-10 reproduction, 2020",
     "001": "a PyTorch lesson on CIFAR-10 with its training log",
@@ -30,10 +31,14 @@ def list_variants() -> list[str]:
 
 
 def get(name: str) -> NetworkSpec:
-    """Returns a network's row.
+    """Returns the spec of a network.
 
     Raises:
         UsageError: no network has that name.
+
+    Example:
+        >>> get("cifar_v2").num_classes
+        10
     """
     if name not in list_variants():
         raise unknown_name("variant", name, _SPECS)
@@ -41,7 +46,10 @@ def get(name: str) -> NetworkSpec:
 
 
 def register(spec: NetworkSpec) -> None:
-    """Adds a network, which `build`, training and export then know by its name.
+    """Adds a network under its name, by which `build`, training and export then know it.
+
+    Args:
+        spec: the network. Registering the same spec again changes nothing.
 
     Raises:
         UsageError: another network has that name.
@@ -56,13 +64,13 @@ def register(spec: NetworkSpec) -> None:
     if _SPECS.get(spec.name, spec) != spec:
         raise UsageError(
             f"A network named {spec.name!r} exists already. Give yours another name, or call "
-            "unregister first."
+            f"unregister({spec.name!r}) first."
         )
     _SPECS[spec.name] = spec
 
 
 def unregister(name: str) -> None:
-    """Removes a network that `register` added.
+    """Removes a network from the registry.
 
     Raises:
         UsageError: no network has that name.
@@ -72,14 +80,14 @@ def unregister(name: str) -> None:
 
 
 def image_plan(name: str, input_size: int) -> ImagePlan:
-    """Returns how images become the inputs, `input_size` pixels a side, of a trained network.
+    """Returns how images become inputs of `input_size` pixels a side for a trained network.
 
     Raises:
-        UsageError: no network has that name, which then is that of a model and not of a row.
+        UsageError: no variant has that name, which is then the name of a model of the user's own.
     """
     if name not in list_variants():
         raise UsageError(
-            "It is not known how images become this network's inputs. Name its variant with "
-            f"--variant, one of {', '.join(list_variants())}. Received: {name!r}."
+            f"No network is named {name!r}, so the image plan is not known. Name the network's "
+            f"variant with --variant, one of {', '.join(list_variants())}."
         )
     return get(name).image_plan_for(input_size)

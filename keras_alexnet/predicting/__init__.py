@@ -1,1 +1,1 @@
-"""Predictions from a network, wherever it runs."""
+"""Predictions from a network: a file on this machine, or one behind a server."""

@@ -1,5 +1,6 @@
-"""A network behind TensorFlow Serving's gRPC API."""
+"""A predictor behind TensorFlow Serving's gRPC API."""
 
+import contextlib
 import re
 import urllib.parse
 from collections.abc import Sequence
@@ -8,14 +9,15 @@ import numpy as np
 import tensorflow as tf
 
 from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.predicting.encoded import (
+from keras_alexnet.predicting.predictor import (
     INPUT,
     SIGNATURE,
     EncodedPredictor,
-    answer_of_another_form,
-    checked,
+    Refused,
+    checked_outputs,
+    reason,
+    unknown_answer,
 )
-from keras_alexnet.predicting.predictor import Refused, reason
 
 try:
     import grpc
@@ -27,16 +29,13 @@ try:
     )
 except ImportError as error:
     raise UserError(
-        f"gRPC needs an optional package ({error}): pip install tensorflow-serving-api installs "
-        "it. The REST address of the same server needs none."
+        f"gRPC needs an optional package ({error}): pip install tensorflow-serving-api. The REST "
+        "address of the same server needs none."
     ) from error
-
 
 FORM = "grpc://host:8500/NAME[/versions/N]"
 
-
 _DEFAULT_PORT = 8500
-
 
 _PATH = re.compile(r"/(?P<name>[^/:]+)(/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?/?")
 
@@ -48,17 +47,17 @@ _HINTS = {
 
 
 class GrpcPredictor(EncodedPredictor):
-    """Sends images by `PredictionService.Predict`, after a look at the network's signatures.
+    """Sends images by `PredictionService.Predict`, after reading the network's signatures.
 
     Args:
         url: of the form `FORM`.
         top: how many classes to name.
-        labels: of the classes, or None.
+        labels: the names of the classes, or None.
         timeout: seconds that a request may take.
 
     Raises:
-        UsageError: if the address is of another form.
-        UserError: if the server does not answer, or with an error; as `EncodedPredictor`.
+        UsageError: the address has another form; or as `EncodedPredictor`.
+        UserError: the server does not answer, or answers with an error; or as `EncodedPredictor`.
     """
 
     request_bytes = 16 * 2**20
@@ -75,8 +74,8 @@ class GrpcPredictor(EncodedPredictor):
             self.close()
             raise
 
-    def ask(self, images: list[bytes], wanted: Sequence[str]) -> dict[str, np.ndarray]:
-        request = predict_pb2.PredictRequest(model_spec=self._spec, output_filter=wanted)
+    def call_signature(self, images: list[bytes], names: Sequence[str]) -> dict[str, np.ndarray]:
+        request = predict_pb2.PredictRequest(model_spec=self._spec, output_filter=names)
         request.model_spec.signature_name = SIGNATURE
         request.inputs[INPUT].CopyFrom(tf.make_tensor_proto(images, tf.string))
         try:
@@ -88,8 +87,8 @@ class GrpcPredictor(EncodedPredictor):
         try:
             outputs = {name: tf.make_ndarray(tensor) for name, tensor in answer.outputs.items()}
         except (TypeError, ValueError) as error:
-            raise answer_of_another_form(self._url, error) from error
-        return checked(outputs, wanted, len(images), self._url)
+            raise unknown_answer(self._url, error) from error
+        return checked_outputs(outputs, names, len(images), self._url)
 
     def close(self) -> None:
         self._channel.close()
@@ -104,7 +103,7 @@ class GrpcPredictor(EncodedPredictor):
             raise self._explained(error) from error
         found = get_model_metadata_pb2.SignatureDefMap()
         if not answer.metadata["signature_def"].Unpack(found):
-            raise answer_of_another_form(self._url, "no signatures.")
+            raise unknown_answer(self._url, "no signatures.")
         return {
             name: {
                 key: [axis.size for axis in tensor.tensor_shape.dim]
@@ -116,8 +115,8 @@ class GrpcPredictor(EncodedPredictor):
     def _explained(self, error: grpc.RpcError) -> UserError:
         if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
             return UserError(
-                f"{self._url} gave no answer within {self._timeout:g} seconds. Give it longer by "
-                "--timeout (timeout=), or less by a smaller --batch_size."
+                f"{self._url} gave no answer within {self._timeout:g} seconds. Give it more time "
+                "with --timeout (timeout=), or less work with a smaller --batch_size."
             )
         hint = _HINTS.get(error.code(), "")
         said = reason(error.details() or "")
@@ -125,13 +124,13 @@ class GrpcPredictor(EncodedPredictor):
 
 
 def _parsed(url: str) -> tuple[str, model_pb2.ModelSpec]:
-    try:
+    match, host, port = None, None, _DEFAULT_PORT
+    with contextlib.suppress(ValueError):  # of hosts and ports that cannot be
         parts = urllib.parse.urlsplit(url)
         host, port = parts.hostname, parts.port or _DEFAULT_PORT
-    except ValueError:
-        host, port = None, None
-    match = _PATH.fullmatch(parts.path) if host else None
-    if not match or parts.query or parts.fragment:
+        if host and not parts.query and not parts.fragment:
+            match = _PATH.fullmatch(parts.path)
+    if match is None or host is None:
         raise UsageError(f"The address of a gRPC server has the form {FORM}. Received: {url}.")
     spec = model_pb2.ModelSpec(name=urllib.parse.unquote(match["name"]))
     if match["version"]:
@@ -143,5 +142,5 @@ def _parsed(url: str) -> tuple[str, model_pb2.ModelSpec]:
 
 def _is_about_the_images(error: grpc.RpcError) -> bool:
     if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return "larger than max" in (error.details() or "")  # alone the image may pass
+        return "larger than max" in (error.details() or "")  # an image on its own may pass
     return error.code() == grpc.StatusCode.INVALID_ARGUMENT

@@ -1,8 +1,9 @@
-"""What a caller gives as images → encoded files, each read when its turn comes."""
+"""Input images: paths, bytes and pixels as encoded files, read one by one."""
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import tensorflow as tf
@@ -13,23 +14,22 @@ from keras_alexnet.errors import UsageError, UserError
 
 _WANTED = "Images are paths, encoded bytes, uint8 arrays [H, W, 3] or [N, H, W, 3], or several."
 
-
 _JPEG_OR_PNG = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 
 
-class Source(NamedTuple):
-    """One image: what it is called, and how to get at its encoded bytes."""
+class InputImage(NamedTuple):
+    """One image: its name, and a function that reads its encoded bytes."""
 
     name: str
     read: Callable[[], bytes]
 
 
-def image_sources(images) -> list[Source] | Iterator[Source]:
-    """Finds the images that are meant; none is read.
+def input_images(images: Any) -> list[InputImage] | Iterator[InputImage]:
+    """Finds the images that are meant, and reads none of them.
 
     Args:
-        images: the path of a file, or of a folder to be searched with all below it; encoded
-            bytes; a uint8 array `[H, W, 3]` or `[N, H, W, 3]`; or an iterable of these.
+        images: the path of a file, or of a folder that is searched with all folders below it;
+            encoded bytes; a uint8 array `[H, W, 3]` or `[N, H, W, 3]`; or an iterable of these.
 
     Returns:
         A list in the order given, the files of a folder sorted; an iterator where `images` is an
@@ -41,7 +41,7 @@ def image_sources(images) -> list[Source] | Iterator[Source]:
         UserError: for a folder without images.
 
     Example:
-        >>> [source.name for source in sources(np.zeros([2, 4, 5, 3], np.uint8))]
+        >>> [image.name for image in input_images(np.zeros([2, 4, 5, 3], np.uint8))]
         ['image 0', 'image 1']
     """
     if _is_one(images):
@@ -54,12 +54,12 @@ def image_sources(images) -> list[Source] | Iterator[Source]:
 
 
 def as_jpeg_or_png(contents: bytes) -> bytes:
-    """Leaves JPEG and PNG as they are and turns BMP and GIF into PNG of the same pixels.
+    """Returns JPEG and PNG as they are, and BMP and GIF as PNG of the same pixels.
 
-    A saved graph decodes the first two alone.
+    A saved graph decodes only the first two.
 
     Raises:
-        tf.errors.InvalidArgumentError: for bytes that are none of these.
+        tf.errors.InvalidArgumentError: the bytes are none of these.
     """
     if contents.startswith(_JPEG_OR_PNG):
         return contents
@@ -67,37 +67,37 @@ def as_jpeg_or_png(contents: bytes) -> bytes:
         return _encoded(decode.decode_image(tf.constant(contents)))
 
 
-def _is_one(images) -> bool:
+def _is_one(images: Any) -> bool:
     return isinstance(images, (str, os.PathLike, bytes, bytearray, memoryview)) or _is_array(images)
 
 
-def _is_array(images) -> bool:
+def _is_array(images: Any) -> bool:
     return hasattr(images, "__array__") or hasattr(images, "__array_interface__")
 
 
-def _numbered(images: Iterable) -> Iterator[Source]:
+def _numbered(images: Iterable[Any]) -> Iterator[InputImage]:
     number = 0
     for image in images:
-        for source in _expanded(image, number):
-            yield source
+        for each in _expanded(image, number):
+            yield each
             number += 1
 
 
-def _expanded(image, number: int) -> Iterator[Source]:
+def _expanded(image: Any, number: int) -> Iterator[InputImage]:
     if isinstance(image, (str, os.PathLike)):
         path = os.fsdecode(image)
         paths = _below(path) if os.path.isdir(path) else [path]
-        yield from (Source(_printable(path), _reader(path)) for path in paths)
+        yield from (InputImage(_printable(path), _reader(path)) for path in paths)
     elif isinstance(image, (bytes, bytearray, memoryview)):
         contents = bytes(image)
-        yield Source(f"image {number}", lambda: contents)
+        yield InputImage(f"image {number}", lambda: contents)
     elif _is_array(image):
         yield from _of_array(np.asarray(image), number)
     else:
         raise UsageError(f"{_WANTED} Received: {type(image).__name__} for image {number}.")
 
 
-def _of_array(array: np.ndarray, number: int) -> Iterator[Source]:
+def _of_array(array: np.ndarray, number: int) -> Iterator[InputImage]:
     if array.dtype.kind in "OU":  # a column of paths
         yield from _numbered(array.tolist())
         return
@@ -105,10 +105,10 @@ def _of_array(array: np.ndarray, number: int) -> Iterator[Source]:
         received = f"{array.dtype} {list(array.shape)} for image {number}"
         raise UsageError(f"{_WANTED} Received: an array {received}.")
     for index, pixels in enumerate(array if array.ndim == 4 else array[None]):
-        yield Source(f"image {number + index}", lambda pixels=pixels: _encoded(pixels))
+        yield InputImage(f"image {number + index}", functools.partial(_encoded, pixels))
 
 
-def _encoded(pixels) -> bytes:
+def _encoded(pixels: np.ndarray | tf.Tensor) -> bytes:
     # The least compression is several times faster, and loses as little.
     return tf.io.encode_png(pixels, compression=1).numpy()
 
@@ -129,7 +129,7 @@ def _below(folder: str) -> list[str]:
     return sorted(found)
 
 
-def _unreadable(error: OSError):
+def _unreadable(error: OSError) -> NoReturn:
     raise UserError(f"The folder {_printable(error.filename)} cannot be read: {error.strerror}.")
 
 

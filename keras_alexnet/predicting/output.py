@@ -1,4 +1,4 @@
-"""Predictions as a table, as CSV and as JSON, written while they come."""
+"""Predictions as a table of text, and as CSV and JSON files."""
 
 import contextlib
 import csv
@@ -13,7 +13,6 @@ from keras_alexnet.utils import files
 
 _MOST_NAME_COLUMNS = 60
 
-
 _Write = Callable[[Prediction], object]
 
 
@@ -24,25 +23,26 @@ def written(
     csv: str | os.PathLike | None = None,
     json: str | os.PathLike | None = None,
 ) -> Iterator[Prediction]:
-    """Passes predictions on and writes each to the files, which appear whole when all are done.
+    """Yields predictions and writes each to the files, which appear when all are done.
 
-    Should the predictions break off, as when a server dies, the files hold those until then.
+    If the predictions end with an error, as when a server stops, the files hold those before it.
 
     Args:
         predictions: what to write.
-        top: classes that a row of the CSV file has room for.
-        csv: a file of one row an image: image, class_1, score_1, …, error.
-        json: a file of a list of objects: image, classes, scores, error.
+        top: the most classes in a row of the CSV file.
+        csv: a file with one row an image: image, class_1, score_1, …, error.
+        json: a file with a list of objects: image, classes, scores, error.
 
     Raises:
-        UserError: that of the predictions, with the names of the files that hold what was done.
+        UserError: that of the predictions, with the names of the files that hold the others.
 
     Example:
         >>> done = written([Prediction("a.png", ("cat",), (0.5,))], 1, csv="found.csv")
         >>> len(list(done)), open("found.csv").read()
         (1, 'image,class_1,score_1,error\\na.png,cat,0.5,\\n')
     """
-    done, broken_off = 0, None
+    done = 0
+    failure: UserError | None = None
     with contextlib.ExitStack() as stack:
         writers = [
             stack.enter_context(opened)
@@ -58,10 +58,10 @@ def written(
         except UserError as error:
             if not done or not writers:
                 raise
-            broken_off = error
-    if broken_off is not None:
+            failure = error
+    if failure is not None:
         kept = " and ".join(os.fspath(path) for path in (csv, json) if path)
-        raise type(broken_off)(f"{broken_off} What was done is in {kept}.") from broken_off
+        raise type(failure)(f"{failure} What was done is in {kept}.") from failure
 
 
 class Table:
@@ -72,7 +72,7 @@ class Table:
         a.png  0.7500 cat  0.2500 dog
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._width = 0
 
     def line(self, prediction: Prediction) -> str:

@@ -1,26 +1,35 @@
-"""The one way from images to predictions, for every place that a network can be at."""
+"""Predictions from images, by networks in files and behind servers."""
 
 import contextlib
 import dataclasses
 import math
 import numbers
 import os
+import re
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from keras_alexnet import run_folder
 from keras_alexnet.data import decode
 from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.predicting.images import Source, image_sources
-from keras_alexnet.predicting.places import predictor_for
-from keras_alexnet.predicting.predictor import Predictor, Refused, TopClasses, read_labels, reason
+from keras_alexnet.predicting.images import InputImage, input_images
+from keras_alexnet.predicting.local import LocalPredictor, SavedModelPredictor
+from keras_alexnet.predicting.predictor import Predictor, Refused, TopClasses, reason
+from keras_alexnet.trained import TrainedNetwork, check_finite
+from keras_alexnet.utils import machine
 from keras_alexnet.utils.arguments import whole_number
 from keras_alexnet.utils.terminal import Progress
+
+PLACES = (
+    "a run's folder, a .keras file, a SavedModel folder, a .tflite file, an .onnx file, "
+    "http://host:8501/v1/models/NAME[/versions/N] or grpc://host:8500/NAME[/versions/N]"
+)
 
 _READ_AHEAD = 16  # images that are read and decoded while a batch is computed
 
@@ -47,8 +56,8 @@ class Prediction:
 
 
 def predict(
-    where: str | os.PathLike,
-    images,
+    model: str | os.PathLike,
+    images: Any,
     top: int = 5,
     *,
     batch_size: int = 32,
@@ -56,61 +65,52 @@ def predict(
     variant: str | None = None,
     labels: str | os.PathLike | None = None,
 ) -> list[Prediction]:
-    """Names the likeliest classes of images, by a network wherever it is.
+    """Names the likeliest classes of images, by a network in a file or behind a server.
 
-    Every place gives the same classes and scores for the same image, up to rounding. A bar or
-    lines of progress are shown where the number of images is known.
+    Every place gives the same classes and scores for the same image, up to rounding. Progress is
+    shown where the number of images is known.
 
     Args:
-        where: a run's folder, a `.keras` file, a SavedModel's folder (of a version, or of the
-            versions, of which the newest is taken), a `.tflite` file, or the address of a
-            TensorFlow Serving: `http://host:8501/v1/models/NAME[/versions/N]` or
+        model: a run's folder, a `.keras` file, a SavedModel's folder (of one version, or of the
+            versions, of which the newest is used), a `.tflite` or `.onnx` file, or the address of
+            a TensorFlow Serving: `http://host:8501/v1/models/NAME[/versions/N]` or
             `grpc://host:8500/NAME[/versions/N]`, or with `/labels/L` for `/versions/N`.
-        images: the path of an image or of a folder of images, which is searched with all below
-            it; encoded JPEG, PNG, BMP or GIF bytes; uint8 pixels `[H, W, 3]` or `[N, H, W, 3]`,
+        images: the path of an image, or of a folder that is searched with all folders below it;
+            encoded JPEG, PNG, BMP or GIF bytes; uint8 pixels `[H, W, 3]` or `[N, H, W, 3]`,
             0–255; or an iterable of these. Of any size and color. They are read batch by batch.
         top: how many classes to name; all, if the network has fewer.
-        batch_size: images in one step or request at most.
+        batch_size: the most images in one step or request.
         timeout: seconds that a server may take for one request.
-        variant: the network, for a `.keras` or `.tflite` file that does not tell it.
-        labels: a text file with the name of a class a line, in place of the network's own. A
-            server names five classes by itself, and more of them only with this.
+        variant: the network, for a file that does not say which it is.
+        labels: a text file with one class a line, in place of the network's own names. A server
+            names five classes by itself, and more of them only with this.
 
     Returns:
         A `Prediction` for each image, in order; one that cannot be read or decoded has `error`.
 
     Raises:
-        UsageError: for an argument that cannot be used, such as more classes than a server names.
-        UserError: if there is no network at `where`, or its server does not answer.
+        UsageError: an argument cannot be used, such as more classes than a server names.
+        UserError: there is no such model, or its server does not answer.
 
     Example:
-        >>> from keras_alexnet import build, runs
-        >>> runs.save("run", build("cifar_v2", num_classes=3, seed=0), ["cat", "dog", "owl"])
+        >>> from keras_alexnet import build, run_folder
+        >>> run_folder.save("run", build("cifar_v2", num_classes=3, seed=0), ["cat", "dog", "owl"])
         >>> [found] = predict("run", np.zeros([40, 50, 3], np.uint8), top=2)
         >>> found.image, len(found.classes), found.error
         ('image 0', 2, None)
     """
-    options = {"batch_size": batch_size, "timeout": timeout, "variant": variant, "labels": labels}
-    return list(predictions(where, images, top, **options))
+    options = {"timeout": timeout, "variant": variant, "labels": labels}
+    return list(predictions(model, images, top, batch_size=batch_size, **options))
 
 
 def predictions(
-    where: str | os.PathLike,
-    images,
-    top: int = 5,
-    *,
-    batch_size: int = 32,
-    timeout: float = 60.0,
-    variant: str | None = None,
-    labels: str | os.PathLike | None = None,
+    model: str | os.PathLike, images: Any, top: int = 5, *, batch_size: int = 32, **options: Any
 ) -> Iterator[Prediction]:
-    """As `predict`, but gives the predictions one after another, while the next are computed.
+    """As `predict`, but yields the predictions one by one, while the next are computed.
 
     Args:
-        where, images, top, batch_size, timeout, variant, labels: as in `predict`.
-
-    Returns:
-        An iterator of `Prediction`.
+        model, images, top, batch_size: as in `predict`.
+        options: timeout, variant and labels, as in `predict`.
 
     Raises:
         UsageError, UserError: as `predict`; at once for what is wrong with the arguments, later
@@ -120,72 +120,118 @@ def predictions(
         >>> for found in predictions("runs/mine", "photos", top=1):  # doctest: +SKIP
         ...     print(found.image, found.error or found.classes[0])
     """
-    top, batch_size = whole_number("top", top, 1), whole_number("batch_size", batch_size, 1)
+    batch_size = whole_number("batch_size", batch_size, 1)
+    inputs = input_images(images)
+    return _predicted(open_predictor(model, top, **options), inputs, batch_size)
+
+
+def open_predictor(
+    model: str | os.PathLike,
+    top: int = 5,
+    *,
+    timeout: float = 60.0,
+    variant: str | None = None,
+    labels: str | os.PathLike | None = None,
+) -> Predictor:
+    """Loads a network, or connects to its server; arguments and errors are those of `predict`."""
+    top = whole_number("top", top, 1)
     if not isinstance(timeout, numbers.Real) or not 0 < timeout < math.inf:
         raise UsageError(f"timeout must be a number of seconds above 0. Received: {timeout!r}.")
-    sources = image_sources(images)
-    predictor = predictor_for(
-        where,
-        top=top,
-        timeout=timeout,
-        variant=variant,
-        labels=None if labels is None else read_labels(labels),
-    )
-    return _predicted(predictor, sources, batch_size)
+    if not isinstance(model, (str, os.PathLike)):
+        raise UsageError(f"A model is {PLACES}. Received: {type(model).__name__}.")
+    text = os.fspath(model)
+    if not text:  # pathlib would take it for the current folder
+        raise UsageError(f"A model is {PLACES}. Received: an empty name.")
+    names = None if labels is None else run_folder.read_labels(labels)
+    if scheme := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text):
+        _refuse_variant(variant, model)
+        return _connect(scheme[1].lower(), text, top, names, timeout)
+    kind, path = run_folder.locate(model, PLACES)
+    if kind == run_folder.SAVED_MODEL:
+        _refuse_variant(variant, model)
+        return SavedModelPredictor(path, top, names)
+    network = TrainedNetwork.load(path, variant, names)
+    return LocalPredictor(network.probabilities, network.plan, network.labels, top)
 
 
-def _shortest(score: float) -> float:
-    """The number of the fewest digits that is the same in float32."""
-    return float(str(np.float32(score)))
+def _connect(
+    scheme: str, url: str, top: int, labels: Sequence[str] | None, timeout: float
+) -> Predictor:
+    if scheme in ("http", "https"):
+        from keras_alexnet.predicting.rest import RestPredictor
+
+        return RestPredictor(url, top, labels, timeout)
+    if scheme == "grpc":
+        # It needs an optional package.
+        from keras_alexnet.predicting.grpc_client import GrpcPredictor
+
+        return GrpcPredictor(url, top, labels, timeout)
+    raise UsageError(f"A model is {PLACES}. Received: {url}.")
+
+
+def _refuse_variant(variant: str | None, model: object) -> None:
+    if variant is not None:
+        raise UsageError(
+            "--variant (variant=) tells how images become the inputs of a .keras, .tflite or .onnx "
+            f"file; the network at {model} does that itself. Leave it out. Received: {variant!r}."
+        )
 
 
 class _Item(NamedTuple):
     name: str
-    prepared: object = None
+    image: Any = None  # preprocessed
     error: str | None = None
 
 
-def _predicted(predictor: Predictor, sources, batch_size: int) -> Iterator[Prediction]:
+def _predicted(
+    predictor: Predictor, images: list[InputImage] | Iterator[InputImage], batch_size: int
+) -> Iterator[Prediction]:
     done = 0
     try:
-        with contextlib.closing(_one_by_one(predictor, sources, batch_size)) as found:
+        with contextlib.closing(_one_by_one(predictor, images, batch_size)) as found:
             for prediction in found:
                 done += 1
                 yield prediction
     except UserError as error:
         if not done:
             raise
-        total = f" of {len(sources)}" if isinstance(sources, list) else ""
+        total = f" of {len(images)}" if isinstance(images, list) else ""
         raise type(error)(f"{error} {done}{total} images were done.") from error
 
 
-def _one_by_one(predictor: Predictor, sources, batch_size: int) -> Iterator[Prediction]:
+def _one_by_one(
+    predictor: Predictor, images: list[InputImage] | Iterator[InputImage], batch_size: int
+) -> Generator[Prediction, None, None]:
     with contextlib.ExitStack() as stack:
         stack.callback(predictor.close)
-        advance = lambda images: None  # noqa: E731
-        if isinstance(sources, list):
-            advance = stack.enter_context(Progress(len(sources), "predicting")).advance
-        items = stack.enter_context(contextlib.closing(_prepared(predictor, iter(sources))))
+        advance: Callable[[int], None] = lambda images: None  # noqa: E731
+        if isinstance(images, list):
+            advance = stack.enter_context(Progress(len(images), "predicting")).advance
+        items = stack.enter_context(contextlib.closing(_preprocessed(predictor, iter(images))))
         for batch in _batches(items, batch_size, predictor.request_bytes):
-            good = [item.prepared for item in batch if item.error is None]
+            good = [item.image for item in batch if item.error is None]
             found = iter(_classified(predictor, good) if good else [])
             for item in batch:
                 top = next(found) if item.error is None else item.error
                 if isinstance(top, str):
                     yield Prediction(item.name, error=top)
                 else:
-                    yield Prediction(item.name, top.classes, tuple(map(_shortest, top.scores)))
+                    # The numbers of the fewest digits that are the same in float32.
+                    scores = tuple(float(str(np.float32(score))) for score in top.scores)
+                    yield Prediction(item.name, top.classes, scores)
             advance(len(batch))
 
 
-def _prepared(predictor: Predictor, sources: Iterator[Source]) -> Iterator[_Item]:
-    """Reads and prepares the images in threads, in order, and never more than a few ahead."""
-    threads = os.cpu_count() or 1
+def _preprocessed(
+    predictor: Predictor, images: Iterator[InputImage]
+) -> Generator[_Item, None, None]:
+    """Reads and preprocesses images in threads, in order, and never more than a few ahead."""
+    threads = len(machine.processors())
     with ThreadPoolExecutor(threads) as pool:
-        waiting = deque()
+        waiting: deque[Future[_Item]] = deque()
         try:
-            for source in sources:
-                waiting.append(pool.submit(_prepare, predictor, source))
+            for image in images:
+                waiting.append(pool.submit(_preprocess, predictor, image))
                 if len(waiting) > max(_READ_AHEAD, threads):
                     yield waiting.popleft().result()
             while waiting:
@@ -195,19 +241,20 @@ def _prepared(predictor: Predictor, sources: Iterator[Source]) -> Iterator[_Item
                 future.cancel()
 
 
-def _prepare(predictor: Predictor, source: Source) -> _Item:
+def _preprocess(predictor: Predictor, image: InputImage) -> _Item:
     try:
-        return _Item(source.name, predictor.prepare(source.read()))
+        return _Item(image.name, predictor.preprocess(image.read()))
     except OSError as error:
-        return _Item(source.name, error=error.strerror or str(error))
+        return _Item(image.name, error=error.strerror or str(error))
     except tf.errors.OpError as error:
-        return _Item(source.name, error=reason(decode.reason(error)))
+        return _Item(image.name, error=reason(decode.reason(error)))
 
 
 def _batches(items: Iterable[_Item], most: int, most_bytes: float) -> Iterator[list[_Item]]:
-    batch, size = [], 0
+    batch: list[_Item] = []
+    size = 0
     for item in items:
-        weight = len(item.prepared) if item.error is None else 0
+        weight = len(item.image) if item.error is None else 0
         if batch and (len(batch) == most or size + weight > most_bytes):
             yield batch
             batch, size = [], 0
@@ -217,22 +264,18 @@ def _batches(items: Iterable[_Item], most: int, most_bytes: float) -> Iterator[l
         yield batch
 
 
-def _classified(predictor: Predictor, prepared: list) -> list[TopClasses | str]:
-    """Asks for all at once and, should that be refused, for each alone, to find the bad ones."""
+def _classified(predictor: Predictor, images: list[Any]) -> list[TopClasses | str]:
+    """Sends all images at once and, if that is refused, one by one, to find the bad ones."""
     try:
-        found = predictor.classify(prepared)
+        found = predictor.classify(images)
     except Refused as error:
         refused = str(error)
     else:
-        _check_finite(found)
-        return found
-    if len(prepared) == 1:
+        for top in found:
+            check_finite(np.asarray(top.scores))
+        return [*found]
+    if len(images) == 1:
         return [refused]
     text = "A request with %d images was refused (%s). Such images are sent one at a time."
-    logging.log_first_n(logging.WARNING, text, 1, len(prepared), refused)
-    return [each for one in prepared for each in _classified(predictor, [one])]
-
-
-def _check_finite(found: list[TopClasses]) -> None:
-    if not all(np.all(np.isfinite(top.scores)) for top in found):
-        raise UserError("The network's outputs are not finite: its weights hold NaN or inf.")
+    logging.log_first_n(logging.WARNING, text, 1, len(images), refused)
+    return [each for image in images for each in _classified(predictor, [image])]

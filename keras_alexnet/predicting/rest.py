@@ -1,4 +1,4 @@
-"""A network behind TensorFlow Serving's REST API."""
+"""A predictor behind TensorFlow Serving's REST API."""
 
 import base64
 import http.client
@@ -9,42 +9,42 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.predicting.encoded import (
+from keras_alexnet.predicting.predictor import (
     INPUT,
     SIGNATURE,
     EncodedPredictor,
-    answer_of_another_form,
-    checked,
+    Refused,
+    checked_outputs,
+    reason,
+    unknown_answer,
 )
-from keras_alexnet.predicting.predictor import Refused, reason
 
 FORM = "http://host:8501/v1/models/NAME[/versions/N]"
 
-
 _PATH = re.compile(r".*/v1/models/[^/:]+(/versions/\d+|/labels/[^/:]+)?")
 
-
-_TOO_LARGE = 413  # what gateways answer; alone the image may pass
+_TOO_LARGE = 413  # what gateways answer; an image on its own may pass
 
 
 class RestPredictor(EncodedPredictor):
-    """Sends images to `:predict`, after a look at the network's signatures.
+    """Sends images to `:predict`, after reading the network's signatures.
 
-    `http_proxy` and `no_proxy` in the environment are heeded.
+    `http_proxy` and `no_proxy` in the environment count.
 
     Args:
         url: of the form `FORM`.
         top: how many classes to name.
-        labels: of the classes, or None.
+        labels: the names of the classes, or None.
         timeout: seconds that the whole answer to a request may take.
 
     Raises:
-        UsageError: if the URL is of another form.
-        UserError: if the server does not answer, or with an error; as `EncodedPredictor`.
+        UsageError: the URL has another form; or as `EncodedPredictor`.
+        UserError: the server does not answer, or answers with an error; or as `EncodedPredictor`.
     """
 
     request_bytes = 8 * 2**20  # base64 adds a third
@@ -55,23 +55,23 @@ class RestPredictor(EncodedPredictor):
         try:
             signatures = _signatures(answer)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise answer_of_another_form(self._url, answer) from error
+            raise unknown_answer(self._url, answer) from error
         super().__init__(self._url, signatures, top, labels)
 
-    def ask(self, images: list[bytes], wanted: Sequence[str]) -> dict[str, np.ndarray]:
+    def call_signature(self, images: list[bytes], names: Sequence[str]) -> dict[str, np.ndarray]:
         encoded = [{"b64": base64.b64encode(image).decode("ascii")} for image in images]
-        # The columnar form: in the row form the names of all outputs come again with every image.
+        # The columnar form: the row form repeats the names of all outputs with every image.
         answer = self._call(":predict", {"signature_name": SIGNATURE, "inputs": {INPUT: encoded}})
         try:
             outputs = {
                 name: np.array(answer["outputs"][name], str if name == "classes" else np.float32)
-                for name in wanted
+                for name in names
             }
         except (KeyError, TypeError, ValueError) as error:
-            raise answer_of_another_form(self._url, answer) from error
-        return checked(outputs, wanted, len(images), self._url)
+            raise unknown_answer(self._url, answer) from error
+        return checked_outputs(outputs, names, len(images), self._url)
 
-    def _call(self, path: str, value=None) -> dict:
+    def _call(self, path: str, value: object = None) -> dict[str, Any]:
         url = self._url + path
         body = None if value is None else json.dumps(value).encode("ascii")
         request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
@@ -84,13 +84,13 @@ class RestPredictor(EncodedPredictor):
         except (OSError, http.client.HTTPException) as error:
             raise self._unanswered(url, error) from error
         except ValueError as error:
-            raise answer_of_another_form(url, f"no JSON ({error}).") from error
+            raise unknown_answer(url, f"no JSON ({error}).") from error
 
-    def _unanswered(self, url: str, error) -> UserError:
+    def _unanswered(self, url: str, error: object) -> UserError:
         if isinstance(error, TimeoutError):
             return UserError(
-                f"{url} gave no whole answer within {self._timeout:g} seconds. Give it longer by "
-                "--timeout (timeout=), or less by a smaller --batch_size."
+                f"{url} gave no whole answer within {self._timeout:g} seconds. Give it more "
+                "time with --timeout (timeout=), or less work with a smaller --batch_size."
             )
         if isinstance(error, (ConnectionResetError, BrokenPipeError, http.client.HTTPException)):
             return UserError(
@@ -127,7 +127,7 @@ def _checked_url(url: str) -> str:
 
 
 def _answer(request: urllib.request.Request, timeout: float) -> bytes:
-    """Reads a whole answer; the socket's own timeout counts anew with every byte that comes."""
+    """Reads a whole answer; the socket's own timeout starts again with every byte."""
     end = time.monotonic() + timeout
     with urllib.request.urlopen(request, timeout=timeout) as response:
         parts = []
@@ -141,7 +141,7 @@ def _answer(request: urllib.request.Request, timeout: float) -> bytes:
     return body
 
 
-def _signatures(answer: dict) -> dict[str, dict[str, list[int | None]]]:
+def _signatures(answer: dict[str, Any]) -> dict[str, dict[str, list[int | None]]]:
     defined = answer["metadata"]["signature_def"]["signature_def"]
     return {
         name: {
@@ -154,7 +154,7 @@ def _signatures(answer: dict) -> dict[str, dict[str, list[int | None]]]:
 
 
 def _error_text(body: bytes) -> str:
-    """The server's own words out of `{"error": …}`, or whatever else it says."""
+    """The server's message in `{"error": …}`, or all that it answered."""
     # It may quote bytes of an image, which need not be UTF-8.
     text = body.decode("utf-8", "replace")
     try:

@@ -1,1 +1,40 @@
-"""Runtimes of exported files."""
+"""Running exported files, without Keras: `open_file` chooses the runtime by the file's suffix."""
+
+import os
+import pathlib
+
+from keras_alexnet.errors import UserError
+from keras_alexnet.runtimes.exported_file import ExportedFile
+
+__all__ = ["ExportedFile", "open_file"]
+
+
+def open_file(path: str | os.PathLike, num_threads: int | None = None) -> ExportedFile:
+    """Opens a `.tflite` or an `.onnx` file that `export` wrote.
+
+    Args:
+        path: the file.
+        num_threads: number of threads of one call; the runtime chooses by default.
+
+    Returns:
+        A `LiteModel` or an `OnnxModel`.
+
+    Raises:
+        UsageError: `num_threads` is not a positive whole number.
+        UserError: the suffix is a different one, or the file cannot be opened.
+
+    Example:
+        >>> model = open_file("saved_models/mine/onnx/cifar_v2.onnx")  # doctest: +SKIP
+        >>> model.input_dtype, model.input_shape  # doctest: +SKIP
+        ('uint8', (32, 32, 3))
+    """
+    suffix = pathlib.Path(path).suffix
+    if suffix == ".tflite":
+        from keras_alexnet.runtimes.litert import LiteModel
+
+        return LiteModel(path, num_threads)
+    if suffix == ".onnx":
+        from keras_alexnet.runtimes.onnx_runtime import OnnxModel
+
+        return OnnxModel(path, num_threads)
+    raise UserError(f"An exported file ends in .tflite or .onnx. Received: {path}.")

@@ -1,1 +1,1 @@
-"""Training: recipes, the loop, checkpoints."""
+"""Training: recipes, the step, the loop, checkpoints, resuming."""

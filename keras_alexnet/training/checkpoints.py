@@ -1,34 +1,46 @@
-"""Checkpoints that are whole or not there, and are verified before they are believed.
+"""Checkpoints: written atomically, verified when read, shared by all workers."""
 
-A checkpoint is two files in `<workdir>/checkpoints`: `step-N.npz` with every variable, and
-`step-N.json` with the training state and the SHA-256 of both. The JSON file is written
-last, so a checkpoint without it never was.
-"""
-
+import contextlib
+import errno
 import hashlib
 import json
+import os
 import pathlib
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from absl import logging
 
+from keras_alexnet.distributed.cluster import Cluster, SingleProcess
 from keras_alexnet.errors import UserError
 from keras_alexnet.utils import files
 
 FOLDER = "checkpoints"
 
-
 KINDS = ("step", "best")
+
+_DISK_ERRORS = {
+    getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS")
+}
 
 
 class Checkpoints:
     """The checkpoints of one run: the newest of kind "step", and the "best" weights so far.
 
+    A checkpoint is two files in `<workdir>/checkpoints`: `step-N.npz` with every variable, and
+    `step-N.json` with the training state and the SHA-256 of both. The JSON file is written last:
+    without it there is no checkpoint.
+
+    Only the chief of several workers writes and reads files, and sends all workers what it read.
+    So they resume from the same checkpoint, and only the chief's file system must keep it. All
+    workers must call the methods, and wait in them for the chief.
+
     Args:
         workdir: the run's folder.
         keep: how many of kind "step" to keep, and for each of them the best weights up to it.
+        cluster: the workers that share the checkpoints.
 
     Example:
         >>> checkpoints = Checkpoints("runs/mine", keep=2)
@@ -37,48 +49,94 @@ class Checkpoints:
         1
     """
 
-    def __init__(self, workdir, keep: int = 2):
+    def __init__(self, workdir: str | os.PathLike, keep: int = 2, cluster: Cluster | None = None):
         self.folder = pathlib.Path(workdir) / FOLDER
-        self._keep = keep
+        self._keep, self._cluster = keep, cluster or SingleProcess()
 
     def save(
         self, step: int, variables: dict[str, np.ndarray], state: dict, kind: str = "step"
     ) -> None:
-        """Writes a checkpoint, then drops the oldest beyond those to keep.
+        """Writes a checkpoint, then removes the oldest beyond those to keep.
 
         Args:
             step: optimizer steps done.
             variables: name → value.
             state: what JSON can hold.
             kind: "step" or "best".
-        """
-        arrays = self.folder / f"{kind}-{step:09d}.npz"
-        written = arrays.with_suffix(".json")
-        with files.atomic_write(arrays) as temporary:
-            # Through a file of its own: numpy would leave the one that it opens open, should the
-            # disk be full.
-            with open(temporary, "wb") as file:
-                np.savez(file, **variables)
-            digest = files.sha256_of(temporary)
-        state = {**state, "step": step}
-        manifest = {"sha256": digest, "state_sha256": _digest(state), "state": state}
-        files.write_json(written, manifest)
-        if kind == "step":
-            others = [path for path in self._newest_first(kind) if path != written]
-            _remove(others[self._keep - 1 :])
-            # A run that goes on from the oldest needs the best weights up to there: those that
-            # came later it makes again, and they need not be better again.
-            oldest = min(map(_step_of, self._newest_first(kind)))
-            _remove([p for p in self._newest_first("best") if _step_of(p) <= oldest][1:])
-
-    def restore(self, kind: str = "step") -> tuple[dict[str, np.ndarray], dict] | None:
-        """Returns variables and state of the newest whole checkpoint, or None if there is none.
-
-        A damaged one is named in the log, and the one before is tried.
 
         Raises:
-            UserError: if there are checkpoints and none is whole.
+            UserError: if the disk is full or broken.
         """
+
+        def write() -> None:
+            with disk_errors_explained(self.folder.parent):
+                arrays = self.folder / f"{kind}-{step:09d}.npz"
+                written = self._write(arrays, variables, {**state, "step": step})
+                if kind == "step":
+                    self._remove_old(written)
+
+        self._cluster.from_chief(write)
+
+    def restore(self, kind: str = "step") -> tuple[dict[str, np.ndarray], dict] | None:
+        """Returns variables and state of the newest intact checkpoint, or None if there is none.
+
+        A damaged one is named in the log, and the one before it is tried.
+
+        Raises:
+            UserError: if there are checkpoints and none is intact.
+        """
+        return self._cluster.arrays_from_chief(lambda: self._newest_intact(kind))
+
+    def newest_step(self) -> int | None:
+        """Returns the step of the newest checkpoint by its name, or None if there is none."""
+
+        def newest() -> int | None:
+            found = self._newest_first("step")
+            return _step_of(found[0]) if found else None
+
+        return self._cluster.from_chief(newest)
+
+    def remove_all_but(self, step: int) -> None:
+        """Removes all checkpoints except those of `step`."""
+        self._remove_if(lambda found: found != step)
+
+    def remove_after(self, step: int) -> None:
+        """Removes checkpoints newer than `step`, the step that the run resumes from.
+
+        These are damaged ones, which would push intact ones out of those to keep; and best weights
+        that were saved just before a kill, which the run will find again.
+        """
+        self._remove_if(lambda found: found > step)
+
+    def _remove_if(self, is_removed: Callable[[int], bool]) -> None:
+        def remove() -> None:
+            for kind in KINDS:
+                _remove(path for path in self._newest_first(kind) if is_removed(_step_of(path)))
+
+        self._cluster.from_chief(remove)
+
+    def _write(
+        self, arrays: pathlib.Path, variables: dict[str, np.ndarray], state: dict
+    ) -> pathlib.Path:
+        arrays_by_name: dict[str, Any] = variables
+        with files.atomic_write(arrays) as temporary:
+            # numpy would leave a file that it opened itself open if the disk is full.
+            with open(temporary, "wb") as file:
+                np.savez(file, **arrays_by_name)
+            digest = files.sha256_of(temporary)
+        manifest = {"sha256": digest, "state_sha256": _digest(state), "state": state}
+        files.write_json(arrays.with_suffix(".json"), manifest)
+        return arrays.with_suffix(".json")
+
+    def _remove_old(self, written: pathlib.Path) -> None:
+        others = [path for path in self._newest_first("step") if path != written]
+        _remove(others[self._keep - 1 :])
+        # A run that resumes from the oldest needs the best weights up to there: it will make later
+        # ones again, and they need not be better again.
+        oldest = min(map(_step_of, self._newest_first("step")))
+        _remove([p for p in self._newest_first("best") if _step_of(p) <= oldest][1:])
+
+    def _newest_intact(self, kind: str) -> tuple[dict[str, np.ndarray], dict] | None:
         self._sweep()
         found = self._newest_first(kind)
         for path in found:
@@ -88,32 +146,13 @@ class Checkpoints:
                 logging.warning("Checkpoint %s is damaged: %s.", path, error)
         if found:
             raise UserError(
-                f"None of the {len(found)} {kind} checkpoints in {self.folder} is whole. "
+                f"None of the {len(found)} {kind} checkpoints in {self.folder} is intact. "
                 "Start again in another --workdir."
             )
         return None
 
-    def newest_step(self) -> int | None:
-        """Returns the step of the newest checkpoint by its name, or None if there is none."""
-        found = self._newest_first("step")
-        return _step_of(found[0]) if found else None
-
-    def drop_all_but(self, step: int) -> None:
-        """Removes all checkpoints but those of `step`."""
-        for kind in KINDS:
-            _remove(path for path in self._newest_first(kind) if _step_of(path) != step)
-
-    def drop_after(self, step: int) -> None:
-        """Removes what is newer than `step`, the step that the run goes on from.
-
-        Damaged checkpoints are: counted among those to keep, they would push whole ones out. So are
-        best weights that were saved just before a kill, and which the run has yet to find again.
-        """
-        for kind in KINDS:
-            _remove(path for path in self._newest_first(kind) if _step_of(path) > step)
-
     def _sweep(self) -> None:
-        """Removes what a kill in the middle of a write left: it is of no use and may be large."""
+        """Removes what a kill in the middle of a write left: it is useless and may be large."""
         for path in self.folder.glob("*.npz"):
             if not path.with_suffix(".json").exists():
                 path.unlink()
@@ -121,6 +160,24 @@ class Checkpoints:
 
     def _newest_first(self, kind: str) -> list[pathlib.Path]:
         return sorted(self.folder.glob(f"{kind}-*.json"), reverse=True)
+
+
+@contextlib.contextmanager
+def disk_errors_explained(workdir: pathlib.Path) -> Iterator[None]:
+    """Turns a full or broken disk in its body into a `UserError` that says how to resume."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        newest = Checkpoints(workdir).newest_step()
+        kept = "There is no checkpoint yet"
+        if newest is not None:
+            kept = f"The checkpoint of step {newest} is intact"
+        raise UserError(
+            f"{error.filename or workdir} could not be written: {error.strerror}. {kept}. Free "
+            f"some space. Resume with: keras-alexnet train --resume --workdir={workdir}"
+        ) from error
 
 
 def _remove(manifests: Iterable[pathlib.Path]) -> None:

@@ -1,16 +1,18 @@
-"""The one training loop: epochs of steps, validation, checkpoints, and standard Keras callbacks.
+"""The training loop: epochs of steps, validation, checkpoints, and standard Keras callbacks.
 
-It exists since Keras 3's `fit` can neither resume inside an epoch nor run on several hosts.
+It exists because Keras 3's `fit` can neither resume inside an epoch nor run on several hosts.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from keras_alexnet.distributed.cluster import Cluster, SingleProcess
 from keras_alexnet.errors import Interrupted, UserError
 from keras_alexnet.evaluation.evaluator import Evaluator
 from keras_alexnet.training import nonfinite
@@ -19,11 +21,10 @@ from keras_alexnet.training.signals import Interruption
 from keras_alexnet.training.state import RunState
 from keras_alexnet.utils.terminal import Progress
 
-# A look at the loss waits for the device, so it is not taken at every step.
+# Reading the loss waits for the device, so it is not done at every step.
 STEPS_BETWEEN_LOOKS = 20
 
-
-# Nor do workers ask each other at every step whether one of them got a signal, for the same reason.
+# For the same reason, workers do not ask each other at every step whether one of them got a signal.
 STEPS_BETWEEN_AGREEMENTS = 5
 
 
@@ -31,18 +32,18 @@ class TrainingLoop:
     """Trains from the newest checkpoint, or from the start, to the end.
 
     Args:
-        state: where the run stands, with the step, the schedule and the checkpoints.
-        batches_from: (epoch, step in epoch) → the batches from there on, without end.
-        interruption: tells of signals.
-        validation: evaluator of the held-out images, or None.
-        checkpoint_every_steps: save so often inside an epoch, or None.
+        state: the state of the run, with the step, the schedule and the checkpoints.
+        batches_from: (epoch, step in epoch) → the batches from there on, endless.
+        interruption: knows of signals.
+        cluster: the workers that train together.
+        validation: evaluator of the images held out, or None.
+        checkpoint_every_steps: save this often inside an epoch, or None.
         callbacks: Keras callbacks; their batch hooks get no logs.
-        any_worker: tells every worker whether a flag is true on any, so that all end together.
 
     One process stops after the step in which a signal came. Workers that train together stop after
-    the next step that they have agreed on, at most `STEPS_BETWEEN_AGREEMENTS` later, or when the
-    epoch's steps are done; a signal in the validation waits for its end. One to a worker whose data
-    do not come waits for them: what ends that is a second Ctrl-C or SIGKILL, without saving.
+    the next step at which they agree, at most `STEPS_BETWEEN_AGREEMENTS` later, or when the steps
+    of the epoch are done; a signal during validation waits for its end. A signal to a worker that
+    waits for data waits with it: a second Ctrl-C or SIGKILL ends that, without saving.
     """
 
     def __init__(
@@ -51,29 +52,29 @@ class TrainingLoop:
         *,
         batches_from: Callable[[int, int], Iterator],
         interruption: Interruption,
+        cluster: Cluster | None = None,
         validation: Evaluator | None = None,
         checkpoint_every_steps: int | None = None,
-        callbacks=(),
-        any_worker: Callable[[bool], bool] = bool,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
     ):
         self.state, self._step, self._guard = state, state.step, state.guard
         self._batches_from, self._interruption = batches_from, interruption
+        self._cluster = cluster or SingleProcess()
         self._validation, self._every = validation, checkpoint_every_steps
-        self._any_worker = any_worker
         model, length = self._step.model, state.length
         self._callbacks = keras.callbacks.CallbackList(
             list(callbacks), model=model, epochs=length.epochs, steps=length.steps_per_epoch
         )
-        # What `fit` would have set for callbacks: TensorBoard reads the one, others set the other.
+        # What `fit` sets for callbacks: TensorBoard reads the optimizer, others set stop_training.
         model.optimizer, model.stop_training = self._step.optimizer, False
         self._shown: dict[str, str] = {}
 
     def run(self) -> None:
-        """Trains to the end, with one row of figures an epoch in the state's history.
+        """Trains to the end, and adds a row of figures per epoch to the state's history.
 
         Raises:
-            UserError: if the loss turned NaN or infinite, or an image could not be read.
-            Interrupted: if a signal came; all is saved then.
+            UserError: if the loss is NaN or infinite, or an image cannot be read.
+            Interrupted: if a signal came; everything is saved then.
         """
         with self._interruption.held():
             self.state.begin()
@@ -86,7 +87,7 @@ class TrainingLoop:
             self._callbacks.on_train_end()
 
     def _trained_to_the_end(self) -> bool:
-        """Trains until the end, or until the run has gone back to a checkpoint."""
+        """Trains to the end and returns True, or False after a step back to a checkpoint."""
         state = self.state
         batches = self._batches_from(state.epoch, state.step_in_epoch)
         try:
@@ -95,18 +96,19 @@ class TrainingLoop:
                 self._run_steps(batches)
                 self._end_epoch()
         except NonFiniteError as error:
-            self._recover(error)
+            self._step_back_or_explain(error)
             return False
         return True
 
     def _ended(self) -> bool:
         state = self.state
         if state.step_in_epoch:
-            return False  # stopped after the last step of an epoch, which is still to be validated
-        stopped = self._any_worker(state.stopped or self._step.model.stop_training)
+            return False  # stopped after the last step of an epoch that is not validated yet
+        # A callback may stop one worker: all of them must stop then.
+        stopped = self._cluster.any(state.stopped or self._step.model.stop_training)
         return stopped or state.steps_done >= state.length.total_steps
 
-    def _run_steps(self, batches) -> None:
+    def _run_steps(self, batches: Iterator) -> None:
         state, started, before = self.state, time.monotonic(), self.state.seconds_of_epoch
         name = f"epoch {state.epoch + 1}/{state.length.epochs}"
         with Progress(state.length.train_images, name) as progress:
@@ -118,12 +120,12 @@ class TrainingLoop:
                 self._one_step(next(batches))
                 state.seconds_of_epoch = before + time.monotonic() - started
                 progress.advance(state.images_seen - images_before, **self._shown)
-                # Not at the end of the epoch, which saves what comes of the validation too.
+                # Not at the end of the epoch, which saves the result of the validation too.
                 if self._every and state.steps_done % self._every == 0 and not state.epoch_is_over:
                     state.save(self._guard.finite_variables())
         state.seconds_of_epoch = before + time.monotonic() - started
 
-    def _one_step(self, batch) -> None:
+    def _one_step(self, batch: tuple) -> None:
         state = self.state
         self._callbacks.on_train_batch_begin(state.step_in_epoch)
         self._train_on(batch)
@@ -133,36 +135,26 @@ class TrainingLoop:
             self._shown = {name: f"{figures[name]:.3f}" for name in ("loss", "top1")}
         self._callbacks.on_train_batch_end(state.step_in_epoch - 1)
 
-    def _train_on(self, batch) -> None:
-        self._step.epoch = self.state.epoch
-        self._step.optimizer.learning_rate.assign(self.state.learning_rate(self.state.steps_done))
+    def _train_on(self, batch: tuple) -> None:
+        state = self.state
+        self._step.optimizer.learning_rate.assign(state.learning_rate(state.steps_done))
         try:
-            self._step.run(*batch)
+            self._step.run(*batch, epoch=state.epoch)
         except tf.errors.ResourceExhaustedError as error:
             raise UserError(
-                f"The devices ran out of memory at a global batch of "
-                f"{self.state.length.global_batch_size} images. Choose a smaller "
-                "--global_batch_size."
+                "The devices ran out of memory with a global batch of "
+                f"{state.length.global_batch_size} images. Choose a smaller --global_batch_size."
             ) from error
-        self.state.step_in_epoch += 1
+        state.step_in_epoch += 1
 
     def _end_epoch(self) -> None:
         state, variables = self.state, self._guard.finite_variables()
-        # Before anything of the state moves on: a signal in the validation saves what was before.
+        # Before the state changes: a signal during the validation saves what was before it.
         self._interruption.agree()
         if not state.epoch_is_whole:
-            # The last checkpoint of a run that --max_steps ends: with more steps it goes on here.
+            # The last checkpoint of a run that --max_steps ends: with more steps it resumes here.
             state.save(variables)
-        validated = self._validate()
-        row = {
-            "epoch": state.epoch + 1,
-            "step": state.steps_done,
-            **self._step.take_figures(),
-            **validated,
-            "learning_rate": state.learning_rate(state.steps_done - 1),
-            "images_per_second": state.images_seen / max(state.seconds_of_epoch, 1e-9),
-            "seconds": state.seconds_of_epoch,
-        }
+        row = self._row_of_epoch()
         state.history.add(row)
         self._follow(state.schedule.epoch_ended(state.epoch, row.get("val_top1")), variables)
         epoch, whole = state.epoch, state.epoch_is_whole
@@ -172,13 +164,24 @@ class TrainingLoop:
         logs = {name: value for name, value in row.items() if name != "epoch"}
         self._callbacks.on_epoch_end(epoch, logs=logs)
 
-    def _validate(self) -> dict[str, float]:
-        if self._validation is None:
-            return {}
-        figures = self._validation.run("validating").figures()
-        return {f"val_{name}": value for name, value in figures.items()}
+    def _row_of_epoch(self) -> dict[str, Any]:
+        """Validates, and returns the row of metrics.csv."""
+        state, validated = self.state, {}
+        if self._validation is not None:
+            figures = self._validation.run("validating").figures()
+            validated = {f"val_{name}": value for name, value in figures.items()}
+        return {
+            "epoch": state.epoch + 1,
+            "step": state.steps_done,
+            **self._step.take_figures(),
+            **validated,
+            "learning_rate": state.learning_rate(state.steps_done - 1),
+            "images_per_second": state.images_seen / max(state.seconds_of_epoch, 1e-9),
+            "seconds": state.seconds_of_epoch,
+        }
 
     def _follow(self, advice: str | None, variables: dict[str, np.ndarray]) -> None:
+        """Does what the schedule says at the end of an epoch."""
         state = self.state
         since = f"Validation top-1 has not improved since epoch {state.schedule.best_epoch + 1}"
         if advice == "best":
@@ -186,7 +189,7 @@ class TrainingLoop:
             state.checkpoints.save(state.steps_done, variables, kept, kind="best")
         elif advice == "drop":
             rate = state.learning_rate(state.steps_done)
-            logging.info("%s: learning rate divided to %g.", since, rate)
+            logging.info("%s: learning rate lowered to %g.", since, rate)
         elif advice == "stop":
             logging.info("%s: stopping early.", since)
             state.stopped = True
@@ -199,35 +202,37 @@ class TrainingLoop:
             when += f", which is not saved: {error}"
         return self._interruption.interrupted(when)
 
-    def _recover(self, error: NonFiniteError) -> None:
-        """Goes back to the newest checkpoint, or raises what the user shall read."""
+    def _step_back_or_explain(self, error: NonFiniteError) -> None:
+        """Returns to the newest checkpoint, or raises a message that locates the layer."""
         state, last, epoch = self.state, self.state.steps_done, self.state.epoch
         events = self._guard.events
-        variables, saved = state.checkpoints.restore()
+        newest = state.checkpoints.restore()
+        assert newest is not None  # `RunState.begin` saved the first
+        variables, saved = newest
         if self._guard.may_step_back():
             state.take(variables, saved)
-            # The checkpoint knows of the step backs before it only.
+            # The checkpoint has only the step backs before it.
             self._guard.events = events
             self._guard.step_back(error, state.steps_done)
             return
-        logging.info("Repeating steps %d to %d to find the layer.", saved["step"] + 1, last)
+        logging.info("Repeating steps %d to %d to locate the layer.", saved["step"] + 1, last)
 
-        def replay() -> Iterator[tuple[int, tuple | None]]:
+        def replay() -> Iterator[tuple[int, Any]]:
             state.take(variables, saved)
             return self._repeated(last)
 
         try:
-            place = nonfinite.locate(self._step, replay, error.step)
+            place = nonfinite.locate(self._step, replay, saved["epoch"], error.step)
         except Interrupted:
             place = None
         first = "" if place is None else f"; first {place}"
         raise UserError(
             f"{error.what} (epoch {epoch + 1}{first}). The checkpoint of step {saved['step']} is "
-            "from before and stays. Go on from it with --resume --on_nonfinite=step_back, or start "
-            "again in another --workdir with a lower --learning_rate, or with --clip_norm 1."
+            "from before and is kept. Resume from it with --resume --on_nonfinite=step_back, or "
+            "start again in another --workdir with a lower --learning_rate, or with --clip_norm=1."
         ) from error
 
-    def _repeated(self, last: int) -> Iterator[tuple[int, tuple | None]]:
+    def _repeated(self, last: int) -> Iterator[tuple[int, Any]]:
         state = self.state
         batches = self._batches_from(state.epoch, state.step_in_epoch)
         while state.steps_done < last and not state.epoch_is_over:

@@ -1,6 +1,7 @@
-"""NaN and infinity in training: noticing them, finding their layer, going back."""
+"""NaN and infinity in training: noticing them, locating their layer, stepping back."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,8 +16,8 @@ class NonFiniteError(UserError):
     """Something is NaN or infinite.
 
     Attributes:
-        what: in words, with the step.
-        step: the first bad step, counted from 1, or None if only later weights tell of it.
+        what: the message.
+        step: the first bad step, counted from 1, or None if only later weights show it.
     """
 
     def __init__(self, what: str, step: int | None):
@@ -25,19 +26,19 @@ class NonFiniteError(UserError):
 
 
 class NonFiniteGuard:
-    """Looks for NaN and infinity, and counts how often the run went back because of them.
+    """Checks for NaN and infinity, and counts how often the run stepped back because of them.
 
     Args:
-        step: what is looked at.
-        step_backs: how often the run may go back to its newest checkpoint; 0 stops it at once.
-        factor: what each of these divides the learning rate by.
+        step: the training step that is checked.
+        step_backs: how often the run may return to its newest checkpoint; 0 stops it at once.
+        factor: the learning rate is divided by this at each step back.
 
     Attributes:
-        events: one row for each time the run went back.
+        events: one dict for each step back.
 
     Example:
-        >>> guard = Guard(step=None, step_backs=3, factor=2.0)
-        >>> guard.events = [{"step": 7}]
+        >>> guard = NonFiniteGuard(step=None, step_backs=3, factor=2.0)
+        >>> guard.events = [{"back_to_step": 7}]
         >>> guard.divisor
         2.0
     """
@@ -48,7 +49,7 @@ class NonFiniteGuard:
 
     @property
     def divisor(self) -> float:
-        """What the learning rate of the schedule is divided by."""
+        """The learning rate of the schedule is divided by this."""
         return self._factor ** len(self.events)
 
     def check(self) -> None:
@@ -58,8 +59,9 @@ class NonFiniteGuard:
             raise NonFiniteError(f"The loss is NaN or infinite at step {step}", step)
 
     def finite_variables(self) -> dict[str, np.ndarray]:
-        """Returns all variables, after a look at each: a ReLU can turn the NaN of a layer before
-        it into 0, so that no loss tells of it.
+        """Returns all variables after checking each.
+
+        The loss does not show all: a ReLU can turn the NaN of an earlier layer into 0.
 
         Raises:
             NonFiniteError: if one holds NaN or infinity, or a loss did.
@@ -76,55 +78,62 @@ class NonFiniteGuard:
         return variables
 
     def may_step_back(self) -> bool:
-        """Whether the run may go back once more."""
+        """Returns whether the run may step back again."""
         return len(self.events) < self._step_backs
 
     def step_back(self, error: NonFiniteError, step: int) -> None:
-        """Notes that the run goes back to step `step`."""
+        """Records that the run returns to step `step`."""
         self.events.append({"what": error.what, "back_to_step": step})
         self.events[-1]["learning_rate_divided_by"] = self.divisor
         logging.warning(
-            "%s. Going back to step %d with the learning rate divided by %g (%d of %d times).",
+            "%s. Returning to step %d with the learning rate divided by %g (step back %d of %d).",
             *(error.what, step, self.divisor, len(self.events), self._step_backs),
         )
 
 
 def locate(
-    step: TrainStep, replay: Callable[[], Iterator[tuple[int, tuple]]], bad_step: int | None
+    step: TrainStep,
+    replay: Callable[[], Iterator[tuple[int, tuple]]],
+    epoch: int,
+    bad_step: int | None,
 ) -> str | None:
-    """Finds where the first value that is not finite came from, by doing the steps again.
+    """Locates the first value that is not finite, by repeating the steps.
 
     Args:
-        step: whose variables `replay` moves on.
-        replay: starts at the newest checkpoint and yields (steps done, next batch); each batch is
-            trained on when the one after it is asked for.
+        step: the training step that `replay` runs.
+        replay: starts at the newest checkpoint and yields (steps done, next batch); it trains on a
+            batch when the one after it is requested.
+        epoch: the epoch of the repeated steps, from 0.
         bad_step: the first bad step, counted from 1, if it is known.
 
     Returns:
-        The step and the place in words, or None if all is finite this time.
+        The step and the place in words, or None if everything is finite this time.
     """
     if bad_step is None:
         passed = (done for done, _ in replay() if not _variables_are_finite(step))
         bad_step = next(passed, None)
-    for done, batch in replay() if bad_step is not None else ():
+    if bad_step is None:
+        return None
+    for done, batch in replay():
         if done == bad_step - 1:
-            place = first_non_finite(step, batch)
+            place = first_non_finite(step, batch, epoch)
             return None if place is None else f"at step {bad_step}, in {place}"
     return None
 
 
-def first_non_finite(step: TrainStep, batch: tuple) -> str | None:
+def first_non_finite(step: TrainStep, batch: tuple, epoch: int) -> str | None:
     """Trains on `batch` and returns, in words, the first place that is not finite.
 
-    In the order of the computation: weights, activations from the input on, gradients from the
-    loss back, weights after the step.
+    The order is that of the computation: weights, activations from the input on, gradients from
+    the loss back, weights after the step.
 
     Args:
         step: the compiled training step.
-        batch: what `TrainStep.run` takes.
+        batch: images, labels and weights, as `TrainStep.run` takes them.
+        epoch: from 0, as `TrainStep.run` takes it.
 
     Example:
-        >>> first_non_finite(step, (images, labels, weights))  # doctest: +SKIP
+        >>> first_non_finite(step, (images, labels, weights), epoch=0)  # doctest: +SKIP
         'the activations of conv3'
     """
     if (before := _bad_variable(step)) is not None:
@@ -132,16 +141,18 @@ def first_non_finite(step: TrainStep, batch: tuple) -> str | None:
     layers = step.model.layers[1:]
     network = keras.Model(step.model.input, [layer.output for layer in layers])
 
-    def replica_flags(*batch):
-        outputs = []
+    variables = step.trained_variables(epoch)
 
-        def forward(images):
-            outputs.extend(network(images, training=True))
+    def replica_flags(images: Any, labels: Any, weights: Any) -> list[tf.Tensor]:
+        outputs: list[tf.Tensor] = []
+
+        def forward(pixels: tf.Tensor) -> tf.Tensor:
+            outputs.extend(network(pixels, training=True))
             return outputs[-1]
 
-        passed = step.forward_and_back(*batch, forward=forward)
-        bad = [_bad(outputs), _bad([passed.loss]), _bad(passed.gradients)]
-        # Whoever calls this must decide alike on all workers.
+        found = step.gradients(images, labels, weights, variables, forward)
+        bad = [_bad(outputs), _bad([found.loss]), _bad(found.gradients)]
+        # All workers must come to the same answer.
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, bad)
 
     bad = step.on_replicas(tf.function(replica_flags, autograph=False), batch)
@@ -153,14 +164,14 @@ def first_non_finite(step: TrainStep, batch: tuple) -> str | None:
     if not gradients.all():
         # The way back begins at the last layer.
         last = len(gradients) - 1 - int(np.argmin(gradients[::-1]))
-        return f"the gradient of {step.trained_variables[last].path}"
-    step.run(*batch)
+        return f"the gradient of {variables[last].path}"
+    step.run(*batch, epoch=epoch)
     after = _bad_variable(step)
     return None if after is None else f"the update of {after}"
 
 
-def _bad(tensors) -> tf.Tensor:
-    """Float32 `[k]`: 1 for each of the tensors that is not finite throughout, else 0."""
+def _bad(tensors: list[tf.Tensor]) -> tf.Tensor:
+    """Float32 `[k]`: 1 for each tensor that holds NaN or infinity, else 0."""
     finite = tf.stack([tf.reduce_all(tf.math.is_finite(tensor)) for tensor in tensors])
     return 1.0 - tf.cast(finite, tf.float32)
 

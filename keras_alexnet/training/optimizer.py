@@ -1,25 +1,30 @@
-"""Which variables a step trains, and each one's own learning rate and decay."""
+"""The optimizer, with rates and decay for each variable, and frozen layers."""
+
+from typing import Any
 
 import keras
+import tensorflow as tf
 
 from keras_alexnet.errors import UsageError
 from keras_alexnet.training.recipe import Recipe
 
 
 class _RatesOfVariables:
-    """An optimizer whose learning rate is multiplied for each variable, in the order of `build`.
+    """An optimizer whose learning rate is multiplied by a factor for each variable, in order.
 
-    For momentum SGD it stands inside the velocity, v ← m·v − ε·r·g, as in the programs whose
-    layers have rates of their own; for Adam it scales the step, as scaling the gradient would not.
+    For momentum SGD it is inside the velocity, v ← m·v − ε·r·g, as in cuda-convnet, whose layers
+    have their own rates; for Adam it scales the step, which scaling the gradient would not.
     """
 
     rates: tuple[float, ...] = ()
 
-    def update_step(self, gradient, variable, learning_rate):
-        rate = self.rates[self._get_variable_index(variable)] if self.rates else 1.0
-        # A rate of 1 adds no operation, so that other recipes train as ever.
+    def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: Any) -> None:
+        # Keras passes TensorFlow's variable, which has no path.
+        index = self._get_variable_index(variable)  # type: ignore[attr-defined]
+        rate = self.rates[index] if self.rates else 1.0
+        # A rate of 1 adds no operation, so that other recipes train the same bits as without it.
         own = learning_rate if rate == 1 else learning_rate * rate
-        super().update_step(gradient, variable, own)
+        super().update_step(gradient, variable, own)  # type: ignore[misc]
 
 
 class _SGD(_RatesOfVariables, keras.optimizers.SGD):
@@ -31,13 +36,13 @@ class _Adam(_RatesOfVariables, keras.optimizers.Adam):
 
 
 def make_optimizer(recipe: Recipe, model: keras.Model) -> keras.optimizers.Optimizer:
-    """Returns the recipe's optimizer, built for the model; decay and clipping are the train step's.
+    """Returns the recipe's optimizer, built for the model; `TrainStep` does decay and clipping.
 
-    Keras's `SGD(weight_decay=…)` skips the momentum and its `global_clipnorm` clips each
-    replica's gradient before they are added, so neither can be used here.
+    Keras's `SGD(weight_decay=…)` bypasses the momentum, and its `global_clipnorm` clips each
+    replica's gradient before they are summed, so neither can be used here.
 
     Raises:
-        UsageError: if the recipe gives a rate of its own to a layer that the model lacks.
+        UsageError: if the recipe has a rate for a layer that the model lacks.
 
     Example:
         >>> import keras_alexnet as ka
@@ -45,7 +50,7 @@ def make_optimizer(recipe: Recipe, model: keras.Model) -> keras.optimizers.Optim
         0.9
     """
     if recipe.optimizer == "adam":
-        # PyTorch's epsilon, since the recipes that name Adam come from there.
+        # PyTorch's epsilon, because the recipes that use Adam come from there.
         optimizer = _Adam(recipe.learning_rate, epsilon=1e-8, name="optimizer")
     else:
         momentum = float(recipe.momentum)
@@ -56,10 +61,10 @@ def make_optimizer(recipe: Recipe, model: keras.Model) -> keras.optimizers.Optim
 
 
 def rates(model: keras.Model, recipe: Recipe) -> tuple[float, ...]:
-    """Returns what the learning rate is multiplied by for each trainable variable.
+    """Returns the factor of the learning rate for each trainable variable.
 
     Raises:
-        UsageError: if the recipe gives a rate of its own to a layer that the model lacks.
+        UsageError: if the recipe has a rate for a layer that the model lacks.
 
     Example:
         >>> import keras_alexnet as ka
@@ -77,7 +82,7 @@ def decays(model: keras.Model, recipe: Recipe) -> tuple[float, ...]:
     """Returns the weight decay of each trainable variable: 0 for all but kernels.
 
     Raises:
-        UsageError: if the recipe gives a decay of its own to a layer that the model lacks.
+        UsageError: if the recipe has a decay for a layer that the model lacks.
 
     Example:
         >>> import keras_alexnet as ka
@@ -92,11 +97,11 @@ def decays(model: keras.Model, recipe: Recipe) -> tuple[float, ...]:
 
 
 def thawed(model: keras.Model, freeze_until: str) -> list[keras.Variable]:
-    """Returns the trainable variables of layer `freeze_until` and of those behind it.
+    """Returns the trainable variables of layer `freeze_until` and of those after it.
 
     Args:
-        model: a network whose layers follow one another.
-        freeze_until: name of a layer; with "" all variables are returned.
+        model: a network whose layers form a sequence.
+        freeze_until: name of a layer; "" returns all variables.
 
     Raises:
         UsageError: if the model has no such layer.
@@ -115,10 +120,10 @@ def thawed(model: keras.Model, freeze_until: str) -> list[keras.Variable]:
 
 
 def layers_before(names: list[str], freeze_until: str) -> list[str]:
-    """Returns the layers of `names` that stand before the layer `freeze_until`.
+    """Returns the names before `freeze_until`.
 
     Raises:
-        UsageError: if it is none of them.
+        UsageError: if it is not one of `names`.
 
     Example:
         >>> layers_before(["conv1", "pool1", "logits"], "logits")
@@ -147,5 +152,5 @@ def _check_layers(model: keras.Model, table: dict[str, float], name: str) -> Non
     if unknown:
         raise UsageError(
             f"The recipe's {name} is for a network with a layer {unknown[0]}, and the layers with "
-            f"weights here are {', '.join(known)}. Choose a recipe of this variant."
+            f"weights of this network are {', '.join(known)}. Choose a recipe of this variant."
         )

@@ -1,66 +1,52 @@
-"""What a run leaves besides its model: results.json, tables, pictures, a row in results.csv."""
+"""The results of a training run: results.json, tables, pictures, a row of a CSV file."""
 
 import dataclasses
 import pathlib
+from typing import Any
 
 import numpy as np
 from absl import logging
 
 from keras_alexnet import run_folder
-from keras_alexnet.data.dataset import Dataset
-from keras_alexnet.data.splits import Split
+from keras_alexnet.distributed import devices
 from keras_alexnet.evaluation.metrics import Evaluation
 from keras_alexnet.evaluation.pictures import per_class, write_pictures
 from keras_alexnet.figures import plots
 from keras_alexnet.training.config import TrainConfig
+from keras_alexnet.training.job import TrainingJob
 from keras_alexnet.training.recipe import Recipe
-from keras_alexnet.training.resume import RECIPES_OWN
+from keras_alexnet.training.resume import SETTINGS_OF_RECIPES
+from keras_alexnet.training.state import RunState
 from keras_alexnet.utils import files
 from keras_alexnet.weights.load import PretrainedWeights
 
 
-def write(
-    workdir: pathlib.Path,
-    *,
-    config: TrainConfig,
-    recipe: Recipe,
-    data: Dataset,
-    splits: dict[str, Split | None],
-    history: list[dict],
-    kept_epoch: int,
-    evaluation: Evaluation,
-    device_names: str,
-    seconds: float,
-    plan,
-    origin: dict[str, str],
-    events: dict,
-    start: PretrainedWeights | None,
-) -> dict:
-    """Writes results.json and all pictures of a training run, and returns the results.
+def write(job: TrainingJob, state: RunState, evaluation: Evaluation) -> dict[str, Any]:
+    """Writes results.json, tables and pictures of a training run, and returns the results.
+
+    All workers must call it; the chief writes, and all return the same.
 
     Args:
-        workdir: the run's folder.
-        splits: "train", "validation", which is None if nothing was held out, and "test": the
-            images that could be read to the end.
-        history: one row of figures an epoch.
-        kept_epoch: the epoch, from 1, whose weights model.keras holds.
-        evaluation: of those weights on the test set.
-        device_names: the devices in words.
-        seconds: wall time of training and testing, over all processes of a resumed run.
-        plan: how images become inputs.
-        origin: `results.provenance()` of when the run started.
-        events: what befell the run: settings changed at a resume, step backs, images lost.
-        start: the weights that the run started from, if not random ones.
+        job: what was trained.
+        state: at the end of training, with the epoch whose weights are kept.
+        evaluation: of these weights on the test set.
     """
-    held_out = splits["validation"]
-    epoch_seconds = [row["seconds"] for row in history]
+    events = state.events()
+    return job.cluster.from_chief(lambda: _write(job, state, evaluation, events))
+
+
+def _write(
+    job: TrainingJob, state: RunState, evaluation: Evaluation, events: dict
+) -> dict[str, Any]:
+    config, data, history = job.config, job.data, state.history.rows
+    tested = job.data.test if evaluation.split is None else evaluation.split
     found = {
         "variant": config.variant,
         "recipe": config.recipe,
         "dataset": data.name,
-        "train_images": len(splits["train"]),
-        "validation_images": 0 if held_out is None else len(held_out),
-        "test_images": len(splits["test"]),
+        "train_images": len(job.train),
+        "validation_images": 0 if job.validation is None else len(job.validation),
+        "test_images": len(tested),
         "data_sha256": data.sha256,
         "data_sha256_of": data.sha256_of,
         "data_note": data.note,
@@ -68,54 +54,54 @@ def write(
         "seed": config.seed,
         "epochs": len(history),
         "steps": history[-1]["step"],
-        "kept_epoch": kept_epoch,
-        "global_batch_size": recipe.global_batch_size,
+        "kept_epoch": state.kept_epoch,
+        "global_batch_size": job.recipe.global_batch_size,
         "precision": config.precision,
-        "devices": device_names,
+        "devices": devices.describe(job.strategy),
         **{f"test_{name}": value for name, value in evaluation.figures().items()},
         "views": evaluation.views,
-        "seconds": seconds,
-        "seconds_per_epoch": float(np.median(epoch_seconds)),
-        **origin,
+        "seconds": state.seconds,
+        "seconds_per_epoch": float(np.median([row["seconds"] for row in history])),
+        **_origin_and_changes(job),
         **events,
-        "weights": None if start is None else dataclasses.asdict(start),
-        "overrides": _overrides_in_words(config, recipe, start),
+        "weights": None if job.weights is None else dataclasses.asdict(job.weights),
+        "overrides": _overrides_in_words(config, job.recipe, job.weights),
         "freeze_until": config.freeze_until,
         "per_class_accuracy": per_class(evaluation, data.class_names),
-        "recipe_as_run": recipe.as_json(),
+        "recipe_as_run": job.recipe.as_json(),
         "last_epoch": history[-1],
-        "workdir": str(workdir),
+        "workdir": str(job.workdir),
     }
-    plots.curves(workdir / "curves.png", history, title=f"{config.variant} on {data.name}")
-    write_pictures(
-        workdir,
-        evaluation,
-        splits["test"],
-        plan,
-        data.class_names,
-        f"{config.variant} on {data.name}",
-    )
+    title = f"{config.variant} on {data.name}"
+    plots.curves(job.workdir / "curves.png", history, title=title)
+    write_pictures(job.workdir, evaluation, tested, job.plan, data.class_names, title)
     if config.record is not None:
         files.record(config.record, found, COLUMNS)
-    # Written last, since its presence says that the run has ended.
-    files.write_json(workdir / run_folder.RESULTS, found)
+    # Written last, because its presence means that the run has ended.
+    files.write_json(job.workdir / run_folder.RESULTS, found)
     logging.info(
         "test on %s: loss %.4f, top-1 %.2f %%, top-5 %.2f %%; all in %s",
-        data.name,
-        found["test_loss"],
-        100 * found["test_top1"],
-        100 * found["test_top5"],
-        workdir,
+        *(data.name, found["test_loss"], 100 * found["test_top1"], 100 * found["test_top5"]),
+        job.workdir,
     )
     return found
 
 
+def _origin_and_changes(job: TrainingJob) -> dict[str, Any]:
+    """Versions and date of this process; the commits of the run and of this process, joined by "/"
+    if they differ; all changes of its settings."""
+    described = run_folder.read_config(job.workdir) or {}
+    commits = dict.fromkeys([described["commit"], job.origin["commit"]])
+    changes = described.get("changes", [])
+    return {**job.origin, "commit": "/".join(commits), "changes": changes}
+
+
 def _overrides_in_words(
-    config: TrainConfig, recipe: Recipe, start: PretrainedWeights | None
+    config: TrainConfig, recipe: Recipe, weights: PretrainedWeights | None
 ) -> str:
-    """Returns what differs from the recipe and the variant, such as "epochs=3 lrn=False"."""
+    """What differs from the recipe and the variant, such as "epochs=3 lrn=False"."""
     changed = {name: value for name, value in config.overrides.items() if value is not None}
-    own = {name: getattr(recipe, name) for name in RECIPES_OWN}
+    own = {name: getattr(recipe, name) for name in SETTINGS_OF_RECIPES}
     defaults = dataclasses.replace(TrainConfig(), **own)
     for name in (
         "input_size",
@@ -129,8 +115,8 @@ def _overrides_in_words(
     ):
         if getattr(config, name) != getattr(defaults, name):
             changed[name] = getattr(config, name)
-    if start is not None:
-        changed["weights"] = f"{pathlib.PurePath(start.file).name}@{start.sha256[:12]}"
+    if weights is not None:
+        changed["weights"] = f"{pathlib.PurePath(weights.file).name}@{weights.sha256[:12]}"
     listed = {
         name: ",".join(map(str, value)) if isinstance(value, list | tuple) else value
         for name, value in changed.items()

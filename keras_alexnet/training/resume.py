@@ -1,15 +1,26 @@
-"""What is asked of a run that goes on, against what it was started with."""
+"""What a run is asked to do: a new run, or a resumed one and what may change in it."""
 
 import dataclasses
+import json
+import os
+import pathlib
+from typing import Any
 
+from keras_alexnet import run_folder
+from keras_alexnet.distributed.cluster import Cluster
 from keras_alexnet.errors import UsageError, UserError, unknown_name
-from keras_alexnet.training import recipes
+from keras_alexnet.training import checkpoints, recipes
 from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.training.recipe import OVERRIDABLE, Recipe
 
-# What may change between stop and resume without changing the experiment; when it is not given,
-# it is what it was. The place of the data may, since their hash may not.
-_FREE = (
+# Fields of a recipe that no flag overrides: defaults of settings of the run, and tables.
+SETTINGS_OF_RECIPES = ("input_size", "views", "freeze_until")
+
+_TABLES = ("layer_rates", "layer_decay", *SETTINGS_OF_RECIPES)
+
+# What may change between stop and resume without changing the experiment. When it is not given, it
+# is what it was. The place of the data may change, because their SHA-256 may not.
+_MAY_CHANGE = (
     "record",
     "data_dir",
     "num_devices",
@@ -22,41 +33,37 @@ _FREE = (
     "step_backs",
 )
 
-
 _OF_THE_CALL = ("workdir", "resume", "allow_change")  # never those of config.json
-
 
 _DATA = "data"
 
+_RECIPE_FIELDS = tuple(field.name for field in OVERRIDABLE)
 
-# What of a recipe no flag overrides: settings taken from it where they are open, and tables.
-RECIPES_OWN = ("input_size", "views", "freeze_until")
-
-
-_TABLES = ("layer_rates", "layer_decay", *RECIPES_OWN)
+# What only a run leaves in a folder.
+_TRACES = (run_folder.CONFIG, run_folder.MODEL, checkpoints.FOLDER)
 
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """A setting, or the data, that are not what they were."""
+    """A setting, or the data, that differs from what the run was started with."""
 
     name: str
     before: object
     now: object
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.before} before, now {self.now}"
+        return f"{self.name}: was {self.before}, is now {self.now}"
 
 
 @dataclasses.dataclass(frozen=True)
 class RunRequest:
-    """What is to be run.
+    """What a run is asked to do.
 
     Attributes:
-        config: with the settings of config.json where none are given.
+        config: the settings, with those of config.json where none are given.
         recipe: with all overrides.
         changes: the settings that differ from config.json.
-        saved: config.json of a run that goes on, else None.
+        saved: config.json of a resumed run, else None.
     """
 
     config: TrainConfig
@@ -64,52 +71,72 @@ class RunRequest:
     changes: list[Change]
     saved: dict | None
 
-    def changes_with(self, data) -> list[Change]:
-        """Returns the changes, those of the data included, if they are all allowed.
+    def changes_with(self, data_sha256: str) -> list[Change]:
+        """Returns the changes, including that of the data, if all of them are allowed.
 
         Raises:
-            UserError: with all that differs, if something is not.
+            UserError: naming everything that differs, if something is not allowed.
         """
         changes = list(self.changes)
-        if self.saved is not None and self.saved["data"]["sha256"] != data.sha256:
-            before, now = (f"SHA-256 {sha}" for sha in (self.saved["data"]["sha256"], data.sha256))
-            changes.append(Change(_DATA, before, now))
+        if self.saved is not None and self.saved["data"]["sha256"] != data_sha256:
+            before = self.saved["data"]["sha256"]
+            changes.append(Change(_DATA, f"SHA-256 {before}", f"SHA-256 {data_sha256}"))
         self._refuse_unless_allowed(changes)
         return changes
 
     def check_settings(self) -> None:
-        """Raises a `UserError` as `changes_with` does, for a run whose data cannot be looked at."""
+        """Raises a `UserError` as `changes_with` does, for data that could not be loaded."""
         self._refuse_unless_allowed(self.changes)
 
     def _refuse_unless_allowed(self, changes: list[Change]) -> None:
         if any(change.name not in _allowed(self.config) for change in changes):
             names = ",".join(change.name for change in changes)
             raise UserError(
-                f"The run in {self.config.workdir} was started otherwise. "
-                f"{'; '.join(map(str, changes))}. Leave out what differs, or start another run in "
-                f"another --workdir, or go on all the same with --allow_change={names}: the "
-                "results then say what changed."
+                f"The run in {self.config.workdir} was started with different settings. "
+                f"{'; '.join(map(str, changes))}. Omit what differs, or start another run in "
+                f"another --workdir, or pass --allow_change={names} to resume with the changes: "
+                "the results will record them."
             )
 
 
-def new_run(config: TrainConfig) -> RunRequest:
-    """Returns what a new run is asked for.
+def request_for(config: TrainConfig, cluster: Cluster) -> RunRequest:
+    """Returns what this run is asked to do, the same on every worker.
+
+    With several workers, a run that exists in the folder is resumed without `config.resume`,
+    because a scheduler restarts all of them with the command that it has.
 
     Raises:
-        UsageError: if `config` allows changes, or names what there is not.
+        UsageError: for `resume` without a folder, a setting that does not exist, or workers that
+            were started with different settings.
+        UserError: if the folder holds no run to resume, or a run and `resume` is not set.
+    """
+    if cluster.count > 1:
+        _check_same_settings(config, cluster)
+        # Only the chief's file system must have the run's folder.
+        resume = config.resume or cluster.from_chief(lambda: _holds_run(config.workdir))
+        config = dataclasses.replace(config, resume=resume)
+    saved = cluster.from_chief(lambda: _saved_config(config))
+    return new_run(config) if saved is None else resumed_run(saved, config)
+
+
+def new_run(config: TrainConfig) -> RunRequest:
+    """Returns what a new run is asked to do.
+
+    Raises:
+        UsageError: if `config` allows changes, or has an unknown name or an unusable value.
 
     Example:
-        >>> none(TrainConfig(variant="cifar_v2", overrides={"epochs": 3})).recipe.epochs
+        >>> new_run(TrainConfig(variant="cifar_v2", overrides={"epochs": 3})).recipe.epochs
         3
     """
     if config.allow_change is not None:
-        raise UsageError("--allow_change is for a run that goes on: pass --resume with it.")
+        raise UsageError("--allow_change is for a resumed run: pass --resume with it.")
     recipe = recipes.get(config.variant, config.recipe, **config.overrides)
-    return RunRequest(_with_recipes_own(config, recipe), recipe, [], None)
+    return RunRequest(_with_settings_of(recipe, config), recipe, [], None)
 
 
 def resumed_run(saved: dict, config: TrainConfig) -> RunRequest:
-    """Returns what a run that goes on is asked for.
+    """Returns what a resumed run is asked to do.
 
     A setting that equals the default counts as not given, unless `config.allow_change` names it.
 
@@ -118,10 +145,12 @@ def resumed_run(saved: dict, config: TrainConfig) -> RunRequest:
         config: what is given now.
 
     Raises:
-        UsageError: if `config.allow_change` names what there is not, or a value cannot be.
+        UsageError: if `config.allow_change` has an unknown name, or a value cannot be used.
     """
     allowed, before = _allowed(config), TrainConfig(**saved["config"])
-    defaults, merged, changes = TrainConfig(), {}, []
+    defaults = TrainConfig()
+    merged: dict[str, Any] = {}
+    changes: list[Change] = []
     for field in dataclasses.fields(TrainConfig):
         name = field.name
         given, was = getattr(config, name), getattr(before, name)
@@ -131,27 +160,70 @@ def resumed_run(saved: dict, config: TrainConfig) -> RunRequest:
         elif name != "overrides" and given != was:
             if given != getattr(defaults, name) or name in allowed:
                 merged[name] = given
-                if name not in _FREE:
+                if name not in _MAY_CHANGE:
                     changes.append(Change(name, was, given))
-    given = {name: value for name, value in config.overrides.items() if value is not None}
-    recipe, differing = _recipe(Recipe(**saved["recipe"]), given, merged, changes)
-    merged["overrides"] = {**before.overrides, **given}
-    config = _with_recipes_own(TrainConfig(**merged), recipe)
+    overrides = {name: value for name, value in config.overrides.items() if value is not None}
+    recipe, differing = _resumed_recipe(Recipe(**saved["recipe"]), overrides, merged, changes)
+    merged["overrides"] = {**before.overrides, **overrides}
+    config = _with_settings_of(recipe, TrainConfig(**merged))
     return RunRequest(config, recipe, changes + differing, saved)
 
 
-def _with_recipes_own(config: TrainConfig, recipe: Recipe) -> TrainConfig:
-    """The settings that a recipe has an opinion on, where they are left open."""
-    own = {name: getattr(recipe, name) for name in RECIPES_OWN if getattr(config, name) is None}
-    return dataclasses.replace(config, **own)
+def refuse_traces(workdir: str | os.PathLike) -> None:
+    """Raises a `UserError` if a folder holds a run."""
+    if any((pathlib.Path(workdir) / trace).exists() for trace in _TRACES):
+        raise UserError(
+            f"{workdir} already holds a run. Pass another --workdir, or --resume to resume that "
+            "run."
+        )
 
 
-def _recipe(was: Recipe, given: dict, merged: dict, changes: list[Change]):
-    """The recipe as it was when the run started, with what is given now."""
+def _check_same_settings(config: TrainConfig, cluster: Cluster) -> None:
+    own = json.dumps(dataclasses.asdict(config))
+    everyone = [json.loads(other) for other in cluster.gather(own.encode())]
+    for index, other in enumerate(everyone):
+        names = [name for name, value in other.items() if value != everyone[0][name]]
+        if names:
+            raise UsageError(
+                "All workers must be started with the same settings. Received: "
+                f"{names[0]}={everyone[0][names[0]]} on worker 0 and "
+                f"{names[0]}={other[names[0]]} on worker {index}."
+            )
+
+
+def _saved_config(config: TrainConfig) -> dict | None:
+    """config.json of the run to resume, or None for a new run."""
+    if not config.resume:
+        if config.workdir is not None:
+            refuse_traces(config.workdir)
+        return None
+    if config.workdir is None:
+        raise UsageError("--resume needs --workdir, the folder of the run to resume.")
+    if not _holds_run(config.workdir):
+        raise UserError(
+            f"There is no run to resume in {config.workdir}: it has no {run_folder.CONFIG}."
+        )
+    return run_folder.read_config(config.workdir)
+
+
+def _holds_run(workdir: str | os.PathLike | None) -> bool:
+    return workdir is not None and (pathlib.Path(workdir) / run_folder.CONFIG).exists()
+
+
+def _with_settings_of(recipe: Recipe, config: TrainConfig) -> TrainConfig:
+    """Returns the config, with the recipe's values of the settings that are None."""
+    names = [name for name in SETTINGS_OF_RECIPES if getattr(config, name) is None]
+    return dataclasses.replace(config, **{name: getattr(recipe, name) for name in names})
+
+
+def _resumed_recipe(
+    was: Recipe, given: dict[str, Any], merged: dict[str, Any], changes: list[Change]
+) -> tuple[Recipe, list[Change]]:
+    """Returns the recipe that the run was started with and what is given now, and the changes."""
     unknown = [name for name in given if name not in _RECIPE_FIELDS]
     if unknown:
         raise unknown_name("recipe field", unknown[0], _RECIPE_FIELDS)
-    now = dataclasses.replace(was, **given)  # with drop_epochs as it is kept, not as it came
+    now = dataclasses.replace(was, **given)  # with tuples as the recipe holds them
     differing = [
         Change(name, getattr(was, name), getattr(now, name))
         for name in given
@@ -173,10 +245,7 @@ def _allowed(config: TrainConfig) -> set[str]:
             raise unknown_name("setting in allow_change", name, sorted(known))
         if name == "weights":
             raise UsageError(
-                "A run that goes on has its weights in its checkpoints and reads no others: leave "
-                "weights out of --allow_change, or start another run in another --workdir."
+                "A resumed run has its weights in its checkpoints and reads no others: omit "
+                "weights from --allow_change, or start another run in another --workdir."
             )
     return set(names)
-
-
-_RECIPE_FIELDS = tuple(field.name for field in OVERRIDABLE)

@@ -1,4 +1,4 @@
-"""The learning rate of every step, and the patience that plateaus and early stopping share."""
+"""The learning rate of every step, plateaus and early stopping."""
 
 import dataclasses
 
@@ -10,16 +10,16 @@ ONE_CYCLE_RISE = 0.2
 
 @dataclasses.dataclass
 class Schedule:
-    """Learning rate by step, with the state that must outlive a stop.
+    """Learning rate by step, with the state that a checkpoint holds.
 
     Args:
-        recipe: the recipe that is run.
-        total_steps: optimizer steps of the whole run, which `one_cycle` is stretched over.
-        steps_per_epoch: optimizer steps of one epoch, by which `warmup_epochs` are counted.
-        has_validation: whether `epoch_ended` will be told a validation top-1.
+        recipe: the recipe of the run.
+        total_steps: optimizer steps of the whole run, over which `one_cycle` extends.
+        steps_per_epoch: optimizer steps of one epoch, the unit of `warmup_epochs`.
+        has_validation: whether `epoch_ended` gets a validation top-1.
 
     Raises:
-        UsageError: if the recipe waits for validation results and there are none.
+        UsageError: if the recipe depends on validation results and there are none.
 
     Example:
         >>> from keras_alexnet import recipes
@@ -38,7 +38,7 @@ class Schedule:
     best_epoch: int = -1
     last_drop_epoch: int = -1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         waits = {
             "schedule=plateau": self.recipe.schedule == "plateau",
             "early_stopping_patience": self.recipe.early_stopping_patience > 0,
@@ -47,8 +47,8 @@ class Schedule:
         for name, needed in waits.items():
             if needed and not self.has_validation:
                 raise UsageError(
-                    f"{name} looks at validation results, and no images are held out. Hold some "
-                    "out with --validation_images, or change it by its flag."
+                    f"{name} depends on validation results, and no images are held out. Hold some "
+                    "out with --validation_images, or change it with its flag."
                 )
 
     def learning_rate(self, step: int) -> float:
@@ -61,7 +61,7 @@ class Schedule:
         if self.recipe.schedule == "one_cycle":
             rise = max(1, round(ONE_CYCLE_RISE * self.total_steps))
             if step < rise:
-                # From step 1 of the rise, not 0: a step at rate 0 would be thrown away.
+                # From step 1 of the rise, not 0: a step with rate 0 would be wasted.
                 return peak * (step + 1) / (rise + 1)
             return peak * max(0.0, (self.total_steps - step) / max(1, self.total_steps - rise))
         return peak * min(1.0, (step + 1) / (self._warmup_steps + 1))
@@ -75,7 +75,7 @@ class Schedule:
         return round(self.recipe.warmup_epochs * self.steps_per_epoch)
 
     def epoch_ended(self, epoch: int, validation_top1: float | None) -> str | None:
-        """Takes an epoch's validation top-1; returns "best", "drop", "stop" or None."""
+        """Takes the validation top-1 of an epoch and returns "best", "drop", "stop" or None."""
         if validation_top1 is None:
             return None
         if validation_top1 > self.best_top1:
@@ -96,11 +96,11 @@ class Schedule:
         return None
 
     def state(self) -> dict:
-        """Returns what decides the schedule's future, as JSON can hold it."""
+        """Returns the state that decides the future rates, as JSON can hold it."""
         names = ("drops", "best_top1", "best_epoch", "last_drop_epoch")
         return {name: getattr(self, name) for name in names}
 
     def restore(self, state: dict) -> None:
-        """Takes back what `state` returned."""
+        """Takes a state that `state` returned."""
         for name, value in state.items():
             setattr(self, name, value)

@@ -1,27 +1,34 @@
-"""SIGTERM and SIGINT: a run ends at the next good place instead of in the middle of a step."""
+"""SIGTERM and SIGINT: a run stops after a step instead of inside it."""
 
 import contextlib
+import pathlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
+import types
+from collections.abc import Iterator
+from typing import Any
 
 from absl import logging
 
+from keras_alexnet.distributed.cluster import Cluster, SingleProcess
 from keras_alexnet.errors import Interrupted
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Interruption:
-    """While it is entered, the first SIGTERM or SIGINT ends the body with an `Interrupted`.
+    """A context in which the first SIGTERM or SIGINT ends the body with an `Interrupted`.
 
     At once, except inside `held()`: there it is only noted, and raised by the next `check()`. A
-    second SIGINT raises `KeyboardInterrupt` wherever the program is; a second SIGTERM changes
-    nothing, since schedulers repeat it. Signals can be caught in the main thread only: entered in
-    another, it does nothing. The handlers that were there before are put back at the end.
+    second SIGINT raises `KeyboardInterrupt` wherever Python is; a second SIGTERM changes nothing,
+    because schedulers repeat it. Python catches signals only in the main thread: in another thread
+    the context does nothing. The previous handlers are restored at the end.
 
-    Workers that train together must all stop at the same place, or those who go on would wait for
-    the others: after `share`, signals are only noted until all workers meet at an `agree`.
+    Workers that train together must all stop at the same place, or those that continue would wait
+    for the others. With several, a signal to any of them is only noted until all meet in `agree`.
+
+    Args:
+        cluster: the workers that stop together.
 
     Attributes:
         workdir: the folder that a stopped run can be resumed from, once there is one.
@@ -31,21 +38,27 @@ class Interruption:
         ...     interruption.check()
     """
 
-    def __init__(self):
-        self.workdir = None
+    def __init__(self, cluster: Cluster | None = None):
+        self.workdir: pathlib.Path | None = None
+        self._cluster = cluster or SingleProcess()
+        self._shared = self._cluster.count > 1
+        self._held = self._shared
         self._signal: int | None = None
-        self._held = False
-        self._former: dict[int, object] = {}
-        self._numbers: Callable[[int], list[int]] | None = None
+        self._former: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "Interruption":
         if threading.current_thread() is threading.main_thread():
             self._former = {number: signal.signal(number, self._noted) for number in SIGNALS}
         return self
 
-    def __exit__(self, kind, error, _) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
         for number, handler in self._former.items():
-            # None stands for a handler that was not set from Python and cannot be put back.
+            # None is a handler that was not set from Python and cannot be restored.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         if kind is _AtOnce:
             raise self.interrupted("before it had ended") from None
@@ -60,49 +73,40 @@ class Interruption:
             self._held = former
         self.check()
 
-    def share(self, numbers: Callable[[int], list[int]]) -> None:
-        """Makes the signals of one worker those of all, from now on.
-
-        Args:
-            numbers: one worker's number → those of all, as `Cluster.numbers` of
-                `keras_alexnet.distributed.cluster`.
-        """
-        self._numbers, self._held = numbers, True
-
     def check(self) -> None:
-        """Raises `Interrupted` if a signal has come; shared signals wait for `agree`."""
-        if self._numbers is None:
-            self._raise_if_told()
+        """Raises `Interrupted` if a signal has come; with several workers, `agree` does that."""
+        if not self._shared:
+            self._raise_if_signaled()
 
     def agree(self) -> None:
-        """Raises `Interrupted` if a signal has come, to this worker or to another.
+        """Raises `Interrupted` if a signal has come to any worker.
 
-        Where signals are shared, all workers must call it at the same place, and all raise.
+        All workers must call it at the same place, and all raise.
         """
-        if self._numbers is not None:
-            told = self._numbers(self._signal or 0)
-            for worker, number in enumerate(told):
-                if number:
+        for worker, number in enumerate(self._cluster.numbers(self._signal or 0)):
+            if number:
+                self._signal = number
+                if self._shared:
                     logging.warning("Worker %d got %s.", worker, signal.Signals(number).name)
-                    self._signal = number
-        self._raise_if_told()
+        self._raise_if_signaled()
 
     def interrupted(self, when: str) -> Interrupted:
-        """Returns the error of the signal that came, with what the run had done by then."""
+        """Returns the error for the signal that came; `when` says what the run had done by then."""
+        assert self._signal is not None
         return Interrupted(self._signal, when, self.workdir)
 
-    def _raise_if_told(self) -> None:
+    def _raise_if_signaled(self) -> None:
         if self._signal is not None:
             raise self.interrupted("before it had ended")
 
-    def _noted(self, number, _frame) -> None:
+    def _noted(self, number: int, _frame: types.FrameType | None) -> None:
         if self._signal is not None:
             if number == signal.SIGINT:
                 raise KeyboardInterrupt
             return
         self._signal = number
         if not self._held:
-            # Not yet an Interrupted, which code on the way up could take for an error of its own.
+            # Not yet an Interrupted, which code on the way up could mistake for its own error.
             raise _AtOnce
         logging.warning(
             "%s: finishing the step and saving. Ctrl-C (again) stops at once, without saving.",

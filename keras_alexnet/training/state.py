@@ -1,4 +1,4 @@
-"""The state of a run: what checkpoints hold, its length, its metrics."""
+"""The state of a run: its place, its metrics, and what a checkpoint holds."""
 
 import dataclasses
 import math
@@ -20,7 +20,7 @@ from keras_alexnet.utils import files
 
 @dataclasses.dataclass(frozen=True)
 class Length:
-    """How long a run is. `max_steps` ends it early, inside an epoch if need be.
+    """How long a run is; `max_steps` ends it early, possibly inside an epoch.
 
     Example:
         >>> Length(2, 10, 1280, 128, max_steps=15).total_steps
@@ -41,15 +41,21 @@ class Length:
 
 
 class History:
-    """The rows of metrics.csv, which is written anew, whole, whenever they change.
+    """The rows of metrics.csv, a file that is replaced whenever they change.
 
     Args:
-        path: of the file, or None where another worker writes it.
+        path: of the file, or None on a worker that does not write it.
         dataset: name of the data, the first column.
-        epochs: how many there will be at the most.
+        epochs: the most epochs that there will be.
 
     Attributes:
-        rows: one dict an epoch.
+        rows: one dict per epoch.
+
+    Example:
+        >>> history = History("metrics.csv", "shapes", epochs=2)
+        >>> history.add({"epoch": 1, "loss": 0.5})
+        >>> history.rows
+        [{'epoch': 1, 'loss': 0.5}]
     """
 
     def __init__(self, path: str | os.PathLike | None, dataset: str, epochs: int):
@@ -58,8 +64,8 @@ class History:
         self.rows: list[dict] = []
 
     def add(self, row: dict) -> None:
-        """Adds an epoch's row, and says it in the log."""
-        # A run that goes on may have begun to hold images out, or ceased to.
+        """Adds the row of an epoch, and logs it."""
+        # A resumed run may hold images out when it did not before, or the reverse.
         names = dict.fromkeys([*(self.rows[0] if self.rows else ()), *row])
         rows = [*self.rows, row]
         self.rows = [{name: one.get(name, math.nan) for name in names} for one in rows]
@@ -69,7 +75,7 @@ class History:
         logging.info("epoch %d/%d: %s", row["epoch"], self._epochs, words)
 
     def restore(self, rows: list[dict]) -> None:
-        """Takes the rows of a checkpoint; the file is cut to them."""
+        """Takes the rows of a checkpoint, and drops all others."""
         self.rows = list(rows)
         self._write()
 
@@ -83,22 +89,24 @@ class History:
 
 
 class RunState:
-    """Where a run stands.
+    """The state of a run.
 
     Args:
         step: the compiled step with model, optimizer and running totals.
         schedule: the learning rate.
         length: how long the run is.
         history: the rows of metrics.csv.
-        guard: knows how often the run stepped back.
-        lost: what of the data broke in the run.
-        checkpoints: where state is saved.
+        guard: counts the step backs.
+        lost: counts the images that can no longer be read.
+        checkpoints: where the state is saved.
 
     Attributes:
-        epoch: the epoch under way, counted from 0.
-        step_in_epoch: steps of it that are done.
-        seconds_of_epoch: wall time that they took.
+        epoch: the current epoch, from 0.
+        step_in_epoch: its steps that are done.
+        seconds_of_epoch: wall time of these steps.
+        seconds_before: wall time of earlier processes of a resumed run.
         stopped: whether the schedule has ended the run early.
+        kept_epoch: the epoch, from 1, whose weights `restore_kept` chose.
     """
 
     def __init__(
@@ -115,8 +123,9 @@ class RunState:
         self.history, self.guard, self.lost = history, guard, lost
         self.checkpoints = checkpoints
         self.epoch = self.step_in_epoch = 0
-        self.seconds_of_epoch = self._seconds_before = 0.0
+        self.seconds_of_epoch = self.seconds_before = 0.0
         self.stopped = False
+        self.kept_epoch: int | None = None
         self._began = time.monotonic()
         self._saved_at: tuple[int, int] | None = None
 
@@ -127,7 +136,7 @@ class RunState:
 
     @property
     def images_seen(self) -> int:
-        """Images of this epoch so far."""
+        """Images of this epoch that were trained on."""
         seen = self.step_in_epoch * self.length.global_batch_size
         return min(seen, self.length.train_images)
 
@@ -138,51 +147,51 @@ class RunState:
 
     @property
     def epoch_is_over(self) -> bool:
-        """Whether no step of this epoch is left: it is whole, or `max_steps` cuts it short."""
+        """Whether no step of this epoch is left: it is whole, or `max_steps` ends the run in it."""
         return self.epoch_is_whole or self.steps_done >= self.length.total_steps
 
     @property
     def seconds(self) -> float:
         """Wall time of training, over all processes of a resumed run."""
-        return self._seconds_before + time.monotonic() - self._began
+        return self.seconds_before + time.monotonic() - self._began
 
     def learning_rate(self, step: int) -> float:
         """Returns the rate of step `step`, counted from 0."""
         return self.schedule.learning_rate(step) / self.guard.divisor
 
     def events(self) -> dict:
-        """What befell the run, for its results; all workers must call it."""
+        """Returns the step backs and lost images of the run; all workers must call it."""
         return {"step_backs": self.guard.events, "lost_images": self.lost.names()}
 
     def begin(self) -> None:
-        """Goes on from the newest checkpoint; without one, saves the beginning.
+        """Resumes from the newest checkpoint; if there is none, saves the start.
 
         Raises:
-            UserError: if no checkpoint is whole, or they are of another network.
+            UserError: if no checkpoint is intact, or they are of another network.
         """
         self._began = time.monotonic()
         if (restored := self.checkpoints.restore()) is None:
-            # A run that is killed, or meets a NaN, in its first epoch has a place to return to.
+            # A run that is killed or finds a NaN in its first epoch has a checkpoint to return to.
             self.save(self.guard.finite_variables())
             return
         variables, state = restored
         if "steps_per_epoch" not in state:
             raise UserError(
-                f"The checkpoints in {self.checkpoints.folder} were written by an older version, "
-                "and hold too little to go on from. Start again in another --workdir."
+                f"The checkpoints in {self.checkpoints.folder} were written by an older version "
+                "and hold too little to resume from. Start again in another --workdir."
             )
         self.take(variables, state)
-        self._seconds_before = state["seconds"]
-        self.checkpoints.drop_after(state["step"])
+        self.seconds_before = state["seconds"]
+        self.checkpoints.remove_after(state["step"])
         if state["steps_per_epoch"] != self.length.steps_per_epoch:
-            # Steps are counted anew, so the names of older checkpoints no longer say their age.
+            # Steps are renumbered, so the names of older checkpoints no longer give their order.
             self.step_in_epoch, self.seconds_of_epoch = 0, 0.0
             self.step.set_totals([0.0] * 5)
             if (best := self.checkpoints.restore("best")) is not None:
                 self.checkpoints.save(self.steps_done, *best, kind="best")
             self.save(variables)
-            self.checkpoints.drop_all_but(self.steps_done)
-        logging.info("Going on from step %d (epoch %d).", self.steps_done, self.epoch + 1)
+            self.checkpoints.remove_all_but(self.steps_done)
+        logging.info("Resuming from step %d (epoch %d).", self.steps_done, self.epoch + 1)
 
     def save(self, variables: dict[str, np.ndarray]) -> None:
         """Writes a checkpoint with `variables`, which are the step's."""
@@ -202,7 +211,7 @@ class RunState:
         self._saved_at = (self.epoch, self.step_in_epoch)
 
     def save_unless_saved(self) -> None:
-        """Writes a checkpoint, if the newest is not of this very place.
+        """Writes a checkpoint, unless the newest is of this step.
 
         Raises:
             NonFiniteError: if weights are not finite; nothing is written then.
@@ -211,7 +220,7 @@ class RunState:
             self.save(self.guard.finite_variables())
 
     def take(self, variables: dict[str, np.ndarray], state: dict) -> None:
-        """Goes to where a checkpoint was written.
+        """Takes the state of a checkpoint.
 
         Raises:
             UserError: if it is of another network.
@@ -227,5 +236,26 @@ class RunState:
         self.seconds_of_epoch, self.stopped = state["seconds_of_epoch"], state["stopped"]
         self.guard.events = list(state["step_backs"])
         self.lost.restore(state["lost_images"])
-        # Rows written after the checkpoint belong to steps that will be done again.
+        # Rows written after the checkpoint are of steps that will be repeated.
         self.history.restore(state["history"])
+
+    def restore_kept(self, keep: str) -> None:
+        """Puts the weights that the run keeps into the model, and notes their epoch.
+
+        Args:
+            keep: "last" for the last epoch's, "best" for the best by validation.
+
+        Raises:
+            UserError: if the best weights are missing.
+        """
+        if keep == "last":
+            self.kept_epoch = self.history.rows[-1]["epoch"]
+            return
+        if (best := self.checkpoints.restore("best")) is None:
+            raise UserError(
+                f"{self.checkpoints.folder} has lost the best weights. Train again in another "
+                "--workdir."
+            )
+        variables, saved = best
+        self.step.restore(variables)
+        self.kept_epoch = saved["epoch"]

@@ -1,4 +1,4 @@
-"""Settings with their help texts, and checks of arguments."""
+"""Settings with their help, and checks of arguments."""
 
 import dataclasses
 import numbers
@@ -33,7 +33,7 @@ def split_list(typed: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def whole_number(name: str, value: object, least: int | None = None) -> int:
+def whole_number(name: str, value: Any, least: int | None = None) -> int:
     """Returns an argument as int.
 
     Raises:

@@ -1,14 +1,15 @@
-"""Files that are either whole or not there, in folders that one process writes to at a time."""
+"""Atomic writes, folder locks, CSV and JSON."""
 
 import contextlib
 import csv
-import fcntl
+import functools
 import hashlib
 import io
 import json
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from absl import logging
 
@@ -16,9 +17,8 @@ from keras_alexnet.errors import UserError
 
 try:
     import fcntl
-except ImportError:  # on Windows nothing keeps two processes apart
-    fcntl = None
-
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
 
 HALF_WRITTEN = ".[0-9]*-*"  # what a kill in the middle of a write leaves, as a pattern for glob
 
@@ -30,7 +30,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     The temporary name ends as `path` does, since writers choose their format by the ending.
 
     Example:
-        >>> with written_whole("labels.txt") as temporary:
+        >>> with atomic_write("labels.txt") as temporary:
         ...     _ = temporary.write_text("cat")
     """
     path = pathlib.Path(path)
@@ -38,8 +38,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
+        sync(temporary)
         os.replace(temporary, path)
     except OSError as error:
         if error.filename is None:  # a full disk does not say which file it had no room for
@@ -50,23 +49,72 @@ def atomic_write(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 @contextlib.contextmanager
-def locked(folder: str | os.PathLike, otherwise: str) -> Iterator[None]:
-    """Keeps a folder to this process while the body runs; the system ends that with the process.
+def locked(folder: str | os.PathLike, refusal: str | None = None) -> Iterator[None]:
+    """Keeps other processes from locking a folder while the body runs.
+
+    The operating system releases the lock when the process ends, however it ends. Windows and some
+    network file systems have no such locks: there a line is logged, and the body runs all the same.
+
+    Args:
+        folder: a folder that exists.
+        refusal: the message of the error raised if the lock is held. Without it, this process
+            waits until another has released it; what it holds itself, it need not wait for.
 
     Raises:
-        UserError: with the message `otherwise`, if another process has the folder.
+        UserError: if the lock is held and there is a `refusal`.
+
+    Example:
+        >>> with locked(".", "Another process is writing here."):
+        ...     pass
     """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        if fcntl is not None:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise UserError(otherwise) from error
-    except OSError as error:  # some network file systems keep nothing to one process
-        logging.info("Start nothing else in %s: it cannot be kept (%s).", folder, error.strerror)
-    try:
+    if fcntl is None:
+        _say_that_nothing_is_locked()
         yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    identity = os.fstat(descriptor).st_dev, os.fstat(descriptor).st_ino
+    try:
+        try:
+            if refusal:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            elif identity not in _LOCKED_HERE:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except BlockingIOError as error:
+            raise UserError(refusal) from error
+        except OSError as error:
+            logging.info(
+                "%s cannot be locked (%s): let no other process write to it.",
+                folder,
+                error.strerror,
+            )
+        _LOCKED_HERE.append(identity)
+        try:
+            yield
+        finally:
+            _LOCKED_HERE.remove(identity)
+    finally:
+        os.close(descriptor)
+
+
+_LOCKED_HERE: list[tuple[int, int]] = []  # device and inode of the folders that this process holds
+
+
+@functools.cache
+def _say_that_nothing_is_locked() -> None:
+    logging.info("This system cannot lock folders: let no other process write to the same ones.")
+
+
+def sync(path: str | os.PathLike) -> None:
+    """Waits until a file's contents, or a folder's list of names, are safe on the disk.
+
+    Windows cannot open a folder, and keeps its names by itself.
+    """
+    if fcntl is None and os.path.isdir(path):
+        return
+    # Windows flushes only what is open for writing.
+    descriptor = os.open(path, os.O_RDONLY if fcntl is not None else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -88,7 +136,7 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-def write_json(path: str | os.PathLike, value) -> None:
+def write_json(path: str | os.PathLike, value: Any) -> None:
     """Writes `value` as indented JSON to `path`, whole or not at all."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
@@ -109,7 +157,7 @@ def sha256_of(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def record(path: str | os.PathLike, results: dict, columns: tuple[str, ...]) -> None:
+def record(path: str | os.PathLike, results: Mapping[str, Any], columns: tuple[str, ...]) -> None:
     """Adds a row of `columns` to the CSV file at `path`, which it creates if need be.
 
     A row that is there already is not added again. Runs that record at the same time take turns.
@@ -119,17 +167,12 @@ def record(path: str | os.PathLike, results: dict, columns: tuple[str, ...]) -> 
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The folder is locked, since the file itself is replaced.
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+    with locked(path.parent):  # the folder, because the file itself is replaced
         rows, row = read_rows(path, columns), {name: _cell(results[name]) for name in columns}
         write_csv(path, rows if row in rows else [*rows, row])
-    finally:
-        os.close(folder)
 
 
-def write_csv(path: str | os.PathLike, rows: list[dict]) -> None:
+def write_csv(path: str | os.PathLike, rows: Sequence[Mapping[str, Any]]) -> None:
     """Writes `rows`, which have the keys of the first, to `path`, whole or not at all."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
@@ -138,7 +181,7 @@ def write_csv(path: str | os.PathLike, rows: list[dict]) -> None:
     write_text(path, text.getvalue())
 
 
-def read_rows(path: str | os.PathLike, columns: tuple[str, ...]) -> list[dict]:
+def read_rows(path: str | os.PathLike, columns: tuple[str, ...]) -> list[dict[str, str]]:
     """Returns the rows of a results file, none where there is no file.
 
     Raises:
@@ -158,7 +201,7 @@ def read_rows(path: str | os.PathLike, columns: tuple[str, ...]) -> list[dict]:
     return rows
 
 
-def _cell(value) -> str:
+def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return "" if value is None else str(value)

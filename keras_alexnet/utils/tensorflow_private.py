@@ -25,6 +25,17 @@ def tflite_schema() -> types.ModuleType:
     return _private("tensorflow.lite.python.schema_py_generated")
 
 
+def calibrate_tflite(converter: tf.lite.TFLiteConverter) -> bytes:
+    """Converts to a float TFLite file that holds the ranges of all activations.
+
+    It is what `converter.convert()` makes before it quantizes.
+    """
+    if not hasattr(converter, "_experimental_calibrate_only"):
+        raise _gone("TFLiteConverter._experimental_calibrate_only")
+    converter._experimental_calibrate_only = True
+    return converter.convert()
+
+
 def quantize_tflite(model: bytes, **options: Any) -> bytes:
     """Quantizes a calibrated TFLite file, as TensorFlow's converter does in its last step."""
     return _private("tensorflow.lite.python.convert", "mlir_quantize")(model, **options)
@@ -63,10 +74,14 @@ def _private(module: str, name: str | None = None) -> Any:
         found = importlib.import_module(module)
         return found if name is None else getattr(found, name)
     except (ImportError, AttributeError) as error:
-        raise UserError(
-            f"TensorFlow {tf.__version__} has no {name or module} any more ({error}). Install "
-            f"tensorflow>={TESTED[0]},<{TESTED[1]}."
-        ) from error
+        raise _gone(name or module) from error
+
+
+def _gone(name: str) -> UserError:
+    return UserError(
+        f"TensorFlow {tf.__version__} has no {name} any more. Install "
+        f"tensorflow>={TESTED[0]},<{TESTED[1]}."
+    )
 
 
 @functools.cache

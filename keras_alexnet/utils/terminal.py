@@ -34,10 +34,10 @@ class Progress:
             self._bar = tqdm(total=total, desc=description, unit="images", leave=False)
         self._last_line = time.monotonic()
 
-    def __enter__(self):
+    def __enter__(self) -> "Progress":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
 

@@ -1,7 +1,4 @@
-"""Weights from elsewhere into a network, and out again.
-
-`load` reads what PyTorch, Caffe and this package write, `save` writes for PyTorch.
-"""
+"""Weights of PyTorch, Caffe and Keras files: load them into a network, save them for PyTorch."""
 
 from keras_alexnet.weights.load import Loaded, load
 from keras_alexnet.weights.save import save

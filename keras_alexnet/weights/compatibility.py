@@ -1,41 +1,50 @@
-"""Whether networks whose weights have the same shapes also compute the same with them."""
+"""Whether two networks whose weights have the same shapes compute the same with them."""
 
 from collections.abc import Mapping, Sequence
 
 import keras
 
-from keras_alexnet.networks import spec
-from keras_alexnet.networks.layers import UnscaledDropout
-from keras_alexnet.networks.spec import NetworkSpec
+from keras_alexnet.networks.build import standardize_layer
+from keras_alexnet.networks.layers import Standardize, UnscaledDropout
+from keras_alexnet.networks.spec import (
+    ClassifierSpec,
+    ConvolutionSpec,
+    DenseSpec,
+    DropoutSpec,
+    NetworkSpec,
+    UnscaledDropoutSpec,
+)
 
-_ACTIVATED = (spec.ConvolutionSpec, spec.DenseSpec)
+# Settings of a layer that do not change what its weights compute. The constants of the pixels are
+# taken from the file, and the shapes of the weights tell the numbers of units.
+_IRRELEVANT = ("name", "dtype", "trainable", "seed", "mean", "std", "units", "filters")
+_IRRELEVANT_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 
 
-# What does not change what the same weights compute. Of the pixels' constants those of the file
-# are taken; how many units there are, the weights' shapes tell.
-_OF_NO_MATTER = ("name", "dtype", "trainable", "seed", "mean", "std", "units", "filters")
+def chain(model: keras.Model) -> dict[str, dict]:
+    """Returns, for each layer from the standardization on, its kind and relevant settings.
 
+    Dropout that only acts in training is left out. The standardization is called "standardize",
+    whatever its name in the model.
 
-_ENDINGS_OF_NO_MATTER = ("_initializer", "_regularizer", "_constraint")
-
-
-def chain(model: keras.Model, first: str) -> dict[str, dict]:
-    """Returns, from layer `first` on, name → kind, and all else that decides a layer's output.
-
-    Dropout that does nothing but in training is left out.
+    Raises:
+        UserError: `build` did not make the model.
 
     Example:
         >>> model = keras_alexnet.build("alexnet_caffe", num_classes=2)
-        >>> chain(model, "standardize")["standardize"]
+        >>> chain(model)["standardize"]
         {'kind': 'Standardize', 'reverse': True}
     """
-    names = [layer.name for layer in model.layers]
-    following = model.layers[names.index(first) :]
-    return {layer.name: _decisive(layer) for layer in following if not _only_trains(layer)}
+    first = model.layers.index(standardize_layer(model))
+    return {
+        "standardize" if isinstance(layer, Standardize) else layer.name: _relevant(layer)
+        for layer in model.layers[first:]
+        if not _only_trains(layer)
+    }
 
 
 def differences(ours: Mapping[str, dict], theirs: Mapping[str, dict]) -> list[str]:
-    """Returns what differs between two chains, up to the last layer that both have, in words.
+    """Describes what differs between two chains, up to the last layer that both have.
 
     Example:
         >>> differences({"conv1": {"kind": "Convolution"}}, {"conv1": {"kind": "Dense"}})
@@ -43,10 +52,10 @@ def differences(ours: Mapping[str, dict], theirs: Mapping[str, dict]) -> list[st
     """
     common = [name for name in ours if name in theirs]
     found = []
-    for has, lacks, where in ((ours, theirs, "there"), (theirs, ours, "here")):
+    for has, lacks, place in ((ours, theirs, "there"), (theirs, ours, "here")):
         names = list(has)
-        upto = names[: names.index(common[-1]) + 1] if common else names
-        found += [f"no {name} {where}" for name in upto if name not in lacks]
+        compared = names[: names.index(common[-1]) + 1] if common else names
+        found += [f"no {name} {place}" for name in compared if name not in lacks]
     for name in common:
         for key in dict.fromkeys([*ours[name], *theirs[name]]):
             here, there = ours[name].get(key), theirs[name].get(key)
@@ -57,10 +66,8 @@ def differences(ours: Mapping[str, dict], theirs: Mapping[str, dict]) -> list[st
     return found
 
 
-def changes(model: keras.Model, network: NetworkSpec) -> list[str]:
-    """Returns in which way a model is not what the network's row says, in words.
-
-    That is what `build` was asked to change of it: another activation, or layers left out.
+def changes(model: keras.Model, spec: NetworkSpec) -> list[str]:
+    """Describes how a model differs from its network's spec: its activation and missing layers.
 
     Example:
         >>> changes(keras_alexnet.build("cifar_v2", activation="tanh"),
@@ -68,26 +75,26 @@ def changes(model: keras.Model, network: NetworkSpec) -> list[str]:
         'tanh after conv1'
     """
     found, names = [], [layer.name for layer in model.layers]
-    whole = spec.ClassifierSpec in {type(row) for row in network.layers if row.name in names}
-    for row in network.layers if whole else network.features:
-        if row.name not in names:
-            if not isinstance(row, spec.DropoutSpec) or isinstance(row, spec.UnscaledDropoutSpec):
-                found.append(f"no {row.name}")
+    whole = any(isinstance(each, ClassifierSpec) and each.name in names for each in spec.layers)
+    for each in spec.layers if whole else spec.features:
+        if each.name not in names:
+            if not isinstance(each, DropoutSpec) or isinstance(each, UnscaledDropoutSpec):
+                found.append(f"no {each.name}")
             continue
-        activation = getattr(model.get_layer(row.name), "activation", keras.activations.relu)
-        if isinstance(row, _ACTIVATED) and not getattr(row, "linear", False):
+        activation = getattr(model.get_layer(each.name), "activation", keras.activations.relu)
+        if isinstance(each, (ConvolutionSpec, DenseSpec)) and not getattr(each, "linear", False):
             if activation is not keras.activations.relu:
-                found.append(f"{getattr(activation, '__name__', activation)} after {row.name}")
+                found.append(f"{getattr(activation, '__name__', activation)} after {each.name}")
     return found
 
 
-def _decisive(layer: keras.Layer) -> dict:
-    config = {
+def _relevant(layer: keras.Layer) -> dict:
+    settings = {
         name: value
         for name, value in layer.get_config().items()
-        if name not in _OF_NO_MATTER and not name.endswith(_ENDINGS_OF_NO_MATTER)
+        if name not in _IRRELEVANT and not name.endswith(_IRRELEVANT_ENDINGS)
     }
-    return {"kind": type(layer).__name__, **config}
+    return {"kind": type(layer).__name__, **settings}
 
 
 def _only_trains(layer: keras.Layer) -> bool:

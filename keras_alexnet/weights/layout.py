@@ -1,4 +1,4 @@
-"""From tensors of a file to the layers of a network: all are checked before any is set."""
+"""Kernels of PyTorch and Caffe as Keras lays them out, and checks of a file's tensors."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -7,43 +7,40 @@ import keras
 import numpy as np
 
 from keras_alexnet.errors import UserError
-from keras_alexnet.networks import spec
-from keras_alexnet.networks.spec import NetworkSpec
+from keras_alexnet.networks.spec import ClassifierSpec, ConvolutionSpec, DenseSpec, NetworkSpec
 
 CLASSIFIER = "logits"
 
-
-WEIGHTED = (spec.ConvolutionSpec, spec.DenseSpec, spec.ClassifierSpec)
-
+WEIGHTED = (ConvolutionSpec, DenseSpec, ClassifierSpec)  # the layers with weights in PyTorch, Caffe
 
 _NAMES_IN_MESSAGE = 24
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
-    """A layer of a network that takes a kernel and a bias.
+class WeightedLayer:
+    """A layer of a model with a kernel and a bias.
 
-    PyTorch and Caffe hold a convolution's kernel as (filters, channels of a group, height, width)
-    and a dense one as (units, inputs), with a flattened map's inputs channel by channel; Keras has
-    them the other way round, and flattens pixel by pixel.
+    PyTorch and Caffe lay out a convolution's kernel as (filters, channels of a group, height,
+    width) and a dense kernel as (units, inputs), and flatten maps channel by channel. Keras has the
+    axes in the opposite order and flattens maps pixel by pixel.
 
     Attributes:
-        layer: its name.
-        kernel: the kernel's shape as PyTorch and Caffe have it.
-        flattened: height, width and channels of the map that a dense layer sees flattened.
+        name: of the layer.
+        kernel: the kernel's shape in PyTorch and Caffe.
+        flattened: height, width and channels of the map whose flattened values a dense layer takes.
     """
 
-    layer: str
+    name: str
     kernel: tuple[int, ...]
-    flattened: tuple[int, int, int] | None = None
+    flattened: tuple[int, ...] | None = None
 
     @property
-    def shapes(self) -> tuple[tuple[int, ...], tuple[int]]:
-        """The shapes of kernel and bias, as PyTorch and Caffe have them."""
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The shapes of kernel and bias in PyTorch and Caffe."""
         return self.kernel, self.kernel[:1]
 
     def to_keras(self, kernel: np.ndarray) -> np.ndarray:
-        """Returns a kernel of PyTorch or Caffe as Keras has it."""
+        """Converts a kernel of PyTorch or Caffe to Keras's layout."""
         if kernel.ndim == 4:
             return kernel.transpose(2, 3, 1, 0)
         if self.flattened is not None:
@@ -52,7 +49,7 @@ class Place:
         return kernel.reshape(len(kernel), -1).T
 
     def from_keras(self, kernel: np.ndarray) -> np.ndarray:
-        """Returns a kernel of Keras as PyTorch and Caffe have it."""
+        """Converts a kernel of Keras to the layout of PyTorch and Caffe."""
         if kernel.ndim == 4:
             return kernel.transpose(3, 2, 0, 1)
         if self.flattened is not None:
@@ -60,22 +57,22 @@ class Place:
         return kernel.reshape(-1, kernel.shape[-1]).T
 
 
-def places(model: keras.Model, network: NetworkSpec) -> dict[str, Place]:
-    """Returns, by their names, the layers of a model that take a kernel and a bias.
+def weighted_layers(model: keras.Model, spec: NetworkSpec) -> dict[str, WeightedLayer]:
+    """Returns, by name, the layers of a model that have a kernel and a bias.
 
     Raises:
-        UserError: the model is not of this network, or it has weights of other kinds, which
-            neither PyTorch's AlexNets nor Caffe's have.
+        UserError: the model is not this network, or has layers with weights that neither PyTorch's
+            AlexNets nor Caffe's have.
     """
-    known = {row.name for row in network.layers if isinstance(row, WEIGHTED)}
-    layers = [layer for layer in model.layers if layer.weights]
-    others = [layer.name for layer in layers if layer.name not in known]
+    known = {each.name for each in spec.layers if isinstance(each, WEIGHTED)}
+    others = [layer.name for layer in model.layers if layer.weights and layer.name not in known]
     if others:
         raise UserError(
-            f"{model.name} cannot be filled from or written to a file of PyTorch or Caffe, which "
-            f"know no such layers of {network.name}: {', '.join(others)}."
+            f"{model.name} cannot be loaded from or saved to a file of PyTorch or Caffe, which "
+            f"lack these layers of {spec.name}: {', '.join(others)}."
         )
-    flattened, found = None, {}
+    flattened: tuple[int, ...] | None = None
+    found = {}
     for layer in model.layers:
         if isinstance(layer, keras.layers.Flatten):
             flattened = tuple(layer.input.shape[1:])
@@ -83,36 +80,36 @@ def places(model: keras.Model, network: NetworkSpec) -> dict[str, Place]:
             kernel = tuple(layer.kernel.shape)
             if len(kernel) == 4:
                 kernel = (kernel[3], kernel[2], *kernel[:2])
-                found[layer.name] = Place(layer.name, kernel)
+                found[layer.name] = WeightedLayer(layer.name, kernel)
             else:
-                found[layer.name] = Place(layer.name, kernel[::-1], flattened)
+                found[layer.name] = WeightedLayer(layer.name, kernel[::-1], flattened)
                 flattened = None
     return found
 
 
-def fitted(
+def fitting_tensors(
     wanted: Mapping[str, Sequence[tuple[int, ...]]],
     names: Mapping[str, Sequence[str]],
     tensors: Mapping[str, np.ndarray],
     *,
-    what: str,
+    title: str,
     new_head: bool = False,
 ) -> dict[str, list[np.ndarray]]:
-    """Returns the tensors of each layer, as the file has them.
+    """Returns the tensors of each layer, laid out as in the file, after checking all of them.
 
     Args:
-        wanted: layers to fill → shapes of their kernel and their bias.
-        names: layers → names of their kernel and their bias. It may hold layers that are not
-            wanted; their tensors need only be there.
-        tensors: what the file holds.
-        what: the file and the network, for the error message.
-        new_head: whether the layer to the logits may be left out, where its classes differ.
+        wanted: layer → shapes of its kernel and its bias.
+        names: layer → names of its kernel and its bias. Layers that are not wanted only need to be
+            in the file.
+        tensors: name → tensor of the file.
+        title: the file and the network, for the error message.
+        new_head: whether the layer to the logits may be left out if its classes differ.
 
     Raises:
-        UserError: with the names of all tensors that are missing, unknown, misshapen or not finite.
+        UserError: tensors are missing, unknown, misshapen or not finite; the message names them.
     """
     expected = [name for part in names.values() for name in part]
-    problems = {
+    problems: dict[str, list[str]] = {
         "missing": [name for name in expected if name not in tensors],
         "unknown": [_described(name, tensors[name]) for name in tensors if name not in expected],
         "misshapen": [],
@@ -131,35 +128,30 @@ def fitted(
             elif not np.all(np.isfinite(tensor)):
                 problems["not finite"].append(name)
         found[layer] = values
-    _refuse(problems, what)
+    listings = [f"{kind}: {_listing(bad)}" for kind, bad in problems.items() if bad]
+    if listings:
+        raise UserError(
+            f"{title} do not fit, and nothing was loaded. {'; '.join(listings)}. Name the network "
+            "that wrote the file, with the same number of classes and the same input size."
+        )
     return found
 
 
-def _refuse(problems: Mapping[str, list[str]], what: str) -> None:
-    """Raises a UserError that lists all problems by their kinds, if there are any."""
-    listings = [f"{kind}: {_listing(names)}" for kind, names in problems.items() if names]
-    if listings:
-        raise UserError(
-            f"{what} do not fit, and nothing was loaded. {'; '.join(listings)}. Name the network "
-            "that the file was written by, with as many classes and its input size."
-        )
-
-
-def _other_classes(shapes, kernel, bias):
+def _other_classes(shapes: Sequence[tuple[int, ...]], kernel: np.ndarray, bias: np.ndarray) -> bool:
     if kernel.ndim != len(shapes[0]) or bias.shape == shapes[1]:
         return False
     differing = [a for a, b in zip(kernel.shape, shapes[0], strict=True) if a != b]
     return bias.shape == tuple(differing)
 
 
-def _listing(names):
+def _listing(names: Sequence[str]) -> str:
     more = len(names) - _NAMES_IN_MESSAGE
     return ", ".join(names[:_NAMES_IN_MESSAGE]) + (f" and {more} more" if more > 0 else "")
 
 
-def _described(name, tensor):
+def _described(name: str, tensor: np.ndarray) -> str:
     return f"{name} ({_shape(tensor.shape)})"
 
 
-def _shape(shape):
+def _shape(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape)) or "scalar"

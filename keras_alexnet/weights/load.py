@@ -1,10 +1,11 @@
-"""load(model, path): weights from elsewhere into a network."""
+"""Loads weights from files of PyTorch, Caffe and Keras into a network."""
 
 import dataclasses
 import os
 import pathlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,24 +13,34 @@ from absl import logging
 
 from keras_alexnet.errors import UserError
 from keras_alexnet.networks import variants
+from keras_alexnet.networks.build import standardize_layer
 from keras_alexnet.networks.spec import NetworkSpec
-from keras_alexnet.weights import caffe, compatibility, source
-from keras_alexnet.weights.layout import fitted, places
-from keras_alexnet.weights.source import STANDARDIZE, Source, read_source, variables_of
+from keras_alexnet.weights import caffe, compatibility
+from keras_alexnet.weights.layout import fitting_tensors, weighted_layers
+from keras_alexnet.weights.source import (
+    Source,
+    check_sha256,
+    kind_of,
+    pixels_of,
+    read_source,
+    variables_of,
+)
+
+_Tensors = dict[str, list[np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Loaded:
-    """What `load` put into a model.
+    """What `load` loaded into a model.
 
     Attributes:
         path: the file.
         kind: "pytorch", "caffe", "keras" or "hdf5".
         sha256: of the file.
         layers: names of the layers that were filled.
-        new_layers: names of those that were left as they were, since their classes differ.
+        new_layers: names of the layers that were not, because their classes differ.
         pixel_mean: the R, G, B means 0-255 that the file brought; None if it brought none.
-        pixel_std: as `pixel_mean`, what the pixels are then divided by.
+        pixel_std: the deviations that it brought, as `pixel_mean`.
     """
 
     path: pathlib.Path
@@ -51,29 +62,30 @@ def load(
     new_head: bool = False,
     keep_pixels: bool = False,
 ) -> Loaded:
-    """Loads weights into a network of `build()`: all of them, or none with the reason.
+    """Loads weights into a network of `build()`: all of them, or none if they do not fit.
 
     Args:
-        model: the network, before it is trained or called by a `tf.function` of your own.
-        path: a state dict of PyTorch, `.safetensors` or, with torch installed, `.pth`, of
+        model: the network, before it is trained or called in a `tf.function` of your own.
+        path: a state dict of PyTorch (`.safetensors` or, with torch installed, `.pth`) of
             torchvision's or a document's network; a `.caffemodel`; a `.keras` file, the folder of
             a run, or a `.weights.h5` file.
-        variant: the network, if the model's name does not tell it.
-        mean: with a `.caffemodel`, its mean: a `.binaryproto` or `.npy`, one number for each of
-            B, G, R or an image. The model then subtracts the channels' means.
-        sha256: what the file's must be, or its first 8 digits or more. Without it the digits in
-            a name such as `alexnet-owt-7be5be79.pth` count.
-        new_head: leave the layer "logits" as it is, if it has other classes than the file's.
-        keep_pixels: leave the pixels' mean and deviation as they are. By default a Keras file's
-            are taken, since its weights were trained with them.
+        variant: the network, if the model has another name.
+        mean: for a `.caffemodel`, its mean: a `.binaryproto` or `.npy` with one number for each of
+            B, G, R or with an image. The model then subtracts the channels' means.
+        sha256: the expected SHA-256 of the file, or its first 8 digits or more. Without it, the
+            digits in a name such as `alexnet-owt-7be5be79.pth` are compared.
+        new_head: whether to leave the layer "logits" as it is if its classes differ from the
+            file's.
+        keep_pixels: whether to leave the mean and deviation of the pixels as they are. By default
+            those of a Keras file are loaded, because its weights were trained with them.
 
     Returns:
         What was loaded.
 
     Raises:
         UsageError: an argument that cannot be used.
-        UserError: there is no such file, it is damaged, would run code, or holds another network;
-            tensors that are missing, unknown or misshapen are named. The model is then as it was.
+        UserError: the file is missing or damaged, would run code, or holds another network; the
+            message names tensors that are missing, unknown or misshapen. The model is unchanged.
 
     Example:
         >>> trained = keras_alexnet.build("cifar_v2", seed=1)
@@ -82,20 +94,20 @@ def load(
         >>> load(model, "trained.safetensors").layers
         ('conv1', 'conv2', 'fc3', 'fc4', 'logits')
     """
-    network = variants.get(variant or model.name)
-    source = read_source(path, network, mean=mean, sha256=sha256)
-    return fill(model, source, network, new_head=new_head, keep_pixels=keep_pixels)
+    spec = variants.get(variant or model.name)
+    source = read_source(path, spec, mean=mean, sha256=sha256)
+    return fill(model, source, spec, new_head=new_head, keep_pixels=keep_pixels)
 
 
 def fill(
     model: keras.Model,
     source: Source,
-    network: NetworkSpec,
+    spec: NetworkSpec,
     *,
     new_head: bool = False,
     keep_pixels: bool = False,
 ) -> Loaded:
-    """Loads what was read of a file into a network; the arguments are those of `load`.
+    """Loads a file that was read into a network; the arguments are those of `load`.
 
     Raises:
         UserError: as `load`.
@@ -103,117 +115,125 @@ def fill(
     if source.kind == "hdf5":
         _load_hdf5(model, source.file)
         return Loaded(source.file, source.kind, source.sha256, _weighted(model))
-    what = f"The weights of {source.file} and {network.name}"
-    found = _FOUND[source.kind](model, source, network, what=what, new_head=new_head)
-    # Everything is known to fit by now.
+    title = f"The weights of {source.file} and {spec.name}"
+    found = _TENSORS[source.kind](model, source, spec, title=title, new_head=new_head)
+    # By now everything is known to fit.
     for layer, values in found.items():
         model.get_layer(layer).set_weights(values)
     pixels = None if keep_pixels else source.pixels
     if pixels is not None:
         set_pixels(model, *pixels)
     elif source.kind == "caffe" and not keep_pixels:
-        kept = model.get_layer(STANDARDIZE).mean
         logging.info(
-            "No mean file came with %s: each pixel loses R %.3f, G %.3f, B %.3f.",
-            *(source.file, *kept),
+            "No mean file came with %s. Each pixel is reduced by R %.3f, G %.3f, B %.3f.",
+            *(source.file, *standardize_layer(model).mean),
         )
     new_layers = tuple(name for name in _weighted(model) if name not in found)
     if new_layers:
-        logging.info("New, since %s has other classes: %s.", source.file, ", ".join(new_layers))
+        logging.info(
+            "Not loaded, because %s has other classes: %s.", source.file, ", ".join(new_layers)
+        )
     return Loaded(
         source.file, source.kind, source.sha256, tuple(found), new_layers, *(pixels or ())
     )
 
 
 def set_pixels(model: keras.Model, mean: Sequence[float], std: Sequence[float]) -> None:
-    """Gives a network's first layer other constants, R, G, B on the scale 0-255."""
-    layer = model.get_layer(STANDARDIZE)
+    """Sets the mean and deviation that a network standardizes with, R, G, B on the scale 0-255."""
+    layer = standardize_layer(model)
     layer.mean, layer.std = list(mean), list(std)
-    # What Keras has compiled holds the old ones.
+    # What Keras has compiled holds the former numbers.
     model.train_function = model.test_function = model.predict_function = None
 
 
-def _from_pytorch(model, source: Source, network: NetworkSpec, **options):
-    wanted = places(model, network)
-    if changed := compatibility.changes(model, network):
+def _from_pytorch(
+    model: keras.Model, source: Source, spec: NetworkSpec, **options: Any
+) -> _Tensors:
+    wanted = weighted_layers(model, spec)
+    if changed := compatibility.changes(model, spec):
         logging.warning(
-            "The weights of %s were trained without what was changed of %s here: %s.",
-            *(source.file, network.name, ", ".join(changed)),
+            "The weights of %s were trained without these changes of %s: %s.",
+            *(source.file, spec.name, ", ".join(changed)),
         )
-    shapes = {layer: place.shapes for layer, place in wanted.items()}
-    found = fitted(shapes, source.names, source.tensors, **options)
-    return {
-        layer: [wanted[layer].to_keras(kernel), bias] for layer, (kernel, bias) in found.items()
-    }
+    shapes = {name: layer.shapes for name, layer in wanted.items()}
+    found = fitting_tensors(shapes, source.names, source.tensors, **options)
+    return {name: [wanted[name].to_keras(kernel), bias] for name, (kernel, bias) in found.items()}
 
 
-def _from_caffe(model, source: Source, network: NetworkSpec, **options):
-    found = _from_pytorch(model, source, network, **options)
-    caffe.check_structure(network, source.layers, source.file)
-    first = network.features[0].name
-    if not network.standardization.bgr:
+def _from_caffe(model: keras.Model, source: Source, spec: NetworkSpec, **options: Any) -> _Tensors:
+    found = _from_pytorch(model, source, spec, **options)
+    caffe.check_structure(spec, source.layers, source.file)
+    first = spec.features[0].name
+    if not spec.standardization.bgr:
         found[first][0] = found[first][0][:, :, ::-1]  # Caffe's channels are B, G, R
     return found
 
 
-def _from_keras(model, source: Source, network: NetworkSpec, **options):
+def _from_keras(model: keras.Model, source: Source, spec: NetworkSpec, **options: Any) -> _Tensors:
     _, wanted = variables_of(model)
-    # A network without its top takes what it has of a whole one.
-    in_row = {row.name for row in network.layers}
-    names = {layer: found for layer, found in source.names.items() if layer in in_row} | wanted
+    # A network without its top takes its part of a whole one.
+    of_network = {each.name for each in spec.layers}
+    names = {layer: found for layer, found in source.names.items() if layer in of_network} | wanted
     shapes = {
         layer: [tuple(variable.shape) for variable in model.get_layer(layer).weights]
         for layer in wanted
     }
-    found = fitted(shapes, names, source.tensors, **options)
-    if other := compatibility.differences(compatibility.chain(model, STANDARDIZE), source.chain):
+    found = fitting_tensors(shapes, names, source.tensors, **options)
+    if other := compatibility.differences(compatibility.chain(model), source.chain):
         raise UserError(
-            f"{source.file} holds another network than this {network.name}, though its weights "
-            f"have the same shapes, and nothing was loaded. Differing: {'; '.join(other)}. Build "
-            "the network, and with the options, that the file was written with."
+            f"{source.file} holds another network than this {spec.name}, although its weights "
+            f"have the same shapes, and nothing was loaded. Differences: {'; '.join(other)}. Build "
+            "the network with the options that the file was written with."
         )
     return found
 
 
-_FOUND = {"pytorch": _from_pytorch, "caffe": _from_caffe, "keras": _from_keras}
+_TENSORS: dict[str, Callable[..., _Tensors]] = {
+    "pytorch": _from_pytorch,
+    "caffe": _from_caffe,
+    "keras": _from_keras,
+}
 
 
-def _load_hdf5(model, path) -> None:
+def _load_hdf5(model: keras.Model, path: pathlib.Path) -> None:
     before = model.get_weights()
     try:
         with warnings.catch_warnings():
-            # Keras warns of each layer it does not find before it raises; the error says it once.
+            # Keras warns about each layer that it does not find, and then raises.
             warnings.filterwarnings("ignore", "Skipping nested container")
             model.load_weights(path)
     except (ValueError, KeyError, OSError) as error:
         model.set_weights(before)  # Keras may have filled the first layers
         raise UserError(
-            f"{path} does not hold the weights of this {model.name}, or is damaged: name the "
-            "network, and as many classes, that it was written with."
+            f"{path} does not hold the weights of this {model.name}, or is damaged. Name the "
+            "network that wrote it, with the same number of classes."
         ) from error
     broken = [variable.path for variable in model.weights if not _finite(variable)]
     if broken:
         model.set_weights(before)
-        raise UserError(f"{path}: not finite, and nothing was loaded: {', '.join(broken)}.")
+        raise UserError(
+            f"{path} holds weights that are not finite, and nothing was loaded: "
+            f"{', '.join(broken)}."
+        )
 
 
-def _finite(variable) -> bool:
+def _finite(variable: keras.Variable) -> bool:
     return bool(np.all(np.isfinite(keras.ops.convert_to_numpy(variable))))
 
 
-def _weighted(model) -> tuple[str, ...]:
+def _weighted(model: keras.Model) -> tuple[str, ...]:
     return tuple(layer.name for layer in model.layers if layer.weights)
 
 
 @dataclasses.dataclass(frozen=True)
 class PretrainedWeights:
-    """A weights file that a run starts from.
+    """The weights file that a run starts from.
 
     Attributes:
-        file: its path, as it was given.
+        file: its path, as given.
         sha256: of the file, or of the model in a run's folder.
-        pixel_mean: R, G, B means 0-255 that came with a Keras file, else None.
-        pixel_std: likewise what the pixels are divided by.
+        pixel_mean: R, G, B means 0-255 that come with a Keras file, else None.
+        pixel_std: the deviations that come with it, as `pixel_mean`.
     """
 
     file: str
@@ -223,26 +243,32 @@ class PretrainedWeights:
 
     @classmethod
     def of(cls, path: str | os.PathLike) -> "PretrainedWeights":
-        """Looks at a weights file.
+        """Describes a weights file.
 
         Raises:
             UsageError, UserError: as `load`, if the file cannot be read at all.
         """
-        kind, file = source.kind_of(path)
-        digest = source.checked(file)
-        pixels = source.pixels_of(file) if kind == "keras" else ()
+        kind, file = kind_of(path)
+        digest = check_sha256(file)
+        pixels = pixels_of(file) if kind == "keras" else ()
         return cls(os.fspath(path), digest, *pixels)
 
-    def prepare(self, model: keras.Model) -> None:
-        """Gives a network the pixel constants that belong to the weights."""
-        if self.pixel_mean is not None:
+    def set_pixels(self, model: keras.Model) -> None:
+        """Sets the pixel constants that belong to the weights."""
+        if self.pixel_mean is not None and self.pixel_std is not None:
             set_pixels(model, self.pixel_mean, self.pixel_std)
 
     def fill(self, model: keras.Model, variant: str) -> None:
-        """Loads the weights into a network; its layer "logits" stays if its classes differ.
+        """Loads the weights into a network, except the layer "logits" if its classes differ.
 
         Raises:
-            UserError: as `load`; the file has changed since it was looked at.
+            UserError: as `load`; or the file has changed since `of` described it.
         """
-        options = {"sha256": self.sha256, "new_head": True, "keep_pixels": True}
-        load(model, self.file, variant=variant, **options)
+        load(
+            model,
+            self.file,
+            variant=variant,
+            sha256=self.sha256,
+            new_head=True,
+            keep_pixels=True,
+        )

@@ -1,9 +1,11 @@
-"""What a weights file's own framework makes of pixels, where it is installed.
+"""Logits by a weights file's own framework, to check conversions.
 
-Both computations take the file's tensors as they are, and so show whether a conversion is right.
+Both computations use the file's tensors as they are, and so show whether a conversion is right.
 """
 
 import importlib.util
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from keras_alexnet.weights.source import Source
 
 
 def installed_framework(kind: str) -> str | None:
-    """Returns the name of what can answer for files of a kind; None where it is not installed."""
+    """Returns the framework that computes files of a kind, or None if it is not installed."""
     if kind == "pytorch" and importlib.util.find_spec("torch"):
         return "PyTorch"
     if kind == "caffe" and importlib.util.find_spec("cv2"):
@@ -24,7 +26,7 @@ def installed_framework(kind: str) -> str | None:
     return None
 
 
-def logits_of_source(source: Source, network: NetworkSpec, pixels: np.ndarray) -> np.ndarray:
+def reference_logits(source: Source, network: NetworkSpec, pixels: np.ndarray) -> np.ndarray:
     """Returns the logits of the `installed_framework`, float32 `[N, classes]`.
 
     Args:
@@ -33,43 +35,47 @@ def logits_of_source(source: Source, network: NetworkSpec, pixels: np.ndarray) -
         pixels: RGB 0-255, `[N, H, W, 3]`, of the network's input size.
     """
     by = _by_torch if source.kind == "pytorch" else _by_opencv
-    return by(source, network, np.float32(pixels))
+    return by(source, network, np.asarray(pixels, np.float32))
 
 
-def _by_torch(source, network, pixels):
+def _by_torch(source: Source, network: NetworkSpec, pixels: np.ndarray) -> np.ndarray:
     import torch
 
-    functional = torch.nn.functional
-    mean, std = (np.float32(v) for v in (network.standardization.mean, network.standardization.std))
+    functional, pixel_constants = torch.nn.functional, network.standardization
+    mean, std = (np.asarray(v, np.float32) for v in (pixel_constants.mean, pixel_constants.std))
     values = torch.tensor(((pixels - mean) / std).transpose(0, 3, 1, 2))
-    values = values.flip(1) if network.standardization.bgr else values
-    for row in network.layers:
-        if row.name in source.names:
-            kernel, bias = (torch.tensor(source.tensors[name]) for name in source.names[row.name])
-        if isinstance(row, spec.ConvolutionSpec):
-            values = functional.pad(values, (*row.padding, *row.padding))
-            values = functional.conv2d(values, kernel, bias, row.stride, groups=row.groups).relu()
-        elif isinstance(row, spec.LocalResponseNormSpec):
-            channels = 2 * row.depth_radius + 1
-            constants = (row.alpha * channels, row.beta, row.bias)  # PyTorch divides alpha
+    values = values.flip(1) if pixel_constants.bgr else values
+    for layer in network.layers:
+        if layer.name in source.names:
+            kernel, bias = (torch.tensor(source.tensors[name]) for name in source.names[layer.name])
+        if isinstance(layer, spec.ConvolutionSpec):
+            values = functional.pad(values, (*layer.padding, *layer.padding))
+            values = functional.conv2d(
+                values, kernel, bias, layer.stride, groups=layer.groups
+            ).relu()
+        elif isinstance(layer, spec.LocalResponseNormSpec):
+            channels = 2 * layer.depth_radius + 1
+            constants = (layer.alpha * channels, layer.beta, layer.bias)  # PyTorch divides alpha
             values = functional.local_response_norm(values, channels, *constants)
-        elif isinstance(row, spec.MaxPoolSpec):
-            values = functional.max_pool2d(values, row.size, row.stride)
-        elif isinstance(row, spec.AdaptiveAveragePoolSpec):
-            values = functional.adaptive_avg_pool2d(values, row.size)
-        elif isinstance(row, spec.DenseSpec):
+        elif isinstance(layer, spec.MaxPoolSpec):
+            values = functional.max_pool2d(values, layer.size, layer.stride)
+        elif isinstance(layer, spec.AdaptiveAveragePoolSpec):
+            values = functional.adaptive_avg_pool2d(values, layer.size)
+        elif isinstance(layer, spec.DenseSpec):
             values = functional.linear(values.flatten(1), kernel, bias).relu()
-        elif isinstance(row, spec.ClassifierSpec):
+        elif isinstance(layer, spec.ClassifierSpec):
             values = functional.linear(values.flatten(1), kernel, bias)
     return values.numpy()
 
 
-def _by_opencv(source, network, pixels):
+def _by_opencv(source: Source, network: NetworkSpec, pixels: np.ndarray) -> np.ndarray:
     import cv2
 
     mean = source.pixels[0] if source.pixels else network.standardization.mean
-    values = (pixels - np.float32(mean)).transpose(0, 3, 1, 2)[:, ::-1]
-    text = prototxt(network, caffe.layer_names(network, source.layers), source.classes())
+    values = (pixels - np.asarray(mean, np.float32)).transpose(0, 3, 1, 2)[:, ::-1]
+    text = prototxt(
+        network, caffe.layer_names(network, source.layers), source.classes() or network.num_classes
+    )
     net = cv2.dnn.readNetFromCaffe(
         np.frombuffer(text.encode(), np.uint8), np.fromfile(source.file, np.uint8)
     )
@@ -86,22 +92,22 @@ def prototxt(network: NetworkSpec, names: dict[str, str], classes: int) -> str:
         classes: number of logits.
 
     Example:
-        >>> row = keras_alexnet.variants.get("cifar_v2")
-        >>> prototxt(row, {}, 10).splitlines()[1]
+        >>> network = keras_alexnet.variants.get("cifar_v2")
+        >>> prototxt(network, {}, 10).splitlines()[1]
         'layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1" ...
     """
     side, below = network.input_size, "data"
     lines = [f'input: "data" input_dim: 1 input_dim: 3 input_dim: {side} input_dim: {side}']
-    for row in network.layers:
-        if type(row) not in _PARAMETERS:
+    for layer in network.layers:
+        if type(layer) not in _PARAMETERS:
             continue
-        kind, parameters = _PARAMETERS[type(row)](row, classes)
-        name = names.get(row.name, row.name)
+        kind, parameters = _PARAMETERS[type(layer)](layer, classes)
+        name = names.get(layer.name, layer.name)
         lines.append(
             f'layer {{ name: "{name}" type: "{kind}" bottom: "{below}" top: "{name}" '
             f"{parameters} }}"
         )
-        if isinstance(row, (spec.ConvolutionSpec, spec.DenseSpec)):
+        if isinstance(layer, (spec.ConvolutionSpec, spec.DenseSpec)):
             lines.append(
                 f'layer {{ name: "{name} relu" type: "ReLU" bottom: "{name}" top: "{name}" }}'
             )
@@ -109,31 +115,34 @@ def prototxt(network: NetworkSpec, names: dict[str, str], classes: int) -> str:
     return "\n".join(lines)
 
 
-def _convolution(row, classes):
+def _convolution(layer: Any, classes: int) -> tuple[str, str]:
     return "Convolution", (
-        f"convolution_param {{ num_output: {row.filters} kernel_size: {row.kernel} "
-        f"stride: {row.stride} pad: {row.padding[0]} group: {row.groups} }}"
+        f"convolution_param {{ num_output: {layer.filters} kernel_size: {layer.kernel} "
+        f"stride: {layer.stride} pad: {layer.padding[0]} group: {layer.groups} }}"
     )
 
 
-def _lrn(row, classes):
-    channels = 2 * row.depth_radius + 1
+def _lrn(layer: Any, classes: int) -> tuple[str, str]:
+    channels = 2 * layer.depth_radius + 1
     return "LRN", (
-        f"lrn_param {{ local_size: {channels} alpha: {row.alpha * channels:.9g} "
-        f"beta: {row.beta} k: {row.bias} }}"
+        f"lrn_param {{ local_size: {channels} alpha: {layer.alpha * channels:.9g} "
+        f"beta: {layer.beta} k: {layer.bias} }}"
     )
 
 
-def _pool(row, classes):
-    return "Pooling", f"pooling_param {{ pool: MAX kernel_size: {row.size} stride: {row.stride} }}"
+def _pool(layer: Any, classes: int) -> tuple[str, str]:
+    return (
+        "Pooling",
+        f"pooling_param {{ pool: MAX kernel_size: {layer.size} stride: {layer.stride} }}",
+    )
 
 
-def _dense(row, classes):
-    units = classes if isinstance(row, spec.ClassifierSpec) else row.units
+def _dense(layer: Any, classes: int) -> tuple[str, str]:
+    units = classes if isinstance(layer, spec.ClassifierSpec) else layer.units
     return "InnerProduct", f"inner_product_param {{ num_output: {units} }}"
 
 
-_PARAMETERS = {
+_PARAMETERS: dict[type, Callable[[Any, int], tuple[str, str]]] = {
     spec.ConvolutionSpec: _convolution,
     spec.LocalResponseNormSpec: _lrn,
     spec.MaxPoolSpec: _pool,

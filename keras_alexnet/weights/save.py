@@ -1,4 +1,4 @@
-"""save(model, path): the weights of a network for PyTorch."""
+"""Saves the weights of a network for PyTorch."""
 
 import os
 import pathlib
@@ -9,9 +9,10 @@ from absl import logging
 
 from keras_alexnet.errors import UsageError, UserError, unknown_name
 from keras_alexnet.networks import variants
+from keras_alexnet.networks.build import standardize_layer
+from keras_alexnet.networks.layers import Standardize
 from keras_alexnet.weights import compatibility, pytorch
-from keras_alexnet.weights.layout import places
-from keras_alexnet.weights.source import STANDARDIZE
+from keras_alexnet.weights.layout import weighted_layers
 
 
 def save(
@@ -21,60 +22,63 @@ def save(
     variant: str | None = None,
     names: str | None = None,
 ) -> dict[str, tuple[int, ...]]:
-    """Writes a state dict that the PyTorch network of the same layers loads strictly.
+    """Saves a state dict that a PyTorch network of the same layers loads strictly.
 
     Args:
         model: a whole network of `build()`.
-        path: the `.safetensors` file to write; `safetensors.torch.load_file` reads it.
-        variant: the network, if the model's name does not tell it.
-        names: whose module names: "torchvision" or "document", for `alexnet_owt`; by default the
-            first, and the only ones that the other networks have.
+        path: the `.safetensors` file, which `safetensors.torch.load_file` reads.
+        variant: the network, if the model has another name.
+        names: whose module names to use: "torchvision" or "document", for `alexnet_owt`. Other
+            networks have only one set of names.
 
     Returns:
-        Name → shape of each tensor, float32. PyTorch's network takes pixels that are standardized
-        as the model does it: they are not part of its weights.
+        Name → shape of each tensor, float32. The standardization of the pixels is not part of the
+        weights: PyTorch's network needs pixels that are standardized as the model does it.
 
     Raises:
         UsageError: a name or an ending that cannot be used.
-        UserError: the model lacks layers of the network, has some that PyTorch lacks, or was built
-            with another activation.
+        UserError: the model lacks layers of the network, has layers that PyTorch lacks, or was
+            built with another activation.
 
     Example:
         >>> save(keras_alexnet.build("cifar_v2"), "v2.safetensors")["fc3.weight"]
         (10, 192)
     """
     if pathlib.Path(path).suffix != pytorch.SAFE:
-        raise UsageError(f"PyTorch's weights go to a {pytorch.SAFE} file. Received: {path}.")
-    network = variants.get(variant or model.name)
-    pytorch.check_known(network)
-    known = {each.source: each for each in network.pytorch_names}
+        raise UsageError(
+            f"Weights for PyTorch are saved to a {pytorch.SAFE} file. Received: {path}."
+        )
+    spec = variants.get(variant or model.name)
+    pytorch.check_known(spec)
+    known = {each.source: each for each in spec.pytorch_names}
     if names is not None and names not in known:
-        raise unknown_name(f"names for {network.name}", names, known)
-    modules = pytorch.modules(network, known[names] if names else network.pytorch_names[0])
-    found, tensors = places(model, network), {}
+        raise unknown_name(f"names for {spec.name}", names, known)
+    modules = pytorch.modules(spec, known[names] if names else spec.pytorch_names[0])
+    found = weighted_layers(model, spec)
     if missing := [layer for layer in modules if layer not in found]:
         raise UserError(
-            f"{path} is to hold a whole {network.name}, and this model has no {', '.join(missing)}."
+            f"{path} needs a whole {spec.name}, and this model has no {', '.join(missing)}."
         )
-    if changed := compatibility.changes(model, network):
+    if changed := compatibility.changes(model, spec):
         raise UserError(
-            f"{path} would be loaded by PyTorch's {network.name}, which computes otherwise than "
-            f"this model: {', '.join(changed)}."
+            f"PyTorch's {spec.name} would not compute the same with the weights of this model, "
+            f"which was changed: {', '.join(changed)}. Nothing was saved."
         )
-    for layer, place in found.items():
-        kernel, bias = map(np.asarray, model.get_layer(layer).get_weights())
-        tensors[modules[layer] + pytorch.PARTS[0]] = place.from_keras(kernel)
-        tensors[modules[layer] + pytorch.PARTS[1]] = bias
-    pytorch.write(path, tensors)
-    _say_pixels(path, model.get_layer(STANDARDIZE))
+    tensors = {}
+    for name, layer in found.items():
+        kernel, bias = map(np.asarray, model.get_layer(name).get_weights())
+        tensors[modules[name] + pytorch.PARTS[0]] = layer.from_keras(kernel)
+        tensors[modules[name] + pytorch.PARTS[1]] = bias
+    pytorch.write_tensors(path, tensors)
+    _log_pixels(path, standardize_layer(model))
     return {name: array.shape for name, array in tensors.items()}
 
 
-def _say_pixels(path, layer) -> None:
-    """They are not among the weights, and other pixels are the commonest of silent mistakes."""
+def _log_pixels(path: str | os.PathLike, layer: Standardize) -> None:
+    """Says which pixels the weights need, because wrong ones are a common and silent mistake."""
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (layer.mean, layer.std))
     logging.info(
-        "With %s PyTorch's network wants pixels 0-255 in the order %s, minus (R, G, B) %s, divided "
+        "With %s PyTorch's network needs pixels 0-255 in the order %s, minus (R, G, B) %s, divided "
         "by %s.",
         *(path, "B, G, R" if layer.reverse else "R, G, B", mean, std),
     )

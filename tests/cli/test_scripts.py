@@ -1,6 +1,5 @@
-"""The scripts, run as a user runs them: output, exit codes, one message and no traceback."""
+"""The command and its scripts, run as a user runs them: output, exit codes, one message."""
 
-import concurrent.futures
 import json
 import os
 import pathlib
@@ -9,7 +8,12 @@ import sys
 
 import pytest
 
+from keras_alexnet.cli.main import COMMANDS
+
 ROOT = pathlib.Path(__file__).parents[2]
+SCRIPTS = {command: command for command in COMMANDS if command != "convert"} | {
+    "convert_weights": "convert"
+}
 
 
 def _run(*arguments, **environment):
@@ -48,30 +52,19 @@ def run_folder(tiny_folder, tmp_path_factory):
     return workdir
 
 
-def _run_each(scripts, *flags):
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        runs = pool.map(lambda script: _run(f"scripts/{script}.py", *flags), scripts)
-        return dict(zip(scripts, runs, strict=True))
+@pytest.mark.parametrize("script", sorted(SCRIPTS))
+def test_scripts_are_the_commands(script):
+    done = _run(f"scripts/{script}.py", "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    program = f"python scripts/{script}.py"
+    assert done.stdout.startswith(f"usage: {program} ") and f"\n    {program} " in done.stdout
+    wrong = _run(f"scripts/{script}.py", "--color=red")
+    _assert_one_message(wrong, 2, f"{program} --help lists the flags.")
 
 
-def test_help_names_the_flags_and_exits_with_0():
-    named = {
-        "train": "--global_batch_size",
-        "evaluate": "--views",
-        "summary": "--batch_size",
-        "benchmark": "--repeats",
-    }
-    for script, done in _run_each(list(named), "--help").items():
-        assert done.returncode == 0 and not done.stderr, done.stderr
-        assert named[script] in done.stdout
-        for flag in ("--freeze_until", "--drop_epochs", "--augment"):
-            assert (flag in done.stdout) == (script == "train")
-        assert f"python scripts/{script}.py" in done.stdout
-
-
-def test_wrong_flag_exits_with_2():
-    for done in _run_each(["train", "evaluate", "summary"], "--color=red").values():
-        _assert_one_message(done, 2, "Unknown command line flag 'color'")
+def test_there_is_a_script_for_every_command():
+    assert {path.stem for path in (ROOT / "scripts").glob("*.py")} == set(SCRIPTS)
+    assert sorted(SCRIPTS.values()) == sorted(COMMANDS)
 
 
 def test_flags_reach_the_run(run_folder):
@@ -93,23 +86,56 @@ def test_evaluate_gives_the_figures_of_the_run(run_folder, tmp_path):
     assert (pictures / "confusion.png").exists()
 
 
+def test_figures_draw_a_network_and_its_runs(run_folder, tmp_path):
+    out, curves = tmp_path / "likeliest.png", tmp_path / "curves.png"
+    flags = [f"--model={run_folder}", "--indices=5,0", "--top=2", f"--out={out}"]
+    table = tmp_path / "shown.json"
+    done = _run("scripts/figures.py", "likeliest", *flags, f"--table={table}")
+    assert (done.returncode, done.stdout) == (0, f"picture: {out}\n"), done.stderr
+    shown = [row["image"] for row in json.loads(table.read_text())]
+    assert len(shown) == 4 and len(set(shown)) == 2 and out.exists()
+    flags = [f"--runs={run_folder}", "--labels=three animals", "--error=0", f"--out={curves}"]
+    done = _run("scripts/figures.py", "curves", *flags)
+    assert done.returncode == 0, done.stderr
+    said = f"three animals: no epoch reached a training error of 0 %\npicture: {curves}\n"
+    assert done.stdout == said and curves.exists()
+
+
+def test_predict_and_convert_take_the_run(run_folder, tiny_folder, tmp_path):
+    photos = tiny_folder / "test" / "cat"
+    done = _run("scripts/predict.py", photos, f"--model={run_folder}", "--top=1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == len(list(photos.iterdir()))
+    out = tmp_path / "mine.safetensors"
+    flags = ["--to=torch", f"--weights={run_folder}", f"--out={out}"]
+    done = _run("scripts/convert_weights.py", *flags)
+    assert done.returncode == 0 and len(done.stderr.splitlines()) == 1, done.stderr
+    assert "wants pixels 0-255" in done.stderr
+    assert "conv1.0.weight: 64x3x5x5\n" in done.stdout and out.exists()
+
+
 def test_train_refuses_a_folder_with_a_run(run_folder):
     done = _run("scripts/train.py", f"--workdir={run_folder}")
     _assert_one_message(done, 1, "already holds a run")
 
 
-def test_train_ends_in_one_message():
-    cases = {
-        "--variant=alexnt": (2, "Did you mean 'alexnet'"),
-        "--epochs=none": (2, "--epochs"),
-        "--dataset=image_folder --data_dir=/nowhere": (1, "/nowhere"),
-        "stray": (2, "stray"),
-    }
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        runs = pool.map(lambda flags: _run("scripts/train.py", *flags.split()), cases)
-        for done, (code, text) in zip(runs, cases.values(), strict=True):
-            _assert_one_message(done, code, text)
-            assert len(done.stderr.splitlines()) <= 2, done.stderr
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("train --dataset=image_folder --data_dir=/nowhere", "/nowhere"),
+        ("evaluate --model=/nowhere", "There is no model at /nowhere"),
+        ("export --model=/nowhere --out=/nowhere/out", "There is no model at /nowhere"),
+        ("predict --model=/nowhere a.jpg", "/nowhere does not exist"),
+        ("prepare --source=/nowhere --out=/nowhere/out", "/nowhere"),
+        ("prepare --check --out=/nowhere", "/nowhere holds no manifest.json"),
+        ("figures filters --model=/nowhere --out=f.png", "There is no model at /nowhere"),
+        ("convert --from=caffe --weights=/nowhere.caffemodel --out=o.keras", "/nowhere.caffemodel"),
+    ],
+)
+def test_missing_files_end_in_one_line(arguments, message):
+    done = _run("-m", "keras_alexnet", *arguments.split())
+    _assert_one_message(done, 1, message)
+    assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
 def test_another_keras_backend_is_refused():
@@ -117,7 +143,20 @@ def test_another_keras_backend_is_refused():
     _assert_one_message(done, 1, "KERAS_BACKEND=tensorflow")
 
 
-def test_evaluate_without_a_model_ends_in_one_message(tmp_path):
-    _assert_one_message(_run("scripts/evaluate.py"), 2, "--model is needed")
-    done = _run("scripts/evaluate.py", f"--model={tmp_path}")
-    _assert_one_message(done, 1, "holds no model.keras")
+def test_summary_prints_the_table(tmp_path):
+    done = _run("scripts/summary.py", "--variant=cifar_v2", f"--json={tmp_path / 'table.json'}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "576,778" in done.stdout
+    assert json.loads((tmp_path / "table.json").read_text())["totals"]["parameters"] == 576778
+
+
+@pytest.mark.slow
+def test_benchmarks_measure(tmp_path):
+    small = ["--batch_size=8", "--steps=3", "--repeats=1", f"--json={tmp_path / 'found.json'}"]
+    for arguments in (["train", "--variant=cifar_v2"], ["layers", "--variant=cuda_convnet_11pct"]):
+        done = _run("scripts/benchmark.py", *arguments, *small)
+        assert done.returncode == 0, done.stderr
+        found = json.loads((tmp_path / "found.json").read_text())
+        assert found["variant"] == arguments[1].partition("=")[2] and found["cores"] >= 1
+        lines = [each["in_words"] for each in found.values() if isinstance(each, dict)]
+        assert done.stdout.splitlines() == lines and len(lines) >= 2

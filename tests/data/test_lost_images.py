@@ -2,14 +2,13 @@
 
 import json
 
-import keras
 import numpy as np
 import pytest
 
 import keras_alexnet as ka
 from keras_alexnet.data import images
-from keras_alexnet.training import job
-from keras_alexnet.training.job import load_job
+from keras_alexnet.training.job import TrainingJob
+from support.callbacks import before_epoch
 from support.image_folders import write_images
 
 
@@ -30,26 +29,14 @@ def config(tmp_path, small_variant, monkeypatch):
     )
 
 
-class _Break(keras.callbacks.Callback):
-    """Does something to the data when the second epoch begins."""
-
-    def __init__(self, damage):
-        super().__init__()
-        self._damage = damage
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == 1:
-            self._damage()
-
-
 @pytest.mark.parametrize("part", ["train", pytest.param("test", marks=pytest.mark.slow)])
 def test_broken_images_are_left_out_and_counted(config, tmp_path, part, caplog):
-    def damage():
+    def damage(_):
         (tmp_path / "data" / part / "a" / "002.png").unlink()
         (tmp_path / "data" / part / "b" / "003.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
 
     with caplog.at_level("WARNING", logger="absl"):
-        found = ka.train(config, callbacks=[_Break(damage)])
+        found = ka.train(config, callbacks=[before_epoch(2, damage)])
     assert found["lost_images"] == [f"{part}/a/002.png", f"{part}/b/003.png"]
     assert "Left out from now on" in caplog.text and f"{part}/b/003.png" in caplog.text
     assert found["epochs"] == 3 and np.isfinite(found["test_loss"])
@@ -60,26 +47,26 @@ def test_broken_images_are_left_out_and_counted(config, tmp_path, part, caplog):
 
 
 def test_disk_that_has_gone_is_not_skipped(config, tmp_path):
-    def unmount():
+    def unmount(_):
         (tmp_path / "data").rename(tmp_path / "gone")
 
     with pytest.raises(ka.UserError, match="too many to leave out: is the disk still there"):
-        ka.train(config, callbacks=[_Break(unmount)])
+        ka.train(config, callbacks=[before_epoch(2, unmount)])
 
 
 def test_lost_image_has_weight_0_and_all_others_stay_what_they_were(config, monkeypatch):
     seen = []
-    prepare = load_job
+    load = TrainingJob.load
 
     def batches_of(*arguments):
-        job = prepare(*arguments)
+        job = load(*arguments)
         for lost in ((), (3, 5)):
             job.train.pixels.leave_out(job.train.rows[list(lost)])
             batches = job.batches(0, 0)
             seen.append([next(batches) for _ in range(4)])
         raise ka.UserError("seen")
 
-    monkeypatch.setattr(job, "prepare", batches_of)
+    monkeypatch.setattr(TrainingJob, "load", batches_of)
     with pytest.raises(ka.UserError, match="seen"):
         ka.train(config)
     whole, without = (

@@ -16,7 +16,7 @@ from keras_alexnet.data.pipeline import eval_batches, train_batches
 from keras_alexnet.data.splits import Split
 from keras_alexnet.distributed import devices
 from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.networks.spec import ImagePlan
+from keras_alexnet.networks.image_plan import ImagePlan
 
 CIFAR = ImagePlan(square_size=16, crop_size=16, crop_padding=2, input_size=16)
 IMAGENET = ImagePlan(square_size=16, crop_size=12, crop_padding=0, input_size=12)

@@ -7,12 +7,12 @@ import signal
 import threading
 import time
 
-import keras
 import pytest
 
 import keras_alexnet as ka
 from keras_alexnet.data import images, stalled_reads
 from keras_alexnet.data.stalled_reads import BackgroundBatches
+from support.callbacks import before_epoch
 from support.image_folders import write_images
 
 
@@ -110,27 +110,15 @@ def test_who_waits_is_checked_on(monkeypatch):
     never.set()
 
 
-class _Block(keras.callbacks.Callback):
-    """Puts a pipe nobody writes to in the place of a file, as a dead network disk would."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.path = path
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == 1:
-            self.path.unlink()
-            os.mkfifo(self.path)
-
-    def release(self):
-        # Whoever still reads it comes to its end, so that the process can.
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:
-            try:
-                os.close(os.open(self.path, os.O_WRONLY | os.O_NONBLOCK))
-            except OSError:
-                return
-            time.sleep(0.05)
+def _release(pipe):
+    """Ends the reads of a pipe that nobody writes to, so that the process can end."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError:
+            return
+        time.sleep(0.05)
 
 
 def test_disk_that_does_not_answer_is_named_and_a_signal_still_heard(
@@ -141,7 +129,12 @@ def test_disk_that_does_not_answer_is_named_and_a_signal_still_heard(
     monkeypatch.setattr(stalled_reads, "PROBE_SECONDS", 0.5)
     write_images(tmp_path / "data" / "train", ["a", "b"], 20)
     write_images(tmp_path / "data" / "test", ["a", "b"], 4)
-    block = _Block(tmp_path / "data" / "train" / "b" / "007.png")
+    image = tmp_path / "data" / "train" / "b" / "007.png"
+
+    def block(_):  # as a dead network disk would
+        image.unlink()
+        os.mkfifo(image)
+
     probe = stalled_reads.StalledReadProbe.report
 
     def report(self):
@@ -162,9 +155,9 @@ def test_disk_that_does_not_answer_is_named_and_a_signal_still_heard(
     )
     try:
         with caplog.at_level("WARNING", logger="absl"), pytest.raises(ka.Interrupted) as caught:
-            ka.train(config, callbacks=[block])
+            ka.train(config, callbacks=[before_epoch(2, block)])
     finally:
-        block.release()
+        _release(image)
     assert "No batch has arrived for" in caplog.text
     assert "Reading train/b/007.png again does not end either." in caplog.text
     assert caught.value.workdir == tmp_path / "run"

@@ -9,8 +9,8 @@ import tensorflow as tf
 import keras_alexnet as ka
 from keras_alexnet import DataSpec
 from keras_alexnet.data import images, pipeline
-from keras_alexnet.distributed import cluster, devices, launch
-from keras_alexnet.distributed.cluster import Cluster
+from keras_alexnet.distributed import devices, launch
+from keras_alexnet.distributed.cluster import SingleProcess, cluster_of
 
 TWO = {"worker": ["a:1", "b:2"]}
 
@@ -51,7 +51,7 @@ def test_workers_of_tf_config(monkeypatch):
     _set_tf_config(monkeypatch, jobs, "worker", 0)
     assert _who() == (jobs, "b:2")
     # Counted from the chief on.
-    assert cluster.addresses_of(launch.resolver()) == ("a:1", "b:2", "c:3")
+    assert devices.worker_addresses(launch.resolver()) == ("a:1", "b:2", "c:3")
 
 
 @pytest.mark.parametrize(
@@ -105,14 +105,14 @@ def test_train_in_a_cluster_needs_a_workdir(monkeypatch):
 def test_devices_that_a_worker_lacks_are_refused(monkeypatch, option):
     _set_tf_config(monkeypatch, TWO, "worker", 0)
     with pytest.raises(ka.UsageError, match="Received: 2"):
-        devices.strategy_for(cluster_resolver=launch.resolver(), **option)
+        devices.multi_worker_strategy(launch.resolver(), **option)
 
 
 def test_joining_after_tensorflow_was_used_is_refused(monkeypatch):
     tf.constant(1)
     _set_tf_config(monkeypatch, TWO, "worker", 0)
     with pytest.raises(ka.UserError, match="in a fresh process"):
-        devices.strategy_for(cluster_resolver=launch.resolver())
+        devices.multi_worker_strategy(launch.resolver())
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
@@ -161,19 +161,23 @@ def test_unequal_shards_are_refused(tiny_folder, index, count):
 def test_rows_to_evaluate_are_shared_out_in_whole_batches(rows, count):
     shares = []
     for index in range(count):
-        one = Cluster(tf.distribute.get_strategy())
+        one = SingleProcess()
         one.index, one.addresses = index, ("host:1",) * count
         shares.append(one.own_rows(rows, batch_size=8))
     np.testing.assert_array_equal(np.concatenate(shares), np.arange(rows))
-    # Whoever has rows begins with a whole batch.
+    # Each worker that has rows begins with a whole batch.
     assert all(share[0] % 8 == 0 for share in shares if len(share))
     batches = [-(-len(share) // 8) for share in shares]
     assert max(batches) - min(batches) <= 1
 
 
 def test_one_process_agrees_with_itself():
-    alone = Cluster(devices.strategy_for(2))
-    assert (alone.count, alone.index, alone.local_replicas) == (1, 0, 2)
+    strategy = devices.strategy_for(2)
+    alone = cluster_of(strategy)
+    assert isinstance(alone, SingleProcess) and alone.local_replicas(strategy) == 2
+    assert (alone.count, alone.index) == (1, 0)
     assert alone.broadcast(b"x") == b"x" and alone.any(True) and not alone.any(False)
     assert alone.from_chief(lambda: [1]) == [1] and alone.numbers(7) == [7]
+    found = {"a": np.zeros(3)}, {"b": 1}
+    assert alone.arrays_from_chief(lambda: found) is found
     alone.check_same("data", "x")

@@ -1,6 +1,5 @@
 """Whole runs of several worker processes on loopback, against runs of one process."""
 
-import csv
 import shutil
 import signal
 
@@ -8,9 +7,9 @@ import numpy as np
 import pytest
 
 import keras_alexnet as ka
-from keras_alexnet import run_folder
 from support import worker_processes
 from support.image_folders import write_images
+from support.run_ends import checkpoint, metrics
 
 PLAIN = {"augment": ()}
 
@@ -51,18 +50,10 @@ def _weights(tmp_path, name, index):
         return [data[key] for key in sorted(data.files)]
 
 
-def _checkpoint(tmp_path, name, step=10):
-    """The weights as the last checkpoint has them."""
-    with np.load(tmp_path / name / "checkpoints" / f"step-{step:09d}.npz") as data:
-        return [data[key] for key in sorted(data.files) if key.startswith("model/")]
-
-
-def _metrics(tmp_path, name):
-    with open(tmp_path / name / run_folder.METRICS, newline="") as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        del row["seconds"], row["images_per_second"]
-    return rows
+def _checkpoint(tmp_path, name):
+    """The weights as the newest checkpoint has them."""
+    found = checkpoint(tmp_path / name)
+    return [found[key] for key in sorted(found) if key.startswith("model/")]
 
 
 def _assert_close(found, expected):
@@ -75,7 +66,28 @@ def _assert_success(ended):
     assert [one.code for one in ended] == [0] * len(ended), "\n\n".join(one.output for one in ended)
 
 
-@pytest.mark.parametrize("workers", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.processes
+def test_two_workers_one_of_them_killed_resume_and_end_with_the_weights_of_one(
+    given, alone, tmp_path
+):
+    expected = alone("one", **PLAIN)
+    several = [given("two", i, **PLAIN) for i in range(2)]
+    several[1]["kill_at"] = 7
+    first = worker_processes.run(tmp_path / "p1", several)
+    assert [one.code for one in first] == [1, -signal.SIGKILL], first[0].output
+    assert "Worker 1 (" in first[0].output and "cannot be reached" in first[0].output
+    del several[1]["kill_at"]
+    ended = worker_processes.run(tmp_path / "p2", several)
+    _assert_success(ended)
+    assert all("Resuming from step 6 (epoch 2)" in one.output for one in ended)
+    for index in range(2):
+        _assert_close(_weights(tmp_path, "two", index), _checkpoint(tmp_path, "one"))
+    assert ended[0].results == ended[1].results
+    assert ended[0].results["test_loss"] == pytest.approx(expected["test_loss"], rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [2, 4])
 def test_workers_end_with_the_weights_of_one_process(given, alone, tmp_path, workers):
     expected = alone("one", **PLAIN, learning_rate=0.05)
     several = [given("several", i, **PLAIN, learning_rate=0.05) for i in range(workers)]
@@ -88,7 +100,7 @@ def test_workers_end_with_the_weights_of_one_process(given, alone, tmp_path, wor
     assert found[0]["devices"] == f"{workers} x CPU on {workers} workers"
     assert found[0]["test_loss"] == pytest.approx(expected["test_loss"], rel=1e-5)
     assert found[0]["test_top1"] == expected["test_top1"]
-    for row, other in zip(_metrics(tmp_path, "several"), _metrics(tmp_path, "one"), strict=True):
+    for row, other in zip(metrics(tmp_path / "several"), metrics(tmp_path / "one"), strict=True):
         assert {k: v for k, v in row.items() if "loss" not in k} == {
             k: v for k, v in other.items() if "loss" not in k
         }
@@ -130,7 +142,7 @@ def test_augmented_batches_do_not_depend_on_the_number_of_workers(given, tmp_pat
 @pytest.mark.parametrize("workers", [2, 4])
 @pytest.mark.parametrize("lost", [0, 1], ids=["chief", "another"])
 @pytest.mark.parametrize("how", ["kill_at", "freeze_at"])
-def test_lost_worker_ends_the_others_and_all_go_on(given, tmp_path, how, lost, workers):
+def test_lost_worker_ends_the_others_and_all_resume(given, tmp_path, how, lost, workers):
     if how == "freeze_at" and workers == 4:
         pytest.skip("two workers show it")
     never_stopped = [given("whole", i, dropout=0.5) for i in range(workers)]
@@ -156,8 +168,8 @@ def test_lost_worker_ends_the_others_and_all_go_on(given, tmp_path, how, lost, w
     del several[lost][how]
     again = worker_processes.run(tmp_path / "p3", several)
     _assert_success(again)
-    assert all("Going on from step 6 (epoch 2)" in one.output for one in again)
-    assert _metrics(tmp_path, "killed") == _metrics(tmp_path, "whole")
+    assert all("Resuming from step 6 (epoch 2)" in one.output for one in again)
+    assert metrics(tmp_path / "killed") == metrics(tmp_path / "whole")
     for index in range(workers):
         pairs = zip(
             _weights(tmp_path, "killed", index), _weights(tmp_path, "whole", index), strict=True
@@ -173,9 +185,9 @@ def test_number_of_workers_may_change_between_stop_and_resume(given, alone, tmp_
     several[1]["kill_at"] = 3
     worker_processes.run(tmp_path / "two", several)
     more = [given("grown", i, **PLAIN) for i in range(4)]
-    more[3]["kill_at"] = 4
+    more[3]["kill_at"] = 6
     ended = worker_processes.run(tmp_path / "four", more)
-    assert "Going on from step 2 (epoch 1)" in ended[0].output
+    assert "Resuming from step 2 (epoch 1)" in ended[0].output
     ka.train(ka.TrainConfig(workdir=str(tmp_path / "grown"), resume=True, num_devices=1))
     _assert_close(_checkpoint(tmp_path, "grown"), _checkpoint(tmp_path, "whole"))
 
@@ -222,7 +234,7 @@ def test_damaged_checkpoint_is_passed_over_by_all_workers(given, tmp_path):
     ended = worker_processes.run(tmp_path / "p2", several)
     _assert_success(ended)
     assert "is damaged" in ended[0].output
-    assert all("Going on from step 5 (epoch 2)" in one.output for one in ended)
+    assert all("Resuming from step 5 (epoch 2)" in one.output for one in ended)
 
 
 @pytest.mark.slow
@@ -246,7 +258,7 @@ def test_callback_that_stops_one_worker_stops_all(given, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("told", [0, 1], ids=["chief", "another"])
-def test_sigterm_to_one_worker_saves_and_stops_all_and_the_same_command_goes_on(
+def test_sigterm_to_one_worker_saves_and_stops_all_and_the_same_command_resumes(
     given, alone, tmp_path, told
 ):
     options = {**PLAIN, "global_batch_size": 8}  # 9 steps an epoch
@@ -258,16 +270,16 @@ def test_sigterm_to_one_worker_saves_and_stops_all_and_the_same_command_goes_on(
     for one in worker_processes.run(tmp_path / "p1", several):
         assert one.code == 128 + signal.SIGTERM, one.output
         assert f"Worker {told} got SIGTERM" in one.output
-        assert "Stopped by SIGTERM after step 15 (epoch 2). Go on with --resume" in one.output
+        assert "Stopped by SIGTERM after step 15 (epoch 2)." in one.output
     newest = max((tmp_path / "told" / "checkpoints").glob("step-*.json"))
     assert newest.name == "step-000000015.json"
 
     del several[told]["end_at"]
     again = worker_processes.run(tmp_path / "p2", several)
     _assert_success(again)
-    assert all("Going on from step 15 (epoch 2)" in one.output for one in again)
+    assert all("Resuming from step 15 (epoch 2)" in one.output for one in again)
     for index in range(2):
-        _assert_close(_weights(tmp_path, "told", index), _checkpoint(tmp_path, "whole", step=18))
+        _assert_close(_weights(tmp_path, "told", index), _checkpoint(tmp_path, "whole"))
 
 
 @pytest.mark.slow

@@ -1,12 +1,12 @@
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import keras_alexnet as ka
-from keras_alexnet import DataSpec, EvaluateConfig, run_folder, trained
+from keras_alexnet import DataSpec, EvaluateConfig, run_folder
 from keras_alexnet.distributed import devices
 from keras_alexnet.evaluation.evaluator import Evaluator
+from keras_alexnet.exporting.formats import onnx, saved_model, tflite
 from support.image_folders import write_images
 
 
@@ -127,42 +127,27 @@ def test_broken_weights_are_named_as_the_cause(tiny_folder):
         ka.evaluate(EvaluateConfig(model=model, dataset="image_folder", data_dir=tiny_folder))
 
 
-@pytest.mark.parametrize("content", [b"", b"no model", b"PK\x03\x04 half a zip"])
-def test_damaged_model_files_end_in_one_message(tmp_path, content):
-    path = tmp_path / "model.keras"
-    path.write_bytes(content)
-    with pytest.raises(ka.UserError, match="cannot be read as a Keras model"):
-        ka.load(path)
-
-
-def test_a_layer_that_cannot_be_made_is_the_reason_given(tmp_path, monkeypatch):
-    whole = keras.Sequential([keras.Input([4]), keras.layers.Dense(2)])
-    made = keras.layers.Dense.get_config
-    monkeypatch.setattr(keras.layers.Dense, "get_config", lambda dense: {**made(dense), "odd": 1})
-    whole.save(tmp_path / "model.keras")
-    with pytest.raises(ka.UserError, match="cannot be read as a Keras model: .*'odd': 1"):
-        ka.load(tmp_path)
-
-
-def test_missing_and_foreign_model_files(tmp_path, model, data):
-    with pytest.raises(ka.UserError, match="no model at"):
-        ka.load(tmp_path / "nowhere")
-    with pytest.raises(ka.UserError, match="holds no model.keras"):
-        ka.load(tmp_path)
-    (tmp_path / "weights.h5").write_bytes(b"")
-    with pytest.raises(ka.UserError, match=r"a run's folder or a \.keras file"):
-        ka.load(tmp_path / "weights.h5")
-    keras.Sequential([keras.Input([32, 32, 3]), keras.layers.Flatten()]).save(
-        tmp_path / "other.keras"
-    )
-    with pytest.raises(ka.UserError, match="no layer named logits"):
-        Evaluator(ka.load(tmp_path / "other.keras").model, data.test, _plan())
-    run_folder.save(tmp_path, model, ["cat", "dog"])
-    with pytest.raises(ka.UserError, match="names 2 classes, and the model has 3"):
-        ka.load(tmp_path)
-    (tmp_path / "config.json").write_text('{"config": {}}')
-    with pytest.raises(ka.UserError, match="not what a run of this version wrote"):
-        trained.read_config(tmp_path)
+@pytest.mark.parametrize("kind", ["saved_model", "tflite", "onnx"])
+def test_exported_files_get_the_figures_of_the_network(kind, tiny_folder, model, tmp_path):
+    run_folder.save(tmp_path / "run", model, ["cat", "dog", "owl"])
+    network = ka.load(tmp_path / "run")
+    path = tmp_path / {"saved_model": "1", "tflite": "v2.tflite", "onnx": "v2.onnx"}[kind]
+    if kind == "saved_model":
+        saved_model.write(network, path)
+    elif kind == "tflite":
+        path.write_bytes(tflite.convert(network, "float32"))
+    else:
+        for package in ("onnx", "onnxruntime", "tf2onnx"):
+            pytest.importorskip(package)
+        onnx.write(network, path)
+    options = {"dataset": "image_folder", "data_dir": tiny_folder, "views": 2, "batch_size": 10}
+    wanted = ka.evaluate(EvaluateConfig(model=tmp_path / "run", num_devices=1, **options))
+    found = ka.evaluate(EvaluateConfig(model=path, **options))
+    assert found["loss"] == pytest.approx(wanted["loss"], rel=1e-5)
+    for name in ("images", "top1", "top5", "per_class_accuracy"):
+        assert found[name] == wanted[name]
+    with pytest.raises(ka.UsageError, match="num_devices is for Keras models"):
+        ka.evaluate(EvaluateConfig(model=path, num_devices=2, **options))
 
 
 def test_pictures_of_an_evaluation(tiny_folder, model, tmp_path):

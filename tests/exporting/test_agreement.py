@@ -1,3 +1,5 @@
+"""Comparing exported models with Keras, and judging what is found."""
+
 import types
 
 import keras
@@ -5,7 +7,10 @@ import numpy as np
 import pytest
 
 import keras_alexnet as ka
+from keras_alexnet import ExportConfig
 from keras_alexnet.exporting import agreement
+from keras_alexnet.exporting.comparison_images import DRAWN, drawn_images
+from keras_alexnet.exporting.formats import Output
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +72,7 @@ def test_nan_is_the_largest_difference_and_fails(network):
         network, {"broken": lambda images: np.full([len(images), 3], np.nan)}, _batches()
     )
     assert found["broken"].largest_difference == np.inf and found["broken"].top1 == 0
-    [line] = agreement.failures(found, ["broken"], trained=False)
+    [line] = agreement.disagreements([Output("broken")], found, trained=False)
     assert "broken differs from the Keras model by inf" in line
 
 
@@ -86,11 +91,11 @@ def _agreement(**changed):
 
 
 @pytest.mark.parametrize("relative, fails", [(0.9e-4, False), (1.1e-4, True), (float("nan"), True)])
-def test_float32_is_held_to_1e_4(relative, fails):
-    found = {"saved_model": _agreement(relative_difference=relative)}
-    assert bool(agreement.failures(found, ["saved_model"], trained=False)) == fails
-    # Other number types are reported and not judged by their logits.
-    assert not agreement.failures(found, [], trained=True)
+def test_exact_outputs_are_held_to_1e_4(relative, fails):
+    found = {"some": _agreement(relative_difference=relative)}
+    assert bool(agreement.disagreements([Output("some")], found, trained=False)) == fails
+    # Other number types are reported, and not judged by their logits.
+    assert not agreement.disagreements([Output("some", exact=False)], found, trained=True)
 
 
 @pytest.mark.parametrize(
@@ -102,13 +107,23 @@ def test_float32_is_held_to_1e_4(relative, fails):
         (1000, 0.5, False, False),
     ],
 )
-def test_int8_of_a_trained_run_is_held_to_98_per_cent(images, share, trained, fails):
+def test_rough_outputs_of_a_trained_run_are_held_to_their_least_agreement(
+    images, share, trained, fails
+):
+    output = Output("tflite int8", exact=False, least_agreement=0.98)
     found = {"tflite int8": _agreement(images=images, top1_agreement=share)}
-    assert bool(agreement.failures(found, [], trained=trained)) == fails
+    assert bool(agreement.disagreements([output], found, trained=trained)) == fails
+
+
+def test_int8_is_held_to_98_percent():
+    config = ExportConfig(model="a", out="b", formats=["tflite"], quantization=["float32", "int8"])
+    exact, rough = config.outputs
+    assert (exact.name, exact.exact, exact.least_agreement) == ("tflite float32", True, None)
+    assert (rough.exact, rough.calibrated, rough.least_agreement) == (False, True, 0.98)
 
 
 def test_drawn_images_are_the_same_each_time_and_use_the_range(network):
-    images = agreement.drawn_images(network)
-    assert images.shape == (agreement.DRAWN, 4, 4, 3) and images.dtype == np.uint8
-    np.testing.assert_array_equal(images, agreement.drawn_images(network))
+    images = drawn_images(network)
+    assert images.shape == (DRAWN, 4, 4, 3) and images.dtype == np.uint8
+    np.testing.assert_array_equal(images, drawn_images(network))
     assert images.min() < 40 and images.max() > 215 and 90 < images.mean() < 165

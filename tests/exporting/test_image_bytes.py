@@ -15,8 +15,8 @@ from PIL import Image
 
 from keras_alexnet.data import images, pipeline
 from keras_alexnet.data.splits import Split
-from keras_alexnet.exporting import saved_model
-from keras_alexnet.networks.spec import ImagePlan
+from keras_alexnet.exporting.formats import saved_model
+from keras_alexnet.networks.image_plan import ImagePlan
 from support.exports import transparent
 
 RANDOM = np.random.default_rng(0)

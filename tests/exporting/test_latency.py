@@ -1,8 +1,11 @@
+"""Timing exported models in turns."""
+
 import pytest
 
 import keras_alexnet as ka
-from keras_alexnet import run_folder, trained
-from keras_alexnet.exporting import latency, saved_model
+from keras_alexnet.exporting import latency
+from keras_alexnet.exporting.formats import saved_model
+from support.exports import trained
 
 
 def test_programs_take_turns_and_medians_are_theirs():
@@ -22,8 +25,7 @@ def test_programs_take_turns_and_medians_are_theirs():
 
 
 def test_saved_model_is_timed_in_a_process_of_its_own(tmp_path):
-    run_folder.save(tmp_path, ka.build("cifar_v2", num_classes=3, seed=0), ["a", "b", "c"])
-    saved_model.write(trained.load(tmp_path), tmp_path / "1", "float32")
+    saved_model.write(trained(tmp_path / "run", "cifar_v2"), tmp_path / "1", "float32")
     with latency.saved_model_timer(tmp_path / "1", threads=1) as timed:
         seconds = timed(4)
     assert len(seconds) == 4 and all(0 < each < 5 for each in seconds)

@@ -8,14 +8,14 @@ import pytest
 import tensorflow as tf
 
 from keras_alexnet.data import decode, views
-from keras_alexnet.exporting import saved_model
+from keras_alexnet.exporting.formats import saved_model
 from keras_alexnet.networks import variants
 from support.exports import noise, trained
 from support.saved_models import by_c_api, run
 
 SUPPORT = pathlib.Path(__file__).parents[1] / "support"
 PHOTOGRAPH = pathlib.Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
-# Between them every kind of layer: two groups, LRN, adaptive pooling, dropout and none.
+# Two groups, LRN, adaptive pooling, dropout and none of these.
 SMALL = ("alexnet_two_tower", "alexnet_owt", "cifar_v2")
 
 # With nothing to be imported that Python code of a network could come from.

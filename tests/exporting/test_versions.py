@@ -1,3 +1,5 @@
+"""Version numbers, staging and publishing of an export's folder."""
+
 import os
 import platform
 import subprocess

@@ -8,20 +8,14 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_alexnet.exporting import saved_model
+from keras_alexnet.exporting import warmup
 from support.exports import SIGNATURES, trained
 from support.saved_models import by_c_api
 
 
-@pytest.fixture(scope="module", params=["uint8", "float32"])
-def export(request, tmp_path_factory):
-    """(network, folder of its SavedModel with requests, dtype of the pixels it takes)."""
+@pytest.fixture(autouse=True)
+def packages():
     pytest.importorskip("tensorflow_serving")
-    folder = tmp_path_factory.mktemp(request.param)
-    network = trained(folder / "run", "cifar_v1")
-    saved_model.write(network, folder / "1", request.param)
-    assert saved_model.write_warmup(folder / "1", network, request.param)
-    return network, folder / "1", request.param
 
 
 def requests(folder):
@@ -90,7 +84,7 @@ def test_always_the_same(export):
     network, folder, dtype = export
     path = folder / "assets.extra" / "tf_serving_warmup_requests"
     before = path.read_bytes()
-    saved_model.write_warmup(folder, network, dtype)
+    warmup.write(folder, network, dtype)
     assert path.read_bytes() == before
 
 
@@ -100,7 +94,7 @@ def test_without_the_package_it_says_so_once(tmp_path, monkeypatch, caplog):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "tensorflow_serving", None)
     with caplog.at_level("INFO", logger="absl"):
-        assert saved_model.write_warmup(tmp_path / "1", network) is False
+        assert warmup.write(tmp_path / "1", network) is False
     [record] = caplog.records
     assert "tensorflow-serving-api" in record.getMessage()
     assert not (tmp_path / "1").exists()

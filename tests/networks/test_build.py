@@ -1,3 +1,4 @@
+import functools
 import json
 import pathlib
 
@@ -11,7 +12,9 @@ import keras_alexnet
 from keras_alexnet.errors import UsageError
 from keras_alexnet.networks import layers, locally_connected, variants
 from keras_alexnet.networks.options import customized
+from keras_alexnet.networks.summary import layer_table
 from support.fixed_weights import relative_error, set_fixed_weights, uniform
+from support.networks import registered, shrunk
 
 GOLDEN_CLASSES = 5  # of each image's logits
 GOLDEN = pathlib.Path(__file__).with_name("golden_logits.json")
@@ -39,9 +42,26 @@ LAYERS = {
     "cuda_convnet_80sec": "image standardize conv1 pool1 activation1 conv2 pool2 conv3 pool3 "
     "flatten fc64 logits",
 }
-PAPER_ROWS = ("alexnet", "alexnet_two_tower", "cifar_resized")
+# From the sources, layer by layer: parameters, multiply-accumulates.
+TOTALS = {
+    "alexnet": (62_378_344, 1_135_256_096),
+    "alexnet_two_tower": (60_965_224, 724_406_816),
+    "alexnet_caffe": (60_965_224, 724_406_816),
+    "alexnet_2012": (60_965_224, 724_406_816),
+    "alexnet_owt": (61_100_840, 714_188_480),
+    "alexnet_half": (16_630_440, 311_191_824),
+    "cifar_v1": (23_272_266, 62_742_528),
+    "cifar_v2": (576_778, 12_526_464),
+    "cifar_v3": (14_859_082, 227_711_744),
+    "cifar_resized": (58_322_314, 1_131_201_056),
+    "cuda_convnet_11pct": (3_672_906, 34_689_024),
+    "cuda_convnet_13pct": (1_901_386, 32_919_552),
+    "cuda_convnet_18pct": (89_578, 12_298_240),
+    "cuda_convnet_80sec": (145_578, 12_354_176),
+}
+PAPERS = ("alexnet", "alexnet_two_tower", "cifar_resized")
 BIAS_1 = {"conv2", "conv4", "conv5", "fc6", "fc7"}
-# Convolutions without an activation of their own: it stands behind their pooling.
+# Convolutions without an activation of their own: it comes after their pooling.
 LINEAR = {
     "alexnet_2012": {"conv1", "conv5"},
     "cuda_convnet_18pct": {"conv1"},
@@ -49,7 +69,7 @@ LINEAR = {
 }
 # Response normalization: depth radius, bias, alpha, beta, groups; or size instead of depth radius.
 LRN = {
-    **dict.fromkeys(PAPER_ROWS, {"lrn1": (2, 2.0, 1e-4, 0.75, 1), "lrn2": (2, 2.0, 1e-4, 0.75, 1)}),
+    **dict.fromkeys(PAPERS, {"lrn1": (2, 2.0, 1e-4, 0.75, 1), "lrn2": (2, 2.0, 1e-4, 0.75, 1)}),
     "alexnet_caffe": dict.fromkeys(("lrn1", "lrn2"), (2, 1.0, 2e-5, 0.75, 1)),
     "alexnet_2012": {
         **dict.fromkeys(("lrn1", "lrn2"), (2, 2.0, 2e-5, 0.75, 2)),
@@ -61,7 +81,7 @@ LRN = {
 # Standard deviation and bias of the initial weights where they are not PyTorch's uniform ones.
 CAFFE_BIAS, CUDA_LOCAL = dict.fromkeys(BIAS_1, 0.1), {"conv1": 1e-4, "local3": 0.04, "local4": 0.04}
 INITIAL = {
-    **dict.fromkeys(PAPER_ROWS, ({}, dict.fromkeys(BIAS_1, 1.0))),
+    **dict.fromkeys(PAPERS, ({}, dict.fromkeys(BIAS_1, 1.0))),
     "alexnet_caffe": ({"fc6": 0.005, "fc7": 0.005}, CAFFE_BIAS),
     "alexnet_2012": (dict.fromkeys(("conv3", "conv4", "conv5"), 0.03), dict.fromkeys(BIAS_1, 1.0)),
     "cuda_convnet_11pct": (CUDA_LOCAL, {}),
@@ -105,6 +125,14 @@ class Network:
         self.images = fixed_images(self.model)
         self.logits = self.model(self.images).numpy()
 
+    @functools.cached_property
+    def small(self):
+        """The same layers with few weights, to be saved fast."""
+        with registered(shrunk(variants.get(self.name), filters=8, units=16)):
+            model = keras_alexnet.build(self.name)
+        set_fixed_weights(model)
+        return model
+
 
 @pytest.fixture(scope="module", params=list(LAYERS))
 def network(request):
@@ -122,6 +150,16 @@ class TestEveryNetwork:
     def test_layers_have_stable_names_in_the_order_of_the_source(self, network):
         assert [layer.name for layer in network.model.layers] == LAYERS[network.name].split()
         assert network.model.name == network.name
+
+    def test_parameters_and_macs_are_the_sources(self, network):
+        model, spec = network.model, variants.get(network.name)
+        totals = layer_table(model).totals
+        assert (totals["parameters"], totals["macs"]) == TOTALS[network.name]
+        assert totals["weight_bytes"] == 4 * TOTALS[network.name][0]
+        assert model.count_params() == TOTALS[network.name][0]
+        assert (spec.parameters, spec.macs) == TOTALS[network.name]
+        assert model.input_shape == (None, spec.input_size, spec.input_size, 3)
+        assert model.output_shape == (None, spec.num_classes)
 
     def test_golden_logits(self, network):
         stored, logits = json.loads(GOLDEN.read_text()), network.logits[:, :GOLDEN_CLASSES]
@@ -172,12 +210,12 @@ class TestEveryNetwork:
             assert np.any(gradient), variable.path
 
     def test_keras_file_gives_the_same_model(self, network, tmp_path):
-        network.model.save(tmp_path / "model.keras")
+        network.small.save(tmp_path / "model.keras")
         restored = keras.models.load_model(tmp_path / "model.keras", safe_mode=True)
-        np.testing.assert_array_equal(restored(network.images), network.logits)
+        np.testing.assert_array_equal(restored(network.images), network.small(network.images))
 
     def test_a_saved_model_needs_no_xla_compiler(self, network, tmp_path):
-        assert not must_compile(network.model, tmp_path)
+        assert not must_compile(network.small, tmp_path)
 
     def test_initial_weights_are_the_sources(self, network):
         for name, (kernel, bias) in network.initial.items():
@@ -194,6 +232,10 @@ class TestEveryNetwork:
                 assert kernel[1] == pytest.approx(bound / np.sqrt(3), rel=0.03)
                 for _, _, least, most in (kernel, bias):
                     assert -bound <= least < -0.6 * bound and 0.6 * bound < most <= bound
+
+
+def test_every_network_is_tested():
+    assert list(LAYERS) == list(TOTALS) == keras_alexnet.list_variants()
 
 
 def test_the_check_for_xla_finds_keras_own_grouped_convolution(tmp_path):
@@ -269,9 +311,9 @@ class TestArguments:
                 name for name in LAYERS[variant].split() if "norm" not in name and "lrn" not in name
             ]
         network = customized(variants.get("alexnet_2012"), lrn=False)
-        assert not {"lrn1", "lrn2", "norm2"} & {row.name for row in network.layers}
+        assert not {"lrn1", "lrn2", "norm2"} & {layer.name for layer in network.layers}
 
-    def test_activation_behind_pooling_is_the_one_asked_for(self):
+    def test_activation_after_pooling_is_the_chosen_one(self):
         model = keras_alexnet.build("cuda_convnet_80sec", activation="tanh")
         assert model.get_layer("activation1").activation is keras.activations.tanh
         assert model.get_layer("conv1").activation is keras.activations.linear
@@ -310,7 +352,7 @@ class TestArguments:
             np.testing.assert_allclose(layer.activation(x), function(x), rtol=1e-6)
         assert model.get_layer("logits").activation is keras.activations.linear
 
-    def test_classifier_activation_comes_behind_the_logits(self, policy):
+    def test_classifier_activation_comes_after_the_logits(self, policy):
         policy("mixed_bfloat16")
         plain = keras_alexnet.build("cifar_v2", seed=1)
         softmax = keras_alexnet.build("cifar_v2", classifier_activation="softmax", seed=1)
@@ -320,7 +362,7 @@ class TestArguments:
         np.testing.assert_allclose(probabilities, tf.nn.softmax(logits), rtol=1e-6)
         assert [layer.name for layer in softmax.layers[-2:]] == ["logits", "predictions"]
 
-    def test_pixel_mean_takes_the_place_of_the_rows(self):
+    def test_pixel_mean_replaces_the_specs(self):
         means = np.float32([10, 20, 30])
         model = keras_alexnet.build("cifar_resized", pixel_mean=means, input_shape=(64, 64, 3))
         standardize = model.get_layer("standardize")
@@ -353,7 +395,7 @@ class TestArguments:
     @pytest.mark.parametrize(
         "variant, smallest, layer",
         [
-            *((name, 64, "pool5") for name in PAPER_ROWS),
+            *((name, 64, "pool5") for name in PAPERS),
             *((name, 63, "pool5") for name in ("alexnet_owt", "alexnet_half")),
             ("cifar_v1", 15, "pool5"),
             ("cifar_v2", 19, "pool2"),
@@ -387,13 +429,25 @@ class TestArguments:
             ("cifar_v2", {"input_shape": (32, 3.5, 3)}, "input_shape's width .* Received: 3.5"),
             ("cifar_v2", {"activation": "rellu"}, "activation must be .* Received: 'rellu'"),
             ("cifar_v2", {"classifier_activation": "soft"}, "classifier_activation .* 'soft'"),
-            ("cifar_v2", {"lrn": True}, "cifar_v2 has no LocalResponseNorm .*: lrn=True"),
-            ("cifar_v2", {"dropout": 0.5}, "cifar_v2 has no Dropout .*: dropout=0.5"),
-            ("cifar_v1", {"dropout": 1}, "dropout must be a rate from 0 to below 1. Received: 1"),
+            (
+                "cifar_v2",
+                {"lrn": True},
+                "cifar_v2 has no response normalization: leave lrn out. Received: lrn=True",
+            ),
+            (
+                "cifar_v2",
+                {"dropout": 0.5},
+                "cifar_v2 has no dropout: leave dropout out. Received: dropout=0.5",
+            ),
+            (
+                "cifar_v1",
+                {"dropout": 1},
+                "dropout must be a rate of at least 0 and below 1. Received: 1",
+            ),
             ("cifar_v1", {"dropout": -0.1}, "dropout must be .* Received: -0.1"),
             ("cifar_v1", {"dropout": "0.5"}, "dropout must be .* Received: '0.5'"),
             ("alexnet_half", {"initial_weights": "he"}, "Did you mean 'he_fan_out'"),
-            ("cifar_v1", {"initial_weights": "he"}, "cifar_v1 has one initialization only"),
+            ("cifar_v1", {"initial_weights": "he"}, "cifar_v1 has only one initialization"),
             ("cifar_v1", {"pixel_mean": [1, 2]}, r"3 numbers 0-255.* Received: \[1, 2\]"),
             ("cifar_v1", {"pixel_mean": 127}, "3 numbers 0-255.* Received: 127"),
             ("cifar_v1", {"pixel_mean": [1, 2, float("nan")]}, "3 numbers 0-255"),

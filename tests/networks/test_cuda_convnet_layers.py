@@ -4,17 +4,17 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
 from keras_alexnet.distributed import devices
 from keras_alexnet.networks.layers import (
-    CeilAveragePooling2D,
-    CeilMaxPooling2D,
     LocalResponseNormalization,
     SameMapNormalization,
     Standardize,
     UnscaledDropout,
 )
 from keras_alexnet.networks.locally_connected import LocallyConnected
+from keras_alexnet.networks.pooling import CeilAveragePooling2D, CeilMaxPooling2D
 from keras_alexnet.networks.spec import ceil_pooled_size
 from support.plain_layers import (
     plain_local,
@@ -230,7 +230,7 @@ def test_exports(tmp_path):
     np.testing.assert_allclose(loaded.serve(inputs), model(inputs), rtol=1e-5, atol=1e-6)
     # Only built-in operations are converted.
     contents = tf.lite.TFLiteConverter.from_keras_model(model).convert()
-    interpreter = tf.lite.Interpreter(model_content=contents)
+    interpreter = Interpreter(model_content=contents)
     interpreter.resize_tensor_input(0, inputs.shape)
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], inputs)

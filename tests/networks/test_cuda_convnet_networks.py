@@ -1,7 +1,7 @@
 """Whole networks of the programs against numpy, layer after layer as their layer files have them.
 
-Nothing here is taken from the networks' rows: the order, the constants and the padding are written
-down once more. The weights are any, drawn here, so large that every layer's work shows.
+Nothing here is taken from the networks' specs: the order, the constants and the padding are written
+down again. The weights are random and large, so that the effect of every layer shows.
 """
 
 import keras

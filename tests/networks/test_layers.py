@@ -2,15 +2,17 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
 from keras_alexnet.distributed import devices
 from keras_alexnet.networks.layers import (
-    AdaptiveAveragePooling2D,
     Convolution,
     Dropout,
     LocalResponseNormalization,
     Standardize,
 )
+from keras_alexnet.networks.pooling import AdaptiveAveragePooling2D
+from support.fixed_weights import relative_error
 
 PAPER = {"depth_radius": 2, "bias": 2.0, "alpha": 1e-4, "beta": 0.75}
 STRONG = {"depth_radius": 1, "bias": 1.0, "alpha": 0.5, "beta": 0.6}
@@ -31,16 +33,12 @@ def lrn_in_numpy(x, depth_radius, bias, alpha, beta):
     return y
 
 
-def relative_error(wanted, got):
-    return np.max(np.abs(wanted - got)) / np.max(np.abs(wanted))
-
-
 def in_tflite(layer, x):
-    """Converts a model of one layer with TFLite's builtin operators alone and runs it on `x`."""
+    """Converts a model of one layer with only TFLite's builtin operators and runs it on `x`."""
     image = keras.Input(x.shape[1:])
     converter = tf.lite.TFLiteConverter.from_keras_model(keras.Model(image, layer(image)))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    interpreter = tf.lite.Interpreter(model_content=converter.convert())
+    interpreter = Interpreter(model_content=converter.convert())
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x[:1])
     interpreter.invoke()

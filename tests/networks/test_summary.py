@@ -1,51 +1,11 @@
 import json
-import pathlib
-import subprocess
-import sys
 
 import keras
 import pytest
 
 import keras_alexnet
 from keras_alexnet.errors import UsageError
-from keras_alexnet.networks import variants
 from keras_alexnet.networks.summary import layer_table
-
-SCRIPT = pathlib.Path(__file__).parents[2] / "scripts" / "summary.py"
-# From the sources, layer by layer: parameters, multiply-accumulates.
-TOTALS = {
-    "alexnet": (62_378_344, 1_135_256_096),
-    "alexnet_two_tower": (60_965_224, 724_406_816),
-    "alexnet_caffe": (60_965_224, 724_406_816),
-    "alexnet_2012": (60_965_224, 724_406_816),
-    "alexnet_owt": (61_100_840, 714_188_480),
-    "alexnet_half": (16_630_440, 311_191_824),
-    "cifar_v1": (23_272_266, 62_742_528),
-    "cifar_v2": (576_778, 12_526_464),
-    "cifar_v3": (14_859_082, 227_711_744),
-    "cifar_resized": (58_322_314, 1_131_201_056),
-    "cuda_convnet_11pct": (3_672_906, 34_689_024),
-    "cuda_convnet_13pct": (1_901_386, 32_919_552),
-    "cuda_convnet_18pct": (89_578, 12_298_240),
-    "cuda_convnet_80sec": (145_578, 12_354_176),
-}
-
-
-@pytest.mark.parametrize("name", TOTALS)
-def test_totals_of_every_row(name):
-    model = keras_alexnet.build(name)
-    totals = layer_table(model).totals
-    assert (totals["parameters"], totals["macs"]) == TOTALS[name]
-    assert totals["weight_bytes"] == 4 * TOTALS[name][0]
-    assert model.count_params() == TOTALS[name][0]
-    row = variants.get(name)
-    assert (row.parameters, row.macs) == TOTALS[name]
-    assert model.input_shape == (None, row.input_size, row.input_size, 3)
-    assert model.output_shape == (None, row.num_classes)
-
-
-def test_every_listed_row_has_its_totals_here():
-    assert list(TOTALS) == keras_alexnet.list_variants()
 
 
 def test_locally_connected_layers_have_weights_for_each_position():
@@ -105,38 +65,3 @@ def test_a_table_needs_a_fixed_input_and_a_batch():
         layer_table(keras.Sequential([keras.Input([None, None, 3]), keras.layers.Conv2D(1, 1)]))
     with pytest.raises(UsageError, match="batch_size must be a whole number from 1 up"):
         layer_table("cifar_v2", batch_size=0)
-
-
-def run(*arguments):
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
-
-
-def test_script_prints_and_writes_the_table(tmp_path):
-    file = tmp_path / "summary.json"
-    done = run(
-        *("--variant", "cifar_v1", "--num_classes", 7, "--input_size", 64),
-        *("--batch_size", 3, "--json", file),
-    )
-    assert done.returncode == 0, done.stderr
-    model = keras_alexnet.build("cifar_v1", num_classes=7, input_shape=(64, 64, 3))
-    table = layer_table(model, batch_size=3)
-    assert done.stdout == table.as_text() + "\n"
-    assert json.loads(file.read_text()) == json.loads(json.dumps(table.as_dict()))
-    assert list(tmp_path.iterdir()) == [file]
-
-
-@pytest.mark.parametrize(
-    "arguments, code, stream, text",
-    [
-        (["--help"], 0, "stdout", "--input_size"),
-        (["--wrong_flag"], 2, "stderr", "wrong_flag"),
-        ([], 2, "stderr", "--variant is needed"),
-        (["--variant", "cifar_v2", "--input_size", "9"], 2, "stderr", "at layer conv2"),
-    ],
-)
-def test_script_exit_codes_and_messages(arguments, code, stream, text):
-    done = run(*arguments)
-    assert done.returncode == code
-    assert text in getattr(done, stream)
-    assert "Traceback" not in done.stderr

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import keras_alexnet
 from keras_alexnet.networks import layers
+from support.fixed_weights import relative_error
 
 torch = pytest.importorskip("torch", reason="compares with PyTorch, which users never need")
 nn = torch.nn
@@ -164,10 +165,6 @@ def share_weights(network, model):
     return last_map
 
 
-def relative_error(wanted, got):
-    return np.max(np.abs(wanted - got)) / np.max(np.abs(wanted))
-
-
 class Pair:
     """A variant and its PyTorch twin with the same weights."""
 
@@ -228,7 +225,7 @@ def test_gradient_of_each_parameter(pair):
 
 
 def test_every_network_is_compared():
-    # The programs' own layers PyTorch lacks: test_program_layers.py has them in numpy.
+    # PyTorch lacks the layers of the programs: test_cuda_convnet_layers.py has them in numpy.
     programs = ("alexnet_caffe", "alexnet_2012", "cuda_convnet_")
     known = keras_alexnet.list_variants()
     assert list(NETWORKS) == [name for name in known if not name.startswith(programs)]

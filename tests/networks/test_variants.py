@@ -3,7 +3,8 @@ import dataclasses
 import pytest
 
 from keras_alexnet.errors import UsageError
-from keras_alexnet.networks import spec, variants
+from keras_alexnet.networks import spec as specs
+from keras_alexnet.networks import variants
 
 NAMES = [
     *("alexnet", "alexnet_two_tower", "alexnet_caffe", "alexnet_2012"),
@@ -22,19 +23,21 @@ def test_every_network_of_the_documents_is_listed():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_row_is_complete_and_cannot_be_changed(name):
-    row = variants.get(name)
-    assert row.name == name
-    assert row.title and row.source
-    layer_names = [layer.name for layer in row.layers]
+def test_a_spec_is_complete_and_cannot_be_changed(name):
+    spec = variants.get(name)
+    assert spec.name == name
+    assert spec.title and spec.source
+    layer_names = [layer.name for layer in spec.layers]
     assert len(set(layer_names)) == len(layer_names)
     assert layer_names[-1] == "logits"
     # Features are maps, and the head begins where they become vectors.
-    assert not any(isinstance(layer, (spec.FlattenSpec, spec.DenseSpec)) for layer in row.features)
-    assert any(isinstance(layer, spec.FlattenSpec) for layer in row.head)
+    assert not any(
+        isinstance(layer, (specs.FlattenSpec, specs.DenseSpec)) for layer in spec.features
+    )
+    assert any(isinstance(layer, specs.FlattenSpec) for layer in spec.head)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        row.parameters = 0
-    hash(row)
+        spec.parameters = 0
+    hash(spec)
 
 
 def test_an_unknown_network_names_the_nearest_and_all():
@@ -55,10 +58,10 @@ def test_an_unknown_network_names_the_nearest_and_all():
     ],
 )
 def test_image_plans(name, plan):
-    row = variants.get(name)
-    assert dataclasses.astuple(row.image_plan_for()) == plan
-    assert dataclasses.astuple(row.image_plan_for(plan[3])) == plan
-    assert row.input_size == plan[3]
+    spec = variants.get(name)
+    assert dataclasses.astuple(spec.image_plan_for()) == plan
+    assert dataclasses.astuple(spec.image_plan_for(plan[3])) == plan
+    assert spec.input_size == plan[3]
 
 
 @pytest.mark.parametrize(
@@ -99,26 +102,26 @@ def test_caffes_images_are_warped_at_any_size():
 )
 def test_pixel_standardization(names, mean, std, of_training_set):
     for name in names:
-        row = variants.get(name).standardization
-        assert row.mean == pytest.approx(mean, abs=0.06)
-        assert row.std == pytest.approx(std, rel=1e-6)
-        assert row.mean_of_training_set is of_training_set
-        assert row.bgr is (name == "alexnet_caffe")
+        spec = variants.get(name).standardization
+        assert spec.mean == pytest.approx(mean, abs=0.06)
+        assert spec.std == pytest.approx(std, rel=1e-6)
+        assert spec.mean_of_training_set is of_training_set
+        assert spec.bgr is (name == "alexnet_caffe")
 
 
 @pytest.mark.parametrize(
     "layer, sizes",
     [
         (
-            spec.ConvolutionSpec("c", 1, kernel=11, stride=4, padding=(0, 3)),
+            specs.ConvolutionSpec("c", 1, kernel=11, stride=4, padding=(0, 3)),
             {224: 55, 227: 55, 7: 0},
         ),
-        (spec.MaxPoolSpec("p", size=3, stride=2), {55: 27, 13: 6, 2: 0}),
-        (spec.MaxPoolSpec("p", size=3, stride=2, ceil=True), {32: 16, 15: 7, 8: 4, 2: 1}),
-        (spec.CeilAveragePoolSpec("p", size=3, stride=2), {32: 16, 15: 7, 8: 4, 2: 1}),
-        (spec.LocallyConnectedSpec("l", 1, kernel=3, padding=(1, 1)), {8: 8, 1: 1}),
-        (spec.AdaptiveAveragePoolSpec("a", size=6), {1: 6, 13: 6}),
-        (spec.LocalResponseNormSpec("n", 2, 2.0, 1e-4, 0.75), {13: 13}),
+        (specs.MaxPoolSpec("p", size=3, stride=2), {55: 27, 13: 6, 2: 0}),
+        (specs.MaxPoolSpec("p", size=3, stride=2, ceil=True), {32: 16, 15: 7, 8: 4, 2: 1}),
+        (specs.CeilAveragePoolSpec("p", size=3, stride=2), {32: 16, 15: 7, 8: 4, 2: 1}),
+        (specs.LocallyConnectedSpec("l", 1, kernel=3, padding=(1, 1)), {8: 8, 1: 1}),
+        (specs.AdaptiveAveragePoolSpec("a", size=6), {1: 6, 13: 6}),
+        (specs.LocalResponseNormSpec("n", 2, 2.0, 1e-4, 0.75), {13: 13}),
     ],
 )
 def test_map_sizes(layer, sizes):

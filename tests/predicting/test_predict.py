@@ -1,4 +1,4 @@
-"""Predictions from every kind of place, of every kind of image, and by the script."""
+"""Predictions by every kind of model file, of every kind of image, and by the script."""
 
 import concurrent.futures
 import csv
@@ -15,10 +15,11 @@ import tensorflow as tf
 
 import keras_alexnet
 from keras_alexnet import UsageError, UserError, run_folder
-from keras_alexnet.predicting import local, output
-from keras_alexnet.predicting.encoded import EncodedPredictor
-from keras_alexnet.predicting.images import image_sources
+from keras_alexnet.predicting import output
+from keras_alexnet.predicting.images import input_images
+from keras_alexnet.predicting.local import LocalPredictor
 from keras_alexnet.predicting.predict import Prediction, predict, predictions
+from keras_alexnet.predicting.predictor import EncodedPredictor
 from keras_alexnet.runtimes import litert
 from keras_alexnet.utils import terminal
 from support import predict_places
@@ -44,6 +45,12 @@ def places(tmp_path_factory):
     return predict_places.made(tmp_path_factory.getbasetemp() / "places")
 
 
+def _model(places, kind):
+    if getattr(places, kind) is None:
+        pytest.skip("ONNX files need onnx, onnxruntime and tf2onnx")
+    return getattr(places, kind)
+
+
 def _pixels(count, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, 24, 36, 3), np.uint8)
 
@@ -58,9 +65,9 @@ def _assert_as_expected(found, network, contents):
         np.testing.assert_allclose(prediction.scores, row[best], atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("kind", ["run", "file", "exported", "lite"])
+@pytest.mark.parametrize("kind", ["run", "file", "exported", "lite", "onnx"])
 def test_photos_of_any_size_and_color(places, kind):
-    found = predict(getattr(places, kind), places.photos, batch_size=3)
+    found = predict(_model(places, kind), places.photos, batch_size=3)
     assert [each.image for each in found] == [str(places.photos / name) for name in PHOTOS]
     contents = [(places.photos / name).read_bytes() for name in PHOTOS]
     _assert_as_expected(found, places.network, contents)
@@ -82,7 +89,7 @@ def test_images_are_taken_in_every_form(places):
     path = places.photos / "tiny.png"
 
     def of(images):
-        found = list(image_sources(images))
+        found = list(input_images(images))
         return [each.name for each in found], [each.read() for each in found]
 
     apart = (pixels[:2], pixels[2])
@@ -107,7 +114,7 @@ def test_no_images_give_no_predictions_and_no_work(places, kind, monkeypatch):
     def forbidden(*_):
         raise AssertionError("the network was called")
 
-    for predictor in (local.LocalPredictor, EncodedPredictor):
+    for predictor in (LocalPredictor, EncodedPredictor):
         monkeypatch.setattr(predictor, "classify", forbidden)
     for images in ([], (), iter([]), np.zeros([0, 24, 36, 3], np.uint8)):
         assert predict(getattr(places, kind), images) == []
@@ -122,7 +129,7 @@ def test_what_is_no_image_is_refused_at_once(places, images):
         predictions(places.run, images)
 
 
-@pytest.mark.parametrize("kind", ["run", "exported", "lite"])
+@pytest.mark.parametrize("kind", ["run", "exported", "lite", "onnx"])
 def test_images_that_cannot_be_read_are_named_and_the_others_go_on(places, kind, tmp_path):
     whole = (places.photos / "alpha.png").read_bytes()
     for name, contents in {
@@ -135,7 +142,7 @@ def test_images_that_cannot_be_read_are_named_and_the_others_go_on(places, kind,
     }.items():
         (tmp_path / name).write_bytes(contents)
     images = [tmp_path, tmp_path / "missing.png"]
-    found = {pathlib.Path(p.image).name: p for p in predict(getattr(places, kind), images)}
+    found = {pathlib.Path(p.image).name: p for p in predict(_model(places, kind), images)}
     reasons = {name: each.error for name, each in found.items() if each.error is not None}
     assert sorted(reasons) == ["b.png", "c.jpg", "d.gif", "e.jpg", "missing.png"]
     assert "PNG" in reasons["b.png"] and "JPEG" in reasons["e.jpg"]
@@ -177,9 +184,9 @@ def test_top_is_as_many_as_asked_or_as_there_are(places):
     whole = predict(places.run, pixels, top=100)
     assert [len(each.classes) for each in whole] == [7, 7]
     assert sum(whole[0].scores) == pytest.approx(1, abs=1e-5)
-    for where in (places.exported, places.lite):
+    for model in (places.exported, places.lite):
         for top in (1, 6):
-            for each, all_of_it in zip(predict(where, pixels, top=top), whole, strict=True):
+            for each, all_of_it in zip(predict(model, pixels, top=top), whole, strict=True):
                 assert each.classes == all_of_it.classes[:top]
                 assert each.scores == pytest.approx(all_of_it.scores[:top], abs=TOLERANCE)
     assert len(predict(places.small, pixels)[0].classes) == 3
@@ -189,14 +196,14 @@ def test_labels_replace_those_of_the_network(places, tmp_path):
     names = tmp_path / "names.txt"
     names.write_text("".join(f"name {number}\n" for number in range(7)))
     pixels = _pixels(2)
-    for where in (places.run, places.exported):
-        own, renamed = predict(where, pixels), predict(where, pixels, labels=names)
+    for model in (places.run, places.exported):
+        own, renamed = predict(model, pixels), predict(model, pixels, labels=names)
         for before, after in zip(own, renamed, strict=True):
             numbers = [label.split()[1] for label in before.classes]
             assert after.classes == tuple(f"name {number}" for number in numbers)
         names_of_others = places.small / run_folder.LABELS
-        with pytest.raises(UserError, match="3 labels were given.* has 7 classes"):
-            predict(where, pixels, labels=names_of_others)
+        with pytest.raises(UserError, match="must name the 7 classes of .*Received: 3 names"):
+            predict(model, pixels, labels=names_of_others)
     with pytest.raises(UserError, match="labels cannot be read.*nowhere"):
         predict(places.run, pixels, labels="nowhere")
 
@@ -219,7 +226,7 @@ def test_variant_is_asked_for_where_it_is_not_known(places, tmp_path):
     model = places.network.model
     renamed = keras.Model(model.input, model.output, name="mine")
     run_folder.save(tmp_path, renamed, places.network.labels)
-    with pytest.raises(UsageError, match="--variant.*'mine'"):
+    with pytest.raises(UsageError, match="named 'mine'.* with --variant"):
         predict(tmp_path, _pixels(1))
     pixels = _pixels(3)
     found = predict(tmp_path, pixels, variant="cifar_v2")
@@ -228,26 +235,27 @@ def test_variant_is_asked_for_where_it_is_not_known(places, tmp_path):
         predict(places.exported, pixels, variant="cifar_v2")
 
 
-def test_variant_does_not_override_what_a_tflite_file_says(places):
-    pixels = _pixels(1)
-    assert predict(places.lite, pixels, variant="cifar_v2") == predict(places.lite, pixels)
+@pytest.mark.parametrize("kind", ["run", "lite", "onnx"])
+def test_variant_does_not_override_what_a_file_says(places, kind):
+    pixels, model = _pixels(1), _model(places, kind)
+    assert predict(model, pixels, variant="cifar_v2") == predict(model, pixels)
     with pytest.raises(UsageError, match="is a cifar_v2.*Leave it out. Received: 'cifar_v1'"):
-        predict(places.lite, pixels, variant="cifar_v1")
+        predict(model, pixels, variant="cifar_v1")
 
 
-def test_an_export_without_a_saved_model_points_to_its_tflite_files(places, tmp_path):
+def test_an_export_without_a_saved_model_points_to_its_other_files(places, tmp_path):
     for name in ("a_int8.tflite", "b_float32.tflite"):
         (tmp_path / "both" / "tflite").mkdir(parents=True, exist_ok=True)
         (tmp_path / "both" / "tflite" / name).write_bytes(places.lite.read_bytes())
     (tmp_path / "onnx only" / "onnx").mkdir(parents=True)
     (tmp_path / "onnx only" / "onnx" / "a.onnx").write_bytes(b"")
     for folder in (tmp_path / "both", tmp_path / "both" / "tflite"):
-        with pytest.raises(UserError, match="holds no SavedModel. Name one of its TFLite") as error:
+        with pytest.raises(UserError, match="holds no SavedModel. Name one of its") as error:
             predict(folder, _pixels(1))
         files = str(error.value).partition("files: ")[2].removesuffix(".").split(", ")
         assert [pathlib.Path(file).name for file in files] == ["a_int8.tflite", "b_float32.tflite"]
         assert predict(files[1], _pixels(1)) == predict(places.lite, _pixels(1))
-    with pytest.raises(UserError, match="a SavedModel does.*a .tflite file"):
+    with pytest.raises(UserError, match="holds no SavedModel. Name one of its .*a.onnx"):
         predict(tmp_path / "onnx only", _pixels(1))
 
 
@@ -257,21 +265,27 @@ def test_places_where_there_is_no_network(places, tmp_path):
     (tmp_path / "damaged" / "3" / "saved_model.pb").write_bytes(b"nonsense")
     (tmp_path / "damaged.keras").write_bytes(b"nonsense")
     (tmp_path / "damaged.tflite").write_bytes(b"nonsense")
-    for where, error, text in (
-        (places.photos, UserError, "holds neither model.keras.* nor saved_model.pb"),
-        (tmp_path / "nowhere", UserError, "nowhere does not exist"),
-        (tmp_path / "nowhere.keras", UserError, "nowhere.keras does not exist"),
+    (tmp_path / "damaged.onnx").write_bytes(b"nonsense")
+    for model, error, text in (
+        (places.photos, UserError, "holds no model.keras and no SavedModel.*grpc://host"),
+        (
+            tmp_path / "nowhere",
+            UserError,
+            "There is no model at .*nowhere.*an .onnx file.*http://host",
+        ),
+        (tmp_path / "nowhere.keras", UserError, "There is no model at .*nowhere.keras"),
         (tmp_path / "nowhere.tflite", UserError, "nowhere.tflite"),
-        (tmp_path / "notes.txt", UserError, "notes.txt is none of these"),
+        (tmp_path / "notes.txt", UserError, "notes.txt is not a model"),
         (tmp_path / "damaged", UserError, "cannot be loaded as a SavedModel"),
         (tmp_path / "damaged.keras", UserError, "cannot be read as a Keras model"),
         (tmp_path / "damaged.tflite", UserError, "damaged.tflite"),
+        (tmp_path / "damaged.onnx", UserError, "damaged.onnx|onnxruntime"),
         ("", UsageError, "Received: an empty name"),
         ("ftp://host/mine", UsageError, "Received: ftp://host/mine"),
         (places.network.model, UsageError, "Received: Functional"),
     ):
         with pytest.raises(error, match=text):
-            predict(where, _pixels(1))
+            predict(model, _pixels(1))
 
 
 def test_folders_that_give_no_images(monkeypatch, tmp_path):
@@ -309,43 +323,49 @@ def test_weights_that_are_not_finite(places, tmp_path):
 class _Foreign:
     """A TFLite file that does not describe itself."""
 
-    description, input_shape = None, (32, 32, 3)
+    description, input_shape, num_classes = None, (32, 32, 3), 2
 
-    def __init__(self, path):
+    def __init__(self, path, num_threads):
         pass
 
     def run(self, pixels):
         assert pixels.dtype == np.uint8 and pixels.shape[1:] == self.input_shape
         brightness = pixels.mean((1, 2, 3)) / 255
-        return {"probabilities": np.stack([brightness, 1 - brightness], axis=1)}
+        probabilities = np.stack([brightness, 1 - brightness], axis=1)
+        return {"logits": np.log(probabilities + 1e-9), "probabilities": probabilities}
 
 
-def test_a_tflite_file_of_another_project_needs_variant_and_labels(monkeypatch, tmp_path):
+def test_a_tflite_file_of_another_project_needs_a_variant(monkeypatch, tmp_path):
     monkeypatch.setattr(litert, "LiteModel", _Foreign)
-    names = tmp_path / "names.txt"
+    names, model = tmp_path / "names.txt", tmp_path / "foreign.tflite"
     names.write_text("light\ndark\n")
+    model.touch()
     both = {"variant": "cifar_v2", "labels": names}
-    for given in ({}, {"variant": "cifar_v2"}, {"labels": names}):
-        with pytest.raises(UsageError, match="Give both --variant .* and --labels"):
-            predict("foreign.tflite", _pixels(1), **given)
-    [found] = predict("foreign.tflite", np.full([50, 60, 3], 255, np.uint8), **both)
+    for given in ({}, {"labels": names}):
+        with pytest.raises(UsageError, match="not exported by this.* with --variant .* --labels"):
+            predict(model, _pixels(1), **given)
+    white = np.full([50, 60, 3], 255, np.uint8)
+    [found] = predict(model, white, **both)
     assert found == Prediction("image 0", ("light", "dark"), (1.0, 0.0))
+    [found] = predict(model, white, variant="cifar_v2")
+    assert found.classes == ("0", "1")
     names.write_text("light\ndark\ndusk\n")
-    with pytest.raises(UserError, match="3 labels were given.*has 2 classes"):
-        predict("foreign.tflite", _pixels(1), **both)
+    with pytest.raises(UserError, match="must name the 2 classes.*Received: 3 names"):
+        predict(model, _pixels(1), **both)
     monkeypatch.setattr(_Foreign, "input_shape", (32, 48, 3))
     with pytest.raises(UserError, match="takes images of 32 x 48"):
-        predict("foreign.tflite", _pixels(1), **both)
+        predict(model, _pixels(1), **both)
 
 
 @pytest.mark.parametrize(
     ("description", "text"),
     [
-        ({"labels": ["a", "b"]}, "in a form that is not known here"),
+        ({"labels": ["a", "b"], "labels_are_names": True}, "in a form that is unknown here"),
         (
             {
                 "variant": "cifar_v2",
                 "labels": ["a", "b"],
+                "labels_are_names": True,
                 "image_plan": {
                     "square_size": 28,
                     "crop_size": 28,
@@ -357,10 +377,11 @@ def test_a_tflite_file_of_another_project_needs_variant_and_labels(monkeypatch, 
         ),
     ],
 )
-def test_a_tflite_file_that_describes_itself_wrongly(monkeypatch, description, text):
+def test_a_tflite_file_that_describes_itself_wrongly(monkeypatch, tmp_path, description, text):
+    (tmp_path / "mine.tflite").touch()
     monkeypatch.setattr(litert, "LiteModel", type("L", (_Foreign,), {"description": description}))
     with pytest.raises(UserError, match=text):
-        predict("mine.tflite", _pixels(1))
+        predict(tmp_path / "mine.tflite", _pixels(1))
 
 
 def test_files_appear_whole_or_not_at_all(tmp_path):
@@ -453,9 +474,9 @@ def test_script_ends_with_one_message_and_the_right_code(places, tmp_path):
     cut.write_bytes((places.photos / "large.jpg").read_bytes()[:20000])
     model = f"--model={places.run}"
     cases = {
-        (photo,): (2, "--model is needed: a run's folder"),
-        (model,): (2, "Images are needed"),
-        (model, photo, "--color=red"): (2, "Unknown command line flag 'color'"),
+        (photo,): (2, "required: --model"),
+        (model,): (2, "required: IMAGE"),
+        (model, photo, "--color=red"): (2, "unknown arguments: --color=red"),
         ("--model=grpc://127.0.0.1:1/mine", photo): (1, "UNAVAILABLE"),
         (model, tmp_path, photo, f"--csv={tmp_path / 'out.csv'}"): (
             1,

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_alexnet import UsageError, UserError, predicting
+import keras_alexnet
+from keras_alexnet import UsageError, UserError
+from keras_alexnet.exporting.formats import saved_model
 from keras_alexnet.predicting import output, rest
 from keras_alexnet.predicting.predict import predictions
 from support import predict_places
@@ -20,13 +22,13 @@ from support import predict_places
 grpc = pytest.importorskip("grpc")
 predict_pb2 = pytest.importorskip("tensorflow_serving.apis.predict_pb2")
 stubs = pytest.importorskip("tensorflow_serving.apis.prediction_service_pb2_grpc")
-serving_double = pytest.importorskip("serving_double")
+serving_double = pytest.importorskip("support.serving_double")
 
 WAYS = ("rest", "grpc")
 
 
 def predict(*arguments, timeout=30, **options):
-    return predicting.predict(*arguments, timeout=timeout, **options)
+    return keras_alexnet.predict(*arguments, timeout=timeout, **options)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -111,13 +113,18 @@ def test_addresses_may_be_written_in_other_ways(server):
 
 
 def test_a_version_may_be_named_by_a_label(server):
-    from keras_alexnet.predicting import grpc_client
-
-    # The double knows no labels, so what counts is what it is asked for.
+    # The double knows no labels, so what counts is the one that it refuses.
     with pytest.raises(UserError, match="Malformed request: GET /v1/models/mine/labels/stable/"):
         predict(f"{server.rest_url}/labels/stable", _pixels(1))
-    target, spec = grpc_client._parsed("grpc://[::1]/my%20net/labels/stable")
-    assert (target, spec.name, spec.version_label) == ("[::1]:8500", "my net", "stable")
+    with pytest.raises(UserError, match="Unrecognized servable version label: my label"):
+        predict(f"{server.grpc_url}/labels/my%20label", _pixels(1))
+
+
+def test_parts_of_a_grpc_address(server):
+    with pytest.raises(UserError, match=r"Latest\(my net\)"):
+        predict(f"grpc://{server.grpc_address}/my%20net", _pixels(1))
+    with pytest.raises(UserError, match="UNAVAILABLE.*:8500"):  # the port when none is given
+        predict("grpc://127.0.0.1/mine", _pixels(1), timeout=5)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -161,7 +168,7 @@ def test_more_classes_than_the_server_names_need_labels(server, places, way):
     _assert_same(predict(url, pixels, top=3), predict(places.run, pixels, top=3))
     found = predict(url, pixels, top=6, labels=places.labels)
     _assert_same(found, predict(places.run, pixels, top=6))
-    with pytest.raises(UserError, match="3 labels were given"):
+    with pytest.raises(UserError, match="Received: 3 names"):
         predict(url, pixels, labels=places.small / "labels.txt")
     with pytest.raises(UsageError, match="Leave it out"):
         predict(url, pixels, variant="cifar_v2")
@@ -169,7 +176,7 @@ def test_more_classes_than_the_server_names_need_labels(server, places, way):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_network_of_three_classes(places, tmp_path, way):
-    predict_places.saved_model.write(predict_places.networks.load(places.small), tmp_path / "1")
+    saved_model.write(keras_alexnet.load(places.small), tmp_path / "1")
     with serving_double.serve(tmp_path, "small") as server:
         found = predict(_url(server, way), _pixels(2))
     assert [len(each.classes) for each in found] == [3, 3]

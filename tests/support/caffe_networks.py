@@ -4,8 +4,10 @@ import dataclasses
 
 import numpy as np
 
-from keras_alexnet.networks import spec, variants
+from keras_alexnet.networks import variants
+from keras_alexnet.networks.spec import NetworkSpec
 from support import caffe_files
+from support.networks import shrunk
 
 LRN = (5, 1e-4, 0.75, 1.0)
 # name, kind, (units, kernel, stride, zeros on each side, groups) or (kernel, stride)
@@ -105,27 +107,17 @@ def prototxt(small=False, classes=1000):
     return "\n".join(lines)
 
 
-def small_row() -> spec.NetworkSpec:
-    """The row of "caffe_small", to be put into the table of variants."""
-
-    def small(layer_rows):
-        changes = {spec.ConvolutionSpec: {"filters": 8}, spec.DenseSpec: {"units": 12}}
-        return tuple(dataclasses.replace(row, **changes.get(type(row), {})) for row in layer_rows)
-
-    full = variants.get("alexnet_caffe")
-    return dataclasses.replace(
-        full,
-        name="caffe_small",
-        num_classes=7,
-        features=small(full.features),
-        head=small(full.head),
+def small_row() -> NetworkSpec:
+    """Returns Caffe's network with few filters and units, named "caffe_small"."""
+    return shrunk(
+        variants.get("alexnet_caffe"), filters=8, units=12, name="caffe_small", num_classes=7
     )
 
 
-def in_order(row, bgr):
-    """The row with its channels in that order."""
-    standardization = dataclasses.replace(row.standardization, bgr=bgr)
-    return dataclasses.replace(row, standardization=standardization)
+def in_order(spec: NetworkSpec, bgr: bool) -> NetworkSpec:
+    """Returns a network with its channels in that order."""
+    standardization = dataclasses.replace(spec.standardization, bgr=bgr)
+    return dataclasses.replace(spec, standardization=standardization)
 
 
 def by_opencv(cv2, text, model):

@@ -1,7 +1,6 @@
 """Networks to export, small enough for every test, and what a SavedModel says of itself."""
 
 import contextlib
-import dataclasses
 import pathlib
 
 import keras
@@ -11,28 +10,35 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 import keras_alexnet
 from keras_alexnet import run_folder
-from keras_alexnet.networks import spec, variants
-from keras_alexnet.networks.spec import ImagePlan
-from keras_alexnet.trained import TrainedNetwork, load
+from keras_alexnet.networks import variants
+from keras_alexnet.networks.image_plan import ImagePlan
+from keras_alexnet.trained import TrainedNetwork
+from support import networks
 from support.fixed_weights import set_fixed_weights
+from support.networks import registered
 
 SIGNATURES = ("serving_default", "image_bytes", "features")
 
+# Between them, these have every kind of layer, as test_saved_model checks; all others are slow.
+EVERY_KIND_OF_LAYER = (
+    "alexnet_two_tower",
+    "alexnet_owt",
+    "cifar_v2",
+    "cifar_v3",
+    "cuda_convnet_11pct",
+    "cuda_convnet_18pct",
+)
+VARIANTS = [
+    pytest.param(name, marks=[] if name in EVERY_KIND_OF_LAYER else pytest.mark.slow)
+    for name in variants.list_variants()
+]
 
-@contextlib.contextmanager
+LABELS = ["cat", "Hund, groß", "a b", "猫", "\t", "cat", "'\"", "#7", "0", "last"]
+
+
 def shrunk(name: str):
-    """While open, a network has all the layers of its row, few filters and few units."""
-    small = {spec.ConvolutionSpec: {"filters": 8}, spec.DenseSpec: {"units": 16}}
-    row = variants.get(name)
-    parts = {
-        part: tuple(
-            dataclasses.replace(layer, **small.get(type(layer), {})) for layer in getattr(row, part)
-        )
-        for part in ("features", "head")
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(variants._SPECS, name, dataclasses.replace(row, **parts))
-        yield
+    """While open, a network has all its layers, few filters and few units."""
+    return registered(networks.shrunk(variants.get(name), filters=8, units=16))
 
 
 def trained(
@@ -51,7 +57,7 @@ def trained(
     run_folder.save(folder, model, labels)
     if not labels:
         (folder / run_folder.LABELS).unlink()
-    return load(folder)
+    return TrainedNetwork.load(folder)
 
 
 def transparent(plan: ImagePlan) -> TrainedNetwork:
@@ -63,7 +69,7 @@ def transparent(plan: ImagePlan) -> TrainedNetwork:
         path=pathlib.Path("transparent.keras"),
         model=model,
         labels=labels,
-        named=False,
+        labels_are_names=False,
         variant="transparent",
         plan=plan,
         config=None,
@@ -100,3 +106,8 @@ def nodes_of(graph, signature: str) -> list:
                 if function.name in functions:
                     nodes.extend(functions.pop(function.name).node_def)
     return nodes
+
+
+def keras_logits(network: TrainedNetwork, pixels) -> np.ndarray:
+    """What the Keras model computes of pixels of any number type."""
+    return network.model(np.asarray(pixels, np.float32), training=False).numpy()

@@ -6,7 +6,7 @@ import numpy as np
 
 
 def uniform(name, shape):
-    """Numbers in [-1, 1) that depend on the name alone: Philox's bits are the same everywhere."""
+    """Numbers in [-1, 1) that depend only on the name: Philox's bits are the same everywhere."""
     bits = np.random.Philox(zlib.crc32(name.encode())).random_raw(int(np.prod(shape)))
     return ((bits >> 40).astype("float32") / 2**23 - 1).reshape(shape)
 

@@ -1,112 +1,99 @@
-"""Runs trainings in processes that kill themselves, by SIGKILL, at places that are told.
+"""Runs trainings in processes that kill themselves, by SIGKILL, at given places.
 
     python killed_runs.py '{"config": {...}, "places": ["step 7", "write 9", null]}'
 
-The first process starts the run of `config`, every other one resumes it. Printed are their exit
+The first process starts the run of `config`, every other one resumes it. It prints their exit
 codes as JSON. All are forked from this one, which imports TensorFlow once and never uses it.
+
+Places: "step 7", after step 7; "epoch 2", after all that follows epoch 2; "write 8", in the middle
+of writing the checkpoint of step 8; "metrics 2", when metrics.csv has two rows and their checkpoint
+does not exist; "validating 1" and "testing 1", in the first validation or test of the process.
 """
 
-import io
+import contextlib
 import json
 import os
 import signal
 import sys
 
-import keras
-import numpy as np
-
 import keras_alexnet as ka
 from keras_alexnet.evaluation import evaluator
-from keras_alexnet.networks import variants
-from keras_alexnet.training import checkpoints, state
+from keras_alexnet.utils import files
+from support.callbacks import at_epoch, at_step
+from support.networks import registered
 from support.small_networks import small_row
 
 
-def _die():
+def _die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-class _At(keras.callbacks.Callback):
-    """Kills after a step, or after all that comes at an epoch's end."""
+def _replace_atomic_write(before_rename=lambda path, temporary: None, after=lambda path: None):
+    """Makes every atomic write call these two as well."""
+    whole = files.atomic_write
 
-    def __init__(self, step=None, epoch=None):
-        super().__init__()
-        self._step, self._epoch = step, epoch
+    @contextlib.contextmanager
+    def atomic_write(path):
+        with whole(path) as temporary:
+            yield temporary
+            before_rename(path, temporary)
+        after(path)
 
-    def on_train_batch_end(self, batch, logs=None):
-        if self.model.optimizer.iterations.numpy() == self._step:
+    files.atomic_write = atomic_write
+
+
+def _die_in_write(step):
+    def half(path, temporary):
+        if path.name == f"step-{step:09d}.npz":
+            os.truncate(temporary, temporary.stat().st_size // 2)
             _die()
 
-    def on_epoch_end(self, epoch, logs=None):
-        if epoch + 1 == self._epoch:
+    _replace_atomic_write(before_rename=half)
+
+
+def _die_after_metrics(epoch):
+    def die(path):
+        if path.name == "metrics.csv" and len(path.read_text().splitlines()) == 1 + epoch:
             _die()
 
-
-def _in_write(step):
-    """Kills when half of the arrays of a step's checkpoint are written."""
-
-    class HalfSaving:
-        def savez(self, file, **arrays):
-            whole = io.BytesIO()
-            np.savez(whole, **arrays)
-            half = step == arrays_step(arrays)
-            file.write(whole.getvalue()[: len(whole.getvalue()) // 2 if half else None])
-            file.flush()
-            if half:
-                _die()
-
-        def __getattr__(self, name):
-            return getattr(np, name)
-
-    def arrays_step(arrays):
-        [iterations] = [v for name, v in arrays.items() if name.endswith("-iteration")]
-        return int(iterations)
-
-    checkpoints.np = HalfSaving()
+    _replace_atomic_write(after=die)
 
 
-def _in_evaluation(what):
+def _die_in_evaluation(what, number):
+    begun = []
+
     class Progress(evaluator.Progress):
+        def __init__(self, total, description):
+            super().__init__(total, description)
+            begun.append(description)
+
         def advance(self, images, **figures):
-            if self._description == what and _in_evaluation.after <= 0:
+            if begun[-1] == what and begun.count(what) == number:
                 _die()
-            _in_evaluation.after -= self._description == what
 
     evaluator.Progress = Progress
-
-
-def _after_metrics(epoch):
-    """Kills when an epoch's row stands in metrics.csv and its checkpoint does not exist."""
-    write = state.History._write
-
-    def write_and_die(self):
-        write(self)
-        if len(self.rows) == epoch:
-            _die()
-
-    state.History._write = write_and_die
 
 
 def _train(config, place):
     what, _, number = (place or "none 0").partition(" ")
     callbacks = []
-    if what in ("step", "epoch"):
-        callbacks = [_At(**{what: int(number)})]
+    if what == "step":
+        callbacks = [at_step(int(number), _die)]
+    elif what == "epoch":
+        callbacks = [at_epoch(int(number), _die)]
     elif what == "write":
-        _in_write(int(number))
+        _die_in_write(int(number))
     elif what == "metrics":
-        _after_metrics(int(number))
+        _die_after_metrics(int(number))
     elif what in ("validating", "testing"):
-        _in_evaluation.after = int(number) - 1
-        _in_evaluation(what)
-    ka.train(config, callbacks)
+        _die_in_evaluation(what, int(number))
+    with registered(small_row()):
+        ka.train(config, callbacks)
 
 
 def main():
     job = json.loads(sys.argv[1])
     config = ka.TrainConfig(**job["config"])
-    row = small_row()
-    variants.register(row)
     codes = []
     for place in job["places"]:
         child = os.fork()

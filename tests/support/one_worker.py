@@ -1,10 +1,10 @@
 """One worker of a run, as a launcher starts it: `one_worker.py config.json [options]`.
 
-Options, for the tests: `kill_at` ends the process with SIGKILL after so many steps, `freeze_at`
-stops it with SIGSTOP, `end_at` asks it with SIGTERM to end, `lose` names files that vanish after
-the first epoch, `streamed` keeps no decoded images, `weights` names a file that gets the weights
-as this worker has them, `batches` one that gets the fingerprints of the images that it trains on;
-`folder` is where it starts; `stop` ends training after the first epoch.
+Options, for the tests: `kill_at` ends the process with SIGKILL after a step of the run, `freeze_at`
+stops it with SIGSTOP, `end_at` asks it with SIGTERM to end, `lose` are files that vanish after the
+first epoch, `streamed` keeps no decoded images, `weights` is a file that gets the weights as this
+worker has them, `batches` one that gets the fingerprints of the images that it trains on; `folder`
+is where it starts; `stop` ends training after the first epoch.
 """
 
 import hashlib
@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 
-import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
@@ -21,54 +20,31 @@ from absl import logging
 import keras_alexnet as ka
 from keras_alexnet.data import images as data_images
 from keras_alexnet.data import pipeline
-from keras_alexnet.networks import variants
+from support.callbacks import at_end, at_epoch, at_step
+from support.networks import registered
 from support.small_networks import small_row
 
-_SIGNALS = {"kill_at": signal.SIGKILL, "freeze_at": signal.SIGSTOP, "end_at": signal.SIGTERM}
+# Names, because Windows has no SIGSTOP.
+_SIGNALS = {"kill_at": "SIGKILL", "freeze_at": "SIGSTOP", "end_at": "SIGTERM"}
 
 
-class Signal(keras.callbacks.Callback):
-    """Sends this process a signal after so many steps."""
-
-    def __init__(self, steps_left, number):
-        super().__init__()
-        self.steps_left, self.number = steps_left, number
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.steps_left -= 1
-        if self.steps_left == 0:
-            os.kill(os.getpid(), self.number)
-
-
-class Stop(keras.callbacks.Callback):
-    """Ends training after the first epoch, on this worker."""
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.model.stop_training = True
+def _callbacks(given) -> list:
+    found = []
+    for option, name in _SIGNALS.items():
+        if option in given:
+            number = getattr(signal, name)
+            found.append(at_step(given[option], lambda _, n=number: os.kill(os.getpid(), n)))
+    if given.get("stop"):
+        found.append(at_epoch(1, lambda model: setattr(model, "stop_training", True)))
+    if "lose" in given:
+        found.append(at_epoch(1, lambda _: [os.unlink(path) for path in given["lose"]]))
+    if "weights" in given:
+        found.append(at_end(lambda model: _write_weights(given["weights"], model)))
+    return found
 
 
-class Lose(keras.callbacks.Callback):
-    """Removes files after the first epoch."""
-
-    def __init__(self, paths):
-        super().__init__()
-        self.paths = paths
-
-    def on_epoch_end(self, epoch, logs=None):
-        while self.paths:
-            os.unlink(self.paths.pop())
-
-
-class Weights(keras.callbacks.Callback):
-    """Writes what this worker holds at the end of training."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.path = path
-
-    def on_train_end(self, logs=None):
-        values = {f"{i:03d}": v.numpy() for i, v in enumerate(self.model.weights)}
-        np.savez(self.path, **values)
+def _write_weights(path, model) -> None:
+    np.savez(path, **{f"{i:03d}": v.numpy() for i, v in enumerate(model.weights)})
 
 
 def note_batches(path) -> None:
@@ -108,24 +84,13 @@ def main() -> None:
     os.chdir(given.get("folder", "."))
     logging.set_verbosity(logging.INFO)
     tf.config.threading.set_intra_op_parallelism_threads(1)
-    row = small_row()
-    variants.register(row)
-    callbacks = []
-    for name, number in _SIGNALS.items():
-        if name in given:
-            callbacks.append(Signal(given[name], number))
-    if "lose" in given:
-        callbacks.append(Lose(given["lose"]))
     if given.get("streamed"):
         data_images.MEMORY_BUDGET_BYTES = 0
-    if given.get("stop"):
-        callbacks.append(Stop())
-    if "weights" in given:
-        callbacks.append(Weights(given["weights"]))
     if "batches" in given:
         note_batches(given["batches"])
     try:
-        found = ka.train(ka.TrainConfig(**given["config"]), callbacks=callbacks)
+        with registered(small_row()):
+            found = ka.train(ka.TrainConfig(**given["config"]), _callbacks(given))
     except ka.Interrupted as error:
         print(error)
         sys.exit(error.exit_code)

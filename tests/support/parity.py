@@ -1,6 +1,6 @@
 r"""Measures how far the converted networks are from their sources: saved_models/parity.csv.
 
-    python tests/parity.py --images FOLDER_OF_PHOTOGRAPHS --out saved_models/parity.csv
+    python tests/support/parity.py --images FOLDER_OF_PHOTOGRAPHS --out saved_models/parity.csv
 
 Each source's network gets random weights, is written to a file as its framework writes it, and is
 converted. Both then see the photographs, prepared as for evaluation. The figure of a layer is the

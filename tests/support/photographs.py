@@ -18,9 +18,5 @@ def photographs(count, size, seed=0):
     return np.clip(images + grain, 0, 255).astype("uint8")
 
 
-def relative_difference(wanted, got):
-    return float(np.max(np.abs(wanted - got)) / np.max(np.abs(wanted)))
-
-
 def top5(logits):
     return np.argsort(-np.asarray(logits), axis=-1, kind="stable")[:, :5].tolist()

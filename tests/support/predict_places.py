@@ -1,6 +1,7 @@
-"""Two small networks at every kind of place that `keras_alexnet.predict` takes."""
+"""Two small networks, saved and exported in every form that `keras_alexnet.predict` takes."""
 
 import functools
+import importlib.util
 import pathlib
 import types
 
@@ -9,27 +10,29 @@ import tensorflow as tf
 from PIL import Image
 
 import keras_alexnet
-from keras_alexnet import run_folder, trained
+from keras_alexnet import run_folder
 from keras_alexnet.data import decode, views
-from keras_alexnet.exporting import saved_model, tflite
+from keras_alexnet.exporting.formats import onnx, saved_model, tflite
+from keras_alexnet.trained import TrainedNetwork
 
 CLASSES = 7
 TOLERANCE = 2e-5  # of scores, float32 programs of a network whose logits go to tens
 
 
-def network(folder: pathlib.Path, seed: int, classes: int = CLASSES) -> trained.TrainedNetwork:
+def network(folder: pathlib.Path, seed: int, classes: int = CLASSES) -> TrainedNetwork:
     """A run's folder with a network that is sure of itself, and of different images differently."""
     model = keras_alexnet.build("cifar_v2", num_classes=classes, seed=seed)
     kernel = model.get_layer("logits").kernel
     kernel.assign(kernel * 300)
     run_folder.save(folder, model, [f"class {number} ü" for number in range(classes)])
-    return trained.load(folder)
+    return TrainedNetwork.load(folder)
 
 
 @functools.cache
 def made(root: pathlib.Path) -> types.SimpleNamespace:
     """Paths below `root`: `run` and `file` are the network of `exported`/2, `old` of `exported`/1,
-    `lite` is the TFLite file, `small` a run of three classes."""
+    `lite` is the TFLite file, `onnx` the ONNX file or None without the packages that write it,
+    `small` a run of three classes."""
     exported = root / "exported"
     old, new = network(root / "old", seed=1), network(root / "run", seed=2)
     saved_model.write(old, exported / "1")
@@ -37,6 +40,11 @@ def made(root: pathlib.Path) -> types.SimpleNamespace:
     lite = exported / "tflite" / "cifar_v2_float32.tflite"
     lite.parent.mkdir()
     lite.write_bytes(tflite.convert(new, "float32"))
+    onnx_file = exported / "onnx" / "cifar_v2.onnx"
+    onnx_file.parent.mkdir()
+    can_write = all(map(importlib.util.find_spec, ("onnx", "onnxruntime", "tf2onnx")))
+    if can_write:
+        onnx.write(new, onnx_file)
     network(root / "small", seed=3, classes=3)
     return types.SimpleNamespace(
         run=root / "run",
@@ -45,6 +53,7 @@ def made(root: pathlib.Path) -> types.SimpleNamespace:
         small=root / "small",
         exported=exported,
         lite=lite,
+        onnx=onnx_file if can_write else None,
         network=new,
         labels=root / "run" / run_folder.LABELS,
         photos=_photos(root / "photos"),
@@ -90,7 +99,7 @@ def save_foreign(folder: pathlib.Path, name: str, spec: tf.TensorSpec, outputs: 
     tf.saved_model.save(module, str(folder), signatures={name: module.same})
 
 
-def expected(found: trained.TrainedNetwork, contents: list[bytes]) -> np.ndarray:
+def expected(found: TrainedNetwork, contents: list[bytes]) -> np.ndarray:
     """Probabilities `[N, classes]` as evaluation's functions make the inputs, one by one."""
     plan = found.plan
     inputs = [

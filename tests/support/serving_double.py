@@ -193,6 +193,9 @@ class _Grpc(prediction_service_pb2_grpc.PredictionServiceServicer):
         return answer
 
     def _find(self, spec) -> _Loaded:
+        if spec.HasField("version_label"):
+            text = f"Unrecognized servable version label: {spec.version_label}"
+            raise Status(grpc.StatusCode.FAILED_PRECONDITION, text)
         version = spec.version.value if spec.HasField("version") else None
         return self._server.find(spec.name, version)
 

@@ -1,3 +1,5 @@
+"""Checkpoints on disk: kept, damaged, removed."""
+
 import json
 import os
 
@@ -125,7 +127,7 @@ def test_damaged_newest_does_not_push_out_a_whole_one(tmp_path, keep):
     _save(damaged, 9)
     _truncate(checkpoints.folder / "step-000000009.npz")
     step = checkpoints.restore()[1]["step"]
-    checkpoints.drop_after(step)
+    checkpoints.remove_after(step)
     _save(checkpoints, 2)
     assert checkpoints.restore()[1]["step"] == 2
     steps = [int(path.stem[-9:]) for path in sorted(checkpoints.folder.glob("step-*.json"))]
@@ -133,7 +135,7 @@ def test_damaged_newest_does_not_push_out_a_whole_one(tmp_path, keep):
 
 
 @pytest.mark.parametrize("end", ["killed", "damaged"])
-def test_run_that_goes_back_has_the_best_weights_of_before(tmp_path, end):
+def test_run_that_returns_to_a_checkpoint_has_the_best_weights_of_before(tmp_path, end):
     checkpoints = Checkpoints(tmp_path, keep=2)
     for step in (1, 2, 3, 4):
         _save(checkpoints, step, kind="best")
@@ -141,7 +143,7 @@ def test_run_that_goes_back_has_the_best_weights_of_before(tmp_path, end):
             _save(checkpoints, step)
     if end == "damaged":
         _truncate(checkpoints.folder / "step-000000004.npz")
-    checkpoints.drop_after(checkpoints.restore()[1]["step"])
+    checkpoints.remove_after(checkpoints.restore()[1]["step"])
     assert checkpoints.restore("best")[1]["step"] == 3
     # And of those that no checkpoint can come back to, none stays.
     assert len(list(checkpoints.folder.glob("best-*.json"))) <= 2
@@ -163,8 +165,8 @@ def test_hidden_folders_of_others_are_left_alone(tmp_path):
     assert (checkpoints.folder / ".ipynb_checkpoints").is_dir()
 
 
-def test_all_but_one_can_be_dropped(tmp_path):
+def test_all_but_one_can_be_removed(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=3)
     _save(checkpoints, 3, 5, 7)
-    checkpoints.drop_all_but(5)
+    checkpoints.remove_all_but(5)
     assert checkpoints.newest_step() == 5 and len(list(checkpoints.folder.iterdir())) == 2

@@ -12,7 +12,9 @@ import pytest
 
 import keras_alexnet as ka
 from keras_alexnet.data import shard_folder
+from keras_alexnet.distributed.cluster import SingleProcess
 from keras_alexnet.training import resume, workdir
+from keras_alexnet.training.checkpoints import disk_errors_explained
 from keras_alexnet.utils import files
 
 SUPPORT = pathlib.Path(__file__).parents[1] / "support"
@@ -20,20 +22,18 @@ SUPPORT = pathlib.Path(__file__).parents[1] / "support"
 # From step 3 on no file may grow beyond some kilobytes.
 _PROGRAM = """
 import json, resource, sys
-import keras
-from support.small_networks import small_row
 import keras_alexnet as ka
-from keras_alexnet import variants
+from support.callbacks import at_step
+from support.networks import registered
+from support.small_networks import small_row
 
-class Fill(keras.callbacks.Callback):
-    def on_train_batch_end(self, batch, logs=None):
-        if self.model.optimizer.iterations.numpy() == 3:
-            hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+def fill(model):
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
 
-variants.register(small_row())
 try:
-    ka.train(ka.TrainConfig(**json.loads(sys.argv[1])), callbacks=[Fill()])
+    with registered(small_row()):
+        ka.train(ka.TrainConfig(**json.loads(sys.argv[1])), callbacks=[at_step(3, fill)])
 except ka.UserError as error:
     print(error)
 """
@@ -61,7 +61,7 @@ def test_full_disk_stops_the_run_with_an_intact_checkpoint(tiny_folder, small_va
     assert done.returncode == 0, done.stderr
     message = done.stdout.strip()
     assert "step-000000004.npz could not be written: File too large" in message
-    assert "The checkpoint of step 2 is whole. Make room, then go on with --resume" in message
+    assert "The checkpoint of step 2 is intact. Free some space. Resume with: keras-alex" in message
     names = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
     assert names == {f"step-00000000{step}.{end}" for step in (0, 2) for end in ("npz", "json")}
     found = ka.train(ka.TrainConfig(workdir=config.workdir, resume=True))
@@ -73,32 +73,33 @@ def test_error_names_the_file_that_had_no_room(tmp_path):
         raise OSError(28, "No space left on device")
     assert caught.value.filename == str(tmp_path / "a.csv")
     with pytest.raises(ka.UserError, match=r"a\.csv could not be written: No space left"):
-        with workdir.disk_errors_explained(tmp_path):
+        with disk_errors_explained(tmp_path):
             raise caught.value
 
 
 def test_other_system_errors_stay_what_they_are(tmp_path):
-    with pytest.raises(PermissionError), workdir.disk_errors_explained(tmp_path):
+    with pytest.raises(PermissionError), disk_errors_explained(tmp_path):
         raise PermissionError(13, "Permission denied")
 
 
 def test_folder_that_cannot_be_made_is_named(new_job, tmp_path):
     (tmp_path / "mine").write_text("a file")
-    with pytest.raises(ka.UserError, match="mine/run cannot be written to: .* Name another with"):
-        workdir.open_workdir(tmp_path / "mine" / "run", new_job, {"commit": "abc"})
+    with pytest.raises(ka.UserError, match="mine/run cannot be written to: .* Pass another"):
+        workdir.open_workdir(new_job)
 
 
 def test_folder_is_for_one_process(config, tmp_path):
-    with workdir.locked(tmp_path / "run"):
+    with workdir.locked(tmp_path / "run", SingleProcess()):
         with pytest.raises(ka.UserError, match="Another process is training in .*run. Wait"):
             ka.train(config)
-    assert ka.train(config)["epochs"] == 2
+    with workdir.locked(tmp_path / "run", SingleProcess()):
+        pass  # free again
 
 
-def test_folder_that_cannot_be_made_is_named_before_it_is_held(tmp_path):
+def test_folder_that_cannot_be_made_is_named_before_it_is_locked(tmp_path):
     (tmp_path / "mine").write_text("a file")
     with pytest.raises(ka.UserError, match="mine/run cannot be written to"):
-        with workdir.locked(tmp_path / "mine" / "run"):
+        with workdir.locked(tmp_path / "mine" / "run", SingleProcess()):
             pass
     with pytest.raises(ka.UserError, match="mine/out cannot be written to"):
         with shard_folder.opened_shard_folder(tmp_path / "mine" / "out", {}, {}):
@@ -113,9 +114,14 @@ def test_damaged_results_of_an_ended_run_are_a_message(config, tmp_path):
 
 
 @pytest.fixture
-def new_job():
+def new_job(tmp_path):
     """As much of a job as is written to config.json."""
-    asked = resume.new_run(ka.TrainConfig(variant="cifar_v2", dataset="shapes"))
+    request = resume.new_run(ka.TrainConfig(variant="cifar_v2", dataset="shapes"))
     return types.SimpleNamespace(
-        config=asked.config, recipe=asked.recipe, data=ka.load_dataset("shapes"), start=None
+        config=request.config,
+        recipe=request.recipe,
+        data=ka.load_dataset("shapes"),
+        weights=None,
+        workdir=tmp_path / "mine" / "run",
+        origin={"commit": "abc"},
     )

@@ -14,9 +14,9 @@ ALLOWED = 1.02
 _COMMON = """
 import gc, json, os, pathlib, signal, sys
 import keras
-from support.small_networks import small_row
 import keras_alexnet as ka
-from keras_alexnet import variants
+from keras_alexnet.networks import variants
+from support.small_networks import small_row
 
 def resident():
     pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])

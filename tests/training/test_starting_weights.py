@@ -22,7 +22,7 @@ def start(tmp_path, small_variant):
     return tmp_path / "start.keras"
 
 
-def test_a_run_starts_from_the_file_and_goes_on_without_it(config, start):
+def test_a_run_starts_from_the_file_and_resumes_without_it(config, start):
     config = dataclasses.replace(config, weights=str(start), max_steps=1, overrides=STILL)
     digest = files.sha256_of(start)
     found = ka.train(config)
@@ -47,7 +47,7 @@ def test_a_run_starts_from_the_file_and_goes_on_without_it(config, start):
         again.get_layer("fc7").kernel, source.get_layer("fc7").kernel, atol=1e-6
     )
 
-    with pytest.raises(UserError, match=f"weights: {start} before, now other.keras"):
+    with pytest.raises(UserError, match=f"weights: was {start}, is now other.keras"):
         ka.train(dataclasses.replace(onward, weights="other.keras", allow_change=None))
     with pytest.raises(UsageError, match="reads no others"):
         ka.train(dataclasses.replace(onward, weights="other.keras", allow_change="weights"))

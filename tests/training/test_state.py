@@ -20,7 +20,7 @@ def _new(variant, workdir):
     recipe = recipes.get(variant, schedule="plateau", learning_rate=0.01)
     step = TrainStep(ka.build(variant, num_classes=3), recipe, tf.distribute.get_strategy())
     pixels = ImageFiles(workdir, ["a.png", "b.png"])
-    return RunState(
+    state = RunState(
         step,
         Schedule(recipe, 40, steps_per_epoch=10, has_validation=True),
         Length(4, 10, 80, 8),
@@ -29,27 +29,28 @@ def _new(variant, workdir):
         LostImages([Split.of(pixels, np.zeros(2))]),
         Checkpoints(workdir),
     )
+    return state, pixels
 
 
 @pytest.fixture(scope="module")
 def both(small_variant, tmp_path_factory):
-    """A run on its way, and one that goes on from its checkpoint."""
+    """A run before its end, one resumed from its checkpoint, their folder and its images."""
     workdir = tmp_path_factory.mktemp("run")
-    state = _new(small_variant, workdir)
+    state, _ = _new(small_variant, workdir)
     images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3)).astype(np.uint8)
     for _ in range(2):
         state.step.run(tf.constant(images), tf.constant([0, 1, 2, 0, 1, 2, 0, 1]), tf.ones([8]))
     state.epoch, state.step_in_epoch, state.seconds_of_epoch = 2, 5, 77.0
-    state.stopped, state._seconds_before = True, 1000.0
+    state.stopped, state.seconds_before = True, 1000.0
     state.schedule.restore({"drops": 1, "best_top1": 0.5, "best_epoch": 0, "last_drop_epoch": 1})
     state.history.restore([{"epoch": 1, "loss": 0.25}])
     state.guard.events = [{"back_to_step": 3}]
     state.lost.restore(["b.png"])
     state.save(state.guard.finite_variables())
     state.history.restore([{"epoch": 1, "loss": 0.25}, {"epoch": 2, "loss": 0.125}])
-    after = _new(small_variant, workdir)
+    after, pixels = _new(small_variant, workdir)
     after.begin()
-    return state, after, workdir
+    return state, after, workdir, pixels
 
 
 @pytest.mark.parametrize(
@@ -64,8 +65,8 @@ def both(small_variant, tmp_path_factory):
     ],
 )
 def test_variables(both, owner, kind, small_variant, tmp_path):
-    before, after, _ = both
-    fresh = _new(small_variant, tmp_path).step.variables()
+    before, after, *_ = both
+    fresh = _new(small_variant, tmp_path)[0].step.variables()
     found, values = after.step.variables(), before.step.variables()
     names = [name for name in values if name.startswith(owner) and kind in name]
     assert names
@@ -99,7 +100,7 @@ def test_place_schedule_and_events(both, read, value):
 
 
 def test_running_totals(both):
-    before, after, _ = both
+    before, after, *_ = both
     assert after.step.totals() == before.step.totals() and before.step.totals()[4] == 16
 
 
@@ -108,21 +109,20 @@ def test_metrics_csv_is_cut_to_the_rows_of_the_checkpoint(both):
 
 
 def test_lost_images_are_left_out_again(both):
-    [pixels] = both[1].lost._rows
-    assert pixels.left_out == [1]
+    assert both[3].left_out == [1]
 
 
-def test_damaged_newer_checkpoint_is_dropped_when_the_run_goes_on(both, small_variant):
-    before, _, workdir = both
+def test_damaged_newer_checkpoint_is_removed_when_the_run_resumes(both, small_variant):
+    before, _, workdir, _ = both
     before.checkpoints.save(30, {"w": np.zeros(3)}, {})
     (workdir / "checkpoints" / "step-000000030.npz").write_bytes(b"")
-    after = _new(small_variant, workdir)
+    after, _ = _new(small_variant, workdir)
     after.begin()
     assert after.steps_done == 25 and after.checkpoints.newest_step() == 25
 
 
 def test_checkpoint_of_an_older_version_is_refused(small_variant, tmp_path):
-    state = _new(small_variant, tmp_path)
+    state, _ = _new(small_variant, tmp_path)
     state.checkpoints.save(3, state.step.variables(), {"epoch": 0})
     with pytest.raises(ka.UserError, match="written by an older version"):
         state.begin()
@@ -144,24 +144,24 @@ def test_metrics_csv_may_get_another_column_on_the_way(tmp_path):
 
 
 def test_another_network_is_refused(both, tmp_path):
-    other = _new("cifar_v2", tmp_path)
+    other, _ = _new("cifar_v2", tmp_path)
     other.checkpoints = both[0].checkpoints
     with pytest.raises(ka.UserError, match="of another network"):
         other.begin()
 
 
-def test_best_weights_stay_when_steps_are_counted_anew(both, small_variant, tmp_path):
-    before = _new(small_variant, tmp_path)
+def test_best_weights_stay_when_steps_are_renumbered(both, small_variant, tmp_path):
+    before, _ = _new(small_variant, tmp_path)
     variables = before.step.variables()
     before.epoch = 3
     before.checkpoints.save(30, variables, {"epoch": 3}, kind="best")
     before.save(variables)
-    again = _new(small_variant, tmp_path)
+    again, _ = _new(small_variant, tmp_path)
     again.length = Length(4, 5, 80, 16)
     again.begin()  # at step 15
     again.step_in_epoch = 1
     again.save(variables)
-    once_more = _new(small_variant, tmp_path)
+    once_more, _ = _new(small_variant, tmp_path)
     once_more.length = again.length
     once_more.begin()
     assert once_more.steps_done == 16

@@ -148,9 +148,9 @@ def test_first_non_finite_step_is_remembered(strategies, replicas):
     assert step.first_non_finite_step == 3
 
 
-def test_restored_step_goes_on_bit_for_bit(strategies, small_variant):
+def test_restored_step_continues_bit_for_bit(strategies, small_variant):
     def model():
-        return build(small_variant, seed=0)  # has dropout, so masks must go on too
+        return build(small_variant, seed=0)  # has dropout, so masks must continue too
 
     whole, first, second = (_step(strategies[1], model, momentum=0.9) for _ in range(3))
     _run(whole, strategies[1], [_batch()] * 4)
@@ -165,5 +165,5 @@ def test_restored_step_goes_on_bit_for_bit(strategies, small_variant):
 
 def test_variables_of_another_network_are_refused(strategies):
     step = _step(strategies[1])
-    with pytest.raises(ValueError, match="other variables"):
+    with pytest.raises(ValueError, match="different variables"):
         step.restore({"model/000-kernel": np.zeros(3)})

@@ -8,9 +8,12 @@ import pytest
 
 import keras_alexnet
 from keras_alexnet import UsageError, UserError, weights
-from keras_alexnet.networks import spec, variants
+from keras_alexnet.networks import variants
+from keras_alexnet.networks.spec import SameMapNormSpec
 from support import caffe_files, caffe_networks
-from support.photographs import photographs, relative_difference, top5
+from support.fixed_weights import relative_error
+from support.networks import registered
+from support.photographs import photographs, top5
 
 CLASSES = 7
 FORMS = {
@@ -24,10 +27,9 @@ FORMS = {
 @pytest.fixture(scope="module")
 def small():
     """The name of Caffe's network with few filters and units."""
-    row = caffe_networks.small_row()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(variants._SPECS, row.name, row)
-        yield row.name
+    spec = caffe_networks.small_row()
+    with registered(spec):
+        yield spec.name
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +73,13 @@ class TestAnswers:
             chosen = [model.get_layer(name).output for name in wanted]
             got = keras.Model(model.input, chosen)(pixels)
             for (name, by_caffe), by_keras in zip(wanted.items(), got, strict=True):
-                assert relative_difference(by_caffe, by_keras.numpy()) < 1e-4, name
+                assert relative_error(by_caffe, by_keras.numpy()) < 1e-4, name
             assert top5(wanted["logits"]) == top5(got[-1])
 
     def test_a_network_of_rgb_gets_the_first_kernel_turned(self, small, tensors, write):
-        row = variants.get(small)
+        spec = variants.get(small)
         for bgr, wanted in ((True, tensors["conv1"][0]), (False, tensors["conv1"][0][:, ::-1])):
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setitem(variants._SPECS, small, caffe_networks.in_order(row, bgr))
+            with registered(caffe_networks.in_order(spec, bgr)):
                 model = keras_alexnet.build(small, weights=write())
             kernel = model.get_layer("conv1").kernel.numpy()
             np.testing.assert_array_equal(kernel, wanted.transpose(2, 3, 1, 0))
@@ -127,7 +128,8 @@ class TestMean:
         loaded = weights.load(model, write(), mean=mean)
         rgb = self.IMAGE.mean(axis=(1, 2), dtype="float64")[::-1]
         np.testing.assert_allclose(loaded.pixel_mean, rgb, atol=1e-4)
-        assert "channel's mean" in caplog.text and "gray levels away" in caplog.text
+        assert "is subtracted from each pixel" in caplog.text
+        assert "differs from it by up to" in caplog.text
         first = keras.Model(model.input, model.get_layer("standardize").output)
         pixels = photographs(1, 227)
         np.testing.assert_allclose(first(pixels)[..., ::-1], pixels - rgb, atol=1e-3)
@@ -149,7 +151,10 @@ class TestMean:
             (np.full([256, 256, 3], 100.0), "Received: 256x256x3 numbers"),
             (np.full([3], -100.0), "pixels 0-255. Received: -100 to -100"),
             (np.full([3], np.nan), "pixels 0-255"),
-            (np.array(["a", "b", "c"]), "no .npy array of numbers"),
+            (
+                np.array(["a", "b", "c"]),
+                "mean.npy does not hold numbers. Received: a .npy array of <U1",
+            ),
             (np.array([{}, 1, 2]), "cannot be read as a .npy array"),
         ],
     )
@@ -173,7 +178,7 @@ class TestMean:
             f"{channel} {value:.3f}"
             for channel, value in zip("RGB", variants.get(small).standardization.mean, strict=True)
         )
-        assert f"No mean file came with {write()}: each pixel loses {mean}." in caplog.text
+        assert f"No mean file came with {write()}. Each pixel is reduced by {mean}." in caplog.text
 
     def test_a_mean_belongs_to_caffe(self, tmp_path):
         path = tmp_path / "v2.safetensors"
@@ -231,11 +236,10 @@ class TestBadInput:
         self.assert_refused(small, tmp_path / "a.caffemodel", "cannot be read as a .caffemodel")
 
     def test_a_network_of_more_layers_than_caffes_is_refused(self, small, write):
-        row, more = variants.get(small), spec.SameMapNormSpec("norm2", 5, 1.0, 4e-5, 0.75)
-        with pytest.MonkeyPatch.context() as patch:
-            features = (*row.features[:5], more, *row.features[5:])
-            patch.setitem(variants._SPECS, small, dataclasses.replace(row, features=features))
-            self.assert_refused(small, write(), "layers that Caffe's AlexNet lacks: norm2. Name")
+        spec, more = variants.get(small), SameMapNormSpec("norm2", 5, 1.0, 4e-5, 0.75)
+        features = (*spec.features[:5], more, *spec.features[5:])
+        with registered(dataclasses.replace(spec, features=features)):
+            self.assert_refused(small, write(), "layers that Caffe's AlexNet lacks: norm2. Use")
 
     def test_a_network_without_these_layers_is_refused(self, write):
         model = keras_alexnet.build("cifar_v2")

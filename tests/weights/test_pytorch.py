@@ -13,7 +13,8 @@ import keras_alexnet
 from keras_alexnet import UserError, weights
 from keras_alexnet.networks import layers
 from keras_alexnet.weights import pytorch
-from support.photographs import photographs, relative_difference, top5
+from support.fixed_weights import relative_error
+from support.photographs import photographs, top5
 
 torch = pytest.importorskip("torch", reason="compares with PyTorch, which users need for .pth only")
 
@@ -52,7 +53,7 @@ def test_each_layer_and_the_five_likeliest_are_pytorchs(pair):
     for seed in range(2):
         wanted, got = pair.layer_outputs(photographs(2, pair.size, seed))
         for by_torch, by_keras in zip(wanted, got, strict=True):
-            assert relative_difference(by_torch, by_keras) < 1e-4
+            assert relative_error(by_torch, by_keras) < 1e-4
         assert top5(wanted[-1]) == top5(got[-1])
 
 
@@ -86,7 +87,7 @@ class V2:
     def assert_loads(self, path, **options):
         model = keras_alexnet.build("cifar_v2")
         loaded = weights.load(model, path, **options)
-        assert relative_difference(self.logits, model(self.pixels).numpy()) < 1e-4
+        assert relative_error(self.logits, model(self.pixels).numpy()) < 1e-4
         return loaded
 
     def assert_refused(self, path, message, **options):
@@ -165,7 +166,7 @@ class TestBadInput:
             torch.save({"fc3.weight": Runs(marker)}, v2.folder / name, **form)
         (v2.folder / "plain.pth").write_bytes(pickle.dumps({"fc3.weight": Runs(marker)}))
         for name in (*files, "plain.pth"):
-            v2.assert_refused(v2.folder / name, "calls posix.mkdir, that is, it would run code")
+            v2.assert_refused(v2.folder / name, "calls posix.mkdir: it would run code")
         assert not marker.exists()
 
     def test_a_whole_module_is_refused(self, v2):
@@ -188,7 +189,7 @@ class TestBadInput:
             SAFE.save_file(v2.state, path)
         contents = path.read_bytes()
         path.write_bytes(contents[: int(kept * len(contents))])
-        v2.assert_refused(path, "cut.*(cannot be read|no whole)")
+        v2.assert_refused(path, "cut.*cannot be read")
 
     def test_every_tensor_that_does_not_fit_is_named(self, v2):
         state = dict(v2.state)
@@ -209,10 +210,11 @@ class TestBadInput:
     @pytest.mark.parametrize(
         "contents, message",
         [
-            ([1, 2], "holds a list and no state dict"),
-            ({"epoch": 3, "fc3.weight": torch.zeros(3)}, "no dense tensors with names: epoch"),
-            ({3: torch.zeros(3)}, "with names: 3"),
-            ({"x": torch.eye(3).to_sparse()}, "no dense tensors with names: x"),
+            ([1, 2], "must hold a state dict. Received: list instead"),
+            ({"epoch": 3, "fc3.weight": torch.zeros(3)}, "These entries are not: epoch"),
+            ({3: torch.zeros(3)}, "These entries are not: 3"),
+            ({}, "Received: dict without tensors"),
+            ({"x": torch.eye(3).to_sparse()}, "These entries are not: x"),
             ({"x": torch.zeros(3, dtype=torch.int32)}, "x is int32"),
         ],
     )
@@ -221,13 +223,13 @@ class TestBadInput:
 
 
 class TestHashes:
-    def test_a_hash_asked_for_is_compared(self, v2):
+    def test_a_given_hash_is_compared(self, v2):
         path = v2.written("mine.pth", v2.state)
         digest = v2.assert_loads(path).sha256
         v2.assert_loads(path, sha256=digest.upper())
         v2.assert_loads(path, sha256=digest[:8])
         wrong = digest[:-1] + ("0" if digest[-1] != "0" else "1")
-        v2.assert_refused(path, f"should begin with {wrong}, as asked for", sha256=wrong)
+        v2.assert_refused(path, f"should begin with {wrong}, as requested", sha256=wrong)
         v2.assert_refused(path, "64 hexadecimal digits", sha256=digest[:7])
 
     def test_a_hash_in_the_name_is_compared(self, v2):

@@ -1,0 +1,26 @@
+"""Markdown tables."""
+
+import csv
+import pathlib
+from collections.abc import Iterable, Sequence
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Returns a Markdown table.
+
+    Example:
+        >>> print(table(["name", "size"], [["a", 1]]))
+        | name | size |
+        |---|---|
+        | a | 1 |
+    """
+    lines = [headings, *rows]
+    cells = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
+    header, *body = [f"| {' | '.join(line)} |" for line in cells]
+    return "\n".join([header, "|" + "---|" * len(headings), *body])
+
+
+def read_csv(path: pathlib.Path) -> list[dict[str, str]]:
+    """Returns the rows of a CSV file with a header."""
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

@@ -1,0 +1,82 @@
+r"""Measures speed: of the machinery around a network, and of locally connected layers.
+
+    keras-alexnet benchmark train --variant cifar_v3 --json train.json
+    keras-alexnet benchmark train --variant cifar_v2 --steps 60 --only loop,mirrored
+    keras-alexnet benchmark layers --variant cuda_convnet_11pct --json layers.json
+
+Ratios are medians over repeats, in each of which all sides take their turn. Let the machine do
+nothing else meanwhile.
+"""
+
+import argparse
+import importlib
+
+from keras_alexnet.cli import flags
+from keras_alexnet.cli.running import load_tensorflow
+from keras_alexnet.errors import UsageError
+
+# Benchmark: what it measures, its module, its network by default, and its measures.
+BENCHMARKS = {
+    "train": (
+        "What loop, strategy, checkpoints and workers cost beyond the arithmetic.",
+        "overhead",
+        "cifar_v3",
+        ("mirrored", "loop", "checkpoints", "workers"),
+    ),
+    "layers": (
+        "Locally connected layers against convolutions of the same multiply-accumulates.",
+        "local_layers",
+        "cuda_convnet_11pct",
+        ("layers", "network"),
+    ),
+}
+
+
+def add_flags(parser: flags.Parser) -> None:
+    """Adds a subcommand for each benchmark."""
+    parser.usage = f"{parser.prog} BENCHMARK [flags]"
+    benchmarks = parser.add_subparsers(
+        title="benchmarks", dest="benchmark", metavar="BENCHMARK", required=True, prog=parser.prog
+    )
+    for benchmark, (line, _, variant, measures) in BENCHMARKS.items():
+        program = f"{parser.prog} {benchmark}"
+        subparser = benchmarks.add_parser(
+            benchmark, help=line, description=line, usage=f"{program} [flags]"
+        )
+        subparser.set_defaults(program=program)
+        flags.add_variant(subparser, "The network.", default=variant)
+        for name, default, help_text in (
+            ("batch_size", 128, "Images in one step of one device."),
+            ("steps", 40, "Steps timed in each repeat, after a few that are not."),
+            ("repeats", 5, "Repeats, of which the median is taken."),
+        ):
+            flags.add_flag(subparser, name, int, help_text, default=default)
+        help_text = "What to measure."
+        flags.add_flag(
+            subparser, "only", str, help_text, default=measures, choices=measures, several=True
+        )
+        flags.add_flag(subparser, "json", str, "File to write the figures to.")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measures, and prints a line for each measure."""
+    sizes = flags.values_of(arguments, ("batch_size", "steps", "repeats"))
+    for name, value in sizes.items():
+        if value < 1:
+            raise UsageError(f"--{name} must be at least 1. Received: {value}.")
+    load_tensorflow()
+    from keras_alexnet.utils import files, machine, provenance
+
+    module = BENCHMARKS[arguments.benchmark][1]
+    measures = importlib.import_module(f"keras_alexnet.cli.benchmark.{module}").MEASURES
+    conditions = {
+        "variant": arguments.variant,
+        **sizes,
+        "cores": len(machine.processors()),
+        **provenance.provenance(),
+    }
+    found = {name: measures[name](arguments.variant, **sizes) for name in arguments.only}
+    for figures in found.values():
+        print(figures["in_words"])
+    if arguments.json is not None:
+        files.write_json(arguments.json, conditions | found)

@@ -1,0 +1,93 @@
+"""A training run that is timed and ends when all has been timed."""
+
+import contextlib
+import dataclasses
+import pathlib
+import tempfile
+import time
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_alexnet.cli.benchmark.timing import WARM_UP_STEPS
+from keras_alexnet.training.config import TrainConfig
+from keras_alexnet.training.train import train
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    """What is trained, and for how many timed steps."""
+
+    variant: str
+    batch_size: int
+    steps: int
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """What the run changes in the recipe: it is long enough, and its rate is constant."""
+        return {
+            "global_batch_size": self.batch_size,
+            "epochs": 10_000,
+            "keep": "last",
+            "schedule": "constant",
+            "learning_rate": 1e-3,
+        }
+
+    def train(
+        self, workdir: str | None = None, overrides: dict[str, Any] | None = None, **settings: Any
+    ) -> "Clock":
+        """Trains on images in memory until all steps are timed; neither validates nor saves.
+
+        Args:
+            workdir: the run's folder; by default a temporary one.
+            overrides: more fields of the recipe.
+            **settings: more fields of `TrainConfig`.
+
+        Returns:
+            The clock of the run.
+        """
+        clock = Clock(self.steps)
+        with tempfile.TemporaryDirectory() as folder, contextlib.suppress(TimingDone):
+            config = TrainConfig(
+                variant=self.variant,
+                dataset="shapes",
+                workdir=workdir or str(pathlib.Path(folder) / "run"),
+                validation_images=0,
+                num_devices=1,
+                overrides=self.overrides | (overrides or {}),
+                **settings,
+            )
+            train(config, callbacks=[clock])
+        return clock
+
+
+class TimingDone(Exception):
+    """Ends a run when all has been timed."""
+
+
+class Clock(keras.callbacks.Callback):
+    """Notes when steps begin and end."""
+
+    def __init__(self, steps: int):
+        super().__init__()
+        self._last = WARM_UP_STEPS + steps
+        self.begins: list[float] = []
+        self.ends: list[float] = []
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        self.begins.append(time.perf_counter())
+        if len(self.ends) == self._last:
+            raise TimingDone
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self.ends.append(time.perf_counter())
+
+    def seconds_a_step(self) -> float:
+        """Mean seconds from the end of one step to the end of the next, after the warm-up."""
+        ends = self.ends[WARM_UP_STEPS - 1 :]
+        return (ends[-1] - ends[0]) / (len(ends) - 1)
+
+    def pauses(self) -> np.ndarray:
+        """Seconds between the end of each step and the beginning of the next."""
+        return np.array(self.begins[1:]) - np.array(self.ends[: len(self.begins) - 1])

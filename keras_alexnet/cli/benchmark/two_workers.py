@@ -1,0 +1,120 @@
+"""Training on two workers with a core each, against one process with one core."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+import keras_alexnet
+from keras_alexnet.cli.benchmark.timed_run import Workload
+from keras_alexnet.errors import UserError
+from keras_alexnet.utils import machine
+
+_WORKER_SECONDS = 3600
+
+
+def measure_workers(variant: str, batch_size: int, steps: int, repeats: int) -> dict[str, Any]:
+    """Measures one process on one core; two at the same time that share nothing; two workers of
+    one run. Every process has as many images in a step.
+
+    Raises:
+        UserError: there is only one core, or the system cannot bind processes to cores.
+    """
+    workload = Workload(variant, batch_size, steps)
+    cores = machine.processors()
+    if len(cores) < 2:
+        raise UserError("Two workers with a core each need two cores. Received: one.")
+    if not hasattr(os, "sched_setaffinity"):
+        raise UserError(
+            f"Two workers with a core each need Linux: {sys.platform} cannot bind a process to a "
+            "core. Leave workers out of --only."
+        )
+    rates: dict[str, list[float]] = {"one": [], "two apart": [], "two workers": []}
+    for _ in range(repeats):
+        rates["one"].append(_rate(workload, cores[:1], together=False))
+        rates["two apart"].append(_rate(workload, cores[:2], together=False))
+        rates["two workers"].append(_rate(workload, cores[:2], together=True))
+        logging.info("images per second: %s", {name: values[-1] for name, values in rates.items()})
+    one, apart, workers = (np.array(values) for values in rates.values())
+    efficiency, hardware = np.median(workers / (2 * one)), np.median(apart / (2 * one))
+    return {
+        "images_per_second": rates,
+        "efficiency": float(efficiency),
+        "efficiency_of_two_apart": float(hardware),
+        "in_words": f"Two workers with a core each: {100 * efficiency:.1f} % of twice one process "
+        f"(goal: at least 85); two processes that share nothing: {100 * hardware:.1f} %",
+    }
+
+
+def _rate(workload: Workload, cores: list[int], together: bool) -> float:
+    """Images per second of one process on each core, all added up."""
+    with tempfile.TemporaryDirectory() as folder:
+        addresses = _free_addresses(len(cores)) if together else []
+        processes = [
+            _start_worker(workload, index, core, folder, addresses)
+            for index, core in enumerate(cores)
+        ]
+        try:
+            outputs = [process.communicate(timeout=_WORKER_SECONDS)[0] for process in processes]
+        finally:
+            for process in processes:
+                process.kill()
+    if any(process.returncode for process in processes):
+        raise UserError(f"A worker failed: {outputs}")
+    return sum(workload.batch_size / float(output.split()[-1]) for output in outputs)
+
+
+def _start_worker(
+    workload: Workload, index: int, core: int, folder: str, addresses: list[str]
+) -> subprocess.Popen:
+    """Starts a process on a core: a run of its own, or a worker of the one at `addresses`."""
+    given = {
+        "workload": dataclasses.asdict(workload),
+        "workdir": os.path.join(folder, "run" if addresses else f"run-{index}"),
+        "global_batch_size": workload.batch_size * max(1, len(addresses)),
+    }
+    task = {"type": "worker", "index": index}
+    cluster = {"cluster": {"worker": addresses}, "task": task} if addresses else {}
+    checkout = pathlib.Path(keras_alexnet.__file__).parents[1]
+    path = [str(checkout), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {"PYTHONPATH": os.pathsep.join(path), "TF_CONFIG": json.dumps(cluster)}
+    return subprocess.Popen(
+        [sys.executable, "-m", __name__, json.dumps(given)],
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+        # Before the process has a thread, so that all of them keep to the core.
+        preexec_fn=lambda: os.sched_setaffinity(0, [core]),
+    )
+
+
+def _free_addresses(count: int) -> list[str]:
+    with contextlib.ExitStack() as stack:
+        sockets = [
+            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
+        ]
+        return [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+
+
+def _work(text: str) -> None:
+    """Trains as one of the processes, prints the seconds a step, and ends the process."""
+    given = json.loads(text)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    overrides = {"global_batch_size": given["global_batch_size"]}
+    clock = Workload(**given["workload"]).train(given["workdir"], overrides)
+    print(clock.seconds_a_step(), flush=True)
+    os._exit(0)  # TensorFlow's own end would fail where the other worker has ended already
+
+
+if __name__ == "__main__":
+    _work(sys.argv[1])

@@ -1,0 +1,131 @@
+r"""Draws what is inside a network, as the 2012 paper does.
+
+    keras-alexnet figures filters --model runs/mine --out filters.png
+    keras-alexnet figures neighbors --model runs/mine --out neighbors.png
+    keras-alexnet figures likeliest --model runs/mine --images 10 --out likeliest.png
+    keras-alexnet figures activations --model runs/mine --layer conv3 --image cat.jpg \
+        --out conv3.png
+    keras-alexnet figures curves --runs runs/relu,runs/tanh --labels ReLU,tanh --out curves.png
+"""
+
+import argparse
+import dataclasses
+from typing import Any
+
+from keras_alexnet.cli import flags
+from keras_alexnet.cli.running import load_tensorflow
+from keras_alexnet.data.config import DataSpec
+
+_SCALES = ("each", "joint")
+_TABLE = "File for what the picture shows: .csv or .json; by default a .csv beside --out."
+_FLAGS: dict[str, dict[str, Any]] = {
+    "out": {"kind": str, "help_text": "The picture, a .png file.", "required": True},
+    "model": {"kind": str, "help_text": "A run's folder or a .keras file.", "required": True},
+    "images": {"kind": int, "help_text": "Test images to show, of all classes.", "default": 10},
+    "indices": {
+        "kind": int,
+        "help_text": "Numbers of the test images to show instead, from 0.",
+        "several": True,
+    },
+    "seed": {"kind": int, "help_text": "Fixes the choice of images.", "default": 0},
+    "neighbors": {
+        "kind": int,
+        "help_text": "Training images beside each test image.",
+        "default": 6,
+    },
+    "train_images": {"kind": int, "help_text": "Training images to search; all by default."},
+    "batch_size": {"kind": int, "help_text": "Images in one step of the search.", "default": 256},
+    "top": {"kind": int, "help_text": "Bars of each image.", "default": 5},
+    "layer": {"kind": str, "help_text": "Name of a layer.", "required": True},
+    "image": {"kind": str, "help_text": "An image file.", "required": True},
+    "scale": {
+        "kind": str,
+        "help_text": "Scale of the colors: each filter or map by itself, or all jointly.",
+        "default": "each",
+        "choices": _SCALES,
+    },
+    "runs": {
+        "kind": str,
+        "help_text": "Folders of runs, or their metrics.csv files.",
+        "several": True,
+        "required": True,
+    },
+    "labels": {
+        "kind": str,
+        "help_text": "Names of the runs; by default those of their folders.",
+        "several": True,
+    },
+    "error": {
+        "kind": float,
+        "help_text": "Training error, in percent, to draw a line at.",
+        "default": 25.0,
+    },
+    "table": {"kind": str, "help_text": _TABLE},
+}
+_OF_IMAGES = ("images", "indices", "seed", "variant", "table")
+_DATA = tuple(field.name for field in dataclasses.fields(DataSpec))
+# What a figure is of, in the order of its arguments.
+_SUBJECTS = ("model", "runs", "image", "layer")
+# Figure: what it shows, and its flags besides --out.
+FIGURES = {
+    "filters": ("The first layer's filters (the paper's Figure 3).", ("model", "scale")),
+    "neighbors": (
+        "Training images nearest to test images in the last hidden layer (Figure 4, right).",
+        ("model", *_DATA, *_OF_IMAGES, "neighbors", "train_images", "batch_size"),
+    ),
+    "likeliest": (
+        "Test images with bars of their likeliest labels (Figure 4, left).",
+        ("model", *_DATA, *_OF_IMAGES, "top"),
+    ),
+    "activations": (
+        "What a layer makes of an image.",
+        ("model", "image", "layer", "scale", "variant"),
+    ),
+    "curves": (
+        "Training errors of several runs (Figure 1).",
+        ("runs", "labels", "error", "table"),
+    ),
+}
+
+
+def add_flags(parser: flags.Parser) -> None:
+    """Adds a subcommand for each figure."""
+    parser.usage = f"{parser.prog} FIGURE [flags]"
+    figures = parser.add_subparsers(
+        title="figures", dest="figure", metavar="FIGURE", required=True, prog=parser.prog
+    )
+    for figure, (line, names) in FIGURES.items():
+        program = f"{parser.prog} {figure}"
+        subparser = figures.add_parser(
+            figure, help=line, description=line, usage=f"{program} [flags]"
+        )
+        subparser.set_defaults(program=program)
+        for name in ("out", *names):
+            _add_flag(subparser, name)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Draws a figure."""
+    load_tensorflow()
+    from keras_alexnet import figures
+    from keras_alexnet.figures.curves import in_words
+
+    draw = getattr(figures, arguments.figure)
+    options = flags.values_of(arguments, FIGURES[arguments.figure][1])
+    if data := {name: options.pop(name) for name in _DATA if name in options}:
+        options["data"] = DataSpec(**data)
+    subjects = [options.pop(name) for name in _SUBJECTS if name in options]
+    made = draw(*subjects, arguments.out, **options)
+    if arguments.figure == "curves":
+        print("\n".join(in_words(made, arguments.error)))
+    print(f"picture: {arguments.out}")
+
+
+def _add_flag(parser: argparse.ArgumentParser, name: str) -> None:
+    if name in _FLAGS:
+        flags.add_flag(parser, name, **_FLAGS[name])
+    elif name == "variant":
+        flags.add_variant(parser, "The network, if the model's name does not tell it.")
+    else:
+        [field] = [each for each in dataclasses.fields(DataSpec) if each.name == name]
+        flags.add_field_flag(parser, field, default=field.default)

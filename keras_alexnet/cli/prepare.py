@@ -1,0 +1,51 @@
+r"""Turns ImageNet's archives, an image folder or an archive of one into shards of TFRecords.
+
+    keras-alexnet prepare --source photos --out records/photos
+    keras-alexnet prepare --source ~/downloads --out ~/records/imagenet --short_side 256
+    keras-alexnet prepare --check --out ~/records/imagenet
+
+Stopped or killed, it resumes when it is run again with the same flags. To train on the shards:
+--dataset tfrecord --data_dir ~/records/imagenet.
+"""
+
+import argparse
+from typing import Any
+
+from keras_alexnet.cli import flags
+from keras_alexnet.cli.running import load_tensorflow
+from keras_alexnet.data.config import PrepareConfig
+from keras_alexnet.errors import UsageError
+
+
+def add_flags(parser: flags.Parser) -> None:
+    """Adds the flags of a preparation."""
+    flags.add_config_flags(parser, PrepareConfig, {}, rest="preparation", optional=["source"])
+    help_text = "Only compare the hashes of all files in --out with its manifest."
+    flags.add_flag(parser, "check", bool, help_text, default=False)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Prepares, or checks what was prepared."""
+    if arguments.check and arguments.source is not None:
+        raise UsageError("--check looks only at --out. Leave --source out.")
+    if not arguments.check and arguments.source is None:
+        raise UsageError("--source is needed: a folder of archives or images, or an archive.")
+    config = flags.config_of(PrepareConfig, arguments)
+    load_tensorflow()
+    if arguments.check:
+        from keras_alexnet.data.manifest import verify
+
+        manifest = verify(config.out)
+        print(f"All {len(list(manifest.files()))} files are as the manifest says.")
+    else:
+        from keras_alexnet.data.prepare import prepare
+
+        manifest = prepare(config)
+    _print(manifest)
+
+
+def _print(manifest: Any) -> None:
+    print(f"dataset: {manifest.name}, {len(manifest.class_names)} classes")
+    for name, part in manifest.parts.items():
+        print(f"{name}: {part.images} images in {len(part.shards)} shards")
+    print(f"skipped: {len(manifest.skipped)}")

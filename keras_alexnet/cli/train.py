@@ -1,0 +1,52 @@
+r"""Trains a network and leaves model, figures and pictures in a folder.
+
+    keras-alexnet train --variant cifar_v1
+    keras-alexnet train --variant cifar_v2 --recipe document --dataset image_folder \
+        --data_dir cifar10-jpeg.tar.gz --record saved_models/results.csv
+    keras-alexnet train --resume --workdir runs/mine
+"""
+
+import argparse
+
+from keras_alexnet.cli import flags
+from keras_alexnet.cli.running import load_tensorflow
+from keras_alexnet.training import recipes
+from keras_alexnet.training.config import TrainConfig
+from keras_alexnet.training.recipe import OVERRIDABLE
+
+_RUN = "run"
+_GROUPS = {
+    "network": [
+        *("variant", "num_classes", "input_size", "activation", "lrn", "dropout"),
+        *("weights", "freeze_until"),
+    ],
+    "data": [
+        *("dataset", "data_dir", "dataset_name", "skip_corrupt"),
+        *("validation_images", "class_weights", "views"),
+    ],
+    "devices": ["num_devices", "logical_cpu_devices", "precision", "deterministic"],
+    _RUN: ["recipe", "workdir", "resume", "allow_change", "seed"],
+}
+
+
+def add_flags(parser: flags.Parser) -> None:
+    """Adds the flags of a run and those that override its recipe."""
+    flags.add_config_flags(parser, TrainConfig, _GROUPS, rest=_RUN)
+    group = parser.add_argument_group("recipe", "Each of these replaces what the recipe says.")
+    for field in OVERRIDABLE:
+        flags.add_field_flag(group, field)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Trains."""
+    given = flags.values_of(arguments, (field.name for field in OVERRIDABLE))
+    given = {name: value for name, value in given.items() if value is not None}
+    config = flags.config_of(TrainConfig, arguments, overrides=given)
+    if not config.resume:  # a run that is resumed has its own variant and recipe
+        recipes.get(config.variant, config.recipe, **given)
+    load_tensorflow()
+    from keras_alexnet.training.train import train
+
+    results = train(config)
+    for name in ("dataset", "test_loss", "test_top1", "test_top5", "seconds", "workdir"):
+        print(f"{name}: {results[name]}")

@@ -1,0 +1,234 @@
+"""The registry of export formats, and what a format must be able to do.
+
+Each module of this folder registers one format. To add another, write a module like them, or call
+`register` from your own code; `ExportConfig`, the command line, the comparison with Keras and the
+model card then know it. A format's module imports no TensorFlow at its top, so that `--help`
+stays fast.
+"""
+
+import abc
+import contextlib
+import dataclasses
+import functools
+import importlib
+import pathlib
+import pkgutil
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+from keras_alexnet.errors import UsageError, unknown_name
+from keras_alexnet.utils import files
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from keras_alexnet.exporting.config import ExportConfig
+    from keras_alexnet.trained import TrainedNetwork
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """One model that a format writes, and how closely it must agree with Keras.
+
+    Attributes:
+        name: in reports and model cards, such as "tflite int8".
+        exact: whether it computes in float32, so that its logits must be Keras's up to rounding.
+        calibrated: whether writing it needs training images.
+        least_agreement: share of images, 0–1, for which it must rank the same class first as a
+            trained network does in Keras; None if that is not required.
+    """
+
+    name: str
+    exact: bool = True
+    calibrated: bool = False
+    least_agreement: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportJob:
+    """What a format is given to write from.
+
+    Attributes:
+        network: the network.
+        config: the request.
+        stage: folder to write to; its contents move to `config.out` when all of them agree.
+        version: number of this export among those of `config.out`.
+        calibration: training images uint8 `[n, H, W, 3]`, or None if no output is calibrated.
+    """
+
+    network: "TrainedNetwork"
+    config: "ExportConfig"
+    stage: pathlib.Path
+    version: int
+    calibration: "np.ndarray | None" = None
+
+
+class ExportedModel(abc.ABC):
+    """A model that a format has written, ready to be run and timed.
+
+    Args:
+        stage: folder that the export is written to.
+        place: the model's file or folder, below the stage now and below `config.out` later.
+
+    Attributes:
+        path: where it is now.
+        place: as above.
+        card_folder: folder for its model card.
+        runtime: the software that `logits` runs it with, with its version.
+    """
+
+    runtime: str
+
+    def __init__(self, stage: pathlib.Path, place: pathlib.PurePath):
+        self.path, self.place = stage / place, place
+        self.card_folder = self.path.parent
+
+    @abc.abstractmethod
+    def logits(self, pixels: "np.ndarray") -> "np.ndarray":
+        """Computes the logits, float32 `[N, classes]`, of pixels `[N, H, W, 3]` of the export's
+        number type."""
+
+    @abc.abstractmethod
+    def timer(
+        self, threads: int
+    ) -> contextlib.AbstractContextManager[Callable[[int], list[float]]]:
+        """Opens a function that returns the seconds of so many calls with one image each."""
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what the report says of it: place, runtime, bytes, SHA-256 of every file."""
+        paths = [self.path]
+        if self.path.is_dir():
+            paths = sorted(path for path in self.path.rglob("*") if path.is_file())
+        return {
+            "file": str(self.place),
+            "runtime": self.runtime,
+            "bytes": sum(path.stat().st_size for path in paths),
+            "sha256": {
+                str(self.place / path.relative_to(self.path)): files.sha256_of(path)
+                for path in paths
+            },
+        }
+
+
+class ExportFormat(abc.ABC):
+    """A format that networks are exported to.
+
+    Attributes:
+        name: its name in `ExportConfig.formats`, which is also the folder below `config.out` and
+            the suffix of its files.
+        versioned: whether every export is a new folder, named by its version, instead.
+    """
+
+    name: str
+    versioned = False
+
+    def outputs(self, config: "ExportConfig") -> list[Output]:
+        """Lists what it writes for a request; by default one exact model with its own name."""
+        return [Output(self.name)]
+
+    def check_installed(self) -> None:
+        """Raises a `UserError` if a package is missing that writes or runs the format."""
+        return None
+
+    def file_name(self, output: Output, variant: str) -> str:
+        """Returns the name of an output's file, such as cifar_v2_int8.tflite."""
+        quantization = output.name.removeprefix(self.name).strip()
+        return f"{variant}{'_' if quantization else ''}{quantization}.{self.name}"
+
+    def place(self, output: Output, job: ExportJob) -> pathlib.PurePath:
+        """Returns where an output goes, below the stage and below `config.out`."""
+        if self.versioned:
+            return pathlib.PurePath(str(job.version))
+        return pathlib.PurePath(self.name) / self.file_name(output, job.network.variant)
+
+    @abc.abstractmethod
+    def write(self, output: Output, job: ExportJob) -> ExportedModel:
+        """Writes an output to its place.
+
+        Raises:
+            UserError: the network cannot be converted.
+        """
+
+    def notes(self, facts: dict[str, Any]) -> list[str]:
+        """Returns what a model card says of an output besides, each to follow its name."""
+        return []
+
+
+class FileModel(ExportedModel):
+    """A written file that `keras_alexnet.runtimes` runs."""
+
+    def __init__(
+        self, stage: pathlib.Path, place: pathlib.PurePath, facts: dict[str, Any] | None = None
+    ):
+        from keras_alexnet import runtimes
+
+        super().__init__(stage, place)
+        self._open = functools.partial(runtimes.open_file, self.path)
+        self._model, self._facts = self._open(), facts or {}
+        self.runtime = self._model.runtime
+
+    def logits(self, pixels: "np.ndarray") -> "np.ndarray":
+        return self._model.run(pixels)["logits"]
+
+    @contextlib.contextmanager
+    def timer(self, threads: int) -> Iterator[Callable[[int], list[float]]]:
+        yield self._open(threads).seconds_per_call
+
+    def facts(self) -> dict[str, Any]:
+        return {**super().facts(), **self._facts}
+
+
+_FORMATS: dict[str, ExportFormat] = {}
+
+
+def register(export_format: ExportFormat) -> None:
+    """Adds a format, which `export` and the command line then know by its name.
+
+    Raises:
+        UsageError: another format has that name.
+    """
+    name = export_format.name
+    if name in _FORMATS:
+        raise UsageError(f"An export format named {name!r} exists already. Choose another name.")
+    _FORMATS[name] = export_format
+
+
+def unregister(name: str) -> None:
+    """Removes a format that `register` added.
+
+    Raises:
+        UsageError: no format has that name.
+    """
+    get(name)
+    del _FORMATS[name]
+
+
+def get(name: str) -> ExportFormat:
+    """Returns a format.
+
+    Raises:
+        UsageError: no format has that name.
+    """
+    if name not in NAMES:
+        raise unknown_name("format", name, NAMES)
+    return _FORMATS[name]
+
+
+class _Names(Sequence[str]):
+    """The names of all formats, later ones included."""
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: Any) -> Any:
+        return list(_FORMATS)[index]
+
+    def __len__(self) -> int:
+        return len(_FORMATS)
+
+
+NAMES = _Names()
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")

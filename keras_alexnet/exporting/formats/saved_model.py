@@ -1,0 +1,159 @@
+"""SavedModel: a folder for TF Serving, with labels, `signature.json` and warm-up requests."""
+
+import contextlib
+import os
+import pathlib
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from keras_alexnet.exporting import formats
+from keras_alexnet.utils import files, terminal
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
+
+    from keras_alexnet.trained import TrainedNetwork
+
+EXTRA = "assets.extra"
+
+_MEANINGS = {
+    "image": "RGB pixels 0–255",
+    "image_bytes": "encoded JPEG or PNG files of any size, gray, CMYK and alpha included",
+    "logits": "one number a class, in class order",
+    "probabilities": "softmax of the logits",
+    "classes": "labels of the likeliest classes, likeliest first",
+    "scores": "probabilities of those classes",
+    "features": "the last hidden layer, which feeds the classifier",
+}
+
+
+class SavedModelFormat(formats.ExportFormat):
+    """SavedModels, each export in a new folder as TF Serving expects it."""
+
+    name = "saved_model"
+    versioned = True
+
+    def write(self, output: formats.Output, job: formats.ExportJob) -> formats.ExportedModel:
+        from keras_alexnet.exporting import warmup
+
+        place = self.place(output, job)
+        folder, input_dtype = job.stage / place, job.config.input_dtype
+        write(job.network, folder, input_dtype)
+        warmed_up = warmup.write(folder, job.network, input_dtype)
+        return ExportedSavedModel(job.stage, place, {"warm_up_requests": warmed_up})
+
+    def notes(self, facts: dict[str, Any]) -> list[str]:
+        if facts.get("warm_up_requests") is False:
+            return ["has no warm-up requests, because tensorflow-serving-api was not installed"]
+        return []
+
+
+formats.register(SavedModelFormat())
+
+
+class ExportedSavedModel(formats.ExportedModel):
+    """A written SavedModel, run by TensorFlow."""
+
+    def __init__(self, stage: pathlib.Path, place: pathlib.PurePath, facts: dict[str, Any]):
+        import tensorflow as tf
+
+        super().__init__(stage, place)
+        self.card_folder = self.path / EXTRA
+        self.runtime = f"TensorFlow {tf.__version__}"
+        self._facts = facts
+        self._classify = tf.saved_model.load(str(self.path)).signatures["serving_default"]
+
+    def logits(self, pixels: "np.ndarray") -> "np.ndarray":
+        import tensorflow as tf
+
+        return self._classify(image=tf.constant(pixels))["logits"].numpy()
+
+    def timer(self, threads: int) -> contextlib.AbstractContextManager:
+        from keras_alexnet.exporting import latency
+
+        return latency.saved_model_timer(self.path, threads)
+
+    def facts(self) -> dict[str, Any]:
+        return {**super().facts(), **self._facts}
+
+
+def write(network: "TrainedNetwork", folder: str | os.PathLike, input_dtype: str = "uint8") -> None:
+    """Writes a SavedModel with its labels and its `signature.json` to a new folder.
+
+    Args:
+        network: the network.
+        folder: a folder that does not exist yet.
+        input_dtype: "uint8" or "float32", of the pixels that `image` takes.
+
+    Example:
+        >>> write(network, "saved_models/mine/1")  # doctest: +SKIP
+    """
+    import tensorflow as tf
+
+    from keras_alexnet import run_folder
+    from keras_alexnet.exporting import signatures
+
+    folder = pathlib.Path(folder)
+    with tempfile.TemporaryDirectory() as temporary:
+        labels = pathlib.Path(temporary) / run_folder.LABELS
+        labels.write_text("".join(f"{name}\n" for name in network.labels), encoding="utf-8")
+        module = _module(network, str(labels))
+
+        def label_of(numbers: "tf.Tensor") -> "tf.Tensor":
+            return module.labels.lookup(tf.cast(numbers, tf.int64))
+
+        functions = signatures.signatures(network, input_dtype, label_of)
+        with terminal.quiet():
+            tf.saved_model.save(module, str(folder), signatures=functions)
+    described = {name: _described(function) for name, function in functions.items()}
+    files.write_json(
+        folder / EXTRA / run_folder.DESCRIPTION,
+        {**network.description(), "signatures": described},
+    )
+
+
+def _module(network: "TrainedNetwork", labels_file: str) -> "tf.Module":
+    """Returns what is saved: each variable once, where Keras's own exporter writes it twice.
+
+    Beside the signatures it has `logits`, a function of pixels of either number type, which
+    `keras.layers.TFSMLayer` calls.
+    """
+    import tensorflow as tf
+
+    from keras_alexnet.exporting import signatures
+
+    module = tf.Module()
+    # Only weights: the states of Dropout are variables too, and are for training.
+    module.weights = {
+        f"{layer.name}_{weight.name}": weight.value
+        for layer in network.model.layers
+        for weight in layer.weights
+    }
+    lines = tf.lookup.TextFileInitializer(
+        labels_file,
+        *(tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER),
+        *(tf.string, tf.lookup.TextFileIndex.WHOLE_LINE),
+    )
+    module.labels = tf.lookup.StaticHashTable(lines, default_value="")
+    module.labels_file = tf.saved_model.Asset(labels_file)
+    module.logits = tf.function(
+        lambda image: signatures.probabilities(network, image)["logits"], autograph=False
+    )
+    for dtype in ("uint8", "float32"):
+        module.logits.get_concrete_function(signatures.pixels(network, dtype))
+    return module
+
+
+def _described(function: Any) -> dict[str, Any]:
+    concrete = function.get_concrete_function()
+    inputs = {spec.name: spec for spec in concrete.structured_input_signature[0]}
+    outputs = concrete.structured_outputs
+    return {
+        "inputs": {name: _tensor(name, spec) for name, spec in inputs.items()},
+        "outputs": {name: _tensor(name, spec) for name, spec in outputs.items()},
+    }
+
+
+def _tensor(name: str, spec: Any) -> dict[str, Any]:
+    return {"dtype": spec.dtype.name, "shape": list(spec.shape), "meaning": _MEANINGS[name]}

@@ -1,0 +1,193 @@
+"""What an export reports: export.json, rows for exports.csv, and what earlier exports left."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from keras_alexnet.errors import UserError
+from keras_alexnet.evaluation.evaluator import Evaluator
+from keras_alexnet.exporting import agreement, latency
+from keras_alexnet.exporting.agreement import Agreement
+from keras_alexnet.exporting.comparison_images import ComparisonImages
+from keras_alexnet.exporting.config import ExportConfig
+from keras_alexnet.exporting.formats import ExportedModel
+from keras_alexnet.networks import variants
+from keras_alexnet.networks.summary import layer_table
+from keras_alexnet.trained import TrainedNetwork
+from keras_alexnet.utils import provenance
+
+NAME = "export.json"
+
+# The columns of saved_models/exports.csv, in order.
+COLUMNS = (
+    "variant",
+    "recipe",
+    "dataset",
+    "file",
+    "bytes",
+    "milliseconds_1_thread",
+    "milliseconds_2_threads",
+    "test_images",
+    "top1",
+    "top1_agreement",
+    "relative_difference",
+    "runtime",
+    "processor",
+    "model_sha256",
+    "commit",
+    "date",
+)
+
+
+def report(
+    config: ExportConfig,
+    network: TrainedNetwork,
+    images: ComparisonImages,
+    written: Mapping[str, ExportedModel],
+    agreements: Mapping[str, Agreement],
+) -> dict[str, Any]:
+    """Returns the contents of export.json, without latencies.
+
+    Args:
+        config: the request.
+        network: the network that was exported.
+        images: the images that were compared on.
+        written: name → what was written.
+        agreements: what `agreement.compare` returned.
+    """
+    trained = network.config is not None
+    return {
+        **_of_network(network),
+        "input_dtype": config.input_dtype,
+        **_of_data(config, images),
+        "accuracy": _accuracies(config, network, images),
+        "keras_model": dataclasses.asdict(agreements[agreement.KERAS]),
+        "keras_model_bytes": network.path.stat().st_size,
+        "files": {
+            name: {
+                **model.facts(),
+                "compared_on": images.described,
+                "agreement": dataclasses.asdict(agreements[name]),
+            }
+            for name, model in written.items()
+        },
+        "disagreements": agreement.disagreements(config.outputs, agreements, trained),
+        "processor": latency.processor(),
+        **provenance.provenance(),
+    }
+
+
+def _of_network(network: TrainedNetwork) -> dict[str, Any]:
+    spec = variants.get(network.variant)
+    return {
+        "variant": network.variant,
+        "title": spec.title,
+        "source": spec.source,
+        "model": network.path.name,
+        "model_sha256": network.sha256,
+        "input_shape": list(network.input_shape),
+        "image_plan": dataclasses.asdict(network.plan),
+        "labels": list(network.labels),
+        "labels_are_names": network.labels_are_names,
+        "parameters": network.model.count_params(),
+        "macs": layer_table(network.model).totals["macs"],
+        "trained": network.results,
+    }
+
+
+def _of_data(config: ExportConfig, images: ComparisonImages) -> dict[str, Any]:
+    dataset, calibrated = images.dataset, any(output.calibrated for output in config.outputs)
+    return {
+        "dataset": dataset and dataset.name,
+        "data_sha256": dataset and dataset.sha256,
+        "data_note": dataset and dataset.note,
+        "skipped_images": len(dataset.skipped) if dataset else 0,
+        "compared_on": images.described,
+        "calibration_images": len(images.training) if calibrated and images.training else 0,
+        "seed": config.seed,
+    }
+
+
+def _accuracies(
+    config: ExportConfig, network: TrainedNetwork, images: ComparisonImages
+) -> dict[str, dict]:
+    """Returns number of views → loss, top1 and top5 of the Keras model on the test images."""
+    if images.test is None:
+        return {}
+    return {
+        str(views): Evaluator(network.model, images.test, network.plan, views=views)
+        .run(f"evaluating {views} views")
+        .figures()
+        for views in config.views
+    }
+
+
+def rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Returns a row with the `COLUMNS`, and more, for each file of a report."""
+    recipe = report["trained"]["recipe"] if report["trained"] else None
+    found = []
+    for name, facts in report["files"].items():
+        seconds = facts.get("latency_seconds", {})
+        columns = {
+            "recipe": recipe,
+            "file": name,
+            "test_images": facts["agreement"]["images"] if report["dataset"] else None,
+            "milliseconds_1_thread": 1000 * seconds["1"] if seconds else None,
+            "milliseconds_2_threads": 1000 * seconds["2"] if seconds else None,
+        }
+        found.append({**report, **facts, **facts["agreement"], **columns})
+    return found
+
+
+def earlier_files(config: ExportConfig, network: TrainedNetwork) -> dict[str, dict[str, dict]]:
+    """Finds what this export will leave beside its own files, for their model cards to mention.
+
+    Returns:
+        Name of the folder → name of the output → what its own report says of it.
+
+    Raises:
+        UserError: it is of another network, or takes other pixels: one card cannot describe both,
+            and would mislead whoever takes a file.
+    """
+    written: dict[str, set[str]] = {}
+    for each, output in config.outputs_by_format:
+        if not each.versioned:
+            names = written.setdefault(each.name, set())
+            names.add(each.file_name(output, network.variant))
+    return {name: _left_in(name, names, config, network) for name, names in written.items()}
+
+
+def _left_in(
+    name: str, written: set[str], config: ExportConfig, network: TrainedNetwork
+) -> dict[str, dict]:
+    folder = pathlib.Path(config.out) / name
+    left = {path.name for path in folder.glob(f"*.{name}")} - written
+    if not left:
+        return {}
+    found = _read(folder / NAME)
+    alike = (
+        found.get("model_sha256") == network.sha256
+        and found.get("input_dtype") == config.input_dtype
+        and found.get("labels") == list(network.labels)
+    )
+    known = {
+        output: facts
+        for output, facts in found.get("files", {}).items()
+        if pathlib.PurePath(facts["file"]).name in left
+    }
+    if not alike or len(known) < len(left):
+        raise UserError(
+            f"{folder} holds {', '.join(sorted(left))} of another network, of other labels or of "
+            "another input dtype, which this export would leave beside its own files. Export it "
+            "again too, remove it, or give another --out."
+        )
+    return known
+
+
+def _read(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}

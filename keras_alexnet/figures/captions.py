@@ -1,0 +1,126 @@
+"""Titles and class names as text that fits its place in a picture."""
+
+import bisect
+import functools
+from collections.abc import Iterable
+
+from matplotlib import font_manager
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+
+from keras_alexnet import models
+from keras_alexnet.utils import files
+
+# matplotlib brings the first font with it. Those after it have the characters of Chinese, Japanese
+# and Korean, and are used where they are installed.
+_FONTS = (
+    "DejaVu Sans",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Noto Sans JP",
+    "Noto Sans SC",
+    "Noto Sans KR",
+    "Source Han Sans",
+    "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei",
+    "Droid Sans Fallback",
+    "IPAexGothic",
+    "IPAGothic",
+    "NanumGothic",
+    "Hiragino Sans",
+    "PingFang SC",
+    "Apple SD Gothic Neo",
+    "Yu Gothic",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+    "SimHei",
+    "Arial Unicode MS",
+)
+
+
+def caption(class_name: str) -> str:
+    r"""Returns what a picture calls a class: its name, or words for one of ImageNet's WordNet ids.
+
+    Example:
+        >>> caption("n01484850"), caption("cat")
+        ('great white shark', 'cat')
+    """
+    name = files.readable_name(class_name)
+    return _imagenet_words().get(name, name)
+
+
+def wrapped(text: str, inches: float, size: float, *, lines: int = 2, bold: bool = False) -> str:
+    r"""Breaks a text into lines that are at most so wide, and ends it by "…" if it is too long.
+
+    Args:
+        text: a title or a caption, in one line.
+        inches: the width of a line.
+        size: of the font, in points.
+        lines: the most lines.
+        bold: whether the text is drawn in bold.
+
+    Returns:
+        The lines, separated by line breaks.
+
+    Example:
+        >>> wrapped("golden retriever", 0.7, 9)
+        'golden\nretriever'
+    """
+    font = FontProperties(family=fonts(), size=size, weight="bold" if bold else "normal")
+    found: list[str] = []
+    rest = " ".join(text.split())
+    while rest and len(found) < lines:
+        line, rest = _first_line(rest, 72 * inches, font, last=len(found) == lines - 1)
+        found.append(line)
+    return "\n".join(found)
+
+
+def _first_line(text: str, points: float, font: FontProperties, last: bool) -> tuple[str, str]:
+    if _width(text, font) <= points:
+        return text, ""
+    tail = "…" if last else ""
+    lengths = range(2, len(text))  # at least a letter, however narrow the line
+    letters = 1 + bisect.bisect_right(lengths, points, key=lambda n: _width(text[:n] + tail, font))
+    if last:
+        return text[:letters].rstrip(" ,") + tail, ""
+    space = text.rfind(" ", 0, letters + 1)
+    # A word that is too long for a line is broken at the line's end.
+    return (text[:space], text[space + 1 :]) if space > 0 else (text[:letters], text[letters:])
+
+
+def _width(text: str, font: FontProperties) -> float:
+    return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
+
+
+@functools.cache
+def fonts() -> list[str]:
+    """Returns the names of the installed fonts that pictures use, in the order of preference.
+
+    Example:
+        >>> fonts()[0]
+        'DejaVu Sans'
+    """
+    installed = set(font_manager.get_font_names())
+    return [name for name in _FONTS if name in installed]
+
+
+def not_shown(texts: Iterable[str]) -> list[str]:
+    """Returns those of the texts that have a character which none of the fonts has.
+
+    Example:
+        >>> not_shown(["cat", "chat\\u0378"])
+        ['chat\\u0378']
+    """
+    return [text for text in texts if not {ord(letter) for letter in text} <= _characters()]
+
+
+@functools.cache
+def _characters() -> frozenset[int]:
+    paths = [font_manager.findfont(FontProperties(family=name)) for name in fonts()]
+    drawn = (number for path in paths for number in font_manager.get_font(path).get_charmap())
+    return frozenset(drawn) | {ord("\n"), ord("\t")}
+
+
+@functools.cache
+def _imagenet_words() -> dict[str, str]:
+    return {number: name.replace("_", " ") for number, name in models.imagenet_labels()}

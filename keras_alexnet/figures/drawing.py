@@ -1,0 +1,221 @@
+"""Drawing with matplotlib: one style, layouts for charts and for images, and saving."""
+
+import contextlib
+import math
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import matplotlib.style
+import numpy as np
+from absl import logging
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
+from keras_alexnet.figures.captions import fonts, not_shown, wrapped
+from keras_alexnet.utils import files
+
+DPI = 128  # a power of two, so that lengths in inches are exact in pixels
+SMALL, NORMAL = 8, 10  # sizes of text in points
+GRAY = "dimgray"  # of what is less important
+
+_MARGIN = 0.1  # inches around everything
+_NARROWEST = 4.5  # inches of a title's line
+
+# The palette of Okabe and Ito, which people who see no red or no green can tell apart; markers and
+# dashes differ too.
+_COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+_MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
+_DASHES = ["-", "--", ":", "-."]
+
+
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """Draws alike on every machine, with text that is never read as a formula.
+
+    Used as a decorator of whatever draws; what the user set for matplotlib stays as it is.
+    """
+    own = {
+        "axes.prop_cycle": cycler(linestyle=_DASHES)
+        * (cycler(color=_COLORS) + cycler(marker=_MARKERS)),
+        "axes.titlesize": NORMAL,
+        "axes.titleweight": "bold",
+        "figure.titlesize": NORMAL,
+        "figure.titleweight": "bold",
+        "font.family": fonts(),
+        "font.size": SMALL + 1,
+        "lines.markersize": 4,
+        "text.parse_math": False,
+        "xtick.labelsize": SMALL,
+        "ytick.labelsize": SMALL,
+    }
+    with warnings.catch_warnings(), matplotlib.style.context(["default", own]):
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # `save` names the texts
+        yield
+
+
+def subplots(
+    width: float, height: float, rows: int = 1, columns: int = 1
+) -> tuple[Figure, np.ndarray]:
+    """Makes a figure for charts, whose layout is matplotlib's constrained one.
+
+    Returns:
+        The figure, its size in inches, and its axes, row by row in an array `[n]`.
+    """
+    figure = _figure(width, height, layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False).ravel()
+
+
+def grid(
+    widths: Sequence[float], heights: Sequence[float], gaps: tuple[float, float] = (0, 0)
+) -> tuple[Figure, np.ndarray]:
+    """Makes a figure for images: axes of exactly these sizes, without frames and ticks.
+
+    Titles and captions are placed around the axes, and `save` makes room for them. An image whose
+    pixels are a whole number of the picture's pixels wide is drawn without resampling.
+
+    Args:
+        widths: of the columns, in inches.
+        heights: of the rows, in inches.
+        gaps: between columns and between rows, in inches.
+
+    Returns:
+        The figure and its axes, `[rows, columns]`.
+    """
+    columns, rows = len(widths), len(heights)
+    figure = _figure(
+        sum(widths) + gaps[0] * (columns - 1), sum(heights) + gaps[1] * (rows - 1), layout=None
+    )
+    whole = {"left": 0, "right": 1, "bottom": 0, "top": 1}
+    axes = figure.subplots(
+        rows,
+        columns,
+        squeeze=False,
+        width_ratios=widths,
+        height_ratios=heights,
+        gridspec_kw={
+            **whole,
+            "wspace": gaps[0] * columns / sum(widths),  # in units of the mean width
+            "hspace": gaps[1] * rows / sum(heights),
+        },
+    )
+    for each in axes.flat:
+        each.set(xticks=[], yticks=[], frame_on=False)
+    return figure, axes
+
+
+def heading(
+    figure: Figure, title: str, note: str = "", *, above: float = 0.1, below: float = 0.1
+) -> None:
+    """Writes a title above a `grid` and a note below it, so many inches away from the axes."""
+    width, height = figure.get_size_inches()
+    line = max(width, _NARROWEST)
+    title = wrapped(title, line, NORMAL, lines=4, bold=True)
+    figure.suptitle(title, x=0, y=1 + above / height, ha="left", va="bottom")
+    if note:
+        note = wrapped(note, line, SMALL, lines=4)
+        figure.text(0, -below / height, note, va="top", size=SMALL, color=GRAY)
+
+
+def line_height(lines: int = 1, size: float = SMALL) -> float:
+    """Returns the height of so many lines of text in inches.
+
+    Example:
+        >>> line_height(3, 10)
+        0.5
+    """
+    return 1.2 * size * lines / 72
+
+
+def enlargement(side: int, room: int) -> int:
+    """Returns the largest whole factor, at least 1, by which `side` is at most `room` pixels.
+
+    Example:
+        >>> enlargement(32, 128), enlargement(227, 128)
+        (4, 1)
+    """
+    return max(1, room // side)
+
+
+def thumbnail(side: int) -> tuple[float, str]:
+    """Returns how large a square image of `side` pixels is drawn, and a sentence on that.
+
+    Returns:
+        Inches, at most 1; and by what factor the image is enlarged, if it is.
+
+    Example:
+        >>> thumbnail(64), thumbnail(227)
+        ((1.0, 'Every pixel is drawn 2 × 2.'), (1.0, ''))
+    """
+    factor = enlargement(side, DPI)
+    sentence = f"Every pixel is drawn {factor} × {factor}." if factor > 1 else ""
+    return min(side * factor, DPI) / DPI, sentence
+
+
+def show(axes: Axes, pixels: np.ndarray, *, anchor: str = "NW", **options: Any) -> AxesImage:
+    """Shows an image at the top left of the axes, with sharp pixels where it is enlarged."""
+    axes.set_anchor(anchor)
+    # matplotlib's "antialiased" repeats pixels to enlarge by a whole factor or by more than 3.
+    return axes.imshow(pixels, interpolation="antialiased", **options)
+
+
+def mosaic(cells: np.ndarray, columns: int, *, factor: int, gap: int, fill: float) -> np.ndarray:
+    """Puts images beside each other, row by row.
+
+    Args:
+        cells: `[n, height, width, ...]`.
+        columns: images in a row.
+        factor: each pixel is repeated so many times in both directions.
+        gap: pixels between two images.
+        fill: the value of gaps, and of what is missing in the last row.
+
+    Returns:
+        One image, `[height, width, ...]`.
+
+    Example:
+        >>> mosaic(np.ones([3, 1, 1], int), 2, factor=1, gap=1, fill=0)
+        array([[1, 0, 1],
+               [0, 0, 0],
+               [1, 0, 0]])
+    """
+    cells = cells.repeat(factor, axis=1).repeat(factor, axis=2)
+    number, height, width, *rest = cells.shape
+    rows = math.ceil(number / columns)
+    sheet = np.full([rows * columns, height + gap, width + gap, *rest], fill, cells.dtype)
+    sheet[:number, :height, :width] = cells
+    sheet = sheet.reshape(rows, columns, *sheet.shape[1:]).swapaxes(1, 2)
+    whole = sheet.reshape(rows * (height + gap), columns * (width + gap), *rest)
+    return whole[: whole.shape[0] - gap, : whole.shape[1] - gap]
+
+
+def save(figure: Figure, path: str | os.PathLike) -> None:
+    """Writes a figure, with everything around its axes, to a PNG, whole or not at all.
+
+    A warning names the texts that no installed font can show.
+    """
+    figure.draw_without_rendering()  # lays out: only then is the size of everything known
+    box = figure.get_tightbbox().padded(_MARGIN)
+    whole_pixels = Bbox(np.round(box.get_points() * DPI) / DPI)
+    with files.atomic_write(path) as temporary:
+        figure.savefig(temporary, dpi=DPI, bbox_inches=whole_pixels)
+    texts = dict.fromkeys(text.get_text() for text in figure.findobj(Text))
+    if missing := not_shown(texts):
+        logging.warning(
+            "%s: no installed font has all characters of: %s. Install one that does, such as "
+            "Noto Sans CJK, and draw again.",
+            path,
+            "; ".join(text.replace("\n", " ") for text in missing),
+        )
+
+
+def _figure(width: float, height: float, layout: Literal["constrained"] | None) -> Figure:
+    # Built on the canvas itself: pyplot would keep every figure and choose a window system.
+    figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
+    FigureCanvasAgg(figure)
+    return figure

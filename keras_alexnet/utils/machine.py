@@ -1,0 +1,38 @@
+"""Processors and processes of this machine, on every operating system."""
+
+import os
+
+
+def processors() -> list[int]:
+    """Returns the numbers of the processors that this process may use.
+
+    Linux knows what a container or taskset leaves over; elsewhere they are all of the machine's.
+
+    Example:
+        >>> len(processors()) >= 1
+        True
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def is_running(process_id: int) -> bool:
+    """Whether a process of this machine with that number is running.
+
+    On Windows, where asking would stop the process, the answer is always True.
+
+    Example:
+        >>> import os
+        >>> is_running(os.getpid())
+        True
+    """
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it belongs to another user
+        return True
+    return True

@@ -1,0 +1,127 @@
+"""Opens model files of every kind: what is in them, and what they say of it."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_alexnet import run_folder
+from keras_alexnet.errors import UserError
+from keras_alexnet.networks.build import logits_of
+from keras_alexnet.networks.image_plan import ImagePlan
+from keras_alexnet.runtimes import ExportedFile, open_file
+from keras_alexnet.runtimes.saved_model import SavedModel
+
+# Pixels, uint8 [N, H, W, 3] → "logits" and "probabilities", float32 [N, classes].
+Compute = Callable[[np.ndarray], dict[str, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelFile:
+    """A model file, open.
+
+    Attributes:
+        path: the file, or the folder of a SavedModel.
+        model: a `keras.Model` that ends in logits, the layer of a SavedModel, or None.
+        compute: computes logits and probabilities of pixels.
+        input_shape: height, width and channels.
+        classes: how many.
+        variant: the network's name as far as the file says it; None if it says nothing.
+        plan: how images become inputs, if the file says it itself.
+        labels: the names of the classes, if they are known.
+        config: the run's `config.json`, or None.
+        results: the run's `results.json`, or None.
+    """
+
+    path: pathlib.Path
+    model: Any
+    compute: Compute
+    input_shape: tuple[int, int, int]
+    classes: int
+    variant: str | None = None
+    plan: ImagePlan | None = None
+    labels: tuple[str, ...] | None = None
+    config: dict[str, Any] | None = None
+    results: dict[str, Any] | None = None
+
+
+def open_model(kind: str, path: pathlib.Path) -> ModelFile:
+    """Opens what `run_folder.locate` found.
+
+    Raises:
+        UserError: it cannot be read, or is not a network of this package.
+    """
+    if kind != run_folder.KERAS:
+        opened = SavedModel(path) if kind == run_folder.SAVED_MODEL else open_file(path)
+        return _exported(path, opened)
+    model = run_folder.read_model(path)
+    config, labels = run_folder.read_config(path), path.with_name(run_folder.LABELS)
+    return dataclasses.replace(
+        of_keras(model),
+        path=path,
+        variant=config["config"]["variant"] if config else model.name,
+        labels=run_folder.read_labels(labels) if labels.exists() else None,
+        config=config,
+        results=run_folder.read_results(path),
+    )
+
+
+def of_keras(model: keras.Model) -> ModelFile:
+    """Takes a Keras model as if it had been read from a file of its name.
+
+    Raises:
+        UserError: `build` did not make it.
+    """
+    logits = logits_of(model)  # a softmax behind them is cut off
+    network = keras.Model(model.input, logits, name=model.name)
+    return ModelFile(
+        path=pathlib.Path(model.name),
+        model=network,
+        compute=compiled(network),
+        input_shape=tuple(model.input_shape[1:]),
+        classes=logits.shape[-1],
+        variant=model.name,
+    )
+
+
+def compiled(model: keras.Model) -> Compute:
+    """Makes the function from pixels to logits and probabilities of a Keras model."""
+    signature = [tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8)]
+
+    @tf.function(input_signature=signature, autograph=False)
+    def forward(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        logits = model(tf.cast(pixels, tf.float32), training=False)
+        return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
+
+    return lambda pixels: {name: values.numpy() for name, values in forward(pixels).items()}
+
+
+def _exported(path: pathlib.Path, opened: SavedModel | ExportedFile) -> ModelFile:
+    file = ModelFile(
+        path=path,
+        model=getattr(opened, "layer", None),
+        compute=opened.run,
+        input_shape=opened.input_shape,
+        classes=opened.num_classes,
+    )
+    described = opened.description
+    if described is None:
+        return file
+    try:
+        variant, plan = described["variant"], ImagePlan(**described["image_plan"])
+        labels = tuple(described["labels"]) if described["labels_are_names"] else None
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} describes itself in a form that is unknown here ({error!r}). Export it again "
+            "with this version."
+        ) from error
+    if plan.input_size != opened.input_shape[0]:
+        raise UserError(
+            f"{path} describes inputs of {plan.input_size} pixels and takes "
+            f"{opened.input_shape[0]}. Export it again."
+        )
+    return dataclasses.replace(file, variant=variant, plan=plan, labels=labels)

@@ -1,0 +1,140 @@
+"""What README.md and the pages of docs/ tell a reader to run, runs."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+import tensorflow as tf
+
+import keras_alexnet as ka
+from keras_alexnet.data import augmentations, readers
+from keras_alexnet.exporting import formats
+from support import documents, serving_double
+from support.image_folders import write_images
+
+SERVED = "localhost:850"  # a server's address, in blocks that need one
+RUN_HERE = [page for page in documents.PAGES if documents.blocks(page, "python")]
+# tests/networks/test_adding_a_network.py runs these.
+NETWORK = documents.section(documents.DOCS / "contributing.md", "Adding a network")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a run, its exports, an image and an image folder, as the pages name them."""
+    folder = tmp_path_factory.mktemp("place")
+    run, mine = folder / "runs" / "mine", folder / "saved_models" / "mine"
+    run.mkdir(parents=True)
+    model = ka.build("cifar_v2", seed=0)
+    kernel = model.get_layer("logits").kernel
+    kernel.assign(kernel * 300)  # sure of itself
+    model.save(run / "model.keras")
+    data = ka.load_dataset("shapes")
+    (run / "labels.txt").write_text("".join(f"{name}\n" for name in data.class_names))
+    ka.export(
+        ka.ExportConfig(
+            model=run,
+            out=mine,
+            dataset="shapes",
+            quantization=("int8",),
+            calibration_images=50,
+            test_images=50,
+            latency=False,
+        )
+    )
+    images, _ = next(iter(ka.eval_batches(data.test, "cifar_v2", batch_size=1)))
+    photo = tf.clip_by_value(tf.image.resize(images[0], [90, 130], "bicubic"), 0, 255)
+    (folder / "cat.jpg").write_bytes(tf.io.encode_jpeg(tf.cast(photo, tf.uint8)).numpy())
+    for part in ("train", "test"):
+        write_images(folder / "photos" / part, ["cat", "dog"], 4, seed=1)
+    return folder
+
+
+@pytest.fixture
+def registries():
+    """Removes what a page registers."""
+    lists = {
+        augmentations: augmentations.list_augmentations,
+        readers: readers.list_datasets,
+        formats: lambda: list(formats.NAMES),
+    }
+    before = {registry: names() for registry, names in lists.items()}
+    yield
+    for registry, names in lists.items():
+        for name in set(names()) - set(before[registry]):
+            registry.unregister(name)
+
+
+@pytest.mark.parametrize("page", RUN_HERE, ids=documents.name_of)
+def test_python_blocks_run_one_after_another(page, place, registries, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    names = {}
+    for block in documents.blocks(page, "python"):
+        if block.reason is not None or block.text in NETWORK:
+            continue
+        if SERVED not in block.text:
+            _run(block, _quick(block.text), names)
+            continue
+        with serving_double.serve(place / "saved_models" / "mine", name="mine") as server:
+            _run(block, _at(server, block.text), names)
+    printed = capsys.readouterr().out
+    if page.name in ("serving.md", "devices.md"):
+        # Pillow shrinks a little differently, and int8 rounds: the class is the same.
+        assert _likeliest(place) in printed
+    if page == documents.README:
+        assert names["model"].history.history["accuracy"][-1] > 0.15, "no better than chance"
+
+
+def test_curl_line_gives_the_prediction(place):
+    if shutil.which("curl") is None:
+        pytest.skip("needs curl")
+    page = documents.DOCS / "serving.md"
+    [line] = [b.text for b in documents.blocks(page, "bash") if b.text.startswith("(printf ")]
+    with serving_double.serve(place / "saved_models" / "mine", name="mine") as server:
+        done = subprocess.run(
+            ["bash", "-c", _at(server, line)], cwd=place, capture_output=True, timeout=60
+        )
+    [prediction] = json.loads(done.stdout)["predictions"]
+    assert prediction["classes"][0] == _likeliest(place), done.stderr
+
+
+def test_blocks_that_are_not_run_say_why():
+    blocks = [block for page in documents.PAGES for block in documents.blocks(page, "python")]
+    reasons = [block.reason for block in blocks if block.reason is not None]
+    assert all(len(reason) > 20 for reason in reasons)
+    assert len(reasons) <= 2 < len(blocks), "most blocks run"
+
+
+def test_quick_start_is_25_lines():
+    [block] = documents.blocks(documents.README, "python")
+    lines = [line for line in block.text.splitlines() if line.strip()]
+    assert len(lines) <= 25
+
+
+def _run(block, text, names):
+    exec(compile(text, f"{block.page}, block {block.number}", "exec"), names)
+
+
+def _quick(text):
+    """Few steps, and two replicas where the machine may have no GPU to make them of."""
+    text = text.replace(
+        "MirroredStrategy()",
+        'MirroredStrategy(["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice())',
+    )
+    text = re.sub(r"max_steps=\d+", "max_steps=4", text)
+    text = text.replace("epochs=2, steps_per_epoch", "epochs=1, steps_per_epoch")
+    for batch_size, steps in ((64, 40), (128, 5)):
+        call = f"steps_per_epoch=ka.steps_per_epoch(data.train, {batch_size})"
+        text = text.replace(call, f"steps_per_epoch={steps}")
+    return text
+
+
+def _at(server, text):
+    address = server.rest_url.split("/")[2]
+    return text.replace("localhost:8501", address).replace("localhost:8500", server.grpc_address)
+
+
+def _likeliest(place):
+    [prediction] = ka.predict(place / "runs" / "mine", place / "cat.jpg")
+    return prediction.classes[0]
