@@ -48,7 +48,8 @@ class Augmentation(abc.ABC):
         needs_statistics: whether it uses the statistics of the training pixels.
 
     Example:
-        >>> class Brightness(Augmentation):
+        >>> @register
+        ... class Brightness(Augmentation):
         ...     name = "brightness"
         ...     def __init__(self, parameter=None):
         ...         self.strength = float(parameter)
@@ -56,7 +57,6 @@ class Augmentation(abc.ABC):
         ...         return tf.random.stateless_uniform([images, 1, 1, 1], key, -1, 1, alg="philox")
         ...     def apply(self, images, draws, context):
         ...         return tf.cast(images, tf.float32) + self.strength * draws
-        >>> register(Brightness)
         >>> get("brightness")("20").strength
         20.0
         >>> unregister("brightness")
