@@ -33,7 +33,7 @@ class PixelStatistics(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What an augmentation may use besides the images and its draws."""
+    """What an augmentation may use, apart from the images and its draws."""
 
     plan: ImagePlan
     statistics: PixelStatistics | None = None
@@ -51,7 +51,8 @@ class Augmentation(abc.ABC):
         needs_statistics: whether it uses the statistics of the training pixels.
 
     Example:
-        >>> class Brightness(Augmentation):
+        >>> @register
+        ... class Brightness(Augmentation):
         ...     name = "brightness"
         ...     def __init__(self, parameter=None):
         ...         self.strength = float(parameter)
@@ -59,7 +60,6 @@ class Augmentation(abc.ABC):
         ...         return tf.random.stateless_uniform([images, 1, 1, 1], key, -1, 1, alg="philox")
         ...     def apply(self, images, draws, context):
         ...         return tf.cast(images, tf.float32) + self.strength * draws
-        >>> register(Brightness)
         >>> get("brightness")("20").strength
         20.0
         >>> unregister("brightness")
@@ -71,7 +71,7 @@ class Augmentation(abc.ABC):
     needs_statistics: bool = False
 
     def __init__(self, parameter: str | None = None) -> None:
-        """Takes what stands in parentheses behind the name, such as "paper" in color_noise(paper).
+        """Takes what is in parentheses after the name, such as "paper" in color_noise(paper).
 
         Raises:
             ValueError: with what the parameter must be.

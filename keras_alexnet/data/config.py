@@ -1,4 +1,4 @@
-"""What to read and what to prepare: `DataSpec` and `PrepareConfig`."""
+"""Configs of data: which data set to read, and what to prepare."""
 
 import dataclasses
 import os
@@ -70,6 +70,6 @@ class PrepareConfig:
     validation_labels: str | os.PathLike | None = setting(
         None,
         "Text file with the WordNet id of ImageNet's validation image k on line k; by default the "
-        "list that tensorflow-datasets brings.",
+        "list in tensorflow-datasets.",
     )
     threads: int | None = setting(None, "Threads that decode; by default one a processor.")
