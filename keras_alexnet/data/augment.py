@@ -55,7 +55,8 @@ def draws_of_epoch(
 
     Example:
         >>> plan = ImagePlan(square_size=32, crop_size=32, crop_padding=4, input_size=32)
-        >>> draws_of_epoch([augmentations.Crop()], 0, epoch=3, images=50, plan=plan)[0].shape
+        >>> from keras_alexnet.data.augmentations import Crop
+        >>> draws_of_epoch([Crop()], 0, epoch=3, images=50, plan=plan)[0].shape
         TensorShape([50, 2])
     """
     return tuple(
