@@ -5,13 +5,14 @@ from keras_alexnet import networks as networks
 from keras_alexnet import weights as weights
 from keras_alexnet.data.config import DataSpec as DataSpec
 from keras_alexnet.data.config import PrepareConfig as PrepareConfig
-from keras_alexnet.data.load import list_datasets as list_datasets
 from keras_alexnet.data.load import load_dataset as load_dataset
+from keras_alexnet.data.manifest import verify as verify_prepared
 from keras_alexnet.data.pipeline import eval_batches as eval_batches
 from keras_alexnet.data.pipeline import pixel_statistics as pixel_statistics
 from keras_alexnet.data.pipeline import steps_per_epoch as steps_per_epoch
 from keras_alexnet.data.pipeline import train_batches as train_batches
 from keras_alexnet.data.prepare import prepare as prepare
+from keras_alexnet.data.readers import list_datasets as list_datasets
 from keras_alexnet.data.splits import split_validation as split_validation
 from keras_alexnet.errors import Interrupted as Interrupted
 from keras_alexnet.errors import UsageError as UsageError

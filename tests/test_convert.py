@@ -196,10 +196,7 @@ def test_the_script(place, tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(b"bad")
     calls = {
         (*source, *good, f"--check={place / 'photo.jpg'}", out): (0, "written: "),
-        (*source, f"--weights={tmp_path / 'bad.safetensors'}", out): (
-            1,
-            "cannot be read",
-        ),
+        (*source, f"--weights={tmp_path / 'bad.safetensors'}", out): (1, "read as a .safetensors"),
         (*source, *good, "--check=", out): (2, "--check is empty"),
     }
     with concurrent.futures.ThreadPoolExecutor(2) as pool:

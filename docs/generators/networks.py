@@ -277,12 +277,12 @@ def _images(net: spec.NetworkSpec, recipe: Recipe) -> str:
         if plan.warp
         else f"short side to {plan.square_size}, center square"
     )
-    random_crop = recipe.crop
-    zeros = f" after {plan.crop_padding} zeros" if plan.crop_padding and random_crop else ""
-    crop = f"{'random' if random_crop else 'center'} crop of {plan.crop_size}{zeros}"
+    is_random = "crop" in recipe.augment
+    zeros = f" after {plan.crop_padding} zeros" if plan.crop_padding and is_random else ""
+    crop = f"{'random' if is_random else 'center'} crop of {plan.crop_size}{zeros}"
     enlarged = f"enlarged to {plan.input_size}" if plan.input_size != plan.crop_size else ""
-    flip = "flip" if recipe.flip else ""
-    return ", ".join(part for part in (square, crop, enlarged, flip) if part)
+    others = [entry for entry in recipe.augment if entry != "crop"]
+    return ", ".join(part for part in (square, crop, enlarged, *others) if part)
 
 
 def _decay(net: spec.NetworkSpec, recipe: Recipe) -> str:

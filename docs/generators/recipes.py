@@ -20,7 +20,7 @@ def _cells(recipe: Recipe) -> list[str]:
         _rate(recipe),
         f"{recipe.weight_decay:g}",
         f"{recipe.bias_rate:g}",
-        _augmentation(recipe),
+        ", ".join(recipe.augment) or "none",
         f"{recipe.validation_fraction:.0%}",
         recipe.keep,
     ]
@@ -80,13 +80,3 @@ def _rate(recipe: Recipe) -> str:
     if recipe.schedule == "plateau":
         return f"{rate}, ÷ {recipe.plateau_factor:g} at each plateau"
     return f"{rate}, constant"
-
-
-def _augmentation(recipe: Recipe) -> str:
-    parts = [name for name in ("crop", "flip") if getattr(recipe, name)]
-    if recipe.color_noise != "none":
-        until = recipe.color_noise_until_epoch
-        parts.append(
-            f"color_noise({recipe.color_noise})" + (f" until epoch {until}" if until else "")
-        )
-    return ", ".join(parts) or "none"

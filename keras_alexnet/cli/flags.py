@@ -6,10 +6,13 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from keras_alexnet.data.readers import list_datasets
 from keras_alexnet.errors import unknown_name
 from keras_alexnet.networks.variants import list_variants
 
 _METAVARS = {int: "N", float: "X", str: "VALUE"}
+# Fields whose values are names in a registry.
+_NAMES = {"variant": list_variants, "dataset": list_datasets}
 _FEW = 5  # choices that are shown in place of a value
 
 
@@ -137,7 +140,8 @@ def add_field_flag(
     group: Any, field: dataclasses.Field, *, default: Any = None, required: bool = False
 ) -> None:
     """Adds the flag of one field that was made by `utils.arguments.setting`."""
-    choices = list_variants() if field.name == "variant" else field.metadata["choices"]
+    names = _NAMES.get(field.name)
+    choices = field.metadata["choices"] if names is None else names()
     add_flag(
         group,
         field.name,

@@ -76,8 +76,9 @@ def failed(code: int, message: str) -> int:
 
 
 def _log_plainly() -> None:
-    from absl import logging
+    from absl import flags, logging
 
+    flags.FLAGS.mark_as_parsed()  # absl would warn that its own flags are not parsed
     logging.use_absl_handler()
     logging.set_verbosity(logging.INFO)
     logging.get_absl_handler().setFormatter(None)

@@ -17,7 +17,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import IO
+from typing import Any
 
 from absl import logging
 
@@ -53,8 +53,8 @@ def cache_folder() -> pathlib.Path:
 def unpacked(archive: str | os.PathLike) -> pathlib.Path:
     """Unpacks an archive into the cache, unless it is there already, and returns the folder.
 
-    The folder is named after the archive's contents, and gets its name only when all is
-    unpacked: neither a changed archive nor a killed process can leave one that misleads.
+    The folder is named after the archive's contents, and gets its name only when all is unpacked:
+    neither a changed archive nor a killed process can leave a folder with wrong contents.
 
     Raises:
         UserError: if the archive is damaged, or if a member's path leads out of the folder.
@@ -128,13 +128,14 @@ def opened_tar(path: str | os.PathLike) -> Iterator[tarfile.TarFile]:
     with open(path, "rb") as file:
         start = file.read(6)
     opener = next((opener for magic, opener in _COMPRESSED if start.startswith(magic)), open)
-    with opener(path, "rb") as file, tar_in(file) as archive:
+    with opener(path, "rb") as unpacked_file, tar_in(unpacked_file) as archive:
         yield archive
 
 
-def tar_in(file: IO[bytes]) -> tarfile.TarFile:
-    """The tar archive in an open file, that of a member of another archive for example."""
-    return tarfile.open(fileobj=_InChunks(file), mode="r:")
+def tar_in(file: Any) -> tarfile.TarFile:
+    """The tar archive in an open binary file, a member of another archive for example."""
+    in_chunks: Any = _InChunks(file)  # it has what tarfile uses of a file
+    return tarfile.open(fileobj=in_chunks, mode="r:")
 
 
 def members(source: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
@@ -150,16 +151,17 @@ def members(source: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         if member.size < 0:  # which would lead back to this member, again and again
             raise tarfile.ReadError(f"{member.name!r} has {member.size} bytes")
         yield member
-    if source.fileobj.is_plain:
-        source.fileobj.seek(source.offset)
-        if source.fileobj.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+    file: Any = source.fileobj
+    if file.is_plain:
+        file.seek(source.offset)
+        if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
             raise tarfile.ReadError("the end is missing")
 
 
 _CHUNK = 2**20
 
 
-def read_up_to(file: IO[bytes], size: int) -> bytes:
+def read_up_to(file: Any, size: int) -> bytes:
     """Reads `size` bytes, or fewer where the file ends, and takes no more memory than there are.
 
     `file.read(size)` sets memory aside for all that is asked for, and a damaged file may ask for
@@ -177,9 +179,9 @@ def read_up_to(file: IO[bytes], size: int) -> bytes:
 
 
 class _InChunks:
-    """A file that is read by `read_up_to`, as `tarfile` needs it."""
+    """A file for `tarfile` that is read by `read_up_to`."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: Any) -> None:
         self._file = file
         self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
         self.is_plain = isinstance(file, io.BufferedReader)

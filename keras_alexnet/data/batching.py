@@ -1,6 +1,7 @@
-"""Indices → decoded batches: the machinery below `pipeline`."""
+"""Batches of decoded images from indices, in parallel and in order."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,7 +13,7 @@ from keras_alexnet.networks.image_plan import ImagePlan
 
 
 def source_of(split: Split, plan: ImagePlan) -> ImageArray | EncodedImages:
-    """Where the split's pixels come from: memory if they fit, else the decoder."""
+    """Where the pixels of a split come from: memory if they fit, else the decoder."""
     if isinstance(split.pixels, EncodedImages):
         return split.pixels.in_memory(plan.square_size, plan.warp) or split.pixels
     return split.pixels
@@ -23,7 +24,7 @@ def batches(
     split: Split,
     plan: ImagePlan,
     batch_size: int,
-    finish: Callable[[tf.Tensor, object], tf.Tensor],
+    finish: Callable[[tf.Tensor, Any], tf.Tensor],
 ) -> tf.data.Dataset:
     """Gathers, decodes and finishes the images that a dataset of indices asks for.
 
@@ -42,10 +43,11 @@ def batches(
     with tf.device("/CPU:0"):  # captured by reference, never written into a graph
         rows, labels = tf.constant(split.rows), tf.constant(_labels_of(split))
 
-    def complete(index, draws, squares):
+    def complete(index: tf.Tensor, draws: Any, squares: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return finish(squares, draws), tf.gather(labels, index)
 
-    def gather_and_complete(index, draws):
+    def gather_and_complete(index: tf.Tensor, draws: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        assert isinstance(source, ImageArray)
         images = tf.gather(source.tensor, tf.gather(rows, index))
         return complete(index, draws, decode.square(images, plan.square_size, plan.warp))
 
@@ -70,30 +72,36 @@ def _labels_of(split: Split) -> np.ndarray:
 
 
 def _decoded(
-    indices, source: EncodedImages, rows, plan: ImagePlan, batch_size: int
+    indices: tf.data.Dataset,
+    source: EncodedImages,
+    rows: tf.Tensor,
+    plan: ImagePlan,
+    batch_size: int,
 ) -> tf.data.Dataset:
     """(indices, draws) → (indices, draws, squares), one image decoded per parallel call."""
     left_out, size = source.left_out, plan.square_size
 
-    def fill(index, draws):
+    def fill(index: tf.Tensor, draws: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, Any]:
         # Short batches are filled up with -1, so that batches of one size can be put together
-        # again behind the decoder without its having to stop at the end of an epoch.
+        # again after the decoder, which need not stop at the end of an epoch.
         missing = batch_size - tf.size(index)
-        # Its result is used, for TensorFlow would drop it otherwise; were it declared stateful, op
+        # Its result is used, because TensorFlow would drop it if not; were it declared stateful, op
         # determinism would let every map of the pipeline run on one thread.
         row = tf.numpy_function(
             source.note_asked, [tf.gather(rows, index)], tf.int64, stateful=False
         )
         row = tf.ensure_shape(row, index.shape)
 
-        def filled(values):
+        def filled(values: tf.Tensor) -> tf.Tensor:
             return tf.pad(values, [[0, missing]] + [[0, 0]] * (values.shape.rank - 1))
 
         row = filled(row)
         draws = tf.nest.map_structure(filled, draws)
         return filled(index + 1) - 1, row, source.fetched(row), draws
 
-    def decode_one(index, row, fetched, draws):
+    def decode_one(
+        index: tf.Tensor, row: tf.Tensor, fetched: tf.Tensor, draws: Any
+    ) -> tuple[tf.Tensor, Any, tf.Tensor]:
         nothing = tf.zeros([size, size, 3], tf.uint8)
         absent = index < 0
         if left_out:
@@ -103,7 +111,7 @@ def _decoded(
         )
         return index, draws, tf.ensure_shape(square, [size, size, 3])
 
-    def cut(index, draws, squares):
+    def cut(index: tf.Tensor, draws: Any, squares: tf.Tensor) -> tuple[tf.Tensor, Any, tf.Tensor]:
         if indices.element_spec[0].shape[0] == batch_size:
             return index, draws, squares  # no batch is short
         count = tf.reduce_sum(tf.cast(index >= 0, tf.int32))

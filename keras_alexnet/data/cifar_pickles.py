@@ -41,7 +41,7 @@ def load(contents: bytes) -> dict:
         if opcode.name not in _ADMITTED:
             raise pickle.UnpicklingError(f"{opcode.name} does not belong in a CIFAR batch")
         # The unpickler sets memory aside for as many places as the largest number says.
-        if opcode.name.endswith("PUT") and argument > len(contents):
+        if opcode.name.endswith("PUT") and int(argument or 0) > len(contents):
             raise pickle.UnpicklingError(f"there are no {argument} objects in it")
     loaded = _Unpickler(io.BytesIO(contents), encoding="bytes").load()
     if not isinstance(loaded, dict):

@@ -1,9 +1,8 @@
-"""What to read and what to prepare: `DataSpec` and `PrepareConfig`."""
+"""Configs of data: which data set to read, and what to prepare."""
 
 import dataclasses
 import os
 
-from keras_alexnet.data import readers
 from keras_alexnet.utils.arguments import setting
 
 
@@ -20,8 +19,8 @@ class DataSpec:
 
     dataset: str | None = setting(
         None,
-        f"Data set: {', '.join(readers.list_datasets())}. By default cifar10 if there is a copy or "
-        "it can be downloaded, and if not, shapes.",
+        "Name of a data set; by default cifar10 if there is a copy or it can be downloaded, and if "
+        "not, shapes.",
     )
     data_dir: str | os.PathLike | None = setting(None, "Folder or archive that holds the data.")
     dataset_name: str | None = setting(None, "Name of the data in results.")
@@ -71,6 +70,6 @@ class PrepareConfig:
     validation_labels: str | os.PathLike | None = setting(
         None,
         "Text file with the WordNet id of ImageNet's validation image k on line k; by default the "
-        "list that tensorflow-datasets brings.",
+        "list in tensorflow-datasets.",
     )
     threads: int | None = setting(None, "Threads that decode; by default one a processor.")

@@ -1,4 +1,4 @@
-"""What a data set is once it has been found: labeled splits and where they come from."""
+"""Data sets: labeled splits, class names and a fingerprint."""
 
 import dataclasses
 from typing import NamedTuple
@@ -34,7 +34,7 @@ class Dataset:
         sha256_of: what was hashed: "images and labels" (sets in memory; the same for every copy,
             whatever its form), "contents" (of files, with their relative names), "names and
             sizes" (of files of more than 4 GiB) or "shards" (of images that `prepare` shrank).
-        validation: validation images, if the data set brings its own besides test images.
+        validation: validation images, if the data set has them and test images.
         skipped: files left out because they could not be read.
         note: what a reader of results should know about the data, or None.
     """
@@ -52,10 +52,10 @@ class Dataset:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class UnsplitDataset:
-    """What a data set brings, before it is decided what to train on and what to test on.
+    """What a reader finds, before it is decided what to train on and what to test on.
 
     `splits` has one or more of "train", "val" and "test", or only "all". The other attributes
-    are those of `DataSource`.
+    are those of `Dataset`.
     """
 
     name: str
@@ -66,13 +66,13 @@ class UnsplitDataset:
     skipped: tuple[str, ...] = ()
 
     def completed(self, seed: int, skip_corrupt: bool) -> Dataset:
-        """The data set with training and test images, divided by `seed` if it brings one part.
+        """The data set with training and test images, divided by `seed` if it has one part.
 
         Raises:
             UserError: if there is nothing to train on, or with `skip_corrupt` if a class has no
                 image that can be read.
         """
-        splits, damaged = self.splits, ()
+        splits, damaged = self.splits, tuple[str, ...]()
         if skip_corrupt:
             splits, damaged = without_damaged(splits, self.class_names)
         train, validation, test, note = divided(splits, seed)

@@ -1,4 +1,4 @@
-"""Encoded bytes → uint8 RGB, as TensorFlow graph operations.
+"""Decoding of JPEG, PNG, BMP and GIF to uint8 RGB, as TensorFlow graph operations.
 
 JPEG and PNG go through TensorFlow's own kernels, which run in parallel and wherever a saved graph
 runs; BMP and GIF, which those read only in part (palettes, transparency), go through Pillow. EXIF
@@ -8,6 +8,7 @@ orientation is ignored, as `tf.io` and torchvision's loaders do.
 import functools
 import io
 import re
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -30,7 +31,7 @@ def decode_image(contents: tf.Tensor) -> tf.Tensor:
         uint8 `[height, width, 3]` in 0–255.
 
     Raises:
-        tf.errors.InvalidArgumentError: the bytes are no image of these kinds, or are damaged.
+        tf.errors.InvalidArgumentError: the bytes are not an image of these kinds, or damaged.
 
     Example:
         >>> decode_image(tf.io.encode_png(tf.zeros([4, 5, 1], tf.uint8))).shape
@@ -69,7 +70,7 @@ def decode_square(
     def jpeg() -> tf.Tensor:
         short_side = tf.reduce_min(tf.io.extract_jpeg_shape(contents)[:2])
 
-        def reduced(ratio: int):
+        def reduced(ratio: int) -> Callable[[], tf.Tensor]:
             return lambda: _decode_jpeg(contents, ratio)
 
         # Scaled sides are rounded up by libjpeg, so side // ratio >= size is safe.
@@ -113,8 +114,8 @@ def warped(image: tf.Tensor, size: int) -> tf.Tensor:
 def center_square(image: tf.Tensor, size: int) -> tf.Tensor:
     """Cuts the center square out of one image or a batch and resizes it to `size`.
 
-    This is the paper's "rescale the short side, then cut the center" with the order turned round:
-    the same region, and nothing outside it is computed. Reducing takes the mean of each new
+    This is the paper's "rescale the short side, then cut the center" in the reverse order: the
+    region is the same, and nothing outside it is computed. Reducing takes the mean of each new
     pixel's area, so that nothing aliases; enlarging is bilinear with half-pixel centers.
 
     Args:
@@ -152,18 +153,22 @@ def reason(error: tf.errors.OpError | OSError) -> str:
     return python_error[-1].removeprefix("ValueError: ") if python_error else lines[0]
 
 
-def _decode(contents: tf.Tensor, decode_jpeg, decode_other=None) -> tf.Tensor:
+def _decode(
+    contents: tf.Tensor,
+    decode_jpeg: Callable[[], tf.Tensor],
+    decode_other: Callable[[tf.Tensor], tf.Tensor] | None = None,
+) -> tf.Tensor:
     def starts_with(magic: bytes) -> tf.Tensor:
         return tf.equal(tf.strings.substr(contents, 0, len(magic)), magic)
 
-    def no_jpeg() -> tf.Tensor:
+    def not_jpeg() -> tf.Tensor:
         return tf.cond(
             starts_with(_PNG_MAGIC),
             lambda: _decode_png(contents),
             lambda: (decode_other or _decode_other)(contents),
         )
 
-    image = tf.cond(starts_with(_JPEG_MAGIC), decode_jpeg, no_jpeg)
+    image = tf.cond(starts_with(_JPEG_MAGIC), decode_jpeg, not_jpeg)
     return tf.ensure_shape(image, [None, None, 3])
 
 
@@ -194,7 +199,7 @@ def composite_on_white(rgba: tf.Tensor) -> tf.Tensor:
 
 def _refused(contents: tf.Tensor) -> tf.Tensor:
     message = "An image is neither JPEG nor PNG. Its first bytes:"
-    # An error whose text is no UTF-8 reaches Python and JSON as another error, or not at all.
+    # An error whose text is not UTF-8 reaches Python and JSON as another error, or not at all.
     shown = tf.strings.unicode_transcode(
         tf.strings.substr(contents, 0, 8),
         input_encoding="UTF-8",
@@ -220,5 +225,5 @@ def _decode_by_pillow(contents: bytes) -> np.ndarray:
         with Image.open(io.BytesIO(contents), formats=("BMP", "GIF")) as image:
             rgba = image.convert("RGBA")
     except Exception as error:  # Pillow raises many kinds for damaged files
-        raise ValueError("no JPEG, PNG, BMP or GIF, or a damaged one") from error
+        raise ValueError("not a JPEG, PNG, BMP or GIF, or a damaged one") from error
     return composite_on_white(np.asarray(rgba)).numpy()

@@ -106,7 +106,8 @@ def make(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
         labels = (np.arange(images) % len(CLASSES))[order].astype(np.int32)
         chunks = [labels[i : i + _CHUNK] for i in range(0, images, _CHUNK)]
         parts += [np.concatenate([draw(chunk, random) for chunk in chunks]), labels]
-    return tuple(parts)
+    train_images, train_labels, test_images, test_labels = parts
+    return train_images, train_labels, test_images, test_labels
 
 
 def draw(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -129,12 +130,14 @@ def draw(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return np.floor(images * np.float32(255.99)).astype(np.uint8).reshape(count, SIZE, SIZE, 3)
 
 
-def _uniform(random, low: float, high: float, *shape: int) -> np.ndarray:
+def _uniform(random: np.random.Generator, low: float, high: float, *shape: int) -> np.ndarray:
     numbers = random.random(shape, np.float32)
     return np.float32(low) + np.float32(high - low) * numbers
 
 
-def _direction(random, count: int, greatest: float = 1) -> tuple[np.ndarray, np.ndarray]:
+def _direction(
+    random: np.random.Generator, count: int, greatest: float = 1
+) -> tuple[np.ndarray, np.ndarray]:
     """Random unit vectors (cosine, sine) without a sine, by the tangent of the half angle."""
     t = _uniform(random, -greatest, greatest, count)
     return (1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)
@@ -145,14 +148,14 @@ def _grid() -> tuple[np.ndarray, np.ndarray]:
     steps = (np.arange(SIZE * _SUBPIXELS, dtype=np.float32) + np.float32(0.5)) / _SUBPIXELS
     y, x = np.meshgrid(steps, steps, indexing="ij")
 
-    def by_pixel(values):
+    def by_pixel(values: np.ndarray) -> np.ndarray:
         blocks = values.reshape(SIZE, _SUBPIXELS, SIZE, _SUBPIXELS).transpose(0, 2, 1, 3)
         return blocks.reshape(SIZE * SIZE, _SUBPIXELS**2)
 
     return by_pixel(x), by_pixel(y)
 
 
-def _turned_coordinates(count: int, random) -> tuple[np.ndarray, np.ndarray]:
+def _turned_coordinates(count: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Each subpixel in the drawing's own frame (center 0, radius 1): float32 `[n, 1024, 4]`."""
     x, y = _grid()
     radius = _uniform(random, _LEAST_RADIUS, _GREATEST_RADIUS, count)[:, None, None]
@@ -163,7 +166,7 @@ def _turned_coordinates(count: int, random) -> tuple[np.ndarray, np.ndarray]:
     return x * cosine + y * sine, y * cosine - x * sine
 
 
-def _colors(labels: np.ndarray, random) -> tuple[np.ndarray, np.ndarray]:
+def _colors(labels: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Colors of background and drawing, `[n, 3]` each: two grays apart, and a tint on each."""
     count = len(labels)
     middle = _uniform(random, 0.4, 0.6, count)
@@ -175,7 +178,7 @@ def _colors(labels: np.ndarray, random) -> tuple[np.ndarray, np.ndarray]:
     return background, drawing[:, None] + _uniform(random, -_TINT, _TINT, count, 3)
 
 
-def _shaded(background: np.ndarray, random) -> np.ndarray:
+def _shaded(background: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """The background color with a slope of brightness: float32 `[n, 1024, 3]`."""
     count = len(background)
     x, y = (values.mean(axis=1) / SIZE - np.float32(0.5) for values in _grid())
@@ -183,7 +186,7 @@ def _shaded(background: np.ndarray, random) -> np.ndarray:
     return background[:, None] + (slope[0] * x + slope[1] * y)[..., None]
 
 
-def _streaks(count: int, random) -> np.ndarray:
+def _streaks(count: int, random: np.random.Generator) -> np.ndarray:
     """Thin random line segments: coverage `[n, 1024]`."""
     x, y = (values.mean(axis=1) for values in _grid())
     covered = np.zeros((count, SIZE * SIZE), bool)
@@ -208,58 +211,58 @@ def _half(values: np.ndarray, period: np.ndarray) -> np.ndarray:
     return phase - np.floor(phase) < np.float32(0.5)
 
 
-def _disc(x, y, detail):
+def _disc(x: np.ndarray, y: np.ndarray, detail: np.ndarray) -> np.ndarray:
     return x * x + y * y < np.float32(0.81)
 
 
-def _ring(x, y, detail):
+def _ring(x: np.ndarray, y: np.ndarray, detail: np.ndarray) -> np.ndarray:
     distance = x * x + y * y
     hole = np.float32(0.45) + np.float32(0.2) * detail
     return (distance < 1) & (distance > hole * hole)
 
 
-def _square(x, y, detail):
+def _square(x: np.ndarray, y: np.ndarray, detail: np.ndarray) -> np.ndarray:
     return np.maximum(np.abs(x), np.abs(y)) < np.float32(0.85)
 
 
-def _triangle(x, y, detail):
+def _triangle(x: np.ndarray, y: np.ndarray, detail: np.ndarray) -> np.ndarray:
     lean = np.float32(1.7320508) * np.abs(x)
     return (y > np.float32(-0.55)) & (lean + y < np.float32(1.1))
 
 
-def _cross(x, y, detail):
+def _cross(x: np.ndarray, y: np.ndarray, detail: np.ndarray) -> np.ndarray:
     width = np.float32(0.2) + np.float32(0.1) * detail
     near, far = np.minimum(np.abs(x), np.abs(y)), np.maximum(np.abs(x), np.abs(y))
     return (near < width) & (far < 1)
 
 
-def _corner(x, y, detail):
+def _corner(x: np.ndarray, y: np.ndarray, detail: np.ndarray) -> np.ndarray:
     width = np.float32(-0.35) + np.float32(0.2) * detail
     return (np.maximum(np.abs(x), np.abs(y)) < np.float32(0.9)) & (np.minimum(x, y) < width)
 
 
-def _patch(x, y):
+def _patch(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.maximum(np.abs(x), np.abs(y)) < 1
 
 
-def _period(detail):
+def _period(detail: np.ndarray) -> np.ndarray:
     return np.float32(0.55) + np.float32(0.25) * detail
 
 
-def _rows(x, y, detail):
+def _rows(x: np.ndarray, y: np.ndarray, detail: np.ndarray) -> np.ndarray:
     return _patch(x, y) & _half(y, _period(detail))
 
 
-def _columns(x, y, detail):
+def _columns(x: np.ndarray, y: np.ndarray, detail: np.ndarray) -> np.ndarray:
     return _patch(x, y) & _half(x, _period(detail))
 
 
-def _checkerboard(x, y, detail):
+def _checkerboard(x: np.ndarray, y: np.ndarray, detail: np.ndarray) -> np.ndarray:
     period = _period(detail) * np.float32(1.5)
     return _patch(x, y) & (_half(x, period) == _half(y, period))
 
 
-def _dots(x, y, detail):
+def _dots(x: np.ndarray, y: np.ndarray, detail: np.ndarray) -> np.ndarray:
     period = _period(detail)
     x_cell = x / period - np.floor(x / period) - np.float32(0.5)
     y_cell = y / period - np.floor(y / period) - np.float32(0.5)

@@ -1,4 +1,4 @@
-"""SHA-256 fingerprints by which results say what data they saw."""
+"""SHA-256 fingerprints of data sets."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ def of_files(folder: str | os.PathLike, names: Sequence[str]) -> tuple[str, str]
     """Hashes files below a folder by relative name and contents, in sorted order.
 
     A folder and an archive of it, unpacked, have the same fingerprint. A file that cannot be
-    read counts as empty: whoever decodes it will name it.
+    read counts as empty: decoding it will name it.
 
     Returns:
         (hexadecimal digest, "contents"), or for more than 4 GiB (digest, "names and sizes").
@@ -35,12 +35,12 @@ def of_files(folder: str | os.PathLike, names: Sequence[str]) -> tuple[str, str]
 def of_named(
     names: Sequence[str], sizes: Sequence[int], contents: Callable[[int], bytes]
 ) -> tuple[str, str]:
-    """Hashes as `of_files` does what stands elsewhere than in files of its own.
+    """Hashes, as `of_files` does, what is not in files of its own.
 
     Args:
         names: relative names.
         sizes: in bytes, one a name.
-        contents: returns the bytes that the name with that number stands for.
+        contents: returns the bytes of the name with that number.
 
     Example:
         >>> of_named(["a/1.png"], [3], lambda row: b"png")[1]

@@ -1,10 +1,10 @@
-"""Sets of images: decoded in memory, or encoded and decoded when needed."""
+"""Sets of images: in memory, or encoded and decoded when needed."""
 
 import abc
 import os
 import pathlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -51,12 +51,11 @@ class ImageArray:
 class EncodedImages(abc.ABC):
     """Images that stay encoded until needed; their squares are kept where they fit in memory.
 
-    Subclasses say how many there are, what they are called and how to read one's bytes. Pipelines
-    note in `recent` the rows that they are about to read: there the search for a damaged file
-    begins.
+    Subclasses know how many there are, their names and how to read one's bytes. Pipelines note in
+    `recent` the rows that they are about to read, where the search for a damaged file begins.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.recent: deque[np.ndarray] = deque(maxlen=256)
         self._decoded: dict[tuple[int, bool], ImageArray | None] = {}
         self._left_out: set[int] = set()
@@ -118,7 +117,7 @@ class EncodedImages(abc.ABC):
 
         Images that are all of one shape and no larger than `size` are kept as they are, others
         as squares of `size` (with `warp`, of the whole image). Decoded once for each kind of
-        square, and the same object ever after.
+        square; later calls return the same object.
 
         Raises:
             UserError: with the names of the files that cannot be decoded.
@@ -161,7 +160,9 @@ class EncodedImages(abc.ABC):
             return decode.reason(error)
         return "unreadable at first, readable now"
 
-    def _decoded_rows(self, rows, decode_row) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _decoded_rows(
+        self, rows: np.ndarray, decode_row: Callable[[tf.Tensor], tf.Tensor]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Batches of (rows, what `decode_row` gives for each), without the rows that failed."""
         dataset = tf.data.Dataset.from_tensor_slices(np.asarray(rows, np.int64))
         dataset = dataset.map(
@@ -171,7 +172,9 @@ class EncodedImages(abc.ABC):
         )
         return dataset.ignore_errors().batch(64).prefetch(4).as_numpy_iterator()
 
-    def _decode_all(self, shape, decode_row) -> tuple[np.ndarray, np.ndarray]:
+    def _decode_all(
+        self, shape: tuple[int, ...], decode_row: Callable[[tf.Tensor], tf.Tensor]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Decodes every image: uint8 `[n, *shape]` and int64 `[k]`, the rows that failed."""
         images, missing = np.zeros((len(self), *shape), np.uint8), np.ones(len(self), bool)
         missing[list(self._left_out)] = False
@@ -190,7 +193,7 @@ class EncodedImages(abc.ABC):
         """All images untouched, if they are of one shape and their short side is <= `size`."""
         sample = np.unique(np.linspace(0, len(self) - 1, 64, dtype=np.int64))
         batches = [shapes for _, shapes in self._decoded_rows(sample, self._shape)]
-        shapes = np.unique(np.concatenate(batches), axis=0) if batches else []
+        shapes = np.unique(np.concatenate(batches), axis=0) if batches else np.zeros((0, 3))
         if len(shapes) != 1:
             return None
         shape = tuple(shapes[0].tolist())
@@ -214,7 +217,7 @@ class ImageFiles(EncodedImages):
         super().__init__()
         self._folder, self._names = pathlib.Path(folder), tuple(names)
         with tf.device("/CPU:0"):
-            # As bytes, since a file name need not be valid UTF-8.
+            # As bytes, because a file name need not be valid UTF-8.
             self._paths = tf.constant([os.fsencode(os.path.join(folder, n)) for n in self._names])
 
     def __len__(self) -> int:

@@ -11,7 +11,6 @@ from keras_alexnet.data import readers
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.dataset import Arrays, Dataset, UnsplitDataset, in_memory
 from keras_alexnet.data.readers import Reader, tfds
-from keras_alexnet.data.readers import list_datasets as list_datasets
 from keras_alexnet.errors import UsageError, UserError
 
 DEFAULT, FALLBACK = "cifar10", "shapes"  # what no name means, and what it means without a network
@@ -108,13 +107,13 @@ def _published(reader: Reader, spec: DataSpec, seed: int) -> Dataset:
                 return _completed(reader, found, spec, seed)
         except UserError as error:  # another place may have a whole copy
             problem = problem or error
-    downloadable = spec.data_dir is None and published.tfds_name is not None
-    if downloadable and tfds.reachable(published.address):
+    tfds_name = published.tfds_name if spec.data_dir is None else None
+    if tfds_name and tfds.reachable(published.address):
         # Where tensorflow-datasets would put it.
-        return _completed(reader, tfds.download(published.tfds_name, places[0]), spec, seed)
+        return _completed(reader, tfds.download(tfds_name, places[0]), spec, seed)
     if problem:
         raise problem
-    silent = f", and {published.address} does not answer" if downloadable else ""
+    silent = f", and {published.address} does not answer" if tfds_name else ""
     raise UserError(
         f"{published.title} is not in {' or '.join(map(str, places))}{silent}. Get it from "
         f"{published.address} and pass --data_dir (data_dir=) with the folder that holds "

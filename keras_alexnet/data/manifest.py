@@ -114,7 +114,7 @@ class Manifest:
         sha256: fingerprint of the data: where no image was shrunk that of the source.
         sha256_of: what was hashed, see `keras_alexnet.data.dataset.Dataset`.
         source: name and fingerprint of what the shards were made from.
-        settings: what decides the bytes of the shards, besides the source.
+        settings: what decides the bytes of the shards, apart from the source.
         made_with: versions of the software.
         parts: "train", "val" and "test", or some of them, or only "all".
     """

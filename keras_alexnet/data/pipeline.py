@@ -1,6 +1,6 @@
-"""Split + image plan → batches, for training and for evaluation.
+"""Batches for training and for evaluation: train_batches, eval_batches.
 
-Which images a batch holds and how they are augmented depends on (seed, epoch, index) alone.
+Which images a batch holds and how they are augmented depends only on (seed, epoch, index).
 """
 
 from collections.abc import Callable, Sequence
@@ -9,14 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_alexnet.data import batching, failures
-from keras_alexnet.data.augment import (
-    Scheduled,
-    augmented,
-    draws_of_epoch,
-    order_of_epoch,
-    parse,
-)
-from keras_alexnet.data.augmentations import Context, PixelStatistics
+from keras_alexnet.data.augment import augmented, draws_of_epoch, order_of_epoch
+from keras_alexnet.data.augment_list import Scheduled, parse
+from keras_alexnet.data.augmentations import Augmentation, Context, PixelStatistics
 from keras_alexnet.data.images import EncodedImages
 from keras_alexnet.data.splits import Split
 from keras_alexnet.data.views import evaluation_views
@@ -86,13 +81,15 @@ def train_batches(
     shard_size = _shard_size(global_batch_size, shard_index, shard_count)
     first_epoch = start_epoch + start_step // steps
 
-    def batches_of(epochs, chosen, dtype):
-        def epoch_batches(epoch):
+    def batches_of(
+        epochs: tf.data.Dataset, chosen: list[Augmentation], dtype: tf.DType | None
+    ) -> tf.data.Dataset:
+        def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
             order = order_of_epoch(seed, epoch, len(split))
             draws = draws_of_epoch(chosen, seed, epoch, len(split), plan)
             first = tf.where(epoch == first_epoch, start_step % steps, 0)
 
-            def batch(step):
+            def batch(step: tf.Tensor) -> tuple[tf.Tensor, tuple]:
                 start = step * global_batch_size + shard_index * shard_size
                 indices = order[start : start + shard_size]
                 if drop_remainder:
@@ -101,7 +98,7 @@ def train_batches(
 
             return tf.data.Dataset.range(tf.cast(first, tf.int64), steps).map(batch)
 
-        def finish(squares, draws):
+        def finish(squares: tf.Tensor, draws: tuple) -> tf.Tensor:
             images = augmented(squares, chosen, draws, Context(plan, statistics))
             return images if dtype is None else tf.cast(images, dtype)
 
@@ -163,7 +160,7 @@ def eval_batches(
     _check_batch_size(batch_size)
     indices = tf.data.Dataset.range(len(split)).batch(batch_size).map(lambda index: (index, ()))
 
-    def finish(squares, _):
+    def finish(squares: tf.Tensor, _: tuple) -> tf.Tensor:
         return evaluation_views(squares, plan, views)
 
     return batching.batches(indices, split, plan, batch_size, finish)

@@ -1,4 +1,4 @@
-"""The folder that `prepare` writes into: one process at a time, and what is done stays done."""
+"""The folder that `prepare` writes into, one process at a time."""
 
 import contextlib
 import dataclasses
@@ -38,7 +38,7 @@ class ShardFolder:
         try:
             return Shard.from_json(json.loads(note.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            logging.warning("%s is damaged (%s); the shard is made anew.", note, error)
+            logging.warning("%s is damaged (%s); the shard is made again.", note, error)
             return None
 
     def note(self, shard: Shard) -> None:
@@ -58,13 +58,13 @@ class ShardFolder:
 def opened_shard_folder(
     path: str | os.PathLike, identity: dict, source: dict
 ) -> Iterator[ShardFolder]:
-    """Opens the folder for a preparation, which may go on with one that was stopped.
+    """Opens the folder for a preparation, a new one or one that is resumed.
 
     Args:
         path: of a folder that is not there, empty, or was written by `prepare`.
         identity: what must not differ from what the folder was begun with: "class_names",
             "images" (part → number) and "settings".
-        source: must besides be that of the manifest, if there is one.
+        source: must also be that of the manifest, if there is one.
 
     Raises:
         UserError: if the folder holds something else, or another process is at work in it.
@@ -77,7 +77,7 @@ def opened_shard_folder(
     manifest = parsed(path) if (path / MANIFEST).exists() else None
     if manifest is None and not begun and path.exists() and any(path.iterdir()):
         raise UserError(
-            f"{path} is not empty, and is no folder that scripts/prepare.py wrote. Name another."
+            f"{path} is not empty, and scripts/prepare.py did not write it. Name another folder."
         )
     try:
         progress.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def opened_shard_folder(
         ) from error
     with files.locked(
         progress,
-        f"Another process is preparing images in {path}. Wait for its end, or name another folder.",
+        f"Another process is preparing images in {path}. Wait for it, or name another folder.",
     ):
         files.remove_half_written(path, progress)
         if manifest is not None:
@@ -100,7 +100,7 @@ def opened_shard_folder(
 
 
 def identity_of(manifest: Manifest) -> dict:
-    """The "identity" (see `opened`) of what a manifest describes."""
+    """The "identity" (see `opened_shard_folder`) of what a manifest describes."""
     images = {
         name: part.images + sum(len(shard.skipped) for shard in part.shards)
         for name, part in manifest.parts.items()
@@ -118,7 +118,7 @@ def _begun_with(path: pathlib.Path) -> dict:
         return json.loads(settings.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise UserError(
-            f"{settings} is damaged ({error}). Remove it: every shard is checked all the same."
+            f"{settings} is damaged ({error}). Remove it: every shard is checked anyway."
         ) from error
 
 

@@ -5,6 +5,7 @@ import os
 import pathlib
 import zipfile
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ class _Names(Sequence[str]):
     def __len__(self) -> int:
         return len(self._ends)
 
-    def __getitem__(self, row):
+    def __getitem__(self, row: Any) -> Any:
         start = self._ends[row - 1] if row else 0
         return os.fsdecode(self._characters[start : self._ends[row]].tobytes())
 

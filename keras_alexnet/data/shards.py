@@ -1,7 +1,7 @@
 """Shards: TFRecord files, each with a random share of a data set's images.
 
-Which images a shard holds, in which order and with which bytes, depends on the source, the seed
-and the settings alone: not on the number of threads, nor on what was done before a kill.
+Which images a shard holds, in which order and with which bytes, depends only on the source, the
+seed and the settings: not on the number of threads, nor on what was done before a kill.
 """
 
 import hashlib
@@ -31,8 +31,11 @@ _PARTS = ("all", "train", "val", "test")  # their places key the shuffling
 _BATCH = 16  # encoded images that are handed over at once
 
 
+Stored = Callable[[tf.Tensor], tf.Tensor]  # int64 scalar, an image's row → its bytes to store
+
+
 class Planned(NamedTuple):
-    """A shard that is to be: `rows` are int64 `[images]` into the split, in the shard's order."""
+    """A shard to be written: `rows` are int64 `[images]` into the split, in the shard's order."""
 
     part: str
     file: str
@@ -75,7 +78,7 @@ def source_hash(split: Split, shard: Planned, data_sha256: str | None) -> str:
     """
     digest = hashlib.sha256(json.dumps(data_sha256).encode())
     for row in shard.rows:
-        size = split.pixels.size(int(split.rows[row]))
+        size = split.encoded.size(int(split.rows[row]))
         digest.update(b"%s\0%d\0%d\0" % (os.fsencode(split.name(row)), split.labels[row], size))
     return digest.hexdigest()
 
@@ -83,9 +86,9 @@ def source_hash(split: Split, shard: Planned, data_sha256: str | None) -> str:
 def checked(
     split: Split, rows: np.ndarray, short_side: int | None, threads: int
 ) -> Iterator[Checked]:
-    """Decodes images of a split in parallel and gives out what is to be stored, in order.
+    """Decodes images of a split in parallel and yields what to store, in order.
 
-    An image with a shorter side above `short_side` is shrunk to it and encoded anew as JPEG; any
+    An image with a shorter side above `short_side` is shrunk to it and encoded again as JPEG; any
     other keeps its bytes.
 
     Args:
@@ -94,7 +97,7 @@ def checked(
         short_side: in pixels; None shrinks nothing.
         threads: that decode.
     """
-    pixels, places = split.pixels, split.rows
+    pixels, places = split.encoded, split.rows
 
     def stored(row: tf.Tensor) -> tf.Tensor:
         return _stored(pixels.contents(row), short_side)
@@ -133,7 +136,7 @@ def write(
                         skipped.append(files.readable_name(split.name(image.row)))
                         logging.warning("%s: %s", skipped[-1], image.problem)
                     else:
-                        records.write(_record(split, image))
+                        records.write(_record(split, image.row, image.contents))
                         stored += 1
                     advance(1)
             size, sha256 = temporary.stat().st_size, files.sha256_of(temporary)
@@ -155,21 +158,23 @@ def stored_rows(split: Split, planned: Planned, shard: Shard) -> np.ndarray:
     return np.array(kept, np.int64)
 
 
-def _record(split: Split, image: Checked) -> bytes:
+def _record(split: Split, row: int, contents: bytes) -> bytes:
     def feature(value: bytes) -> tf.train.Feature:
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
 
-    label = tf.train.Int64List(value=[int(split.labels[image.row])])
+    label = tf.train.Int64List(value=[int(split.labels[row])])
     features = {
-        "file_name": feature(os.fsencode(split.name(image.row))),
-        "image": feature(image.contents),
+        "file_name": feature(os.fsencode(split.name(row))),
+        "image": feature(contents),
         "label": tf.train.Feature(int64_list=label),
     }
     example = tf.train.Example(features=tf.train.Features(feature=features))
     return example.SerializeToString(deterministic=True)  # the map's keys sorted
 
 
-def _stored_rows(places, rows, stored, threads: int) -> Iterator[tuple[int, bytes]]:
+def _stored_rows(
+    places: np.ndarray, rows: np.ndarray, stored: Stored, threads: int
+) -> Iterator[tuple[int, bytes]]:
     dataset = tf.data.Dataset.from_tensor_slices((np.asarray(places), np.asarray(rows)))
     dataset = dataset.map(
         lambda place, row: (row, stored(place)), num_parallel_calls=threads, deterministic=True
@@ -181,7 +186,7 @@ def _stored_rows(places, rows, stored, threads: int) -> Iterator[tuple[int, byte
         yield from zip(*batch, strict=True)
 
 
-def _tried_again(pixels: EncodedImages, row: int, place: int, stored) -> Checked:
+def _tried_again(pixels: EncodedImages, row: int, place: int, stored: Stored) -> Checked:
     try:
         return Checked(int(row), stored(tf.constant(place, tf.int64)).numpy())
     except (tf.errors.OpError, OSError) as error:

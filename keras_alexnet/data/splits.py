@@ -19,7 +19,7 @@ class Split:
     Attributes:
         labels: int32 `[n]`.
         pixels: the images, in memory or still encoded, of this split and maybe of others.
-        rows: int64 `[n]`, where in `pixels` each image of the split stands.
+        rows: int64 `[n]`, the place of each image of the split in `pixels`.
     """
 
     labels: np.ndarray
@@ -39,6 +39,17 @@ class Split:
         indices = np.asarray(indices, np.int64)
         return Split(self.labels[indices], self.pixels, self.rows[indices])
 
+    @property
+    def encoded(self) -> EncodedImages:
+        """The images of a split that are not in memory.
+
+        Raises:
+            TypeError: if they are.
+        """
+        if not isinstance(self.pixels, EncodedImages):
+            raise TypeError("The images are in memory, and have no files.")
+        return self.pixels
+
     def name(self, index: int) -> str:
         """The file name of an image, below its data set's folder, or its number."""
         return self.pixels.name(int(self.rows[index]))
@@ -47,7 +58,7 @@ class Split:
 def split_validation(split: Split, count: int, seed: int) -> tuple[Split, Split]:
     """Divides a split into what remains to train on and `count` images for validation.
 
-    Each class gives its share, to the nearest image; which images is fixed by the seed.
+    Each class gives its share, to the nearest image; the seed decides which images.
 
     Args:
         split: the training images.
@@ -68,7 +79,7 @@ def split_validation(split: Split, count: int, seed: int) -> tuple[Split, Split]
     """
     if not 0 < count < len(split):
         raise UsageError(
-            f"Validation images must be from 1 to {len(split) - 1}, since the training set has "
+            f"Validation images must be from 1 to {len(split) - 1}, because the training set has "
             f"{len(split)} images. Received: {count}."
         )
     chosen = stratified_choice(split.labels, count, seed)
@@ -95,11 +106,11 @@ def stratified_choice(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     return chosen
 
 
-def divided(parts: dict[str, Split], seed: int):
+def divided(parts: dict[str, Split], seed: int) -> tuple[Split, Split | None, Split, str | None]:
     """Makes training and test set of what a data set has of "train", "val", "test" or "all".
 
-    A single part is divided, a tenth of it for the test. Beside "test", "val" is a validation
-    set of its own; without, it is the test set.
+    A single part is divided, a tenth of it for the test. If there is a "test", "val" is the
+    validation set; if not, it is the test set.
 
     Returns:
         (training, validation or None, test, a note on the division or None).
@@ -115,9 +126,9 @@ def divided(parts: dict[str, Split], seed: int):
         train, test = (split.subset(np.flatnonzero(where)) for where in (~chosen, chosen))
         which = "all images" if part == "all" else f"{part}/, the only part there is,"
         note = f"a tenth of {which} was set apart by seed {seed} as test set"
-        alone = len(np.setxor1d(train.labels, test.labels))
-        if alone:
-            note += f"; {alone} classes have too few images to be in both parts"
+        in_one_part = len(np.setxor1d(train.labels, test.labels))
+        if in_one_part:
+            note += f"; {in_one_part} classes have too few images to be in both parts"
         return train, None, test, note
     if "train" not in parts:
         raise UserError("There are val/ and test/ but no train/: the data set is half unpacked.")
@@ -139,17 +150,18 @@ def without_damaged(
     Raises:
         UserError: if a class has no image left.
     """
-    whole, skipped = {}, []
+    whole: dict[str, Split] = {}
+    skipped: list[str] = []
     for part, split in parts.items():
-        damaged = split.pixels.damaged(split.rows)
-        split.pixels.leave_out(damaged)
+        damaged = split.encoded.damaged(split.rows)
+        split.encoded.leave_out(damaged)
         skipped += [readable_name(split.pixels.name(row)) for row in damaged]
         whole[part] = split.subset(np.flatnonzero(~np.isin(split.rows, list(damaged))))
         empty = np.setdiff1d(split.labels, whole[part].labels)
         if empty.size:
             raise UserError(
                 f"No image of class {class_names[empty[0]]} in {part} can be read: "
-                f"{split.pixels.damage_error(damaged)}"
+                f"{split.encoded.damage_error(damaged)}"
             )
     skipped.sort()
     if skipped:

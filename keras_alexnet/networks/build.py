@@ -238,9 +238,6 @@ _LAYERS: dict[type[specs.LayerSpec], Callable[..., keras.layers.Layer]] = {
 }
 
 
-_Seeds = dict[str, int | None]
-
-
 # Initial weights ----------------------------------------------------------------------------------
 def initializers(layer_spec: Any, fan_in: int, seed: int | None) -> dict[str, Any]:
     """Returns the initializer arguments of a Keras layer with a kernel and a bias."""
@@ -254,12 +251,12 @@ def seed_of(seed: int | None, layer: str, part: str) -> int | None:
     return None if seed is None else zlib.crc32(f"{seed}/{layer}/{part}".encode()) >> 1
 
 
-def _normal(weights: specs.NormalWeights, fan_in: int, seeds: _Seeds) -> tuple:
+def _normal(weights: specs.NormalWeights, fan_in: int, seeds: dict) -> tuple:
     kernel = keras.initializers.RandomNormal(stddev=weights.std, seed=seeds["kernel"])
     return kernel, keras.initializers.Constant(weights.bias)
 
 
-def _fan_in_uniform(weights: specs.FanInUniform, fan_in: int, seeds: _Seeds) -> tuple:
+def _fan_in_uniform(weights: specs.FanInUniform, fan_in: int, seeds: dict) -> tuple:
     bound = 1 / math.sqrt(fan_in)
     return tuple(
         keras.initializers.RandomUniform(-bound, bound, seed=seeds[part])
@@ -267,7 +264,7 @@ def _fan_in_uniform(weights: specs.FanInUniform, fan_in: int, seeds: _Seeds) -> 
     )
 
 
-def _he_fan_out(weights: specs.HeFanOut, fan_in: int, seeds: _Seeds) -> tuple:
+def _he_fan_out(weights: specs.HeFanOut, fan_in: int, seeds: dict) -> tuple:
     kernel = keras.initializers.VarianceScaling(
         2.0, mode="fan_out", distribution="untruncated_normal", seed=seeds["kernel"]
     )

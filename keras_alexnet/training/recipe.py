@@ -1,7 +1,8 @@
-"""What a training recipe is made of, and the checks of its values."""
+"""Recipe: the fields of a training recipe, and the checks of their values."""
 
 import dataclasses
 
+from keras_alexnet.data import augment_list
 from keras_alexnet.errors import UsageError, unknown_name
 from keras_alexnet.utils.arguments import setting, split_list
 
@@ -12,8 +13,7 @@ class Recipe:
 
     Those that a flag cannot override: `layer_rates` and `layer_decay` map names of layers to what
     `learning_rate` and `weight_decay` are multiplied by there, 1 where a layer is not named;
-    `input_size`, `views` and `freeze_until` are what the settings of a run are taken from where
-    they leave them open.
+    `input_size`, `views` and `freeze_until` are the settings of a run that leaves them open.
 
     Example:
         >>> keras_alexnet.recipes.get("cifar_v2", "document").learning_rate
@@ -131,7 +131,7 @@ _RANGES = {
 
 
 def check(recipe: Recipe) -> None:
-    """Refuses values out of range, and those that do not go together.
+    """Refuses values that are out of range or do not fit together.
 
     Raises:
         UsageError: for the first such value.
@@ -157,9 +157,7 @@ def check(recipe: Recipe) -> None:
             f"itself. Received: warmup_epochs={recipe.warmup_epochs} with schedule=one_cycle."
         )
     _check_drops(recipe)
-    from keras_alexnet.data import augment  # imports TensorFlow, which a recipe does not need
-
-    augment.parse(recipe.augment)
+    augment_list.parse(recipe.augment)
 
 
 def _check_drops(recipe: Recipe) -> None:

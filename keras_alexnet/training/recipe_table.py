@@ -30,7 +30,7 @@ _DOCUMENT = Recipe(
 
 _REPRODUCTION_NOTES = dataclasses.replace(
     _DOCUMENT,
-    note="The CIFAR-10 reproduction notes of 2020 give the batch of 100 alone; "
+    note="The CIFAR-10 reproduction notes of 2020 give only the batch of 100; "
     "SGD 0.01, momentum 0.9, 20 epochs and the flip are ours.",
     global_batch_size=100,
     momentum=0.9,
@@ -60,7 +60,8 @@ _CIFAR_DEFAULT = Recipe(
 FINE_TUNE = Recipe(
     name="fine_tune",
     note="Ours: from trained weights, ten epochs of one-cycle SGD at a small rate, and ten times "
-    "that at the logits, which begin anew on other classes. --freeze_until trains less than all.",
+    "that at the logits, which start from scratch for other classes. --freeze_until trains fewer "
+    "layers.",
     epochs=10,
     learning_rate=1e-3,
     weight_decay=5e-4,
@@ -106,7 +107,7 @@ _CAFFE = Recipe(
 
 # The layer-parameter files of cuda-convnet. Their rates are for the mean of a batch's gradients:
 # the sum over the images is multiplied by epsW / numCases (Weights::update in weights.cuh), and
-# their decay, wc, stands inside the momentum, multiplied by epsW but not by the number of images.
+# their decay, wc, is inside the momentum, multiplied by epsW but not by the number of images.
 _CUDA_CONVNET = Recipe(
     name="document",
     note="",
@@ -123,7 +124,7 @@ _CUDA_CONVNET = Recipe(
 
 _FOUR_FIFTHS = (
     "Validation ended its training on four fifths of the images; that is a run of its own, with "
-    "--validation_fraction 0.2 --epochs {epochs}, which goes on on all of them with --resume "
+    "--validation_fraction 0.2 --epochs {epochs}, which is resumed on all of them with --resume "
     "--validation_fraction 0 --epochs {all_epochs} --allow_change=validation_fraction,epochs. "
 )
 

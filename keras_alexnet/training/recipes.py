@@ -1,15 +1,16 @@
-"""Training recipes: one frozen row for each way of training a variant.
+"""The recipes of a network: list_recipes, get.
 
 Four names exist for every network that has them:
 
 - `document`: what the network's own document, layer file or program does, where there is one.
 - `paper`: section 5 of the 2012 paper, with the patience that its "when the validation error
   stopped improving" leaves open.
-- `default`: what this project has found best, or, where no training run backs it, says so.
-- `fine_tune`: a few epochs on other data from weights that are trained already.
+- `default`: the best that this project has found; its note says if no training run backs it.
+- `fine_tune`: a few epochs on other data, from trained weights.
 """
 
 import dataclasses
+from typing import Any
 
 from keras_alexnet.errors import unknown_name
 from keras_alexnet.networks import variants
@@ -30,7 +31,7 @@ def list_recipes(variant: str) -> list[str]:
     return [recipe.name for recipe in _recipes_of(variant)]
 
 
-def get(variant: str, name: str = "default", **overrides) -> Recipe:
+def get(variant: str, name: str = "default", **overrides: Any) -> Recipe:
     """Returns the recipe `name` of `variant`, with `overrides` in place of its fields.
 
     Args:

@@ -149,7 +149,7 @@ def test_cut_off_files_are_errors(kind, kept):
 def test_other_files_are_errors():
     with pytest.raises(tf.errors.InvalidArgumentError) as caught:
         decode.decode_image(tf.constant(b"<html>no image</html>"))
-    assert "no JPEG, PNG, BMP or GIF" in decode.reason(caught.value)
+    assert "not a JPEG, PNG, BMP or GIF" in decode.reason(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pytest
 from keras_alexnet import DataSpec
 from keras_alexnet.data import readers
 from keras_alexnet.data.dataset import Arrays, in_memory
-from keras_alexnet.data.load import list_datasets, load_dataset
-from keras_alexnet.data.readers import Published, Reader, tfds
+from keras_alexnet.data.load import load_dataset
+from keras_alexnet.data.readers import Published, Reader, list_datasets, tfds
 from keras_alexnet.errors import UsageError, UserError
 from support.cifar_copies import check_content, official_files, put, version_of
 

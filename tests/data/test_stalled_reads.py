@@ -10,8 +10,8 @@ import time
 import pytest
 
 import keras_alexnet as ka
-from keras_alexnet.data import failures, images
-from keras_alexnet.data.failures import BackgroundBatches
+from keras_alexnet.data import images, stalled_reads
+from keras_alexnet.data.stalled_reads import BackgroundBatches
 from support.callbacks import before_epoch
 from support.image_folders import write_images
 
@@ -72,9 +72,9 @@ def test_thread_has_ended_when_its_supply_is_let_go(broken, no_collector):
 
 
 def test_silence_is_told_again_and_again_until_a_batch_comes(monkeypatch, caplog):
-    assert failures.SILENT_SECONDS == 60  # as the README says
-    monkeypatch.setattr(failures, "SILENT_SECONDS", 0.1)
-    monkeypatch.setattr(failures, "SECONDS_BETWEEN_CHECKS", 0.02)
+    assert stalled_reads.SILENT_SECONDS == 60  # as the README says
+    monkeypatch.setattr(stalled_reads, "SILENT_SECONDS", 0.1)
+    monkeypatch.setattr(stalled_reads, "SECONDS_BETWEEN_CHECKS", 0.02)
     arrive = threading.Event()
 
     def source():
@@ -125,8 +125,8 @@ def test_disk_that_does_not_answer_is_named_and_a_signal_still_heard(
     tmp_path, small_variant, monkeypatch, caplog
 ):
     monkeypatch.setattr(images, "MEMORY_BUDGET_BYTES", 0)  # decoded when needed, each epoch
-    monkeypatch.setattr(failures, "SILENT_SECONDS", 1.0)
-    monkeypatch.setattr(failures, "PROBE_SECONDS", 0.5)
+    monkeypatch.setattr(stalled_reads, "SILENT_SECONDS", 1.0)
+    monkeypatch.setattr(stalled_reads, "PROBE_SECONDS", 0.5)
     write_images(tmp_path / "data" / "train", ["a", "b"], 20)
     write_images(tmp_path / "data" / "test", ["a", "b"], 4)
     image = tmp_path / "data" / "train" / "b" / "007.png"
@@ -135,7 +135,7 @@ def test_disk_that_does_not_answer_is_named_and_a_signal_still_heard(
         image.unlink()
         os.mkfifo(image)
 
-    probe = failures.StalledReadProbe.report
+    probe = stalled_reads.StalledReadProbe.report
 
     def report(self):
         said = probe(self)
@@ -143,7 +143,7 @@ def test_disk_that_does_not_answer_is_named_and_a_signal_still_heard(
             signal.raise_signal(signal.SIGTERM)
         return said
 
-    monkeypatch.setattr(failures.StalledReadProbe, "report", report)
+    monkeypatch.setattr(stalled_reads.StalledReadProbe, "report", report)
     config = ka.TrainConfig(
         variant=small_variant,
         dataset="image_folder",

@@ -9,16 +9,15 @@ import pytest
 import tensorflow as tf
 
 import keras_alexnet as ka
+from keras_alexnet.data import augmentations, readers
+from keras_alexnet.exporting import formats
 from support import documents, serving_double
 from support.image_folders import write_images
 
 SERVED = "localhost:850"  # a server's address, in blocks that need one
-# tests/networks/test_adding_a_network.py runs those of contributing.md.
-RUN_HERE = [
-    page
-    for page in documents.PAGES
-    if page.name != "contributing.md" and documents.blocks(page, "python")
-]
+RUN_HERE = [page for page in documents.PAGES if documents.blocks(page, "python")]
+# tests/networks/test_adding_a_network.py runs these.
+NETWORK = documents.section(documents.DOCS / "contributing.md", "Adding a network")
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +51,27 @@ def place(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def registries():
+    """Removes what a page registers."""
+    lists = {
+        augmentations: augmentations.list_augmentations,
+        readers: readers.list_datasets,
+        formats: lambda: list(formats.NAMES),
+    }
+    before = {registry: names() for registry, names in lists.items()}
+    yield
+    for registry, names in lists.items():
+        for name in set(names()) - set(before[registry]):
+            registry.unregister(name)
+
+
 @pytest.mark.parametrize("page", RUN_HERE, ids=documents.name_of)
-def test_python_blocks_run_one_after_another(page, place, monkeypatch, capsys):
+def test_python_blocks_run_one_after_another(page, place, registries, monkeypatch, capsys):
     monkeypatch.chdir(place)
     names = {}
     for block in documents.blocks(page, "python"):
-        if block.reason is not None:
+        if block.reason is not None or block.text in NETWORK:
             continue
         if SERVED not in block.text:
             _run(block, _quick(block.text), names)
@@ -68,6 +82,10 @@ def test_python_blocks_run_one_after_another(page, place, monkeypatch, capsys):
     if page.name in ("serving.md", "devices.md"):
         # Pillow shrinks a little differently, and int8 rounds: the class is the same.
         assert _likeliest(place) in printed
+    if page.name == "export.md":
+        table = documents.section(page, "What `export.json` holds")
+        cells = re.findall(r"^\| (`.*?) \|", table, re.M)
+        assert set(re.findall(r"`(\w+)`", " ".join(cells))) == set(names["report"])
     if page == documents.README:
         assert names["model"].history.history["accuracy"][-1] > 0.15, "no better than chance"
 

@@ -23,7 +23,7 @@ SPLIT_NAMES = {
 }
 
 
-_LAYOUT = "Expected train/<class>/… with test/ or val/, or <class>/… alone."
+_LAYOUT = "Expected train/<class>/… with test/ or val/, or <class>/…."
 
 
 class LabeledFiles(NamedTuple):
@@ -77,7 +77,7 @@ def scan(folder: str | os.PathLike) -> ImageFolder:
     """Lists the images of `train/<class>/…`, `val/…`, `test/…`, or of `<class>/…`.
 
     Hidden files and those that operating systems leave behind are ignored, and so are files not
-    named as images. A folder that only wraps another, as in many archives, is stepped into.
+    named as images. A folder that only holds another one, as in many archives, is skipped.
 
     Raises:
         UserError: if there is no folder, no class or a class without an image, or if the splits
@@ -157,7 +157,8 @@ def _same_classes(folder: pathlib.Path, parts: dict[str, pathlib.Path]) -> tuple
 
 def _images(folder: pathlib.Path, class_folder: pathlib.Path) -> list[str]:
     """The names of a class's images relative to `folder`, sorted; folders within are searched."""
-    names, others = [], []
+    names: list[str] = []
+    others: list[str] = []
     for parent, subfolders, files in os.walk(class_folder):
         subfolders[:] = [name for name in subfolders if not is_hidden(name)]
         relative = os.path.relpath(parent, folder)

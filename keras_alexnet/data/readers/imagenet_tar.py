@@ -1,8 +1,8 @@
-"""The ImageNet (ILSVRC 2012) archives as they are handed out, read without unpacking them.
+"""The two ImageNet (ILSVRC 2012) archives, read without unpacking them.
 
 `ILSVRC2012_img_train.tar` is a tar of one uncompressed tar a class; `ILSVRC2012_img_val.tar` holds
-50,000 images without their labels. Once it is known where in them an image stands, it is read as
-from a file of its own.
+50,000 images without their labels. Once it is known where in them an image is, it is read like a
+file of its own.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ _CLASS_ARCHIVE = re.compile(r"(n\d{8})\.tar")
 _TRAIN_IMAGE = re.compile(r"n\d{8}_\d+\.JPEG")
 
 
-_VALIDATION_IMAGE = re.compile(r"ILSVRC2012_val_(\d{8})\.JPEG")
+_VALIDATION_IMAGE = re.compile(r"ILSVRC2012_val_\d{8}\.JPEG")
 
 
 _WORDNET_ID = re.compile(r"n\d{8}")
 
 
 class _Member(NamedTuple):
-    """Where an image stands in an archive; `name` is its place in a folder of class folders."""
+    """Where an image is in an archive; `name` is its path in a folder of class folders."""
 
     name: str
     class_name: str
@@ -68,7 +68,7 @@ def read(
     Args:
         folder: holds both archives.
         validation_labels: a text file with the WordNet id of validation image k on its line k; by
-            default the list that tensorflow-datasets brings.
+            default the list in tensorflow-datasets.
 
     Returns:
         The parts "train" and "val"; classes are sorted WordNet ids. The fingerprint is that of
@@ -129,7 +129,7 @@ def _validation_members(path: pathlib.Path, labels: list[str]) -> Iterator[_Memb
     seen = set()
     with archives.reading(path), open(path, "rb") as file, archives.tar_in(file) as images:
         for member in _checked(path, images, _VALIDATION_IMAGE):
-            number = int(_VALIDATION_IMAGE.fullmatch(member.name)[1])
+            number = int(member.name.removeprefix("ILSVRC2012_val_").removesuffix(".JPEG"))
             seen.add(number)
             if number in range(1, len(labels) + 1):
                 class_name = labels[number - 1]
@@ -142,7 +142,9 @@ def _validation_members(path: pathlib.Path, labels: list[str]) -> Iterator[_Memb
         )
 
 
-def _checked(path, archive: tarfile.TarFile, name: re.Pattern) -> Iterator[tarfile.TarInfo]:
+def _checked(
+    path: pathlib.Path, archive: tarfile.TarFile, name: re.Pattern
+) -> Iterator[tarfile.TarInfo]:
     """The members of an archive, all of which must be plain files of that name."""
     from keras_alexnet.data import archives
 
@@ -159,7 +161,7 @@ def read_labels(path: str | os.PathLike | None) -> list[str]:
     """The WordNet id of each validation image, in the order of their numbers."""
     if path is None:
         found = importlib.util.find_spec("tensorflow_datasets")  # imported, it would take seconds
-        if found is None:
+        if found is None or not found.submodule_search_locations:
             raise UserError(
                 "The labels of the validation images come with tensorflow-datasets, which is not "
                 "installed. Run: pip install tensorflow-datasets, or pass --validation_labels."
@@ -176,7 +178,7 @@ def read_labels(path: str | os.PathLike | None) -> list[str]:
                 f"{path} must have a WordNet id such as n01440764 on each line. Received: "
                 f"{label!r} for image {number}. (The numbers in the development kit count the "
                 "classes in another order than the sorted one; without --validation_labels the "
-                "list that tensorflow-datasets brings is used.)"
+                "list in tensorflow-datasets is used.)"
             )
     return labels
 
@@ -218,7 +220,7 @@ def _split(path: pathlib.Path, members: list[_Member], class_names: tuple[str, .
 def _fingerprint(splits: dict[str, Split]) -> tuple[str, str]:
     from keras_alexnet.data import fingerprints
 
-    places = [(split.pixels, row) for split in splits.values() for row in range(len(split))]
+    places = [(split.encoded, row) for split in splits.values() for row in range(len(split))]
     return fingerprints.of_named(
         [pixels.name(row) for pixels, row in places],
         [pixels.size(row) for pixels, row in places],
