@@ -36,12 +36,6 @@ def test_tensorflow_and_keras_are_bounded_by_what_was_tested():
     ]
 
 
-def test_checkers_are_those_that_ci_runs():
-    ci = (ROOT / ".ci" / "run").read_text()
-    if "[dev" not in ci:  # then they are named one by one
-        assert all(each in ci for each in (*EXTRAS["dev"], *EXTRAS["docs"]))
-
-
 def test_version_stands_in_changelog_and_citation():
     version = keras_alexnet.__version__
     assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()

@@ -1,18 +1,21 @@
 """Augmentations: random changes of training images, and their registry.
 
 To add one, write a class with a name, its random draws and what it does with them, and `register`
-it: recipes, `--augment` and `train_batches` then know it by its name.
+it: recipes, `--augment` and `train_batches` then know it by its name. TensorFlow is imported when
+an augmentation is used, because `--help` and recipes only need their names.
 """
 
+from __future__ import annotations
+
 import abc
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-import tensorflow as tf
-
-from keras_alexnet.data import views
 from keras_alexnet.errors import UsageError, unknown_name
 from keras_alexnet.networks.spec import ImagePlan
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
 
 STAGES = ("squares", "crops", "inputs")
 
@@ -48,7 +51,8 @@ class Augmentation(abc.ABC):
         needs_statistics: whether it uses the statistics of the training pixels.
 
     Example:
-        >>> class Brightness(Augmentation):
+        >>> @register
+        ... class Brightness(Augmentation):
         ...     name = "brightness"
         ...     def __init__(self, parameter=None):
         ...         self.strength = float(parameter)
@@ -56,7 +60,6 @@ class Augmentation(abc.ABC):
         ...         return tf.random.stateless_uniform([images, 1, 1, 1], key, -1, 1, alg="philox")
         ...     def apply(self, images, draws, context):
         ...         return tf.cast(images, tf.float32) + self.strength * draws
-        >>> register(Brightness)
         >>> get("brightness")("20").strength
         20.0
         >>> unregister("brightness")
@@ -111,10 +114,14 @@ class Crop(Augmentation):
 
     def draw(self, key: tf.Tensor, images: int, plan: ImagePlan) -> tf.Tensor:
         """int32 `[n, 2]`: top and left, from 0 to what the crop leaves of the padded square."""
+        import tensorflow as tf
+
         largest = plan.square_size + 2 * plan.crop_padding - plan.crop_size
         return tf.random.stateless_uniform([images, 2], key, 0, largest + 1, tf.int32, alg="philox")
 
     def apply(self, images: tf.Tensor, draws: tf.Tensor, context: Context) -> tf.Tensor:
+        from keras_alexnet.data import views
+
         padded = views.pad(images, context.plan.crop_padding)
         return views.crop_at(padded, draws, context.plan.crop_size)
 
@@ -126,9 +133,13 @@ class Flip(Augmentation):
 
     def draw(self, key: tf.Tensor, images: int, plan: ImagePlan) -> tf.Tensor:
         """bool `[n]`."""
+        import tensorflow as tf
+
         return tf.random.stateless_uniform([images], key, alg="philox") < 0.5
 
     def apply(self, images: tf.Tensor, draws: tf.Tensor, context: Context) -> tf.Tensor:
+        from keras_alexnet.data import views
+
         return views.flip_horizontal(images, draws)
 
 
@@ -153,9 +164,13 @@ class ColorNoise(Augmentation):
 
     def draw(self, key: tf.Tensor, images: int, plan: ImagePlan) -> tf.Tensor:
         """float32 `[n, 3]`: z, from N(0, 1)."""
+        import tensorflow as tf
+
         return tf.random.stateless_normal([images, 3], key, alg="philox")
 
     def apply(self, images: tf.Tensor, draws: tf.Tensor, context: Context) -> tf.Tensor:
+        import tensorflow as tf
+
         assert context.statistics is not None
         axes = self._axes(context.statistics.covariance)
         noisy = tf.cast(images, tf.float32) + tf.linalg.matmul(draws, axes)[:, None, None, :]
@@ -166,6 +181,9 @@ class ColorNoise(Augmentation):
 
     def _axes(self, covariance: np.ndarray) -> tf.Tensor:
         """float32 `[3, 3]`: row i is what z_i = 1 adds to (R, G, B), in gray levels."""
+        import numpy as np
+        import tensorflow as tf
+
         eigenvalues, eigenvectors = np.linalg.eigh(covariance)
         # An eigenvector's sign is arbitrary; fixed here, so that a seed means one color everywhere.
         largest = eigenvectors[np.abs(eigenvectors).argmax(axis=0), range(3)]

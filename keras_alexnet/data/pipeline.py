@@ -9,13 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_alexnet.data import batching, failures
-from keras_alexnet.data.augment import (
-    Scheduled,
-    augmented,
-    draws_of_epoch,
-    order_of_epoch,
-    parse,
-)
+from keras_alexnet.data.augment import augmented, draws_of_epoch, order_of_epoch
+from keras_alexnet.data.augment_list import Scheduled, parse
 from keras_alexnet.data.augmentations import Augmentation, Context, PixelStatistics
 from keras_alexnet.data.images import EncodedImages
 from keras_alexnet.data.splits import Split

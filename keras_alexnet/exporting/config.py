@@ -8,7 +8,7 @@ from keras_alexnet.errors import UsageError, unknown_name
 from keras_alexnet.exporting import formats as registry
 from keras_alexnet.exporting.formats.tflite import QUANTIZATIONS
 from keras_alexnet.networks.image_plan import VIEWS
-from keras_alexnet.runtimes.exported_file import INPUT_DTYPES
+from keras_alexnet.runtimes import INPUT_DTYPES
 from keras_alexnet.utils.arguments import setting
 
 

@@ -2,14 +2,17 @@
 
 import os
 import pathlib
+from typing import TYPE_CHECKING
 
 from keras_alexnet.errors import UserError
-from keras_alexnet.runtimes.exported_file import ExportedFile
 
-__all__ = ["ExportedFile", "open_file"]
+if TYPE_CHECKING:
+    from keras_alexnet.runtimes.exported_file import ExportedFile
+
+INPUT_DTYPES = ("uint8", "float32")  # of the pixels that an exported file takes
 
 
-def open_file(path: str | os.PathLike, num_threads: int | None = None) -> ExportedFile:
+def open_file(path: str | os.PathLike, num_threads: int | None = None) -> "ExportedFile":
     """Opens a `.tflite` or an `.onnx` file that `export` wrote.
 
     Args:

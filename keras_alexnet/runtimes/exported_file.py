@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from keras_alexnet.errors import UsageError, UserError, first_line
+from keras_alexnet.runtimes import INPUT_DTYPES
 from keras_alexnet.utils.arguments import whole_number
 
 INPUT, OUTPUTS = "image", ("logits", "probabilities")
-INPUT_DTYPES = ("uint8", "float32")
 
 _CHUNK = 64  # images in one call: the activations of a whole call are in memory at once
 

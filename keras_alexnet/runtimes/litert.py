@@ -13,7 +13,8 @@ from absl import logging
 
 from keras_alexnet.errors import UserError, first_line
 from keras_alexnet.run_folder import DESCRIPTION
-from keras_alexnet.runtimes.exported_file import INPUT, INPUT_DTYPES, OUTPUTS, ExportedFile
+from keras_alexnet.runtimes import INPUT_DTYPES
+from keras_alexnet.runtimes.exported_file import INPUT, OUTPUTS, ExportedFile
 from keras_alexnet.utils import tensorflow_private, terminal
 
 SIGNATURE = "serving_default"

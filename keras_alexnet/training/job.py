@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet.data import augment, failures, pipeline
+from keras_alexnet.data import augment_list, failures, pipeline
 from keras_alexnet.data.augmentations import PixelStatistics
 from keras_alexnet.data.dataset import Dataset, hold_out
 from keras_alexnet.data.failures import LostImages
@@ -91,7 +91,7 @@ class TrainingJob:
         )
         needs_mean = variants.get(config.variant).standardization.mean_of_training_set
         statistics = None
-        if needs_mean or augment.needs_statistics(recipe.augment):
+        if needs_mean or augment_list.needs_statistics(recipe.augment):
             statistics = pipeline.pixel_statistics(training, plan)
         splits = [split for split in (training, validation, data.test) if split is not None]
         return cls(

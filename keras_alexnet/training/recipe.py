@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from keras_alexnet.data import augment_list
 from keras_alexnet.errors import UsageError, unknown_name
 from keras_alexnet.utils.arguments import setting, split_list
 
@@ -156,9 +157,7 @@ def check(recipe: Recipe) -> None:
             f"itself. Received: warmup_epochs={recipe.warmup_epochs} with schedule=one_cycle."
         )
     _check_drops(recipe)
-    from keras_alexnet.data import augment  # imports TensorFlow, which a recipe does not need
-
-    augment.parse(recipe.augment)
+    augment_list.parse(recipe.augment)
 
 
 def _check_drops(recipe: Recipe) -> None:

@@ -13,7 +13,8 @@ from keras_alexnet import run_folder
 from keras_alexnet.errors import UserError
 from keras_alexnet.networks.build import logits_of
 from keras_alexnet.networks.image_plan import ImagePlan
-from keras_alexnet.runtimes import ExportedFile, open_file
+from keras_alexnet.runtimes import open_file
+from keras_alexnet.runtimes.exported_file import ExportedFile
 from keras_alexnet.runtimes.saved_model import SavedModel
 
 # Pixels, uint8 [N, H, W, 3] → "logits" and "probabilities", float32 [N, classes].

@@ -11,7 +11,6 @@ from keras_alexnet import convert as conversion
 from keras_alexnet import figures as drawing
 from keras_alexnet.cli import benchmark, convert, evaluate, export, figures, flags, predict, train
 from keras_alexnet.cli.benchmark import local_layers, overhead
-from keras_alexnet.predicting.predict import predictions
 from keras_alexnet.training.recipe import OVERRIDABLE
 
 
@@ -83,19 +82,18 @@ def test_new_fields_of_a_config_become_flags():
 @pytest.mark.parametrize("figure", figures.FIGURES)
 def test_figures_have_the_flags_and_defaults_of_their_functions(figure):
     taken = inspect.signature(getattr(drawing, figure)).parameters
-    names = {"data" if name == "table" else name for name in figures.FIGURES[figure][1]}
-    subjects = {"model": "where", "runs": "workdirs"}
-    assert {subjects.get(name, name) for name in names} | {"out"} == set(taken)
-    needed = [name for name, each in taken.items() if each.default is each.empty]
-    renamed = {there: here for here, there in subjects.items()}
-    parsed = vars(_parsed(figures, figure, *(f"--{renamed.get(n, n)}=x" for n in needed)))
+    data = {field.name for field in dataclasses.fields(ka.DataSpec)}
+    names = {"data" if name in data else name for name in figures.FIGURES[figure][1]}
+    assert names | {"out"} == set(taken)
+    needed = [f"--{name}=x" for name, each in taken.items() if each.default is each.empty]
+    parsed = vars(_parsed(figures, figure, *needed))
     for name, parameter in taken.items():
         if parameter.default is not parameter.empty and name != "data":
             assert parsed[name] == parameter.default
 
 
 def test_predictions_have_flags_for_all_that_they_take():
-    taken = inspect.signature(predictions).parameters
+    taken = inspect.signature(ka.predict).parameters
     parsed = vars(_parsed(predict, "--model=m", "a.jpg"))
     assert set(predict.OPTIONS) == set(list(taken)[2:])
     assert {name: parsed[name] for name in predict.OPTIONS} == {
@@ -104,6 +102,6 @@ def test_predictions_have_flags_for_all_that_they_take():
 
 
 def test_names_known_without_tensorflow_are_those_known_with_it():
-    assert convert.SOURCES == conversion.SOURCES and convert.TARGETS == conversion.TARGETS
+    assert convert.SOURCES == tuple(conversion.SOURCES)
     measures = {name: each[-1] for name, each in benchmark.BENCHMARKS.items()}
     assert measures == {"train": tuple(overhead.MEASURES), "layers": tuple(local_layers.MEASURES)}

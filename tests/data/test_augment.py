@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_alexnet.data import augment, augmentations, views
+from keras_alexnet.data import augment, augment_list, augmentations, views
 from keras_alexnet.data.augmentations import ColorNoise, Context, Crop, Flip, PixelStatistics
 from keras_alexnet.errors import UsageError
 from keras_alexnet.networks.spec import ImagePlan
@@ -206,7 +206,7 @@ def test_order_is_a_permutation_that_changes_every_epoch():
 )
 def test_names_that_cannot_be_used(entries, message):
     with pytest.raises(UsageError, match=message):
-        augment.parse(entries)
+        augment_list.parse(entries)
 
 
 def test_registering():

@@ -50,29 +50,7 @@ def test_neighbors_are_those_in_the_last_hidden_layer(model, data, tiny, drawn, 
     # The cats of the test set are in the training set too.
     assert rows[0]["test_label"] == "cat" and rows[0]["distance"] < 1e-5
     assert json.loads(table.read_text()) == rows
-    _assert_shown(drawn[0], rows, data, tests)
-
-
-def _assert_shown(figure, rows, data, tests):
-    """Each row of the picture is a test image and its four neighbors, with what is said of them."""
-    shown = [axes for axes in figure.axes if axes.images]
-    assert len(shown) == 3 * 5
-    plan = ka.variants.get("cifar_v2").image_plan_for()
-    for number in range(3):
-        test, *near = shown[5 * number : 5 * number + 5]
-        of_test = rows[4 * number : 4 * number + 4]
-        [expected] = subjects.views(data.test, [tests[of_test[0]["test_image"]]], plan)
-        np.testing.assert_array_equal(test.images[0].get_array(), expected)
-        assert test.texts[0].get_text() == of_test[0]["test_label"]
-        for axes, row in zip(near, of_test, strict=True):
-            label, distance = axes.texts
-            assert label.get_text() == row["train_label"]
-            assert distance.get_text() == f"{row['distance']:.3g}"
-            same = row["train_label"] == row["test_label"]
-            assert label.get_weight() == ("normal" if same else "bold")
-            assert label.get_color() == test.texts[0].get_color() or not same
-    np.testing.assert_array_equal(shown[0].images[0].get_array(), shown[1].images[0].get_array())
-    texts = " ".join(texts_of(figure))
+    texts = " ".join(texts_of(drawn[0]))
     assert "cifar_v2 on tiny: test images, and the nearest of 72 training images" in texts
     assert "Every pixel is drawn 4 × 4." in texts
 
@@ -89,9 +67,32 @@ def test_validation_images_are_not_neighbors(model, data):
     assert len(subjects.training_images(network, data)) == 72
 
 
-def test_only_some_training_images_are_searched(model, tiny, tmp_path):
+def test_each_row_shows_a_test_image_and_its_neighbors(model, data, tiny, drawn, tmp_path):
     out = tmp_path / "n.png"
     rows = figures.neighbors(model, out, data=tiny, train_images=6, neighbors=6, images=2)
-    assert len({row["train_image"] for row in rows}) == 6
+    assert len({row["train_image"] for row in rows}) == 6  # two of each class
+    plan = ka.variants.get("cifar_v2").image_plan_for()
+
+    def view(split, name):
+        [number] = [number for number in range(len(split)) if split.name(number) == name]
+        return subjects.views(split, [number], plan)[0]
+
+    shown = [axes for axes in drawn[0].axes if axes.images]
+    assert len(shown) == 2 * 7
+    for number in range(2):
+        test, *near = shown[7 * number : 7 * number + 7]
+        of_test = rows[6 * number : 6 * number + 6]
+        expected = view(data.test, of_test[0]["test_image"])
+        np.testing.assert_array_equal(test.images[0].get_array(), expected)
+        assert test.texts[0].get_text() == of_test[0]["test_label"]
+        for axes, row in zip(near, of_test, strict=True):
+            expected = view(data.train, row["train_image"])
+            np.testing.assert_array_equal(axes.images[0].get_array(), expected)
+            label, distance = axes.texts
+            assert label.get_text() == row["train_label"]
+            assert distance.get_text() == f"{row['distance']:.3g}"
+            same = row["train_label"] == row["test_label"]
+            assert label.get_weight() == ("normal" if same else "bold")
+            assert (label.get_color() == test.texts[0].get_color()) == same
     with pytest.raises(ka.UsageError, match="at most the 6 training images .* Received: 7"):
         figures.neighbors(model, out, data=tiny, train_images=6, neighbors=7)

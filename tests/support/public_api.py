@@ -51,6 +51,8 @@ def _indented(name: str, value: Any, indent: str = "  ") -> Iterator[str]:
 def _of_class(value: type) -> Iterator[str]:
     if dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
+            if field.name.startswith("_"):
+                continue
             kind = (
                 field.type if isinstance(field.type, str) else inspect.formatannotation(field.type)
             )

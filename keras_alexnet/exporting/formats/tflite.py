@@ -95,7 +95,7 @@ def convert(
         >>> contents = convert(network, "float16")  # doctest: +SKIP
     """
     from keras_alexnet.exporting import tflite_file, tflite_int8, tflite_metadata
-    from keras_alexnet.runtimes.exported_file import INPUT_DTYPES
+    from keras_alexnet.runtimes import INPUT_DTYPES
 
     if quantization not in QUANTIZATIONS:
         raise unknown_name("quantization", quantization, QUANTIZATIONS)
