@@ -188,8 +188,11 @@ def register(export_format: ExportFormat) -> None:
         UsageError: another format has that name.
     """
     name = export_format.name
-    if name in _FORMATS:
-        raise UsageError(f"An export format named {name!r} exists already. Choose another name.")
+    if _FORMATS.get(name, export_format) is not export_format:
+        raise UsageError(
+            f"An export format named {name!r} exists already. Give yours another name, or call "
+            "unregister first."
+        )
     _FORMATS[name] = export_format
 
 
