@@ -1,4 +1,4 @@
-"""Running exported files, without Keras: `open_file` chooses the runtime by the file's suffix."""
+"""Running exported models; `open_file` chooses the runtime by the suffix of a file."""
 
 import os
 import pathlib

@@ -145,6 +145,10 @@ def test_every_folder_of_the_drawing_has_its_paragraph():
     [drawing] = re.findall(r"```text\n(.*?)```", house, re.S)
     told = re.findall(r"^### (\w+)$", house, re.M)
     assert told == [line.split()[0] for line in drawing.splitlines()]
+    for folder in told:
+        text = documents.section(documents.DOCS / "architecture.md", folder)
+        for name in re.findall(r"`(\w+(?:\.py|/))`", text):
+            assert (documents.ROOT / "keras_alexnet" / folder / name).exists(), (folder, name)
 
 
 def test_extras_named_are_those_of_the_package():

@@ -82,6 +82,10 @@ def test_python_blocks_run_one_after_another(page, place, registries, monkeypatc
     if page.name in ("serving.md", "devices.md"):
         # Pillow shrinks a little differently, and int8 rounds: the class is the same.
         assert _likeliest(place) in printed
+    if page.name == "export.md":
+        table = documents.section(page, "What `export.json` holds")
+        cells = re.findall(r"^\| (`.*?) \|", table, re.M)
+        assert set(re.findall(r"`(\w+)`", " ".join(cells))) == set(names["report"])
     if page == documents.README:
         assert names["model"].history.history["accuracy"][-1] > 0.15, "no better than chance"
 

@@ -17,6 +17,7 @@ from keras_alexnet.exporting.formats import tflite
 from keras_alexnet.runtimes.litert import LiteModel
 from keras_alexnet.utils import tensorflow_private
 from support.exports import noise, trained
+from support.mutations import SEARCH
 
 schema = tensorflow_private.tflite_schema()
 
@@ -261,7 +262,7 @@ def _value(table: Table, number: int, how):
     return kind, read(table.child(number), fields)
 
 
-@settings(derandomize=True, deadline=None, max_examples=150)
+@settings(SEARCH, max_examples=150)
 @given(METADATA)
 def test_what_is_written_is_read_back(values):
     data = tflite_metadata.flatbuffer(values)

@@ -21,11 +21,10 @@ SIGNATURES = ("serving_default", "image_bytes", "features")
 
 # Between them, these have every kind of layer, as test_saved_model checks; all others are slow.
 EVERY_KIND_OF_LAYER = (
-    "alexnet_two_tower",
+    "alexnet_2012",
     "alexnet_owt",
     "cifar_v2",
-    "cifar_v3",
-    "cuda_convnet_11pct",
+    "cuda_convnet_13pct",
     "cuda_convnet_18pct",
 )
 VARIANTS = [
