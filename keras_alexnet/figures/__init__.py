@@ -1,8 +1,8 @@
 """Pictures of what a network has learned, as in the 2012 paper.
 
-Each function makes one picture: `filters` is the paper's Figure 3, `neighbors` and `likeliest` are Figure 4, `curves` is Figure 1;
-`activations` shows a layer's activations for an image. The functions are imported when they are first
-used, so that importing the package is fast.
+Each function makes one picture: `filters` is the paper's Figure 3, `neighbors` and `likeliest` are
+Figure 4, and `curves` is Figure 1; `activations` shows a layer's activations for an image. The
+functions are imported when they are first used, so that importing the package is fast.
 """
 
 import importlib

@@ -126,7 +126,9 @@ def _labels(runs: Sequence[str | os.PathLike], labels: Sequence[str] | None) -> 
         folders = [pathlib.Path(run).absolute() for run in runs]
         labels = [path.parent.name if path.is_file() else path.name for path in folders]
     if len(labels) != len(runs):
-        raise UsageError(f"{len(runs)} runs need {len(runs)} labels. Received: {len(labels)}.")
+        raise UsageError(
+            f"One label is needed for each of {len(runs)} run(s). Received: {len(labels)}."
+        )
     twice = [label for label in labels if list(labels).count(label) > 1]
     if twice:
         raise UsageError(f"Two runs are called {twice[0]!r}. Give each a label of its own.")

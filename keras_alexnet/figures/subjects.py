@@ -192,7 +192,7 @@ def compiled(model: keras.Model, output: keras.KerasTensor) -> Callable[[np.ndar
     def forward(pixels: tf.Tensor) -> tf.Tensor:
         return tf.cast(part(tf.cast(pixels, tf.float32), training=False), tf.float32)
 
-    # Traced here, because TensorFlow warns of repeated tracing and each picture has its own function.
+    # Traced here: TensorFlow warns of repeated tracing, and each picture has its own function.
     traced = forward.get_concrete_function()
 
     def values_of(pixels: np.ndarray) -> np.ndarray:

@@ -174,8 +174,8 @@ def _refuse_variant(variant: str | None, model: object) -> None:
     if variant is not None:
         raise UsageError(
             "--variant (variant=) determines how images become inputs of a .keras, .tflite or "
-            f".onnx file, but the network at {model} decodes images itself. Leave it out. Received: "
-            f"{variant!r}."
+            f".onnx file, but the network at {model} decodes images itself. Leave it out. "
+            f"Received: {variant!r}."
         )
 
 
