@@ -1,4 +1,4 @@
-"""The recipes of every network: data only."""
+"""The table of all recipes: data only."""
 
 import dataclasses
 
@@ -8,8 +8,8 @@ _PAPER = Recipe(
     name="paper",
     note="Section 5 of the 2012 paper: batch 128, momentum 0.9, decay 0.0005 inside the momentum, "
     "rate 0.01 divided by 10 when the validation error stops improving, at most three times. "
-    "The patience of 5 epochs is ours; the paper dropped the rate by hand. It tested on ten views: "
-    "--views 10.",
+    "The patience of 5 epochs is ours; the paper dropped the rate by hand. It tested on ten views, "
+    "which is --views 10.",
     epochs=90,
     learning_rate=0.01,
     weight_decay=5e-4,
