@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def read(place: pathlib.Path | None) -> UnsplitDataset:
     """Reads the labeled images of a folder that `prepare` wrote.
 
-    The sizes of the shards are checked here, their hashes by `manifest.verify`.
+    The sizes of the shards are checked here, their hashes by `verify_prepared`.
 
     Raises:
         UserError: if the manifest or a shard is missing, damaged or from a different version.
