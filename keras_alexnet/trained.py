@@ -129,7 +129,7 @@ class TrainedNetwork:
             float32 `[N, classes]`.
 
         Raises:
-            UsageError: the images have another shape or type.
+            UsageError: the images have a different shape or type.
         """
         return self._outputs(images)["logits"]
 
