@@ -33,9 +33,9 @@ def run(arguments: argparse.Namespace) -> None:
     config = flags.config_of(PrepareConfig, arguments)
     load_tensorflow()
     if arguments.check:
-        from keras_alexnet.data.manifest import verify
+        from keras_alexnet.data.manifest import verify_prepared
 
-        manifest = verify(config.out)
+        manifest = verify_prepared(config.out)
         print(f"All {len(list(manifest.files()))} files match the manifest.")
     else:
         from keras_alexnet.data.prepare import prepare

@@ -169,14 +169,14 @@ def read(folder: str | os.PathLike) -> Manifest:
     return manifest
 
 
-def verify(folder: str | os.PathLike) -> Manifest:
+def verify_prepared(folder: str | os.PathLike) -> Manifest:
     """Reads `manifest.json`, and compares the SHA-256 of every file with it.
 
     Raises:
         UserError: as `read`, and with the names of the files that have changed.
 
     Example:
-        >>> len(verify("records/flowers").parts["train"].shards)  # doctest: +SKIP
+        >>> len(verify_prepared("records/flowers").parts["train"].shards)  # doctest: +SKIP
         4
     """
     manifest = parsed(pathlib.Path(folder))

@@ -52,7 +52,8 @@ def read_split(folder: pathlib.Path, part: Part) -> Split:
     # Small beside the shards, and all depends on it: its hash is compared every time.
     if not is_whole(folder, part.index):
         raise UserError(
-            f"{path} has changed (SHA-256). Run keras-alexnet prepare again, or copy the file again."
+            f"{path} has changed (SHA-256). Run keras-alexnet prepare again, or copy the file "
+            "again."
         )
     try:
         columns = _columns(path)
