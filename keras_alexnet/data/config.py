@@ -63,7 +63,7 @@ class PrepareConfig:
         "of quality 95 without chroma subsampling; others keep their bytes.",
     )
     seed: int = setting(0, "Fixes the order in which images are dealt to the shards.")
-    images_per_shard: int = setting(1024, "The most images that a shard holds.")
+    images_per_shard: int = setting(1024, "Largest number of images in a shard.")
     skip_corrupt: bool = setting(
         False, "Leave out images that cannot be decoded, and name them in the manifest."
     )
@@ -72,4 +72,4 @@ class PrepareConfig:
         "Text file with the WordNet id of ImageNet's validation image k on line k; by default the "
         "list in tensorflow-datasets.",
     )
-    threads: int | None = setting(None, "Threads that decode; by default one a processor.")
+    threads: int | None = setting(None, "Threads that decode; by default one per processor.")
