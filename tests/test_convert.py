@@ -147,7 +147,7 @@ def test_imagenets_labels_are_its_wordnet_ids(tmp_path):
     [
         ({"labels": "two.txt"}, UserError, "must name the 10 classes .*Received: 2 names"),
         ({"labels": "missing.txt"}, UserError, "labels cannot be read"),
-        ({"check": "two.txt"}, UserError, "two.txt cannot be read: no JPEG"),
+        ({"check": "two.txt"}, UserError, "two.txt cannot be read: not a JPEG"),
         ({"check": "missing.jpg"}, OSError, "missing.jpg"),
         ({"sha256": "0" * 64}, UserError, "should begin with 0000"),
         ({"source": "caffe"}, UsageError, "--from caffe wants .* in .caffemodel"),

@@ -146,7 +146,7 @@ def test_images_that_cannot_be_read_are_named_and_the_others_go_on(places, kind,
     reasons = {name: each.error for name, each in found.items() if each.error is not None}
     assert sorted(reasons) == ["b.png", "c.jpg", "d.gif", "e.jpg", "missing.png"]
     assert "PNG" in reasons["b.png"] and "JPEG" in reasons["e.jpg"]
-    assert "no JPEG, PNG, BMP or GIF" in reasons["c.jpg"]
+    assert "not a JPEG, PNG, BMP or GIF" in reasons["c.jpg"]
     assert reasons["missing.png"] == "No such file or directory"
     assert not any("\n" in text or "{{" in text for text in reasons.values())
     assert all(found[name].classes == () for name in reasons)
@@ -493,7 +493,7 @@ def test_script_ends_with_one_message_and_the_right_code(places, tmp_path):
         assert text in done.stderr and len(done.stderr.splitlines()) <= 2
     assert len(runs_of_it[-1].stderr.splitlines()) == 1
     bad, half, good = runs_of_it[-1].stdout.splitlines()
-    assert bad.startswith(f"{tmp_path / 'bad.png'}  error: no JPEG") and "class" in good
+    assert bad.startswith(f"{tmp_path / 'bad.png'}  error: not a JPEG") and "class" in good
     assert "error: " in half and "Invalid JPEG" in half
     assert (tmp_path / "out.csv").read_text().count("\n") == 4
 

@@ -188,7 +188,7 @@ def test_a_wrong_name_and_a_missing_version(server, way):
     url = _url(server, way)
     with pytest.raises(UserError, match=r"Servable not found for request: Latest\(mined\)"):
         predict(f"{url}d", _pixels(1))
-    with pytest.raises(UserError, match=r"Specific\(mine, 3\).*is this version loaded"):
+    with pytest.raises(UserError, match=r"Specific\(mine, 3\).*this version of it"):
         predict(f"{url}/versions/3", _pixels(1))
     assert server.requests == []
 

@@ -218,7 +218,7 @@ def test_drops_divide_after_their_epochs_whatever_the_state():
     ("fields", "message"),
     [
         ({"schedule": "one_cycle", "drop_epochs": (3,)}, "schedule drops.*drop_epochs=3 with sch"),
-        ({"schedule": "plateau", "drop_epochs": (3,)}, "--drop_epochs= to empty"),
+        ({"schedule": "plateau", "drop_epochs": (3,)}, "--drop_epochs= to override"),
         ({"schedule": "drops"}, "such as 120,130. Received: drop_epochs=none"),
         ({"schedule": "drops", "drop_epochs": (3, 3)}, "increasing numbers.*drop_epochs=3,3"),
         ({"schedule": "drops", "drop_epochs": (0, 3)}, "numbers above 0"),
