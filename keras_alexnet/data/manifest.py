@@ -169,14 +169,14 @@ def read(folder: str | os.PathLike) -> Manifest:
     return manifest
 
 
-def verify(folder: str | os.PathLike) -> Manifest:
+def verify_prepared(folder: str | os.PathLike) -> Manifest:
     """Reads `manifest.json`, and compares the SHA-256 of every file with it.
 
     Raises:
         UserError: as `read`, and with the names of the files that have changed.
 
     Example:
-        >>> len(verify("records/flowers").parts["train"].shards)  # doctest: +SKIP
+        >>> len(verify_prepared("records/flowers").parts["train"].shards)  # doctest: +SKIP
         4
     """
     manifest = parsed(pathlib.Path(folder))
@@ -200,10 +200,10 @@ def parsed(folder: pathlib.Path) -> Manifest:
     path = folder / MANIFEST
     if not path.is_file():
         found = (
-            "its preparation has not ended. Run scripts/prepare.py again with the same flags to "
+            "its preparation has not ended. Run keras-alexnet prepare again with the same flags to "
             "resume it."
             if (folder / PROGRESS).is_dir()
-            else "it is not a folder that scripts/prepare.py wrote. For images in folders pass "
+            else "it is not a folder that keras-alexnet prepare wrote. For images in folders pass "
             "--dataset image_folder."
         )
         raise UserError(f"{folder} holds no {MANIFEST}: {found}")
@@ -214,7 +214,7 @@ def parsed(folder: pathlib.Path) -> Manifest:
         if (version := value.pop("format_version")) != VERSION:
             raise UserError(
                 f"{path} is of format version {version}, and this version of keras_alexnet reads "
-                f"version {VERSION}. Prepare the images again with scripts/prepare.py."
+                f"version {VERSION}. Prepare the images again with keras-alexnet prepare."
             )
         _check(value["class_names"], list)
         parts = {name: Part.from_json(part) for name, part in value["parts"].items()}
@@ -257,6 +257,6 @@ def _raise_for(folder: str | os.PathLike, manifest: Manifest, wrong: dict[str, s
         more = f" and {len(named) - 10} more" if len(named) > 10 else ""
         raise UserError(
             f"{len(named)} of {len(list(manifest.files()))} files in {folder} are not as "
-            f"{MANIFEST} says: {', '.join(named[:10])}{more}. Run scripts/prepare.py again with "
+            f"{MANIFEST} says: {', '.join(named[:10])}{more}. Run keras-alexnet prepare again with "
             "the flags of the first time, which makes only these again, or copy them again."
         )

@@ -190,7 +190,7 @@ def _refuse_damaged(finished: Finished, skip_corrupt: bool) -> None:
         raise UserError(
             f"{len(skipped)} of {total} images cannot be decoded: {', '.join(skipped[:10])}{more}. "
             "The log says why. All others are stored: replace these, or pass --skip_corrupt "
-            "(skip_corrupt=True) to leave them out, and run scripts/prepare.py again."
+            "(skip_corrupt=True) to leave them out, and run keras-alexnet prepare again."
         )
     for part, parts_shards in finished.items():
         if not sum(shard.images for _, shard in parts_shards):

@@ -77,7 +77,7 @@ def opened_shard_folder(
     manifest = parsed(path) if (path / MANIFEST).exists() else None
     if manifest is None and not begun and path.exists() and any(path.iterdir()):
         raise UserError(
-            f"{path} is not empty, and scripts/prepare.py did not write it. Name another folder."
+            f"{path} is not empty, and keras-alexnet prepare did not write it. Name another folder."
         )
     try:
         progress.mkdir(parents=True, exist_ok=True)

@@ -51,13 +51,16 @@ def read_split(folder: pathlib.Path, part: Part) -> Split:
     path = folder / part.index.file
     # Small beside the shards, and all depends on it: its hash is compared every time.
     if not is_whole(folder, part.index):
-        raise UserError(f"{path} has changed (SHA-256). Run scripts/prepare.py again or copy it.")
+        raise UserError(
+            f"{path} has changed (SHA-256). Run keras-alexnet prepare again, or copy the file "
+            "again."
+        )
     try:
         columns = _columns(path)
         index = RecordIndex(*(columns[name] for name in RecordIndex._fields))
         _check(index, columns["names"], columns["name_ends"], part)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is damaged: {error}. Run scripts/prepare.py again.") from error
+        raise UserError(f"{path} is damaged: {error}. Run keras-alexnet prepare again.") from error
     names = _Names(columns["names"], columns["name_ends"])
     shards = [folder / shard.file for shard in part.shards]
     return Split.of(RecordImages(shards, index, names), index.labels)

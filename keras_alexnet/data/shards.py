@@ -143,7 +143,7 @@ def write(
     except (OSError, tf.errors.OpError) as error:
         raise UserError(
             f"{path} could not be written: {decode.reason(error)}. Make room for it and run "
-            "scripts/prepare.py again with the same flags: finished shards are kept."
+            "keras-alexnet prepare again with the same flags: finished shards are kept."
         ) from error
     return Shard(path.name, size, sha256, stored, tuple(skipped), made_from)
 

@@ -232,7 +232,7 @@ def test_another_source_or_setting_is_refused(tiny_folder, tmp_path):
 
 def test_where_it_does_not_write(tiny_folder, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(UserError, match="is not empty, and scripts/prepare.py did not"):
+    with pytest.raises(UserError, match="is not empty, and keras-alexnet prepare did not"):
         ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path))
     with pytest.raises(UserError, match="notes.txt is a file"):
         ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path / "notes.txt"))

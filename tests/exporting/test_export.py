@@ -223,7 +223,7 @@ def test_files_of_earlier_exports_are_told_of_or_in_the_way(run_folder, tmp_path
     told = json.loads((out / "tflite" / "export.json").read_text())["files"]
     assert told.keys() == {"tflite float16", "tflite float32"}
     before = {path: path.read_bytes() for path in (out / "tflite").iterdir()}
-    with pytest.raises(ka.UserError, match="cifar_v2_float16.tflite of another network"):
+    with pytest.raises(ka.UserError, match="cifar_v2_float16.tflite with a different network"):
         ka.export(
             ExportConfig(
                 model=run_folder,

@@ -290,7 +290,7 @@ def test_places_where_there_is_no_network(places, tmp_path):
 
 def test_folders_that_give_no_images(monkeypatch, tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
-    with pytest.raises(UserError, match="has no image. Images end in .jpg"):
+    with pytest.raises(UserError, match="has no images: files that end in .jpg"):
         predict("nowhere", tmp_path)
 
     def forbidden(path):
@@ -399,7 +399,7 @@ def test_files_appear_whole_or_not_at_all(tmp_path):
         with pytest.raises(UsageError) as caught:
             list(output.written(broken_off(2, UsageError("It has gone.")), 1, **wanted))
         kept = " and ".join(str(path) for path in wanted.values())
-        assert str(caught.value) == f"It has gone. What was done is in {kept}."
+        assert str(caught.value) == f"It has gone. The predictions before that are in {kept}."
         assert sorted(tmp_path.iterdir()) == sorted(wanted.values())
         for path in wanted.values():
             text = path.read_text()

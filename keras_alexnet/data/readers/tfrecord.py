@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def read(place: pathlib.Path | None) -> UnsplitDataset:
     """The labeled images of a folder that `prepare` wrote.
 
-    Sizes of the shards are compared with the manifest here, their hashes by `manifest.verify`.
+    Sizes of the shards are compared with the manifest here, their hashes by `verify_prepared`.
 
     Raises:
         UserError: if the manifest or a shard is missing or damaged, or of another version.

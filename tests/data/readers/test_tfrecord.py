@@ -91,7 +91,9 @@ def edited(folder, **values):
 
 
 def test_no_prepared_folder(tiny_folder, tmp_path):
-    with pytest.raises(UserError, match="not a folder that scripts/prepare.py wrote.*image_folder"):
+    with pytest.raises(
+        UserError, match="not a folder that keras-alexnet prepare wrote.*image_folder"
+    ):
         load(tiny_folder)
     with pytest.raises(UsageError, match="tfrecord needs the folder that `prepare` wrote"):
         ka.load_dataset("tfrecord")
