@@ -41,6 +41,7 @@ class ExportedFile(abc.ABC):
     """
 
     kind: ClassVar[str]  # what messages call the format
+    article: ClassVar[str]  # that goes before it
 
     description: dict[str, Any] | None
     input_dtype: str
@@ -125,8 +126,8 @@ class ExportedFile(abc.ABC):
             raise
         except Exception as error:  # Runtimes raise many kinds of errors for damaged files.
             raise UserError(
-                f"{self.name} cannot be read as a {self.kind} file, or it is damaged or cut off: "
-                f"{first_line(error).rstrip('.')}. Copy or export it again."
+                f"{self.name} cannot be read as {self.article} {self.kind} file, or it is "
+                f"damaged or cut off: {first_line(error).rstrip('.')}. Copy or export it again."
             ) from error
 
     def _foreign(self, received: str) -> UserError:
