@@ -1,7 +1,7 @@
 """Every AlexNet worth having, for Keras and TensorFlow.
 
-`__init__.pyi` lists the public names, for type checkers and for this module. Each is imported when
-it is first used, so that `import keras_alexnet` is fast and loads neither TensorFlow nor Keras.
+`__init__.pyi` lists the public names, for type checkers and for this module. Each name is imported
+when it is first used, so `import keras_alexnet` is fast and loads neither TensorFlow nor Keras.
 """
 
 import ast
@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 
 def _homes() -> dict[str, tuple[str, str]]:
-    """Returns public name → the module that it is imported from, and its name there."""
+    """Returns a dict: public name → the module that it is imported from, and its name there."""
     stub = pathlib.Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8")
     return {
         alias.asname or alias.name: (statement.module or "", alias.name)
@@ -48,10 +48,10 @@ def __dir__() -> list[str]:
 
 
 def require_tensorflow() -> None:
-    """Does nothing if Keras runs, or will run once it is imported, on its TensorFlow backend.
+    """Checks that Keras runs, or will run once it is imported, on its TensorFlow backend.
 
     Raises:
-        ImportError: if it runs on another.
+        ImportError: if Keras runs on a different backend.
 
     Example:
         >>> require_tensorflow()
@@ -65,7 +65,7 @@ def require_tensorflow() -> None:
 
 
 def _backend() -> tuple[str, str]:
-    """Keras's backend and what chose it, by the rules of `keras.src.backend.config`."""
+    """Keras's backend and what selected it, by the rules of `keras.src.backend.config`."""
     if "keras" in sys.modules:
         backend = sys.modules["keras"].config.backend()
         return backend, f"Keras is already imported with the backend {backend}"
@@ -75,6 +75,6 @@ def _backend() -> tuple[str, str]:
     file = folder / "keras.json"
     try:
         backend = json.loads(file.read_text(encoding="utf-8")).get("backend", "tensorflow")
-    except (OSError, ValueError, AttributeError):  # there is none, or Keras will ignore it
+    except (OSError, ValueError, AttributeError):  # there is no such file, or Keras will ignore it
         backend = "tensorflow"
     return backend, f"the backend {backend} in {file}"

@@ -6,6 +6,7 @@ from keras_alexnet import weights as weights
 from keras_alexnet.data.config import DataSpec as DataSpec
 from keras_alexnet.data.config import PrepareConfig as PrepareConfig
 from keras_alexnet.data.load import load_dataset as load_dataset
+from keras_alexnet.data.manifest import verify_prepared as verify_prepared
 from keras_alexnet.data.pipeline import eval_batches as eval_batches
 from keras_alexnet.data.pipeline import pixel_statistics as pixel_statistics
 from keras_alexnet.data.pipeline import steps_per_epoch as steps_per_epoch

@@ -1,4 +1,4 @@
-"""Conversion: weights of PyTorch or Caffe to a model file, and a model to PyTorch's weights."""
+"""Conversion of PyTorch or Caffe weights to model files, and of models to PyTorch weights."""
 
 import dataclasses
 import os
@@ -25,7 +25,7 @@ from keras_alexnet.weights.load import fill
 from keras_alexnet.weights.references import installed_framework, reference_logits
 from keras_alexnet.weights.source import KINDS, Source, kind_of, read_source
 
-# Name of a framework → what kind of file its weights come in, and the network if none is named.
+# Name of a source → the kind of file that its weights are in, and its default network.
 SOURCES: dict[str, tuple[str, str | None]] = {
     "torchvision": ("pytorch", "alexnet_owt"),
     "pytorch": ("pytorch", None),
@@ -42,10 +42,10 @@ class Check:
     """The classes of one image by a weights file's own framework and by the converted network.
 
     Attributes:
-        before: the five likeliest classes by the framework; None where it is not installed.
+        before: the five likeliest classes by the framework; None if it is not installed.
         after: those by the converted network.
         framework: "PyTorch" or "OpenCV", or None.
-        relative_difference: the largest difference of two logits, over the largest logit.
+        relative_difference: the largest difference of two logits, divided by the largest logit.
     """
 
     before: TopClasses | None
@@ -65,7 +65,7 @@ def convert(
     sha256: str | None = None,
     check: str | os.PathLike | None = None,
 ) -> tuple[Loaded, Check | None]:
-    """Converts weights of PyTorch or Caffe to a model file with the classes that they are for.
+    """Converts PyTorch or Caffe weights to a model file with the classes that they are for.
 
     Args:
         weights: the file, as `keras_alexnet.weights.load` takes it.
@@ -75,16 +75,16 @@ def convert(
         mean: with Caffe, the mean file.
         labels: a text file with one class a line, or "imagenet" for the WordNet ids of its 1000
             classes; written to `labels.txt` beside the model.
-        sha256: the SHA-256 that the file must have, or its first 8 digits or more.
-        check: an image to classify before and after.
+        sha256: the SHA-256 that the file must have, or at least its first 8 digits.
+        check: an image to classify before and after the conversion.
 
     Returns:
         What was loaded, and the result of the check.
 
     Raises:
         UsageError: an argument cannot be used.
-        UserError: the weights cannot be read or do not fit, as for `load`; there are not as many
-            labels as classes; the image cannot be read. Nothing is written then.
+        UserError: the weights cannot be read or do not fit, as for `weights.load`; the number of
+            labels is not that of the classes; or the image cannot be read. Then nothing is written.
 
     Example:
         >>> convert("alexnet-owt-7be5be79.pth", "owt/model.keras",
@@ -127,10 +127,10 @@ def to_torch(
         variant: the network, if the file does not say which it is.
 
     Returns:
-        Name → shape of each tensor.
+        A dict: name of a tensor → its shape.
 
     Raises:
-        UsageError, UserError: as `save`; the model cannot be read.
+        UsageError, UserError: as `weights.save`, or if the model cannot be read.
 
     Example:
         >>> to_torch("runs/mine", "mine.safetensors")  # doctest: +SKIP
@@ -147,7 +147,7 @@ def _variant(weights: str | os.PathLike, source: str, variant: str | None) -> st
     if kind != wanted:
         endings = [ending for ending, its_kind in KINDS.items() if its_kind == wanted]
         raise UsageError(
-            f"--from {source} wants a file that ends in {', '.join(endings)}. Received: {weights}."
+            f"--from {source} needs a file that ends in {', '.join(endings)}. Received: {weights}."
         )
     chosen = usual if variant is None else variant
     if chosen is None:
@@ -168,17 +168,18 @@ def _refuse_a_run(path: pathlib.Path) -> None:
     """Its config.json and results.json would describe weights that it no longer has."""
     if path.name == run_folder.MODEL and path.with_name(run_folder.CONFIG).exists():
         raise UserError(
-            f"{path.parent} is a run's folder, whose model would be lost. Give another --out."
+            f"{path.parent} is a run's folder, and its model would be overwritten. Pass another "
+            "--out."
         )
 
 
 def _refuse_other_labels(path: pathlib.Path, names: Sequence[str] | None) -> None:
-    """Labels beside the model would be loaded with it."""
+    """Other labels beside the model would be loaded with it."""
     beside = path.with_name(run_folder.LABELS)
     if beside.exists() and (names is None or run_folder.read_labels(beside) != tuple(names)):
         raise UserError(
-            f"{beside} holds labels of another model, and would be loaded with this one. Give "
-            "another folder with --out, or remove that file."
+            f"{beside} holds the labels of a different model, and would be loaded with this "
+            "one. Pass a different folder with --out, or remove that file."
         )
 
 
@@ -205,7 +206,7 @@ def _check(
     try:
         contents = pathlib.Path(image).read_bytes()
         after, by_keras = answer(lambda pixels: model(pixels, training=False), network.image_plan)
-        # Caffe's weights are compared in Caffe's own network, whichever they were loaded into.
+        # Caffe's weights are compared in Caffe's own network, whatever they were loaded into.
         own = network if read.kind == "pytorch" else variants.get(str(SOURCES["caffe"][1]))
         framework = installed_framework(read.kind)
         if framework is None:

@@ -1,4 +1,4 @@
-"""Errors with messages for users: what was wanted, what came, what to do; the commonest check.
+"""Errors with messages for users, which say what was expected and received and what to do.
 
 The command prints only the message, without a traceback. It exits with 2 for a `UsageError`, with
 128 plus the signal's number (130, 143) for an `Interrupted` run, and with 1 for any other
@@ -79,6 +79,6 @@ def whole_number(name: str, value: Any, least: int | None = None) -> int:
     """
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not whole or (least is not None and value < least):
-        bound = "" if least is None else f" from {least} up"
+        bound = "" if least is None else f" of at least {least}"
         raise UsageError(f"{name} must be a whole number{bound}. Received: {value!r}.")
     return int(value)

@@ -147,7 +147,7 @@ def test_imagenets_labels_are_its_wordnet_ids(tmp_path):
     [
         ({"labels": "two.txt"}, UserError, "must name the 10 classes .*Received: 2 names"),
         ({"labels": "missing.txt"}, UserError, "labels cannot be read"),
-        ({"check": "two.txt"}, UserError, "two.txt cannot be read: no JPEG"),
+        ({"check": "two.txt"}, UserError, "two.txt cannot be read: not a JPEG"),
         ({"check": "missing.jpg"}, OSError, "missing.jpg"),
         ({"sha256": "0" * 64}, UserError, "should begin with 0000"),
         ({"source": "caffe"}, UsageError, "--from caffe wants .* in .caffemodel"),
@@ -171,7 +171,7 @@ def test_nothing_is_written_of_what_is_refused(options, error, message, place, t
 def test_labels_of_another_model_beside_are_refused(place, tmp_path):
     (tmp_path / "labels.txt").write_text("cat\ndog\n")
     for labels in (None, place / "names.txt"):
-        with pytest.raises(UserError, match="labels.txt holds labels of another model"):
+        with pytest.raises(UserError, match="labels.txt holds the labels of a different model"):
             convert_v2(place, tmp_path / "v2.keras", labels=labels)
     assert not (tmp_path / "v2.keras").exists()
 

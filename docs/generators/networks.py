@@ -11,19 +11,20 @@ from keras_alexnet.training.recipe import Recipe
 _WEIGHTED = (spec.ConvolutionSpec, spec.LocallyConnectedSpec, spec.DenseSpec, spec.ClassifierSpec)
 
 _BY_KERAS_DROPOUT = (
-    "The paper leaves the units that it keeps unscaled in training and halves all outputs at test "
-    "time, as `alexnet_2012` does. This network uses Keras's dropout."
+    "In training, the paper does not scale the units that dropout keeps. At test time, it halves "
+    "all outputs, as `alexnet_2012` does. This network uses Keras's dropout."
 )
 _BIASES_ARE_OURS = (
-    "The paper gives neither a rate nor a decay for biases. The rule here is ours: the rate of the "
-    "kernels, no decay."
+    "The paper gives neither a rate nor a decay for biases. Here they have the rate of the kernels "
+    "and no decay, which is our choice."
 )
-_MEAN_IMAGE = "The source subtracts a mean image. Here the mean of each channel takes its place."
+_MEAN_IMAGE = "The source subtracts a mean image. This network subtracts the mean of each channel."
 _PAPERS_RECIPE = (
-    "The recipe is the 2012 paper's. The documents do not train, and torchvision's own training "
-    "decays biases too, at another rate, and cuts crops of random size and shape."
+    "The recipe is the 2012 paper's. The documents do not train the network. torchvision's own "
+    "training also decays biases, has another rate, and cuts crops of random size and shape."
 )
 _PIXELS_ARE_OURS = "The document says nothing about standardization, so the constants are ours."
+_FLIP_IS_OURS = "The flip is also ours."
 
 # What a network does differently from its source.
 _NOTES = {
@@ -31,13 +32,12 @@ _NOTES = {
         _BY_KERAS_DROPOUT,
         _BIASES_ARE_OURS,
         _MEAN_IMAGE,
-        "The text of documents 002 and 003 has LRN after the pooling. That of document 002 also "
-        "has dropout before `fc6` and `fc7`, and a ReLU on the logits.",
+        "The text of documents 002 and 003 has LRN after the pooling. The text of document 002 "
+        "also has dropout before `fc6` and `fc7`, and a ReLU on the logits.",
     ],
     "alexnet_two_tower": [_BY_KERAS_DROPOUT, _BIASES_ARE_OURS, _MEAN_IMAGE],
     "alexnet_2012": [
-        "The program cuts one crop and draws one flip for every 32 images. Here each image has "
-        "its own.",
+        "The program draws one crop and one flip for every 32 images. Here each image has its own.",
         _MEAN_IMAGE,
     ],
     "alexnet_caffe": [_MEAN_IMAGE],
@@ -49,12 +49,12 @@ _NOTES = {
         _PAPERS_RECIPE,
         "Document 003 says nothing about standardization. The constants are torchvision's.",
     ],
-    "cifar_v1": [_PIXELS_ARE_OURS, "The flip is ours, too."],
+    "cifar_v1": [_PIXELS_ARE_OURS, _FLIP_IS_OURS],
     "cifar_resized": [
         _BY_KERAS_DROPOUT,
         _BIASES_ARE_OURS,
         _PIXELS_ARE_OURS,
-        "The flip is ours, too.",
+        _FLIP_IS_OURS,
     ],
     **{f"cuda_convnet_{kind}": [_MEAN_IMAGE] for kind in ("11pct", "13pct", "18pct", "80sec")},
 }
@@ -240,7 +240,7 @@ def _(layer) -> str:
 
 @_said_of(spec.ClassifierSpec)
 def _(layer) -> str:
-    return "dense: one unit a class, linear"
+    return "dense: one unit for each class, linear"
 
 
 def _padding(padding: tuple[int, int]) -> str:
@@ -259,14 +259,14 @@ def _kernel(initial: spec.InitialWeights) -> str:
 def _initial(initial: spec.InitialWeights) -> str:
     if isinstance(initial, spec.NormalWeights):
         return f"{_kernel(initial)}, bias {initial.bias:g}"
-    return f"{_kernel(initial)}, bias the same"
+    return f"{_kernel(initial)}, biases too"
 
 
 def _standardization(pixels: spec.Standardization) -> str:
-    order = "turned to B, G, R; " if pixels.bgr else ""
+    order = "reversed to B, G, R; " if pixels.bgr else ""
     mean, std = (", ".join(f"{v:.6g}" for v in values) for values in (pixels.mean, pixels.std))
     if pixels.mean_of_training_set:
-        return f"{order}minus the training set's mean ({mean} where it is not known)"
+        return f"{order}minus the training set's mean (or {mean} if that is not known)"
     return f"{order}minus {mean}; divided by {std}"
 
 

@@ -1,5 +1,5 @@
-"""The command keras-alexnet: one module a subcommand, no TensorFlow before the flags are read.
+"""The command `keras-alexnet`: one module for each subcommand.
 
-A subcommand's module has `add_flags(parser)` and `run(arguments)`; the first paragraph of its
-docstring and the examples below it are its `--help`.
+A subcommand's module has `add_flags(parser)` and `run(arguments)`, and its docstring is the
+description in its `--help`. TensorFlow is imported only after the flags have been read.
 """

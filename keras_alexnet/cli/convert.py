@@ -1,4 +1,4 @@
-r"""Turns weights of PyTorch or Caffe into a model file, or a model into weights for PyTorch.
+r"""Converts weights from PyTorch or Caffe to a model file, or a model to PyTorch weights.
 
     keras-alexnet convert --from torchvision --weights alexnet-owt-7be5be79.pth \
         --labels imagenet --check photo.jpg --out owt/model.keras
@@ -22,32 +22,32 @@ _TO_KERAS = ("mean", "labels", "sha256", "check")
 def add_flags(parser: flags.Parser) -> None:
     """Adds the flags of a conversion."""
     help_text = (
-        "PyTorch's state dict, .safetensors or (with torch installed) .pth; a .caffemodel; with "
-        "--to torch a run's folder or a .keras file."
+        "File to convert: a PyTorch state dict as .safetensors or, with torch installed, .pth; a "
+        ".caffemodel; with --to torch, a run's folder or a .keras file."
     )
     flags.add_flag(parser, "weights", str, help_text, required=True)
     help_text = "File to write: .keras, or .safetensors with --to torch."
     flags.add_flag(parser, "out", str, help_text, required=True)
     flags.add_flag(parser, "to", str, "What to write.", default="keras", choices=TARGETS)
-    help_text = "The network; by default alexnet_owt for torchvision, alexnet_caffe for Caffe."
+    help_text = "The network; by default alexnet_owt for torchvision and alexnet_caffe for caffe."
     flags.add_variant(parser, help_text)
     group = parser.add_argument_group("with --to keras")
-    help_text = "Whose weights; pytorch is for the documents' networks."
+    help_text = "Where the weights are from; pytorch is for the networks of the documents."
     flags.add_flag(group, "from", str, help_text, choices=SOURCES)
-    flags.add_flag(group, "mean", str, "Caffe's mean: a .binaryproto or .npy file.")
-    help_text = "Text file with a class a line, or imagenet; goes to labels.txt beside --out."
+    flags.add_flag(group, "mean", str, "Caffe's mean file, a .binaryproto or .npy file.")
+    help_text = "Text file with one class per line, or imagenet; copied to labels.txt beside --out."
     flags.add_flag(group, "labels", str, help_text)
-    help_text = "What the file's SHA-256 must be, or its first 8 digits or more."
+    help_text = "The SHA-256 that the file must have, or at least its first 8 digits."
     flags.add_flag(group, "sha256", str, help_text)
-    help_text = "Image whose likeliest classes are printed, before and after."
+    help_text = "Image whose likeliest classes are printed, before and after the conversion."
     flags.add_flag(group, "check", str, help_text)
     group = parser.add_argument_group("with --to torch")
-    help_text = "Whose names the tensors get: torchvision or document (alexnet_owt)."
+    help_text = "Whose names the tensors get, torchvision or document; only for alexnet_owt."
     flags.add_flag(group, "names", str, help_text)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Converts."""
+    """Runs the conversion."""
     given = vars(arguments)
     to_torch = arguments.to == "torch"
     for name in ("from", *_TO_KERAS) if to_torch else ("names",):

@@ -21,11 +21,11 @@ def add_flags(parser: flags.Parser) -> None:
     """Adds the flags of an evaluation."""
     flags.add_config_flags(parser, EvaluateConfig, _GROUPS, rest="evaluation")
     output = parser.add_argument_group("output")
-    flags.add_flag(output, "json", str, "File to write the figures to.")
+    flags.add_flag(output, "json", str, "JSON file to write the metrics to.")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Evaluates."""
+    """Evaluates, and prints the metrics."""
     config = flags.config_of(EvaluateConfig, arguments)
     load_tensorflow()
     from keras_alexnet.evaluation.evaluate import evaluate

@@ -24,7 +24,7 @@ def add_flags(parser: flags.Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Exports."""
+    """Exports, and prints what was written."""
     config = flags.config_of(ExportConfig, arguments)
     load_tensorflow()
     from keras_alexnet.exporting.export import export

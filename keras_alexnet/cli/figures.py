@@ -17,30 +17,30 @@ from keras_alexnet.cli.running import load_tensorflow
 from keras_alexnet.data.config import DataSpec
 
 _SCALES = ("each", "joint")
-_TABLE = "File for what the picture shows: .csv or .json; by default a .csv beside --out."
+_TABLE = "File for the numbers in the picture: .csv or .json; by default a .csv beside --out."
 _FLAGS: dict[str, dict[str, Any]] = {
-    "out": {"kind": str, "help_text": "The picture, a .png file.", "required": True},
+    "out": {"kind": str, "help_text": "The picture to write, a .png file.", "required": True},
     "model": {"kind": str, "help_text": "A run's folder or a .keras file.", "required": True},
-    "images": {"kind": int, "help_text": "Test images to show, of all classes.", "default": 10},
+    "images": {"kind": int, "help_text": "Test images to show, from all classes.", "default": 10},
     "indices": {
         "kind": int,
-        "help_text": "Numbers of the test images to show instead, from 0.",
+        "help_text": "Indices of the test images to show instead, counted from 0.",
         "several": True,
     },
-    "seed": {"kind": int, "help_text": "Fixes the choice of images.", "default": 0},
+    "seed": {"kind": int, "help_text": "Seed of the choice of images.", "default": 0},
     "neighbors": {
         "kind": int,
-        "help_text": "Training images beside each test image.",
+        "help_text": "Training images to show beside each test image.",
         "default": 6,
     },
     "train_images": {"kind": int, "help_text": "Training images to search; all by default."},
     "batch_size": {"kind": int, "help_text": "Images in one step of the search.", "default": 256},
-    "top": {"kind": int, "help_text": "Bars of each image.", "default": 5},
+    "top": {"kind": int, "help_text": "Bars for each image.", "default": 5},
     "layer": {"kind": str, "help_text": "Name of a layer.", "required": True},
     "image": {"kind": str, "help_text": "An image file.", "required": True},
     "scale": {
         "kind": str,
-        "help_text": "Scale of the colors: each filter or map by itself, or all jointly.",
+        "help_text": "Scale of the colors: one for each filter or map, or a joint one.",
         "default": "each",
         "choices": _SCALES,
     },
@@ -52,19 +52,19 @@ _FLAGS: dict[str, dict[str, Any]] = {
     },
     "labels": {
         "kind": str,
-        "help_text": "Names of the runs; by default those of their folders.",
+        "help_text": "Names of the runs; by default the names of their folders.",
         "several": True,
     },
     "error": {
         "kind": float,
-        "help_text": "Training error, in percent, to draw a line at.",
+        "help_text": "Training error in percent at which a line is drawn.",
         "default": 25.0,
     },
     "table": {"kind": str, "help_text": _TABLE},
 }
 _OF_IMAGES = ("images", "indices", "seed", "variant", "table")
 _DATA = tuple(field.name for field in dataclasses.fields(DataSpec))
-# What a figure is of, in the order of its arguments.
+# What a figure shows, in the order of its arguments.
 _SUBJECTS = ("model", "runs", "image", "layer")
 # Figure: what it shows, and its flags besides --out.
 FIGURES = {
@@ -78,7 +78,7 @@ FIGURES = {
         ("model", *_DATA, *_OF_IMAGES, "top"),
     ),
     "activations": (
-        "What a layer makes of an image.",
+        "A layer's activations for an image.",
         ("model", "image", "layer", "scale", "variant"),
     ),
     "curves": (
@@ -125,7 +125,7 @@ def _add_flag(parser: argparse.ArgumentParser, name: str) -> None:
     if name in _FLAGS:
         flags.add_flag(parser, name, **_FLAGS[name])
     elif name == "variant":
-        flags.add_variant(parser, "The network, if the model's name does not tell it.")
+        flags.add_variant(parser, "The network, if the model's name does not say which it is.")
     else:
         [field] = [each for each in dataclasses.fields(DataSpec) if each.name == name]
         flags.add_field_flag(parser, field, default=field.default)

@@ -33,7 +33,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*arguments, **options)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Refuses what is left over here, so that the message is that of the right command."""
+        """Refuses leftover arguments here, so that the message names the right command."""
         found, rest = super().parse_known_args(args, namespace)
         if self.trailing is not None:
             values = [value for value in rest if not value.startswith("-")]
@@ -44,7 +44,7 @@ class Parser(argparse.ArgumentParser):
         return found, rest
 
     def error(self, message: str) -> typing.NoReturn:
-        """Prints the message and exits with 2."""
+        """Prints the message and exits with code 2."""
         self.exit(2, f"{self.prog}: {message}\n{self.prog} --help lists the flags.\n")
 
 
@@ -77,12 +77,12 @@ def add_flag(
 
     Args:
         group: the parser or group.
-        name: name of the flag, and of its value in what is parsed.
+        name: name of the flag, and of its value in the parsed arguments.
         kind: bool, int, float or str.
         help_text: what `--help` says; choices and default are added to it.
-        default: value where the flag is not given.
+        default: value if the flag is not given.
         choices: the only values allowed.
-        several: whether the value is a tuple, typed with commas.
+        several: whether the value is a tuple, typed as a list separated by commas.
         required: whether the flag must be given.
     """
     metavar = "A,B,..." if several else _METAVARS.get(kind)
@@ -116,7 +116,7 @@ def add_config_flags(
     rest: str,
     optional: Iterable[str] = (),
 ) -> None:
-    """Adds a flag for each field of a config that was made by `utils.arguments.setting`.
+    """Adds a flag for each field of a config that `utils.arguments.setting` made.
 
     Args:
         parser: where to add them.
@@ -141,7 +141,7 @@ def add_config_flags(
 def add_field_flag(
     group: Any, field: dataclasses.Field, *, default: Any = None, required: bool = False
 ) -> None:
-    """Adds the flag of one field that was made by `utils.arguments.setting`."""
+    """Adds the flag of one field that `utils.arguments.setting` made."""
     names = _NAMES.get(field.name)
     choices = field.metadata["choices"] if names is None else names()
     add_flag(
@@ -157,12 +157,12 @@ def add_field_flag(
 
 
 def add_variant(group: Any, help_text: str, **options: Any) -> None:
-    """Adds `--variant`, the name of a network, with more options of `add_flag`."""
+    """Adds `--variant`, the name of a network; `options` are those of `add_flag`."""
     add_flag(group, "variant", str, help_text, choices=list_variants(), **options)
 
 
 def values_of(arguments: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
-    """Returns flag name → value."""
+    """Returns a dict: name of a flag → its value."""
     return {name: getattr(arguments, name) for name in names}
 
 

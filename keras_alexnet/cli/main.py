@@ -10,7 +10,7 @@ from keras_alexnet.cli import running
 from keras_alexnet.errors import UserError
 
 COMMANDS = {
-    "train": "Train a network and leave model, figures and pictures in a folder.",
+    "train": "Train a network, and write model, metrics and pictures to a folder.",
     "evaluate": "Evaluate a trained network on a data set.",
     "predict": "Name the likeliest classes of images.",
     "export": "Export a trained network for TF Serving, LiteRT and ONNX Runtime.",
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs `keras-alexnet` and returns its exit code.
 
     Args:
-        arguments: what follows the program's name; by default what the user typed.
+        arguments: what follows the program's name; by default, what the user typed.
 
     Example:
         >>> main(["summary", "--variant", "cifar_v2"])  # doctest: +ELLIPSIS

@@ -1,13 +1,13 @@
-r"""Names the likeliest classes of images, by a network wherever it is.
+r"""Names the likeliest classes of images, with a network from a file or a server.
 
     keras-alexnet predict --model runs/mine photo.jpg photos
     keras-alexnet predict --model saved_models/mine photos --csv found.csv
     keras-alexnet predict --model grpc://localhost:8500/mine photos --top 1
 
 The network is a run's folder, a .keras, .tflite or .onnx file, a SavedModel's folder, or the
-address of a TensorFlow Serving: http://host:8501/v1/models/NAME[/versions/N] or
-grpc://host:8500/NAME[/versions/N]. Images are files, or folders that are searched with all below
-them; of any size and color.
+address of a TensorFlow Serving server: http://host:8501/v1/models/NAME[/versions/N] or
+grpc://host:8500/NAME[/versions/N]. Images are files, or folders that are searched with all folders
+below them. They may have any size and color.
 """
 
 import argparse
@@ -25,22 +25,22 @@ def add_flags(parser: flags.Parser) -> None:
     """Adds the flags of a prediction, and the images."""
     parser.usage = f"{parser.prog} [flags] IMAGE..."
     parser.trailing = "images"
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="Image file, or folder of some.")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="Image file, or a folder.")
     flags.add_flag(parser, "model", str, "The network; see above.", required=True)
-    flags.add_variant(parser, "The network, if a .keras or .tflite file does not tell it.")
-    help_text = "Text file with the name of a class a line, in place of the network's names."
+    flags.add_variant(parser, "The network, if a .keras or .tflite file does not say which it is.")
+    help_text = "Text file with one class per line, in place of the network's own names."
     flags.add_flag(parser, "labels", str, help_text)
-    flags.add_flag(parser, "top", int, "Classes to name.", default=5)
+    flags.add_flag(parser, "top", int, "Number of classes to name.", default=5)
     flags.add_flag(parser, "batch_size", int, "Most images in one step or request.", default=32)
     help_text = "Seconds that a server may take for one request."
     flags.add_flag(parser, "timeout", float, help_text, default=60.0)
-    flags.add_flag(parser, "csv", str, "File to write the predictions to, one row an image.")
-    flags.add_flag(parser, "json", str, "File to write the predictions to.")
+    flags.add_flag(parser, "csv", str, "CSV file to write the predictions to, one row per image.")
+    flags.add_flag(parser, "json", str, "JSON file to write the predictions to.")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Predicts, and prints a line an image."""
-    # What a decoder prints of a damaged image is said in the image's own line.
+    """Predicts, and prints a line for each image."""
+    # The line of a damaged image says what is wrong with it, so decoders need not.
     load_tensorflow(cpp_log_level=3)
     from tqdm import tqdm
 
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     table, failed, total = output.Table(), [], 0
     files = flags.values_of(arguments, ("csv", "json"))
     for each in output.written(_predictions(arguments), arguments.top, **files):
-        # Past a progress bar, which would be drawn into the table.
+        # tqdm.write, so that the progress bar is not drawn into the table.
         tqdm.write(table.line(each), file=sys.stdout)
         total += 1
         if each.error is not None:

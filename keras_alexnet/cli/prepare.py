@@ -1,10 +1,10 @@
-r"""Turns ImageNet's archives, an image folder or an archive of one into shards of TFRecords.
+r"""Converts ImageNet's archives, or an image folder or archive, to shards of TFRecords.
 
     keras-alexnet prepare --source photos --out records/photos
     keras-alexnet prepare --source ~/downloads --out ~/records/imagenet --short_side 256
     keras-alexnet prepare --check --out ~/records/imagenet
 
-Stopped or killed, it resumes when it is run again with the same flags. To train on the shards:
+If it is stopped or killed, run it again with the same flags to resume. To train on the shards, use
 --dataset tfrecord --data_dir ~/records/imagenet.
 """
 
@@ -20,7 +20,7 @@ from keras_alexnet.errors import UsageError
 def add_flags(parser: flags.Parser) -> None:
     """Adds the flags of a preparation."""
     flags.add_config_flags(parser, PrepareConfig, {}, rest="preparation", optional=["source"])
-    help_text = "Only compare the hashes of all files in --out with its manifest."
+    help_text = "Only check the hashes of all files in --out against its manifest."
     flags.add_flag(parser, "check", bool, help_text, default=False)
 
 
@@ -33,10 +33,10 @@ def run(arguments: argparse.Namespace) -> None:
     config = flags.config_of(PrepareConfig, arguments)
     load_tensorflow()
     if arguments.check:
-        from keras_alexnet.data.manifest import verify
+        from keras_alexnet.data.manifest import verify_prepared
 
-        manifest = verify(config.out)
-        print(f"All {len(list(manifest.files()))} files are as the manifest says.")
+        manifest = verify_prepared(config.out)
+        print(f"All {len(list(manifest.files()))} files match the manifest.")
     else:
         from keras_alexnet.data.prepare import prepare
 

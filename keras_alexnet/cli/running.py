@@ -1,4 +1,4 @@
-"""Running a command: quiet start of TensorFlow, logging, messages, exit codes."""
+"""How a command runs: quiet start of TensorFlow, logging, messages, exit codes."""
 
 import contextlib
 import importlib
@@ -13,14 +13,14 @@ from keras_alexnet.errors import Interrupted, UsageError, UserError
 
 
 def guarded(command: Callable[[], None], name: str, words: Sequence[str]) -> int:
-    """Runs a command and returns its exit code; what goes wrong is said in one message.
+    """Runs a command and returns its exit code; an error is reported in one message.
 
     The codes are 0, 2 for wrong usage and 1 for a failure. A command that SIGINT or SIGTERM
     stopped ends the process here, with 130 or 143.
 
     Args:
         command: what to run.
-        name: the program's name in front of messages.
+        name: the program's name, which precedes messages.
         words: what the user typed to start the command, without its flags.
     """
     try:
@@ -42,7 +42,7 @@ def guarded(command: Callable[[], None], name: str, words: Sequence[str]) -> int
 
 @contextlib.contextmanager
 def imports_explained() -> Iterator[None]:
-    """Turns a missing package or a wrong Keras backend, met by its body, into a `UserError`."""
+    """Turns the `ImportError` of a missing package or a wrong backend into a `UserError`."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -54,11 +54,11 @@ def imports_explained() -> Iterator[None]:
 
 
 def load_tensorflow(cpp_log_level: int = 2) -> None:
-    """Imports TensorFlow and Keras and looks for GPUs, without the notices of their C++ side.
+    """Imports TensorFlow and Keras and looks for GPUs, without the notices of the C++ code.
 
     Args:
-        cpp_log_level: from which severity on TensorFlow's C++ side may log, if the user's
-            TF_CPP_MIN_LOG_LEVEL does not say it: 2 is errors, 3 is nothing.
+        cpp_log_level: the least severity that TensorFlow's C++ code logs, if the environment does
+            not set TF_CPP_MIN_LOG_LEVEL: 2 is errors, 3 is nothing.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", str(cpp_log_level))
     from keras_alexnet.utils.terminal import quiet
@@ -85,8 +85,8 @@ def _log_plainly() -> None:
 
 
 def _leave(code: int, message: str) -> typing.NoReturn:
-    """Ends the process at once: the interpreter's own way out waits for threads, which may be
-    waiting for data that never come."""
+    """Ends the process at once; a normal exit would wait for threads, which may be waiting for data
+    that never come."""
     failed(code, message)
     sys.stdout.flush()
     os._exit(code)

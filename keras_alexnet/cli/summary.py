@@ -3,7 +3,7 @@
     keras-alexnet summary --variant alexnet
     keras-alexnet summary --variant cifar_v2 --batch_size 64 --json summary.json
 
-MACs are multiply-accumulates of one image.
+MACs are the multiply-accumulates for one image.
 """
 
 import argparse
@@ -15,11 +15,13 @@ from keras_alexnet.cli.running import load_tensorflow
 def add_flags(parser: flags.Parser) -> None:
     """Adds the flags of a summary."""
     flags.add_variant(parser, "The network.", required=True)
-    flags.add_flag(parser, "num_classes", int, "Classes; by default the network's own.")
-    flags.add_flag(parser, "input_size", int, "Height and width; by default the network's own.")
-    help_text = "Images in the batch whose activations are counted."
+    flags.add_flag(parser, "num_classes", int, "Number of classes; by default the network's own.")
+    flags.add_flag(
+        parser, "input_size", int, "Height and width of images; by default the network's own."
+    )
+    help_text = "Number of images in the batch whose activations are counted."
     flags.add_flag(parser, "batch_size", int, help_text, default=1)
-    flags.add_flag(parser, "json", str, "File to write the table to as well.")
+    flags.add_flag(parser, "json", str, "JSON file to write the table to as well.")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-r"""Trains a network and leaves model, figures and pictures in a folder.
+r"""Trains a network, and writes model, metrics and pictures to a folder.
 
     keras-alexnet train --variant cifar_v1
     keras-alexnet train --variant cifar_v2 --recipe document --dataset image_folder \
@@ -32,13 +32,13 @@ _GROUPS = {
 def add_flags(parser: flags.Parser) -> None:
     """Adds the flags of a run and those that override its recipe."""
     flags.add_config_flags(parser, TrainConfig, _GROUPS, rest=_RUN)
-    group = parser.add_argument_group("recipe", "Each of these replaces what the recipe says.")
+    group = parser.add_argument_group("recipe", "Each of these flags overrides the recipe.")
     for field in OVERRIDABLE:
         flags.add_field_flag(group, field)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Trains."""
+    """Trains, and prints the results."""
     given = flags.values_of(arguments, (field.name for field in OVERRIDABLE))
     given = {name: value for name, value in given.items() if value is not None}
     config = flags.config_of(TrainConfig, arguments, overrides=given)

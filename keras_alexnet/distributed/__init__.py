@@ -1,1 +1,1 @@
-"""Devices, precision, and the workers of a run."""
+"""The devices, the precision and the workers of a run."""

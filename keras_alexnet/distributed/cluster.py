@@ -1,8 +1,8 @@
-"""The workers that train together; for a run in one process, nothing.
+"""The workers that train together, and how they exchange values.
 
 Every worker is a process that runs the same command. Worker 0 is the chief: it does what only one
-of them may do. The code that trains calls the methods of a `Cluster` and does not ask how many
-workers there are: `SingleProcess` does nothing in all of them.
+of them may do. Code that trains calls the methods of a `Cluster` and does not check how many
+workers there are: those of `SingleProcess` exchange nothing.
 """
 
 import abc
@@ -19,7 +19,7 @@ from keras_alexnet.errors import UserError
 
 Arrays = dict[str, np.ndarray]
 
-_CHUNK = 2**17  # int64s: 1 MiB, so that a message of any length needs one compiled function
+_CHUNK = 2**17  # int64s: 1 MiB; messages of all lengths share one compiled function
 
 
 def cluster_of(strategy: tf.distribute.Strategy) -> "Cluster":
@@ -42,7 +42,7 @@ class Cluster(abc.ABC):
         index: the number of this worker, from 0; the chief's is 0.
         addresses: host:port of every worker; empty for a run in one process.
 
-    All workers must call the methods that exchange something, in the same order.
+    All workers must call the methods that exchange values, in the same order.
     """
 
     index: int = 0
@@ -56,19 +56,18 @@ class Cluster(abc.ABC):
 
     @abc.abstractmethod
     def broadcast(self, value: bytes, root: int = 0) -> bytes:
-        """Returns the bytes of worker `root`, whatever the others' are."""
+        """Returns the bytes that worker `root` gave, on every worker."""
 
     @abc.abstractmethod
     def numbers(self, own: int) -> list[int]:
-        """Returns the numbers that the workers gave, in their order; cheaper than `gather`."""
+        """Returns the numbers that the workers gave, in worker order; cheaper than `gather`."""
 
     @abc.abstractmethod
     def from_chief(self, make: Callable[[], Any]) -> Any:
-        """Returns on every worker what `make` returns on the chief, which is the only one to call
-        it.
+        """Returns on every worker what `make` returns on the chief.
 
         Args:
-            make: returns what JSON can hold.
+            make: called only on the chief; returns a value that JSON can hold.
 
         Raises:
             UserError: on every worker, if `make` raised one or an OSError.
@@ -78,7 +77,7 @@ class Cluster(abc.ABC):
     def arrays_from_chief(
         self, make: Callable[[], tuple[Arrays, dict] | None]
     ) -> tuple[Arrays, dict] | None:
-        """Like `from_chief`, for named arrays and what JSON can hold beside them."""
+        """Like `from_chief`, for named arrays and a dict that JSON can hold."""
 
     @property
     def count(self) -> int:
@@ -91,13 +90,13 @@ class Cluster(abc.ABC):
         return self.index == 0
 
     def local_replicas(self, strategy: tf.distribute.Strategy) -> int:
-        """Returns the number of replicas of this worker; every worker has the same."""
+        """Returns the number of replicas of this worker, which is the same on every worker."""
         return strategy.num_replicas_in_sync // self.count
 
     def own_rows(self, rows: int, batch_size: int) -> np.ndarray:
         """Returns this worker's share of `rows` rows, in whole batches: int64 `[k]`.
 
-        The shares of all workers, one after the other, are all rows in order.
+        The shares of all workers, one after another, are all rows in order.
         """
         batches = -(-rows // batch_size)
         first, end = (i * batches // self.count * batch_size for i in (self.index, self.index + 1))
@@ -110,21 +109,21 @@ class Cluster(abc.ABC):
 
         Args:
             batches: endless, so that workers need not ask each other whether there are more.
-            strategy: whose replicas.
-            images: in one batch, divisible by the replicas of a worker.
+            strategy: the strategy with the replicas.
+            images: number of images in one batch, divisible by the replicas of a worker.
         """
         replicas = self.local_replicas(strategy)
         if replicas > 1:
             batches = batches.rebatch(images // replicas, drop_remainder=True)
-        # Said again here, because some transformations forget it: for data that may end, every
-        # step would begin with a collective operation that asks whether all workers have a batch.
+        # Asserted again, because some transformations lose it: for data that may end, every step
+        # would begin with a collective operation that asks whether all workers have a batch.
         batches = batches.apply(
             tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
         )
         return strategy.distribute_datasets_from_function(lambda _: batches)
 
     def gather(self, value: bytes) -> list[bytes]:
-        """Returns what every worker gave, in their order."""
+        """Returns what every worker gave, in worker order."""
         return [self.broadcast(value, root) for root in range(self.count)]
 
     def any(self, flag: bool) -> bool:
@@ -174,7 +173,7 @@ class Workers(Cluster):
     """Several processes, on one machine or on several, that a strategy has joined.
 
     Args:
-        strategy: whose collective operations carry what is exchanged.
+        strategy: its collective operations carry what is exchanged.
     """
 
     def __init__(self, strategy: tf.distribute.MultiWorkerMirroredStrategy):
@@ -205,7 +204,7 @@ class Workers(Cluster):
     def numbers(self, own: int) -> list[int]:
         values = np.zeros(self.count, np.int64)
         values[self.index] = own
-        # Every worker gives the sum its own number, and zeros for all others.
+        # Every worker adds its own number, and zeros for all others.
         return self._sum(self.index, values).tolist()
 
     def from_chief(self, make: Callable[[], Any]) -> Any:
@@ -251,7 +250,7 @@ class Workers(Cluster):
         return self._strategy.experimental_local_results(summed)[0].numpy()
 
     def _sum_of_replicas(self, values: tf.Tensor, root: tf.Tensor) -> tf.Tensor:
-        # A broadcast as a sum with zeros: exact, and the one collective that all devices have.
+        # A broadcast as a sum with zeros: exact, and the only collective that all devices have.
         def replica_sum(values: tf.Tensor, root: tf.Tensor) -> tf.Tensor:
             context = tf.distribute.get_replica_context()
             is_root = tf.equal(context.replica_id_in_sync_group, root)

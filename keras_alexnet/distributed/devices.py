@@ -13,11 +13,11 @@ from keras_alexnet.utils import tensorflow_private
 
 WORKER_JOBS = ("chief", "worker")  # in the order in which workers are numbered
 
-# Gradients travel in parts, so that one is added up while the next is on its way. On loopback 59 MB
-# took 0.3 seconds instead of the 0.7 that they take as a whole.
+# Gradients are sent in parts, so that one is added up while the next is on its way. On loopback,
+# 59 MB took 0.3 seconds this way, and 0.7 seconds as a whole.
 _PACK_BYTES = 8 * 2**20
 
-# One per cluster, because TensorFlow can join one only once in a process.
+# One per cluster, because a process can join a cluster only once.
 _JOINED: dict[tuple[str, ...], tf.distribute.Strategy] = {}
 
 
@@ -26,17 +26,16 @@ def strategy_for(
 ) -> tf.distribute.Strategy:
     """Returns the strategy that trains on the devices of this machine.
 
-    All GPUs are used unless `num_devices` is smaller; without a GPU, all logical CPU devices. One
-    device needs no distribution and gets TensorFlow's default strategy; several get a
-    `MirroredStrategy`.
+    All GPUs are used unless `num_devices` is smaller; without a GPU, all logical CPU devices are.
+    One device gets TensorFlow's default strategy; several get a `MirroredStrategy`.
 
     Args:
         num_devices: how many devices to use; all of them when None.
-        logical_cpu_devices: split the CPU into so many devices, to try several replicas without a
-            GPU. Only possible before TensorFlow has used the CPU.
+        logical_cpu_devices: split the CPU into this many devices, to try out several replicas
+            without a GPU. This must happen before TensorFlow has used the CPU.
 
     Raises:
-        UsageError: if there are fewer devices, or the CPU is already in use.
+        UsageError: if there are too few devices, or the CPU is already in use.
 
     Example:
         >>> strategy_for(1).num_replicas_in_sync
@@ -74,7 +73,7 @@ def multi_worker_strategy(
     Args:
         resolver: the workers, as `launch.resolver` finds them.
         num_devices: how many devices of each worker to use; all of them when None.
-        logical_cpu_devices: must be None: several replicas in one process are not for workers.
+        logical_cpu_devices: must be None, because it is for a run in one process.
 
     Raises:
         UsageError: if a worker has fewer devices.
@@ -82,8 +81,8 @@ def multi_worker_strategy(
     """
     if logical_cpu_devices is not None:
         raise UsageError(
-            "logical_cpu_devices is for trying several replicas in one process, and this run has "
-            f"several workers. Received: {logical_cpu_devices}. Omit it."
+            "logical_cpu_devices is for trying out several replicas in one process, but this run "
+            f"has several workers. Received: {logical_cpu_devices}. Omit it."
         )
     gpus = tf.config.list_physical_devices("GPU")
     available = max(1, len(gpus))
@@ -121,13 +120,13 @@ def multi_worker_strategy(
 def worker_addresses(
     resolver: tf.distribute.cluster_resolver.ClusterResolver,
 ) -> tuple[str, ...]:
-    """Returns host:port of every worker, starting with the chief's."""
+    """Returns host:port of every worker, the chief first."""
     jobs = resolver.cluster_spec().as_dict()
     return tuple(address for job in WORKER_JOBS for address in jobs.get(job, ()))
 
 
 def describe(strategy: tf.distribute.Strategy) -> str:
-    """Returns the devices of `strategy` in words: "2 x GPU", or "8 x GPU on 2 workers".
+    """Returns the devices of `strategy` as text: "2 x GPU", or "8 x GPU on 2 workers".
 
     Example:
         >>> describe(strategy_for(1))
@@ -148,8 +147,8 @@ def determinism(wanted: bool | None) -> Iterator[None]:
     """Runs its body with TensorFlow's op determinism on or off, then restores the previous state.
 
     Args:
-        wanted: on or off. None turns it on for CPUs, where it costs next to nothing, and leaves it
-            unchanged for GPUs, where it can cost much.
+        wanted: on or off. None turns it on for CPUs, where it is almost free, and leaves it
+            unchanged for GPUs, where it can be slow.
 
     Example:
         >>> with determinism(True):
@@ -157,8 +156,8 @@ def determinism(wanted: bool | None) -> Iterator[None]:
     """
     if wanted is None:
         wanted = not tf.config.list_physical_devices("GPU") or None
-    # TensorFlow's public interface can only turn it on, for the whole process and for good, and
-    # every random operation without a seed is an error from then on.
+    # TensorFlow's public API can only turn it on, permanently and for the whole process, and from
+    # then on every random operation without a seed is an error.
     before = tensorflow_private.op_determinism_is_on()
     _switch_determinism(before if wanted is None else wanted)
     try:
@@ -176,8 +175,8 @@ def _switch_determinism(on: bool) -> None:
 
 @functools.cache
 def _mirrored(names: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
-    # One per set of devices: the collective operations of a second one in the same process have
-    # the keys of the first's and fail for a tensor of another shape. Devices that share the CPU
+    # One per set of devices: the collective operations of a second one in the same process reuse
+    # the keys of the first and fail for a tensor of a different shape. Devices that share the CPU
     # need no collective operations.
     on_cpu = names[0].startswith("CPU")
     ops = tf.distribute.ReductionToOneDevice() if on_cpu else None
@@ -204,4 +203,4 @@ def _grow_memory(gpu: Any) -> None:
     try:
         tf.config.experimental.set_memory_growth(gpu, True)
     except RuntimeError:
-        logging.warning("%s is already in use; its memory growth is unchanged.", gpu.name)
+        logging.warning("%s is already in use, so its memory growth is unchanged.", gpu.name)

@@ -1,4 +1,4 @@
-"""Joins the workers of a run: TF_CONFIG, Slurm, a log each, the loss of a worker."""
+"""Joining the workers of a run: TF_CONFIG, Slurm, logs, lost workers."""
 
 import contextlib
 import logging as standard_logging
@@ -14,12 +14,12 @@ from keras_alexnet.distributed import devices
 from keras_alexnet.distributed.cluster import Cluster, SingleProcess, Workers
 from keras_alexnet.errors import UsageError, UserError
 
-LOGS = "logs"  # folder below the run's
+LOGS = "logs"  # subfolder of the run's folder
 
 # Slurm assigns no ports; jobs that share a node get different ones by their number.
 _FIRST_PORT, _PORTS = 12_000, 16_000
 
-# What the collective operations raise when a worker is lost, if the message has one of the signs.
+# What collective operations raise when a worker is lost, if the message matches `_SIGNS`.
 _LOST = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -39,8 +39,8 @@ def joined(
 ) -> Iterator[Cluster]:
     """Yields the workers of this run, after all of them have joined.
 
-    Around the body, every worker of several logs to its own file, and the loss of a worker becomes
-    a message. For a run in one process it does nothing.
+    With several workers, each logs to its own file during the body, and the loss of a worker
+    becomes a `UserError`. For a run in one process, it does nothing.
 
     Args:
         workdir: the run's folder; the logs are below it.
@@ -50,7 +50,7 @@ def joined(
     Raises:
         UsageError: if there are several workers and no `workdir`, or as `resolver` and
             `devices.multi_worker_strategy` do.
-        UserError: if the workers cannot be joined; and in the body, if a worker is lost.
+        UserError: if the workers cannot be joined or, in the body, if a worker is lost.
 
     Example:
         >>> with joined(workdir=None) as cluster:
@@ -75,7 +75,7 @@ def joined(
 def resolver() -> tf.distribute.cluster_resolver.ClusterResolver | None:
     """Returns what tells the workers of this run apart, or None for a run in one process.
 
-    It reads `TF_CONFIG` first, then the variables of a Slurm job step (`srun`).
+    It reads `TF_CONFIG` first, and then the variables of a Slurm job step (`srun`).
 
     Raises:
         UsageError: if they do not describe workers that can train.
@@ -123,8 +123,7 @@ def _from_slurm() -> tf.distribute.cluster_resolver.ClusterResolver:
         rank = int(os.environ["SLURM_PROCID"])
     except (RuntimeError, ValueError, KeyError) as error:
         raise UsageError(f"Slurm's variables do not describe a job step: {error}") from error
-    # The resolver sorts hosts as words, n10 before n2, and Slurm numbers tasks in the order n2,
-    # n10.
+    # The resolver sorts hosts as text, n10 before n2, but Slurm numbers tasks in the order n2, n10.
     addresses = sorted(addresses, key=_natural)
     return tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": addresses}),
@@ -191,5 +190,5 @@ def _lost_index(message: str, workers: Workers) -> int | None:
         index = workers.index_of(job, int(task))
         if index != workers.index:
             return index
-    # TensorFlow does not always say which; of two it can only be the other.
+    # TensorFlow does not always say which; of two, it can only be the other.
     return 1 - workers.index if workers.count == 2 else None

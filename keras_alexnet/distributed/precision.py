@@ -18,13 +18,13 @@ PRECISIONS = ("float32", "mixed_bfloat16", "graph_bfloat16")
 def precision(name: str) -> Iterator[None]:
     """Runs its body in the precision `name`, then restores the previous one.
 
-    - `float32`: regardless of Keras's global policy.
+    - `float32`: regardless of Keras's global dtype policy.
     - `mixed_bfloat16`: Keras's policy; layers compute in bfloat16 on float32 variables.
-    - `graph_bfloat16`: the model stays float32 and TensorFlow's graph rewriter turns the
-      operations that gain from it into bfloat16. CPU only.
+    - `graph_bfloat16`: the model stays float32, and TensorFlow's graph rewriter converts the
+      operations that benefit from it to bfloat16. For CPUs only.
 
     Raises:
-        UsageError: for another name, or for `graph_bfloat16` if there is a GPU.
+        UsageError: for an unknown name, or for `graph_bfloat16` if there is a GPU.
 
     Example:
         >>> with precision("float32"):
@@ -37,7 +37,7 @@ def precision(name: str) -> Iterator[None]:
         raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}. Received: {name!r}.")
     if name == "graph_bfloat16" and tf.config.list_physical_devices("GPU"):
         raise UsageError(
-            "precision=graph_bfloat16 is for CPUs, and this machine has a GPU. Use mixed_bfloat16."
+            "precision=graph_bfloat16 is for CPUs, but this machine has a GPU. Use mixed_bfloat16."
         )
     if name != "float32" and not _bfloat16_is_native():
         logging.warning(

@@ -1,4 +1,4 @@
-"""`EvaluateConfig`: one evaluation, and the choices that it has."""
+"""The settings of an evaluation."""
 
 import dataclasses
 import os
@@ -15,7 +15,9 @@ SPLITS = ("test", "validation", "train")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluateConfig(DataSpec):
-    """One evaluation; without `dataset`, of the data that the run was trained on.
+    """The settings of an evaluation.
+
+    Without `dataset`, the network is evaluated on the data that it was trained on.
 
     Example:
         >>> EvaluateConfig(model="runs/mine", views=10).split
@@ -24,21 +26,23 @@ class EvaluateConfig(DataSpec):
 
     model: "str | os.PathLike | keras.Model" = setting(
         None,
-        "A run's folder, a .keras, .tflite or .onnx file, or a SavedModel's folder; in Python also "
-        "a model that build() made.",
+        "A run's folder, a .keras, .tflite or .onnx file, or a SavedModel's folder; in Python, "
+        "also a model that build() returned.",
     )
     split: str = setting(
-        "test", "Which images; validation are those that the run held out.", SPLITS
+        "test", "Images to evaluate on; validation is those that the run held out.", SPLITS
     )
     views: int = setting(
         1,
-        "Views of each image that are averaged: 1 the center, 2 with its mirror image, 10 with the "
-        "corners.",
+        "Number of views of each image that are averaged: 1 is the center, 2 adds its mirror "
+        "image, 10 adds the four corners and theirs.",
         (1, 2, 10),
     )
-    batch_size: int = setting(256, "Views in one step over all devices.")
+    batch_size: int = setting(256, "Number of views in one step, over all devices together.")
     variant: str | None = setting(None, "The network, if the files do not say which it is.")
     pictures: str | os.PathLike | None = setting(
-        None, "Folder for confusion.png, per_class.png, per_class.csv and wrong.png."
+        None, "Folder to write confusion.png, per_class.png, per_class.csv and wrong.png to."
     )
-    num_devices: int | None = setting(None, "Devices to use; all GPUs, or the CPU, by default.")
+    num_devices: int | None = setting(
+        None, "Number of devices to use; by default all GPUs, or the CPU."
+    )

@@ -1,4 +1,4 @@
-"""evaluate(config): figures of a network on a split of a data set."""
+"""`evaluate`: loss and accuracies of a network on a split of a data set."""
 
 import dataclasses
 from typing import Any
@@ -16,10 +16,12 @@ from keras_alexnet.utils import provenance
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, Any]:
-    """Evaluates a network on a split: a Keras model in float32, an exported file as it is.
+    """Evaluates a network on a split of a data set.
+
+    A Keras model is evaluated in float32, an exported file as it is.
 
     Args:
-        config: which network, on which images.
+        config: the network and the images.
 
     Returns:
         A dict with model, dataset, split, images, data_sha256, data_note, skipped_images, views,
@@ -27,9 +29,9 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         0–1) and the provenance.
 
     Raises:
-        UsageError: an argument cannot be used, or it is unknown how images become the network's
-            inputs.
-        UserError: the model or the data cannot be loaded, or their classes differ.
+        UsageError: if an argument cannot be used, or if it is unknown how images become the
+            network's inputs.
+        UserError: if the model or the data cannot be loaded, or their classes differ.
 
     Example:
         >>> import keras_alexnet as ka
@@ -43,15 +45,15 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     is_keras = in_memory or run_folder.locate(config.model)[0] == run_folder.KERAS
     if not is_keras and config.num_devices not in (None, 1):
         raise UsageError(
-            f"num_devices is for Keras models, and {config.model} runs on one device. Received: "
-            f"{config.num_devices}. Leave it out."
+            f"num_devices is for Keras models, but {config.model} runs on one device. Received: "
+            f"{config.num_devices}. Omit it."
         )
     strategy = devices.strategy_for(config.num_devices if is_keras else 1)
     with strategy.scope():
         network = TrainedNetwork.load(config.model, config.variant)
     spec = config.data
     if config.split != "test" and network.config:
-        # The images that were held out are a share of those that the run could read.
+        # The run held out a share of the images that it could read.
         skip_corrupt = spec.skip_corrupt or network.config["config"].get("skip_corrupt", False)
         spec = dataclasses.replace(spec, skip_corrupt=skip_corrupt)
     data = network.load_data(spec)

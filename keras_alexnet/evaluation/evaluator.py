@@ -19,14 +19,14 @@ from keras_alexnet.utils.terminal import Progress
 
 
 class Evaluator:
-    """Evaluates one network on one split, any number of times, with one graph.
+    """Evaluates a network on a split, any number of times, with one graph.
 
     Args:
-        model: a Keras model that `build` made, with or without a softmax behind the logits; or a
+        model: a Keras model that `build` made, with or without a softmax after the logits, or a
             trained network of any kind.
         split: the images.
         plan: how images become inputs.
-        batch_size: views in one step over all devices.
+        batch_size: number of views in one step, over all devices together.
         views: 1, 2 or 10.
         strategy: the distribution strategy under which the model was built; the current one
             when None.
@@ -34,7 +34,7 @@ class Evaluator:
         lost: counts images that can no longer be read, and leaves them out of `split`; when
             None, they are an error.
 
-    Workers that train together evaluate one part each: a worker that loses an image evaluates the
+    Workers that train together evaluate one part each; a worker that loses an image evaluates the
     rest of its part again. The results are gathered at the end, so all workers must call `run`.
 
     Example:
@@ -64,17 +64,17 @@ class Evaluator:
         self._cluster = cluster_of(self._strategy)
         replicas = self._cluster.local_replicas(self._strategy)
         self._batch_size = -(-max(1, batch_size // views) // replicas) * replicas
-        # First, because it refuses models that build() did not make.
+        # This comes first, because it rejects models that build() did not make.
         network, self._classes = _forward(model)
-        # Workers get whole batches, so that figures do not depend on the number of workers.
+        # Workers get whole batches, so that results do not depend on the number of workers.
         self._take(self._cluster.own_rows(len(split), self._batch_size))
         self._step = self._make_step(network)
 
     def run(self, description: str = "evaluating") -> Evaluation:
-        """Evaluates the model's present weights.
+        """Evaluates the model's current weights.
 
         Raises:
-            UserError: an image cannot be read, or the network computes NaN or inf.
+            UserError: if an image cannot be read, or the network computes NaN or infinity.
         """
         own = self._evaluated_own(description)
         log_probabilities = self._gathered(own).reshape(-1, self._classes)
@@ -84,7 +84,7 @@ class Evaluator:
         return Evaluation(log_probabilities, labels, self.views, self.split)
 
     def _take(self, rows: np.ndarray) -> None:
-        """Makes the images at `rows` of the whole split those that this worker evaluates."""
+        """Sets the images that this worker evaluates: those at `rows` of the whole split."""
         self._rows, self._own = rows, self._whole.subset(rows)
         batches = pipeline.eval_batches(
             self._own, self._plan, batch_size=self._batch_size, views=self.views
@@ -119,7 +119,7 @@ class Evaluator:
         return np.frombuffer(b"".join(self._cluster.gather(own.tobytes())), own.dtype)
 
     def _pad(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        # Every replica gets the same number of images; run() cuts the padding off again.
+        # Every replica gets the same number of images; `run` removes the padding.
         missing = self._batch_size - tf.shape(images)[0]
         padding = [[0, missing]] + [[0, 0]] * (images.shape.rank - 1)
         padded = tf.pad(images, padding)

@@ -1,4 +1,4 @@
-"""Loss, top-1, top-5, per-class accuracy and confusions of an evaluation."""
+"""Loss, top-1, top-5, per-class accuracy and confusion matrix of an evaluation."""
 
 import dataclasses
 
@@ -9,9 +9,9 @@ from keras_alexnet.data.splits import Split
 
 
 def ranks(scores: np.ndarray | tf.Tensor, labels: np.ndarray | tf.Tensor) -> tf.Tensor:
-    """Returns the rank of each image's own class among all classes, from 1: int32 [images].
+    """Returns the rank, from 1, of each image's own class among all classes: int32 [images].
 
-    Ties count against the network, so that constant scores do not count as right.
+    Ties count against the network, so that constant scores do not count as correct.
 
     Args:
         scores: [images, classes], such as logits or log-probabilities.
@@ -33,7 +33,7 @@ class Evaluation:
         log_probabilities: float32 [images, classes]; over several views, the logarithm of the
             mean of their probabilities (paper, section 4.1).
         labels: int32 [images].
-        views: views of each image: 1 the center, 2 with its mirror image, 10 with the corners.
+        views: number of views of each image: 1, 2 or 10.
         split: the images, without those that could not be read; None if they are not known.
     """
 
@@ -54,22 +54,22 @@ class Evaluation:
         return np.argmax(self.log_probabilities, axis=1)
 
     def top(self, k: int) -> float:
-        """Share of images, 0 to 1, whose label is among the `k` likeliest classes.
+        """Returns the share of images, 0–1, whose label is among the `k` likeliest classes.
 
-        Ties count against the network (see `ranks`); `predictions`, which must name one class,
-        takes the first of equals.
+        Ties count against the network, as in `ranks`; `predictions`, which must name one class,
+        takes the first of equal ones.
         """
         return float(np.mean(ranks(self.log_probabilities, self.labels).numpy() <= k))
 
     def confusion(self) -> np.ndarray:
-        """Counts, int64 [true class, predicted class]."""
+        """Returns the confusion matrix: counts, int64 [true class, predicted class]."""
         classes = self.log_probabilities.shape[1]
         counts = np.zeros((classes, classes), np.int64)
         np.add.at(counts, (self.labels, self.predictions), 1)
         return counts
 
     def per_class_accuracy(self) -> np.ndarray:
-        """Share of each class's images with the right prediction: float64 [classes], or NaN."""
+        """Returns the accuracy of each class, float64 [classes]; NaN if it has no images."""
         counts = self.confusion()
         totals = counts.sum(axis=1)
         return np.divide(

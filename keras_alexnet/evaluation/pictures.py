@@ -1,4 +1,4 @@
-"""Pictures and a table of an evaluation: confusions, accuracies of classes, wrong images."""
+"""Pictures and a table of an evaluation: confusion, per-class accuracy, wrong images."""
 
 import os
 import pathlib
@@ -18,7 +18,7 @@ WRONG_IMAGES_SHOWN = 40
 
 
 def per_class(evaluation: Evaluation, class_names: Sequence[str]) -> dict[str, float | None]:
-    """Returns class name → accuracy, 0–1; None for a class without images."""
+    """Returns a dict: class name → accuracy, 0–1, or None for a class without images."""
     accuracy = evaluation.per_class_accuracy()
     return {
         name: None if np.isnan(value) else float(value)
@@ -37,15 +37,15 @@ def write_pictures(
     """Writes confusion.png, per_class.csv, per_class.png and wrong.png into `folder`.
 
     wrong.png shows the images that the network got wrong with the greatest confidence; if it got
-    none wrong, a wrong.png that is there is deleted.
+    none wrong, an existing wrong.png is deleted.
 
     Args:
-        folder: where to write; it is created if need be.
-        evaluation: of a network on `split`.
+        folder: where to write; it is created if it does not exist.
+        evaluation: the evaluation of a network on `split`.
         split: the images.
         plan: how images become inputs.
-        class_names: of the classes, in order.
-        title: names the network and the data, above each picture.
+        class_names: the names of the classes, in order.
+        title: the title of each picture, which names the network and the data.
     """
     folder = pathlib.Path(folder)
     plots.confusion(folder / "confusion.png", evaluation.confusion(), class_names, title)

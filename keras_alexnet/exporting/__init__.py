@@ -1,1 +1,1 @@
-"""Exporting trained networks to files that other programs run."""
+"""Export of trained networks to files that other programs run."""

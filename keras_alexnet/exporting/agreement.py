@@ -12,9 +12,9 @@ from keras_alexnet.trained import TrainedNetwork, check_finite
 
 KERAS = "keras"
 
-MOST_RELATIVE_DIFFERENCE = 1e-4  # of an exact output's logits
+MOST_RELATIVE_DIFFERENCE = 1e-4  # of the logits of an exact output
 
-LEAST_IMAGES = 1000  # from which on `Output.least_agreement` is required
+LEAST_IMAGES = 1000  # `Output.least_agreement` is required from this number on
 
 Logits = Callable[[np.ndarray], np.ndarray]
 
@@ -24,12 +24,12 @@ class Agreement:
     """How a model's logits compare with the Keras model's on the same images.
 
     Attributes:
-        images: how many were compared.
+        images: the number of images.
         largest_difference: the largest absolute difference of any logit.
         relative_difference: the same, divided by the largest absolute logit of the Keras model.
         top1_agreement: share of the images, 0–1, for which both rank the same class first.
         top1: accuracy, 0–1, or None if the images have no labels.
-        top5: the same for the five likeliest classes.
+        top5: the same, for the five likeliest classes.
     """
 
     images: int
@@ -50,15 +50,15 @@ def compare(
 
     Args:
         network: holds the Keras model.
-        models: name → function of pixels uint8 `[N, H, W, 3]` that returns logits `[N, classes]`.
-        batches: pairs of pixels uint8 `[N, H, W, 3]` and labels int `[N]` or None.
-        advance: called with the number of images of every batch that is done.
+        models: name → function from pixels, uint8 `[N, H, W, 3]`, to logits `[N, classes]`.
+        batches: pairs of pixels, uint8 `[N, H, W, 3]`, and labels, int `[N]` or None.
+        advance: called with the number of images of each batch that is done.
 
     Returns:
-        Name → `Agreement`, with the Keras model itself as "keras".
+        A dict: name → `Agreement`; "keras" is the Keras model itself.
 
     Raises:
-        UserError: the Keras model's logits are not finite.
+        UserError: if the Keras model's logits are not finite.
     """
     forward = tf.function(
         lambda images: network.model(tf.cast(images, tf.float32), training=False), autograph=False
@@ -80,7 +80,7 @@ def compare(
 
 
 def _agreement(logits: np.ndarray, reference: np.ndarray, labels: np.ndarray | None) -> Agreement:
-    # NaN counts as the largest difference, and as no class.
+    # NaN counts as an infinite difference, and never ranks first.
     difference = float(np.max(np.nan_to_num(np.abs(logits - reference), nan=np.inf)))
     top1 = top5 = None
     if labels is not None:
@@ -105,7 +105,7 @@ def disagreements(
         outputs: what was written.
         agreements: what `compare` returns.
         trained: whether the network is known to be trained. Only then is a least agreement of
-            the top class required: of random weights no class is ahead of the others.
+            the top class required: with random weights, no class is clearly ahead.
     """
     found = []
     for output in outputs:

@@ -21,12 +21,12 @@ _BATCH = 64
 
 @dataclasses.dataclass(frozen=True)
 class ComparisonImages:
-    """The images to calibrate with and to compare on.
+    """The images that an export is calibrated with and compared on.
 
     Attributes:
         network: the network that takes them.
-        dataset: the data set, or None if there is none, so that drawn images replace it.
-        test: its test images, or as many as were requested; None without a data set.
+        dataset: the data set, or None if there is none; drawn images then replace it.
+        test: its test images, or the requested number of them; None without a data set.
         training: training images for calibration; None without a data set.
     """
 
@@ -40,7 +40,7 @@ class ComparisonImages:
 
     @property
     def described(self) -> str:
-        """The images that were compared on, in words."""
+        """A description of the images that were compared on."""
         if self.dataset is None or self.test is None:
             return f"{len(self)} drawn images, because there was no data set"
         total = len(self.dataset.test)
@@ -65,12 +65,12 @@ class ComparisonImages:
 
 
 def find_images(config: ExportConfig, network: TrainedNetwork) -> ComparisonImages:
-    """Finds the data set that is requested, or the run's.
+    """Finds images of the requested data set, or of the run's.
 
     Raises:
-        UsageError: an output needs calibration, and there is no data set for it.
-        UserError: the data set that is requested, or needed for calibration, cannot be loaded, or
-            has other classes than the network.
+        UsageError: if an output needs calibration, but there is no data set for it.
+        UserError: if a data set that is requested, or needed for calibration, cannot be loaded, or
+            its classes are not those of the network.
     """
     dataset = _dataset(config, network)
     if dataset is None:
@@ -87,7 +87,7 @@ def find_images(config: ExportConfig, network: TrainedNetwork) -> ComparisonImag
 def drawn_images(network: TrainedNetwork) -> np.ndarray:
     """Draws blurred color noise, uint8 `[DRAWN, H, W, 3]`, the same each time.
 
-    It has patches of a few pixels and of half the image, so that units of all layers respond.
+    It has patches from a few pixels to half the image in size, so that units of all layers respond.
     """
     random = np.random.default_rng(0)
     height, width, _ = network.input_shape

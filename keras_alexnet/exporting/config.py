@@ -14,13 +14,13 @@ from keras_alexnet.utils.arguments import setting
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportConfig(DataSpec):
-    """One export.
+    """The settings of an export.
 
-    The data set, by default the one that the run was trained on, gives the images that calibrate
+    The data set, by default the one that the run was trained on, has the images that calibrate
     int8 and those that the exports are compared on.
 
     Raises:
-        UsageError: a setting has a value that it cannot have.
+        UsageError: if a setting has an invalid value.
 
     Example:
         >>> ExportConfig(model="runs/mine", out="saved_models/mine").formats
@@ -31,33 +31,39 @@ class ExportConfig(DataSpec):
     out: str | os.PathLike = setting(None, "Folder to export to, such as saved_models/NAME.")
     formats: tuple[str, ...] = setting(
         ("saved_model", "tflite"),
-        f"What to write, separated by commas: {', '.join(registry.NAMES)}.",
+        "Formats to write, separated by commas.",
         registry.NAMES,
     )
     quantization: tuple[str, ...] = setting(
         ("float32",),
-        f"TFLite files to write, separated by commas: {', '.join(QUANTIZATIONS)}.",
+        "TFLite files to write, separated by commas.",
         QUANTIZATIONS,
     )
     version: int | None = setting(None, "Version of the SavedModel; by default the next free one.")
     input_dtype: str = setting(
-        "uint8", "Number type of the pixels that the exports take, 0–255.", INPUT_DTYPES
+        "uint8", "Number type of the pixels, 0–255, that the exports take.", INPUT_DTYPES
     )
-    calibration_images: int = setting(200, "Training images that calibrate int8.")
+    calibration_images: int = setting(200, "Number of training images that calibrate int8.")
     seed: int = setting(
-        0, "Fixes which images calibrate and, with --test_images, which are compared on."
+        0, "Seed of the choice of calibration images and, with --test_images, of test images."
     )
     test_images: int | None = setting(
-        None, "Images of the test set to compare on and to measure accuracy with; by default all."
+        None, "Number of test images to compare on and to measure accuracy with; by default all."
     )
     views: tuple[int, ...] = setting(
-        (1, 2), "Views of each test image for the Keras model's accuracies: 1, 2 and 10.", VIEWS
+        (1, 2), "Numbers of views of each test image for the Keras model's accuracies.", VIEWS
     )
-    latency: bool = setting(True, "Measure the time of one image with one thread and with two.")
-    variant: str | None = setting(None, "The network, if the model's name does not tell it.")
-    record: str | None = setting(None, "CSV file to add a row to for every file written.")
+    latency: bool = setting(
+        True, "Measure the latency of one image with one thread and with two threads."
+    )
+    variant: str | None = setting(
+        None, "The network, if the model's name does not say which it is."
+    )
+    record: str | None = setting(
+        None, "CSV file to which a row is appended for every file written."
+    )
     allow_disagreement: bool = setting(
-        False, "Write exports that differ too much from the Keras model; the card says so."
+        False, "Write exports even if they differ too much from the Keras model; the card says so."
     )
 
     def __post_init__(self) -> None:
@@ -88,11 +94,11 @@ class ExportConfig(DataSpec):
 
     @property
     def outputs(self) -> list[registry.Output]:
-        """What is written, in order."""
+        """The models that are written, in order."""
         return [output for _, output in self.outputs_by_format]
 
     @property
     def outputs_by_format(self) -> list[tuple[registry.ExportFormat, registry.Output]]:
-        """The same, each with its format."""
+        """The models that are written, each with its format."""
         chosen = [registry.get(name) for name in dict.fromkeys(self.formats)]
         return [(each, output) for each in chosen for output in each.outputs(self)]

@@ -1,4 +1,4 @@
-"""export(): write, compare with Keras, and only then publish."""
+"""`export`: writes models, compares them with Keras, and then publishes them."""
 
 import contextlib
 import errno
@@ -18,7 +18,7 @@ from keras_alexnet.trained import TrainedNetwork
 from keras_alexnet.utils import files
 from keras_alexnet.utils.terminal import Progress
 
-# How a full disk, or a limit on the size of files, shows itself.
+# The errors of a full disk or of a limit on the size of files.
 _FULL = {
     errno.ENOSPC,
     errno.EFBIG,
@@ -29,22 +29,22 @@ _FULL = {
 
 
 def export(config: ExportConfig) -> dict:
-    """Exports a trained network, and checks that every export computes what the network does.
+    """Exports a trained network, and checks that every export computes what Keras does.
 
     A SavedModel goes to `out/<version>/`, files of other formats to `out/<format>/`, each with a
-    `model_card.md` and an `export.json`. A `.keras` file without `labels.txt` beside it is
-    exported with class numbers as labels.
+    `model_card.md` and an `export.json`. If a `.keras` file has no `labels.txt` beside it, the
+    labels are class numbers.
 
     Args:
-        config: what to export, where to, and how.
+        config: what to export, where, and how.
 
     Returns:
         The contents of `export.json`: sizes, hashes, agreement, accuracies and latencies by file.
 
     Raises:
-        UsageError: a setting cannot be used with this network.
-        UserError: model or data cannot be read, nothing can be written, or an export computes
-            something different from the network. Then nothing is left of the export.
+        UsageError: if a setting cannot be used with this network.
+        UserError: if model or data cannot be read, nothing can be written, or an export computes
+            something different from the network. Then nothing of the export remains.
 
     Example:
         >>> import keras_alexnet as ka
@@ -88,7 +88,7 @@ def _write(
     version: int,
     stage: pathlib.Path,
 ) -> dict[str, ExportedModel]:
-    """Writes every output to the stage; returns what was written by its name."""
+    """Writes every output to the stage, and returns the written models by name."""
     job = formats.ExportJob(network, config, stage, version)
     if any(output.calibrated for output in config.outputs):
         job = formats.ExportJob(network, config, stage, version, images.calibration())
@@ -101,7 +101,7 @@ def _write(
 
 @contextlib.contextmanager
 def _nothing_left(out: pathlib.Path) -> Iterator[None]:
-    """Explains errors of writing, after which the stage is removed."""
+    """Explains errors in writing, after which the stage is removed."""
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
@@ -121,7 +121,7 @@ def _compare(
     """Returns the report, without latencies.
 
     Raises:
-        UserError: an output disagrees with the network, and that is not allowed.
+        UserError: if an output disagrees with the network, and that is not allowed.
     """
     with Progress(len(images), "comparing") as progress:
         agreements = agreement.compare(
@@ -135,10 +135,10 @@ def _compare(
     if found and not config.allow_disagreement:
         raise UserError(
             f"Nothing was exported to {config.out}, because {'; '.join(found)} (on "
-            f"{images.described}). --allow_disagreement writes it in spite of that."
+            f"{images.described}). Pass --allow_disagreement to write it anyway."
         )
     for line in found:
-        logging.warning("Written in spite of this: %s.", line)
+        logging.warning("Written although %s.", line)
     return report
 
 

@@ -1,6 +1,6 @@
-"""Seconds per image of exported models, with one thread and with two.
+"""Latency of exported models, with one thread and with two threads.
 
-The models take turns, so that whatever else the machine does affects all of them alike.
+The models take turns, so that other work of the machine affects all of them equally.
 """
 
 import contextlib
@@ -23,14 +23,14 @@ ROUNDS = 5
 
 _WORKER = pathlib.Path(__file__).with_name("latency_worker.py")
 
-# Number of calls → the seconds of each.
+# From a number of calls to the seconds of each.
 Timer = Callable[[int], list[float]]
 
 _Name = TypeVar("_Name", bound=Hashable)
 
 
 def latencies(written: Mapping[str, ExportedModel]) -> dict[str, dict[str, float]]:
-    """Returns name → number of threads → median seconds of a call with one image."""
+    """Returns a dict: name → number of threads → median seconds of a call with one image."""
     with contextlib.ExitStack() as timers:
         timed = {
             (name, threads): timers.enter_context(model.timer(threads))
@@ -42,7 +42,7 @@ def latencies(written: Mapping[str, ExportedModel]) -> dict[str, dict[str, float
 
 
 def medians(timers: Mapping[_Name, Timer], seconds_per_turn: float = 0.2) -> dict[_Name, float]:
-    """Returns name → median seconds of a call, over `ROUNDS` turns of each timer.
+    """Returns a dict: name → median seconds of a call, over `ROUNDS` turns of each timer.
 
     Example:
         >>> medians({"nothing": lambda calls: [0.001] * calls})
@@ -56,7 +56,7 @@ def medians(timers: Mapping[_Name, Timer], seconds_per_turn: float = 0.2) -> dic
         calls[name] = max(20, min(200, int(seconds_per_turn / max(usual, 1e-6))))
     for _ in range(ROUNDS):
         for name, timer in timers.items():
-            # The first two calls find the caches full of what the other models left there.
+            # The first two calls find the caches filled by the other models.
             seconds[name] += timer(2 + calls[name])[2:]
     return {name: statistics.median(found) for name, found in seconds.items()}
 
@@ -79,13 +79,13 @@ def processor() -> str:
 def saved_model_timer(folder: str | os.PathLike, threads: int) -> Iterator[Timer]:
     """Yields the timer of a SavedModel's `serving_default`, which runs in its own process.
 
-    TensorFlow's number of threads is set for a whole process.
+    A process of its own is needed because TensorFlow sets the number of threads for a process.
 
     Raises:
-        UserError: that process fails.
+        UserError: if that process fails.
     """
     process = subprocess.Popen(
-        # -P: without it, the modules beside the worker would hide all others of their names.
+        # Without -P, the modules beside the worker would hide other modules of the same names.
         [sys.executable, "-P", str(_WORKER), os.fspath(folder), str(threads)],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""},
         stdin=subprocess.PIPE,
@@ -106,7 +106,7 @@ def saved_model_timer(folder: str | os.PathLike, threads: int) -> Iterator[Timer
     try:
         yield timer
     finally:
-        with contextlib.suppress(OSError):  # a worker that has failed reads nothing
+        with contextlib.suppress(OSError):  # a failed worker reads nothing
             requests.close()
         answers.close()
         process.wait()

@@ -1,7 +1,7 @@
-"""Times a SavedModel in a process that has only TensorFlow.
+"""Timing of a SavedModel in a process that imports only TensorFlow.
 
-The arguments are the folder and the number of threads. For every number on a line of the standard
-input, it prints a line of JSON: the seconds of so many calls of `serving_default` with one image.
+The arguments are the folder and the number of threads. For every number N on a line of standard
+input, it prints a line of JSON: the seconds of N calls of `serving_default` with one image each.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""model_card.md: what a network is, where it comes from, how good it is, what it is for."""
+"""The model card: a network's origin, accuracy, files and use, in Markdown."""
 
 import re
 from collections.abc import Mapping
@@ -61,7 +61,7 @@ def _network(report: Report) -> list[str]:
 
 
 def _source(source: str) -> str:
-    """Returns a source, with the title of a document that it gives by its number."""
+    """Returns a source; if it is a document's number, with the document's title."""
     number = re.match(r"document (\d+)", source)
     return f"{source}: {variants.DOCUMENTS[number.group(1)]}" if number else source
 
@@ -144,7 +144,7 @@ def _files(report: Report) -> list[str]:
         "|---|---|---|---|---|---|",
         *rows,
         "",
-        "SHA-256 of every file but this card and `export.json`:",
+        "SHA-256 of every file except this card and `export.json`:",
         "",
         *hashes,
     ]
@@ -182,7 +182,7 @@ def _agreement(report: Report) -> list[str]:
 
 def _format_notes(name: str, facts: dict[str, Any]) -> list[str]:
     kind = name.partition(" ")[0]
-    # A file of an earlier export may be of a format that is not registered any more.
+    # A file of an earlier export may have a format that is no longer registered.
     return formats.get(kind).notes(facts) if kind in formats.NAMES else []
 
 

@@ -1,4 +1,4 @@
-"""What an export reports: export.json, rows for exports.csv, and what earlier exports left."""
+"""The reports of an export: export.json, rows of exports.csv, earlier files."""
 
 import dataclasses
 import json
@@ -51,10 +51,10 @@ def report(
     """Returns the contents of export.json, without latencies.
 
     Args:
-        config: the request.
+        config: the settings of the export.
         network: the network that was exported.
         images: the images that were compared on.
-        written: name → what was written.
+        written: name → the written model.
         agreements: what `agreement.compare` returned.
     """
     trained = network.config is not None
@@ -113,7 +113,7 @@ def _of_data(config: ExportConfig, images: ComparisonImages) -> dict[str, Any]:
 def _accuracies(
     config: ExportConfig, network: TrainedNetwork, images: ComparisonImages
 ) -> dict[str, dict]:
-    """Returns number of views → loss, top1 and top5 of the Keras model on the test images."""
+    """Returns a dict: number of views → the Keras model's metrics on the test images."""
     if images.test is None:
         return {}
     return {
@@ -142,14 +142,14 @@ def rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def earlier_files(config: ExportConfig, network: TrainedNetwork) -> dict[str, dict[str, dict]]:
-    """Finds what this export will leave beside its own files, for their model cards to mention.
+    """Finds the earlier files that this export leaves in place, for the model card to list.
 
     Returns:
-        Name of the folder → name of the output → what its own report says of it.
+        A dict: name of the folder → name of the output → the facts in its own report.
 
     Raises:
-        UserError: it is of another network, or takes other pixels: one card cannot describe both,
-            and would mislead whoever takes a file.
+        UserError: if a file is of a different network or takes different pixels, because one card
+            cannot describe both.
     """
     written: dict[str, set[str]] = {}
     for each, output in config.outputs_by_format:
@@ -179,9 +179,9 @@ def _left_in(
     }
     if not alike or len(known) < len(left):
         raise UserError(
-            f"{folder} holds {', '.join(sorted(left))} of another network, of other labels or of "
-            "another input dtype, which this export would leave beside its own files. Export it "
-            "again too, remove it, or give another --out."
+            f"{folder} holds {', '.join(sorted(left))} with a different network, labels or input "
+            "dtype, which this export would leave beside its own files. Export it again as well, "
+            "remove it, or pass a different --out."
         )
     return known
 

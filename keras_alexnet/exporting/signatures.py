@@ -1,4 +1,4 @@
-"""The serving signatures: a network's TensorFlow functions for inference."""
+"""Serving signatures: the TensorFlow functions of a network for inference."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from keras_alexnet.trained import TOP, TrainedNetwork
 
 
 def pixels(network: TrainedNetwork, dtype: str) -> tf.TensorSpec:
-    """Returns the input `image`: pixels 0–255 `[N, H, W, 3]`."""
+    """Returns the spec of the input `image`: pixels 0–255, `[N, H, W, 3]`."""
     return tf.TensorSpec([None, *network.input_shape], dtype, "image")
 
 
@@ -27,8 +27,8 @@ def signatures(
 
     Args:
         network: the network.
-        input_dtype: "uint8" or "float32", of the pixels that `image` takes.
-        labels: class numbers, int32 of any shape → their labels, string.
+        input_dtype: "uint8" or "float32", the type of the pixels in `image`.
+        labels: a function from class numbers, int32 of any shape, to their labels, string.
     """
     declared = pixels(network, input_dtype)
     hidden = network.features
@@ -56,7 +56,7 @@ def signatures(
 
 
 def inputs_from_bytes(contents: tf.Tensor, plan: ImagePlan) -> tf.Tensor:
-    """Turns encoded JPEGs and PNGs into inputs, as evaluation does, with no Python in the graph.
+    """Converts encoded JPEGs and PNGs to inputs, as in evaluation, without Python in the graph.
 
     Args:
         contents: string [N].
@@ -74,7 +74,7 @@ def inputs_from_bytes(contents: tf.Tensor, plan: ImagePlan) -> tf.Tensor:
 
 
 def _not_empty(image: tf.Tensor) -> tf.Tensor:
-    # Convolutions of no image fail on CPUs, with a message about something different.
+    # On CPUs, convolutions of an empty batch fail with a misleading message.
     not_empty = tf.Assert(
         tf.shape(image)[0] > 0, ["The batch is empty: at least one image is needed."]
     )
@@ -83,7 +83,7 @@ def _not_empty(image: tf.Tensor) -> tf.Tensor:
 
 
 def _checked(image: tf.Tensor, declared: tf.TensorSpec) -> tf.Tensor:
-    # Servers feed whatever they are sent. The placeholder hides the shape that the signature
-    # declares: otherwise TensorFlow would leave the check out of the graph as passed.
+    # Servers pass on whatever they are sent. The placeholder hides the shape that the signature
+    # declares: without it, TensorFlow would consider the check passed and leave it out.
     received = tf.raw_ops.PlaceholderWithDefault(input=image, shape=tf.TensorShape(None))
     return tf.ensure_shape(received, declared.shape)

@@ -1,4 +1,4 @@
-"""The flatbuffer of a TFLite file: its operators, its signature, and how it is written."""
+"""The flatbuffer of a TFLite file: operators, signature, serialization."""
 
 import contextlib
 import tempfile
@@ -17,18 +17,18 @@ _IDENTIFIER = b"TFL3"
 
 _BUILTIN = {code: name for name, code in vars(schema.BuiltinOperator).items() if name.isupper()}
 
-_CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")  # between int8 and float: they compute nothing
+_CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")  # only convert between int8 and float
 
 
 def float_operators(contents: bytes) -> tuple[str, ...]:
     """Returns the operators of a file that compute in float, each once, in order.
 
     Operators that convert between float and int8, and those that multiply by int8 weights, are not
-    counted. An int8 file is left with LOCAL_RESPONSE_NORMALIZATION, which has no int8 kernel, and
-    SOFTMAX, which is kept in float on purpose.
+    counted. In an int8 file, LOCAL_RESPONSE_NORMALIZATION, which has no int8 kernel, and SOFTMAX,
+    which is kept in float deliberately, remain.
 
     Raises:
-        UserError: the file is damaged.
+        UserError: if the file is damaged.
     """
     found: dict[str, None] = {}
     with _reading(contents) as model:
@@ -43,17 +43,17 @@ def operators(contents: bytes) -> list[str]:
     """Returns the names of a file's operators, in order.
 
     Raises:
-        UserError: the file is damaged.
+        UserError: if the file is damaged.
     """
     with _reading(contents) as model:
         return [name for name, _, _ in _operators(model)]
 
 
 def check_builtin(contents: bytes) -> None:
-    """Raises an error if a file has operators that plain TFLite interpreters do not have.
+    """Checks that a file has only operators that every TFLite interpreter has.
 
     Raises:
-        UserError: it has, with their names; or it is damaged.
+        UserError: if it has others, which the message names, or if it is damaged.
     """
     with _reading(contents) as model:
         codes = [model.OperatorCodes(index) for index in range(model.OperatorCodesLength())]
@@ -68,13 +68,12 @@ def check_builtin(contents: bytes) -> None:
 
 
 def check_signature(contents: bytes) -> None:
-    """Raises an error if a file has no signature.
+    """Checks that a file has a signature.
 
-    The converter writes a temporary SavedModel; when it cannot, it continues without the signature
-    in it.
+    The converter writes a temporary SavedModel; if it cannot, it continues without the signature.
 
     Raises:
-        UserError: there is none, or the file is damaged.
+        UserError: if there is none, or the file is damaged.
     """
     with _reading(contents) as model:
         signatures = model.SignatureDefsLength()
@@ -83,17 +82,18 @@ def check_signature(contents: bytes) -> None:
 
 
 def no_signature() -> UserError:
-    """Returns the error for a converter that has lost the signature."""
+    """Returns the error for a file that the converter wrote without a signature."""
     return UserError(
         "TensorFlow's converter made a file without a signature, as it does when it cannot write "
-        f"to the temporary folder. Is {tempfile.gettempdir()} full? TMPDIR=… names another one."
+        f"to the temporary folder. Is {tempfile.gettempdir()} full? Set TMPDIR to use "
+        "a different one."
     )
 
 
 def serialized(model: Any) -> bytes:
-    """Returns the contents of the file that holds a model, a `ModelT` of TFLite's schema."""
+    """Returns the contents of a file that holds `model`, a `ModelT` of TFLite's schema."""
     size = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
-    # Large enough from the start, because growing copies hundreds of megabytes each time.
+    # Large enough from the start, because growing it copies hundreds of megabytes each time.
     builder = _Builder(size + 2**20)
     buffers = model.buffers
     model.buffers = [buffer if buffer.data is None else _Aligned(buffer) for buffer in buffers]
@@ -103,7 +103,7 @@ def serialized(model: Any) -> bytes:
 
 
 class _Builder(flatbuffers.Builder):
-    """Writes equal arrays once: there are many scales and zero points, most of them alike."""
+    """Writes equal arrays once: of the many scales and zero points, most are equal."""
 
     def __init__(self, size: int):
         super().__init__(size)
@@ -117,9 +117,9 @@ class _Builder(flatbuffers.Builder):
 
 
 class _Aligned:
-    """A buffer that starts at a multiple of 16 bytes, as TFLite's schema demands.
+    """A buffer that starts at a multiple of 16 bytes, as TFLite's schema requires.
 
-    The classes generated for Python ignore the demand, and so do the converter's own files.
+    The generated Python classes do not align it, and neither do the converter's own files.
     """
 
     def __init__(self, buffer: Any):
@@ -137,7 +137,7 @@ class _Aligned:
 
 @contextlib.contextmanager
 def _reading(contents: bytes) -> Iterator[Any]:
-    """Yields the model in a file; what its offsets can lead to is a `UserError`."""
+    """Yields the model in a file; errors from damaged offsets become a `UserError`."""
     try:
         yield schema.Model.GetRootAs(contents)
     except Exception as error:
@@ -147,7 +147,7 @@ def _reading(contents: bytes) -> Iterator[Any]:
 
 
 def _name(code: Any) -> str:
-    # Operators from 127 on do not fit into the older field's byte, which then holds 127.
+    # Operators from 127 on do not fit into the byte of the older field, which then holds 127.
     return _BUILTIN[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
 
 

@@ -1,4 +1,4 @@
-"""int8 TFLite files: calibration, quantization, and what stays in float."""
+"""int8 TFLite files: calibration, quantization, and the layers kept in float."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -15,8 +15,8 @@ from keras_alexnet.utils import tensorflow_private
 
 schema = tensorflow_private.tflite_schema()
 
-# Of FULLY_CONNECTED with int8 weights and float outputs: the first version whose inputs are
-# quantized about a zero point, image by image, and the first TFLite that has it.
+# For FULLY_CONNECTED with int8 weights and float outputs: the first version whose inputs are
+# quantized around a zero point, image by image, and the first TFLite that has it.
 _HYBRID_VERSION, _HYBRID_RUNTIME = 9, "2.3.0"
 
 
@@ -26,12 +26,12 @@ def check_calibration(
     """Returns the images, if a network with that input can be calibrated with them.
 
     Raises:
-        UsageError: there are none, or they are not uint8 `[n, *input_shape]`.
+        UsageError: if there are none, or they are not uint8 `[n, *input_shape]`.
     """
     if calibration is None or not len(calibration):
         raise UsageError(
-            "int8 is calibrated with training images, and there are none. Give --dataset and "
-            "--data_dir (calibration=), or leave int8 out of --quantization."
+            "int8 is calibrated with training images, but there are none. Pass --dataset and "
+            "--data_dir (calibration=), or remove int8 from --quantization."
         )
     calibration = np.asarray(calibration)
     if calibration.shape[1:] != tuple(input_shape) or calibration.dtype != np.uint8:
@@ -45,10 +45,10 @@ def check_calibration(
 def layers_in_float(network: TrainedNetwork) -> list[str]:
     """Returns the names of the layers that an int8 file must compute in float.
 
-    `SameMapNormalization` raises 1 + alpha * (a sum of squares) to a power: in 255 steps between
-    the smallest and the largest, most of it is one number. In int8, a trained cuda_convnet_18pct
-    ranks another class first for 23 of 100 images. TFLite computes `LocalResponseNormalization`
-    in float on its own.
+    `SameMapNormalization` raises 1 + alpha * (a sum of squares) to a power; in 255 steps between
+    the smallest and the largest, most values are the same number. In int8, a trained
+    cuda_convnet_18pct ranks a different class first for 23 of 100 images. TFLite itself computes
+    `LocalResponseNormalization` in float.
     """
     return [layer.name for layer in network.model.layers if isinstance(layer, SameMapNormalization)]
 
@@ -59,27 +59,27 @@ def quantized(
     calibration: np.ndarray,
     float_layers: Sequence[str] = (),
 ) -> bytes:
-    """Returns an int8 file, quantized by what the float network computes for the images.
+    """Returns an int8 file, quantized by the ranges that the float network computes.
 
     The last layer has int8 weights too, but float logits: in 255 steps between the smallest and
     the largest logit ever seen, the top two classes often share one (4 of 100 images of cifar_v3
-    then change class). Probabilities are float too: in steps of 1/256, all but the largest are 0.
+    then change class). Probabilities are float as well: in steps of 1/256, most of them are 0.
 
     Args:
         converter: of a function of float32 `image`, whose outputs are `logits` and
             `probabilities`.
-        input_dtype: "uint8" or "float32", of the file's pixels.
+        input_dtype: "uint8" or "float32", the type of the file's pixels.
         calibration: uint8 `[n, H, W, 3]`.
         float_layers: names of layers to compute in float.
     """
-    # With only int8 builtins, an operator that has no int8 kernel (LRN) would be an error.
+    # With int8 builtins only, an operator that has no int8 kernel (LRN) would be an error.
     converter.target_spec.supported_ops = [
         tf.lite.OpsSet.TFLITE_BUILTINS_INT8,
         tf.lite.OpsSet.TFLITE_BUILTINS,
     ]
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: _samples(calibration)
-    # convert() alone would quantize the outputs as well; its last step takes exceptions.
+    # convert() would also quantize the outputs; its last step accepts exceptions.
     calibrated = tensorflow_private.calibrate_tflite(converter)
     unquantized = schema.ModelT.InitFromPackedBuf(calibrated)
     contents = tensorflow_private.quantize_tflite(
@@ -97,8 +97,8 @@ def quantized(
 
 
 def _samples(calibration: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-    # The input's scale is what the images span, divided by 255. One black and one white pixel
-    # make it 1 and the zero point 0 whatever the images are, so that a uint8 pixel is its own
+    # The input's scale is the range of the images, divided by 255. One black and one white pixel
+    # make it 1 and the zero point 0, whatever the images are, so that a uint8 pixel is its own
     # quantized value; two pixels with ordinary values change no other activation's range.
     first = np.array(calibration[0])
     first[0, 0], first[0, 1] = 0, 255
@@ -107,7 +107,7 @@ def _samples(calibration: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
 
 
 def _outputs_of_layers(model: Any, layers: Sequence[str]) -> Iterator[str]:
-    """Yields the names of the outputs of those layers: "network/layer/operation"."""
+    """Yields the names of the outputs of these layers: "network/layer/operation"."""
     graph = model.subgraphs[0]
     for operator in graph.operators:
         for name in (graph.tensors[index].name.decode() for index in operator.outputs):
@@ -121,7 +121,7 @@ def _logits(model: Any) -> Any:
 
 
 def _quantize_last_layer(model: Any) -> None:
-    """Quantizes the weights of the dense layer that gives the float logits, one scale for all."""
+    """Quantizes the weights of the dense layer that computes the logits, with one scale."""
     graph = model.subgraphs[0]
     last = next(
         operator
@@ -140,7 +140,7 @@ def _quantize_last_layer(model: Any) -> None:
 
     weights = graph.tensors[last.inputs[1]]
     values = np.asarray(model.buffers[weights.buffer].data, np.uint8).view(np.float32)
-    # A layer of zeros has no scale.
+    # A layer whose weights are all zero has no scale.
     scale = float(np.max(np.abs(values))) / 127 or 1.0
     model.buffers[weights.buffer].data = np.rint(values / scale).astype(np.int8).view(np.uint8)
     weights.type = schema.TensorType.INT8
@@ -150,7 +150,7 @@ def _quantize_last_layer(model: Any) -> None:
 
 
 def _require_runtime(model: Any, version: str) -> None:
-    """Raises the oldest runtime that the file names to `version`, if it names an older one."""
+    """Raises the file's minimum runtime version to `version`, if it is older."""
     entry = next(entry for entry in model.metadata if entry.name == b"min_runtime_version")
     buffer = model.buffers[entry.buffer]
     named = bytes(buffer.data).rstrip(b"\0").decode()

@@ -22,14 +22,14 @@ _RGB = 1
 _DESCRIPTIONS, _TENSOR_AXIS_LABELS = 1, 2  # types of associated files
 
 _OUTPUTS = {
-    "logits": ("One number a class, in class order.", None),
-    "probabilities": ("Softmax of the logits: one probability a class.", (0, 1)),
+    "logits": ("One number per class, in class order.", None),
+    "probabilities": ("Softmax of the logits: one probability per class.", (0, 1)),
 }
 
 _ARITHMETIC = {
     "float32": "float32",
     "float16": "float32 on float16 weights",
-    "dynamic": "int8 weights and activations quantized as they come",
+    "dynamic": "int8 with activations quantized at run time",
     "int8": "int8",
 }
 
@@ -40,8 +40,8 @@ def packed(contents: bytes, network: TrainedNetwork, quantization: str, input_dt
     Args:
         contents: a TFLite file with the signature that `tflite.convert` describes.
         network: the network that was converted.
-        quantization: as `tflite.convert` takes it.
-        input_dtype: "uint8" or "float32", of the pixels.
+        quantization: as in `tflite.convert`.
+        input_dtype: "uint8" or "float32", the type of the pixels.
 
     Returns:
         The contents of the whole file.
@@ -55,7 +55,7 @@ def packed(contents: bytes, network: TrainedNetwork, quantization: str, input_dt
 
 
 def _output_names(model: Any) -> list[str]:
-    """Returns the signature's names of the outputs, in the order of the graph's outputs."""
+    """Returns the names of the outputs in the signature, in the order of the graph."""
     names = {output.tensorIndex: output.name.decode() for output in model.signatureDefs[0].outputs}
     return [names[index] for index in model.subgraphs[0].outputs]
 
@@ -67,7 +67,7 @@ def _values(
     height, width, channels = network.input_shape
     labels = {
         "name": run_folder.LABELS,
-        "description": "The classes, one a line, in order.",
+        "description": "The classes in order, one per line.",
         "type": _TENSOR_AXIS_LABELS,
     }
     image = {
@@ -78,7 +78,7 @@ def _values(
             "ImageProperties",
             {"color_space": _RGB, "default_size": {"width": width, "height": height}},
         ),
-        # This tells readers that standardize before the model to leave pixels as they are.
+        # This tells readers that standardize images before the model to leave pixels unchanged.
         "process_units": [{"options": ("NormalizationOptions", {"mean": [0], "std": [1]})}],
         "stats": {"max": [255], "min": [0]},
     }
@@ -88,7 +88,7 @@ def _values(
         f"computed in {_ARITHMETIC[quantization]}.",
         "version": __version__,
         "author": "keras_alexnet",
-        "license": "Apache-2.0; the terms of the training data hold besides.",
+        "license": "Apache-2.0; the terms of the training data apply as well.",
         "min_parser_version": "1.0.0",
         "associated_files": [
             {
@@ -143,7 +143,7 @@ def _with_files(model: bytes, texts: dict[str, str]) -> bytes:
 _IDENTIFIER = b"M001"
 
 # The tables that are written: name of a field → its number in the schema, its kind, and the kind
-# of the tables that it holds. A union has two numbers: its type's, and then its table's.
+# of the tables that it holds. A union has two numbers, one for its type and the next for its table.
 _STRING, _BYTE, _UINT, _FLOATS, _TABLE, _TABLES, _UNION = range(7)
 
 _FIELDS: dict[str, dict[str, tuple[Any, ...]]] = {
@@ -188,10 +188,10 @@ def flatbuffer(values: dict[str, Any]) -> bytes:
 
     Args:
         values: name of a field → its value. A table is a dict, a union a pair of its type's name
-            and its table. Fields left out have the schema's defaults.
+            and its table. Omitted fields have the schema's defaults.
 
     Raises:
-        KeyError: a field is not one of those that this module knows.
+        KeyError: if this module does not know a field.
 
     Example:
         >>> flatbuffer({"name": "cifar_v2"})[4:8]
@@ -203,9 +203,9 @@ def flatbuffer(values: dict[str, Any]) -> bytes:
 
 
 def _table(builder: flatbuffers.Builder, kind: str, values: dict[str, Any]) -> int:
-    """Writes a table and everything below it; returns its place."""
+    """Writes a table and everything below it, and returns its offset."""
     fields = {name: _FIELDS[kind][name] for name in values}
-    # A flatbuffer is written from its end, so what a table points at is written before it.
+    # A flatbuffer is written from its end, so what a table refers to is written before it.
     places = {name: _child(builder, fields[name], value) for name, value in values.items()}
     builder.StartObject(1 + max((number for number, *_ in fields.values()), default=-1))
     for name, (number, how, *_) in fields.items():
@@ -221,7 +221,7 @@ def _table(builder: flatbuffers.Builder, kind: str, values: dict[str, Any]) -> i
 
 
 def _child(builder: flatbuffers.Builder, field: tuple[Any, ...], value: Any) -> int | None:
-    """Writes what a table points at; returns its place, or None for a number in the table."""
+    """Writes what a table refers to, and returns its offset; None for numbers in the table."""
     how, kind = field[1], field[-1]
     if how == _STRING:
         return builder.CreateString(value)

@@ -1,4 +1,4 @@
-"""Version numbers, staging and atomic publishing of an export's folder."""
+"""Version numbers, staging, and atomic publishing of an export."""
 
 import contextlib
 import os
@@ -14,15 +14,15 @@ _STAGE = ".export-"
 
 
 def free_version(folder: str | os.PathLike, wanted: int | None = None) -> int:
-    """Returns the version to write: the requested one, or the next after the newest.
+    """Returns the version to write: the requested one, or the one after the newest.
 
     Raises:
-        UsageError: it is not a positive integer.
-        UserError: it exists, or `folder` is a file.
+        UsageError: if the requested version is not a positive integer.
+        UserError: if it exists, or `folder` is a file.
     """
     folder = pathlib.Path(folder)
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file. Give --out a folder.")
+        raise UserError(f"{folder} is a file. Pass a folder as --out.")
     taken = [int(each.name) for each in _entries(folder) if each.name.isdecimal()]
     if wanted is None:
         return max(taken, default=0) + 1
@@ -30,8 +30,8 @@ def free_version(folder: str | os.PathLike, wanted: int | None = None) -> int:
         raise UsageError(f"version must be a positive integer. Received: {wanted}.")
     if wanted in taken:
         raise UserError(
-            f"{folder / str(wanted)} exists. Versions are never overwritten: leave --version out "
-            "for the next free one."
+            f"{folder / str(wanted)} exists. Versions are never overwritten: omit --version for "
+            "the next free one."
         )
     return wanted
 
@@ -40,13 +40,13 @@ def free_version(folder: str | os.PathLike, wanted: int | None = None) -> int:
 def staged(folder: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yields a new hidden folder inside `folder`, which is removed at the end.
 
-    Hidden folders that killed processes left are removed first. `folder` itself is removed at the
-    end if it was made here and is empty.
+    Hidden folders left by killed processes are removed first. `folder` itself is removed at the end
+    if it was created here and is empty.
     """
     folder = pathlib.Path(folder)
     existed = folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    own = f"{_STAGE}{platform.node()}-"  # whether a process of another machine runs is unknown
+    own = f"{_STAGE}{platform.node()}-"  # processes on other machines cannot be checked
     for left in _entries(folder):
         if left.name.startswith(own) and not _is_at_work(left.name.removeprefix(own)):
             shutil.rmtree(left, ignore_errors=True)
@@ -62,13 +62,13 @@ def staged(folder: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 def publish(stage: pathlib.Path, folder: pathlib.Path) -> None:
-    """Moves everything from the stage to `folder`, once it is safe on the disk.
+    """Moves everything from the stage to `folder`, after it has been synced to the disk.
 
     A version is a folder that appears complete; in other folders, such as `tflite`, each file
     replaces the one with its name.
 
     Raises:
-        UserError: another process wrote the same version in the meantime.
+        UserError: if a different process wrote the same version in the meantime.
     """
     for parent, _, names in os.walk(stage):
         for path in (*names, "."):
@@ -91,7 +91,7 @@ def _rename_version(source: pathlib.Path, target: pathlib.Path) -> None:
         os.rename(source, target)
     except OSError as error:
         if target.exists():
-            raise UserError(f"{target} was written by another export meanwhile.") from error
+            raise UserError(f"{target} was written by another export in the meantime.") from error
         raise
 
 

@@ -1,4 +1,4 @@
-"""TF Serving's warm-up requests: images to every signature, always the same ones."""
+"""TF Serving's warm-up requests: fixed images for every signature."""
 
 import os
 import pathlib
@@ -16,23 +16,23 @@ from keras_alexnet.utils import files
 REQUESTS = "tf_serving_warmup_requests"
 
 # Convolutions take different paths for one image and for several. At most four, because a server
-# that is set to smaller batches would refuse the request, and with it the model.
+# that is configured for smaller batches would reject the request and then the model.
 BATCHES = (1, 4)
 
 
 def write(folder: str | os.PathLike, network: TrainedNetwork, input_dtype: str = "uint8") -> bool:
     """Writes warm-up requests to a SavedModel's folder.
 
-    The images are gray ramps. The requests name no model: a model does not know under which name
-    it will be served, and TF Serving ignores the name while it warms up.
+    The images are gray ramps. The requests do not name the model, because the name under which it
+    will be served is unknown, and TF Serving ignores it during warm-up.
 
     Args:
-        folder: of the SavedModel; the file is `assets.extra/tf_serving_warmup_requests`.
+        folder: the SavedModel's folder; the file is `assets.extra/tf_serving_warmup_requests`.
         network: the network that was exported there.
-        input_dtype: "uint8" or "float32", as it was exported.
+        input_dtype: "uint8" or "float32", as in the export.
 
     Returns:
-        Whether they were written, which needs the package tensorflow-serving-api.
+        Whether they were written; this needs the package tensorflow-serving-api.
 
     Example:
         >>> write("saved_models/mine/1", network)  # doctest: +SKIP
@@ -60,7 +60,7 @@ def write(folder: str | os.PathLike, network: TrainedNetwork, input_dtype: str =
 
 
 def _requests(network: TrainedNetwork, input_dtype: str) -> Iterator[tuple[str, str, Any]]:
-    """Yields signatures, the names of their inputs, and values for these."""
+    """Yields signatures, the names of their inputs, and values for those inputs."""
     side, _, _ = network.input_shape
     for count in BATCHES:
         pixels = _ramps(count, side).astype(input_dtype)
@@ -70,7 +70,7 @@ def _requests(network: TrainedNetwork, input_dtype: str) -> Iterator[tuple[str, 
 
 
 def _encoded(count: int, size: int) -> list[bytes]:
-    """Returns, in turn, JPEGs that the decoder can reduce while it decodes, and PNGs."""
+    """Returns JPEGs, which the decoder can shrink while it decodes, and PNGs, in turn."""
     images = _ramps(count, 2 * size)
     return [
         (tf.io.encode_png if number % 2 else tf.io.encode_jpeg)(image).numpy()
@@ -79,7 +79,7 @@ def _encoded(count: int, size: int) -> list[bytes]:
 
 
 def _ramps(count: int, side: int) -> np.ndarray:
-    """Returns uint8 [count, side, side, 3]: black to white, each from a different column on."""
+    """Returns uint8 [count, side, side, 3]: ramps that start at different columns."""
     ramp = np.linspace(0, 255, side).astype(np.uint8)
     rows = [np.roll(ramp, number * side // count) for number in range(count)]
     return np.broadcast_to(np.stack(rows)[:, None, :, None], (count, side, side, 3))

@@ -1,8 +1,8 @@
-"""Pictures of what a network has learned, as in the 2012 paper; each function makes one picture.
+"""Pictures of what a network has learned, as in the 2012 paper.
 
-`filters` is the paper's Figure 3, `neighbors` and `likeliest` are Figure 4, `curves` is Figure 1;
-`activations` shows what a layer makes of an image. The functions are imported when they are first
-used, so that importing the package is fast.
+Each function makes one picture: `filters` is the paper's Figure 3, `neighbors` and `likeliest` are
+Figure 4, and `curves` is Figure 1; `activations` shows a layer's activations for an image. The
+functions are imported when they are first used, so that importing the package is fast.
 """
 
 import importlib
@@ -29,7 +29,7 @@ class _Package(types.ModuleType):
         return getattr(importlib.import_module(f"{__name__}.{name}"), name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in __all__ and isinstance(value, types.ModuleType):  # an import just ended
+        if name in __all__ and isinstance(value, types.ModuleType):  # set by an import
             value = getattr(value, name)
         super().__setattr__(name, value)
 

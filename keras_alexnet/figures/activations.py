@@ -1,4 +1,4 @@
-"""What a layer makes of an image: its maps in a grid, or its units as bars or squares."""
+"""A layer's activations for an image: maps in a grid, or units as bars or squares."""
 
 import math
 import os
@@ -18,11 +18,11 @@ from keras_alexnet.figures.captions import caption, wrapped
 SCALES = ("each", "joint")
 
 _IMAGE, _GAP = 192, 3  # pixels
-_CELLS = {8: 144, 128: 72, math.inf: 56}  # at most so many maps: pixels of each
+_CELLS = {8: 144, 128: 72, math.inf: 56}  # largest number of maps: pixels of each
 _WIDEST = 1200  # pixels of all maps in a row
 _SQUARES, _LARGEST_SQUARE = 640, 24  # pixels of all units together, and of one
 _MOST_BARS = 40
-_BACKGROUND = "#e1e1e1"  # at neither end of a scale, so that maps are distinct from it
+_BACKGROUND = "#e1e1e1"  # not at the end of a scale, so that maps differ from it
 
 
 def activations(
@@ -36,25 +36,24 @@ def activations(
 ) -> np.ndarray:
     """Draws an image and the activations of a layer for it to a PNG.
 
-    Maps are in a grid in the order of the channels; up to 40 units are drawn as bars, more as
-    squares, row by row. Where there are both signs, values below 0 are blue and values above 0
-    red; otherwise black is 0 and white the largest.
+    Maps are drawn in a grid in the order of the channels; up to 40 units are drawn as bars, and
+    more as squares, row by row. If there are both signs, values below 0 are blue and values above
+    0 are red; if not, black is 0 and white is the largest value.
 
     Args:
         model: a run's folder, a `.keras` file, or a model that `build` made.
         image: the path of an image, encoded bytes, or uint8 pixels `[H, W, 3]`.
         layer: the name of a layer.
-        out: the picture.
-        scale: "each": each map on its own scale, up to its largest value; "joint": all maps on
-            one scale.
-        variant: name of the network, if neither a config.json nor the model's name tells it.
+        out: the picture to write.
+        scale: "each" draws each map on its own scale, up to its largest value; "joint" draws all
+            maps on one scale.
+        variant: name of the network, if neither config.json nor the model's name says it.
 
     Returns:
         The activations, float32 `[height, width, channels]` or `[units]`.
 
     Raises:
-        UsageError: for an unknown layer, with the names of all, or another argument that cannot
-            be used.
+        UsageError: for an unknown layer, or another argument that cannot be used.
         UserError: if there is no such network, or the image cannot be read.
 
     Example:
@@ -95,8 +94,8 @@ def scaled(values: np.ndarray, scale: str) -> tuple[np.ndarray, float, float]:
         scale: "each" divides each map by its largest absolute value.
 
     Returns:
-        The maps, `[channels, height, width]`, and the ends of their scale: 0 and the value
-        furthest from 0, or as far below 0 as above where there are both signs.
+        The maps, `[channels, height, width]`, and the ends of their scale: 0 and the value furthest
+        from 0 or, if there are both signs, that value and its opposite.
 
     Example:
         >>> scaled(np.array([[[0.0, 4.0]], [[1.0, 2.0]]]), "each")[0].tolist()
@@ -146,7 +145,7 @@ def _draw_beside(
     ends: Sequence[str],
     title: str,
 ) -> None:
-    """Draws the image with the scale below it, and activations on that scale beside it."""
+    """Draws the image with the scale below it, and the activations beside it."""
     sheet = np.pad(sheet, _GAP, constant_values=np.nan)
     height, width = (side / drawing.DPI for side in sheet.shape)
     image = _IMAGE / drawing.DPI

@@ -1,4 +1,4 @@
-"""Titles and class names as text that fits its place in a picture."""
+"""Captions: titles and class names that fit into pictures."""
 
 import bisect
 import functools
@@ -11,8 +11,8 @@ from matplotlib.textpath import text_to_path
 from keras_alexnet import models
 from keras_alexnet.utils import files
 
-# matplotlib brings the first font with it. Those after it have the characters of Chinese, Japanese
-# and Korean, and are used where they are installed.
+# matplotlib includes the first font. The others have Chinese, Japanese and Korean characters, and
+# are used if they are installed.
 _FONTS = (
     "DejaVu Sans",
     "Noto Sans CJK JP",
@@ -39,7 +39,7 @@ _FONTS = (
 
 
 def caption(class_name: str) -> str:
-    r"""Returns what a picture calls a class: its name, or words for one of ImageNet's WordNet ids.
+    r"""Returns the caption of a class: its name, or the words for an ImageNet WordNet id.
 
     Example:
         >>> caption("n01484850"), caption("cat")
@@ -50,13 +50,13 @@ def caption(class_name: str) -> str:
 
 
 def wrapped(text: str, inches: float, size: float, *, lines: int = 2, bold: bool = False) -> str:
-    r"""Breaks a text into lines that are at most so wide, and ends it by "…" if it is too long.
+    r"""Breaks a text into lines of a given width, and ends it with "…" if it is too long.
 
     Args:
         text: a title or a caption, in one line.
-        inches: the width of a line.
-        size: of the font, in points.
-        lines: the most lines.
+        inches: the largest width of a line.
+        size: the size of the font, in points.
+        lines: the largest number of lines.
         bold: whether the text is drawn in bold.
 
     Returns:
@@ -79,12 +79,12 @@ def _first_line(text: str, points: float, font: FontProperties, last: bool) -> t
     if _width(text, font) <= points:
         return text, ""
     tail = "…" if last else ""
-    lengths = range(2, len(text))  # at least a letter, however narrow the line
+    lengths = range(2, len(text))  # at least one letter, however narrow the line
     letters = 1 + bisect.bisect_right(lengths, points, key=lambda n: _width(text[:n] + tail, font))
     if last:
         return text[:letters].rstrip(" ,") + tail, ""
     space = text.rfind(" ", 0, letters + 1)
-    # A word that is too long for a line is broken at the line's end.
+    # A word that is too long for a line is broken at its end.
     return (text[:space], text[space + 1 :]) if space > 0 else (text[:letters], text[letters:])
 
 
@@ -94,7 +94,7 @@ def _width(text: str, font: FontProperties) -> float:
 
 @functools.cache
 def fonts() -> list[str]:
-    """Returns the names of the installed fonts that pictures use, in the order of preference.
+    """Returns the names of the installed fonts that pictures use, in order of preference.
 
     Example:
         >>> fonts()[0]
@@ -105,7 +105,7 @@ def fonts() -> list[str]:
 
 
 def not_shown(texts: Iterable[str]) -> list[str]:
-    """Returns those of the texts that have a character which none of the fonts has.
+    """Returns the texts with a character that none of the fonts has.
 
     Example:
         >>> not_shown(["cat", "chat\\u0378"])

@@ -1,4 +1,4 @@
-"""Training curves of several runs in one picture: the paper's Figure 1, ReLU against tanh."""
+"""Training curves of several runs in one picture: the paper's Figure 1."""
 
 import csv
 import math
@@ -16,7 +16,7 @@ from keras_alexnet.figures.captions import wrapped
 
 _WIDTH, _HEIGHT = 7.5, 4.8  # inches, without a legend below
 _LABEL_WIDTH = 2.6  # inches of a run's name in the legend
-# A larger legend would hide the curves: it is below them.
+# A larger legend would hide the curves, so it is placed below them.
 _MOST_INSIDE = 4
 _VALIDATION = ", validation"
 _UNNAMED = "data without a name"  # of older runs
@@ -26,11 +26,11 @@ class Curve(NamedTuple):
     """The errors of one run by epoch, in percent.
 
     Attributes:
-        label: what the picture calls the run.
+        label: the name of the run in the picture.
         dataset: the name of its data.
-        epochs: from 1.
-        training: the mean over each epoch, while the weights changed and images were augmented.
-        validation: at each epoch's end; NaN without validation images.
+        epochs: the epochs, from 1.
+        training: the mean error over each epoch, of augmented images while the weights changed.
+        validation: the error at the end of each epoch; NaN without validation images.
     """
 
     label: str
@@ -40,7 +40,7 @@ class Curve(NamedTuple):
     validation: tuple[float, ...]
 
     def epochs_to(self, error: float) -> int | None:
-        """Returns the first epoch whose training error is at most `error`, None if there is none.
+        """Returns the first epoch with a training error of at most `error`, or None.
 
         Example:
             >>> Curve("relu", "shapes", (1, 2), (40.0, 20.0), (math.nan, math.nan)).epochs_to(25)
@@ -62,17 +62,16 @@ def curves(
 
     Args:
         runs: the runs' folders, or their metrics.csv files. A run need not have ended.
-        out: the picture.
-        labels: what to call the runs; by default their folders' names.
+        out: the picture to write.
+        labels: the names of the runs; by default those of their folders.
         error: a training error in percent, 0–100, drawn as a dashed line; the paper's is 25.
         table: a .csv or .json file for the errors; by default the picture's name with .csv.
 
     Returns:
-        Label → the first epoch whose training error is at most `error`, None where it was not
-        reached.
+        A dict: label → the first epoch with a training error of at most `error`, or None.
 
     Raises:
-        UsageError: if there are no runs, not as many labels, or two of the same name.
+        UsageError: if there are no runs, a different number of labels, or two equal labels.
         UserError: if a metrics.csv is missing or damaged.
 
     Example:
@@ -106,7 +105,7 @@ def curves(
 
 
 def in_words(reached: dict[str, int | None], error: float) -> list[str]:
-    """Returns a sentence on each run of what `curves` returned.
+    """Returns a sentence on each run in what `curves` returned.
 
     Example:
         >>> in_words({"tanh": None}, 25.0)
@@ -127,7 +126,9 @@ def _labels(runs: Sequence[str | os.PathLike], labels: Sequence[str] | None) -> 
         folders = [pathlib.Path(run).absolute() for run in runs]
         labels = [path.parent.name if path.is_file() else path.name for path in folders]
     if len(labels) != len(runs):
-        raise UsageError(f"{len(runs)} runs need as many labels. Received: {len(labels)}.")
+        raise UsageError(
+            f"One label is needed for each of {len(runs)} run(s). Received: {len(labels)}."
+        )
     twice = [label for label in labels if list(labels).count(label) > 1]
     if twice:
         raise UsageError(f"Two runs are called {twice[0]!r}. Give each a label of its own.")
@@ -150,10 +151,10 @@ def _read(run: pathlib.Path, label: str) -> Curve:
         )
     except OSError as error:
         raise UserError(
-            f"{path} cannot be read: {error.strerror}. Give the folders of runs."
+            f"{path} cannot be read: {error.strerror}. Pass the folders of runs."
         ) from error
     except (ValueError, KeyError, TypeError, csv.Error) as error:
-        raise UserError(f"{path} is not what a run wrote: {error!r}.") from error
+        raise UserError(f"{path} is not the metrics.csv of a run: {error!r}.") from error
 
 
 def _error(top1: str) -> float:

@@ -1,4 +1,4 @@
-"""Drawing with matplotlib: one style, layouts for charts and for images, and saving."""
+"""Drawing with matplotlib: style, layouts of charts and images, and saving."""
 
 import contextlib
 import math
@@ -23,12 +23,12 @@ from keras_alexnet.utils import files
 
 DPI = 128  # a power of two, so that lengths in inches are exact in pixels
 SMALL, NORMAL = 8, 10  # sizes of text in points
-GRAY = "dimgray"  # of what is less important
+GRAY = "dimgray"  # for what is less important
 
 _MARGIN = 0.1  # inches around everything
 _NARROWEST = 4.5  # inches of a title's line
 
-# The palette of Okabe and Ito, which people who see no red or no green can tell apart; markers and
+# The palette of Okabe and Ito, whose colors people with color blindness can tell apart; markers and
 # dashes differ too.
 _COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 _MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
@@ -37,9 +37,9 @@ _DASHES = ["-", "--", ":", "-."]
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
-    """Draws alike on every machine, with text that is never read as a formula.
+    """Sets a style that is the same on every machine and never reads text as a formula.
 
-    Used as a decorator of whatever draws; what the user set for matplotlib stays as it is.
+    It is used as a decorator of functions that draw; the user's matplotlib settings are restored.
     """
     own = {
         "axes.prop_cycle": cycler(linestyle=_DASHES)
@@ -63,10 +63,16 @@ def style() -> Iterator[None]:
 def subplots(
     width: float, height: float, rows: int = 1, columns: int = 1
 ) -> tuple[Figure, np.ndarray]:
-    """Makes a figure for charts, whose layout is matplotlib's constrained one.
+    """Makes a figure for charts with matplotlib's constrained layout.
+
+    Args:
+        width: width of the figure, in inches.
+        height: height of the figure, in inches.
+        rows: number of rows of axes.
+        columns: number of columns of axes.
 
     Returns:
-        The figure, its size in inches, and its axes, row by row in an array `[n]`.
+        The figure, and its axes, row by row in an array `[n]`.
     """
     figure = _figure(width, height, layout="constrained")
     return figure, figure.subplots(rows, columns, squeeze=False).ravel()
@@ -75,15 +81,15 @@ def subplots(
 def grid(
     widths: Sequence[float], heights: Sequence[float], gaps: tuple[float, float] = (0, 0)
 ) -> tuple[Figure, np.ndarray]:
-    """Makes a figure for images: axes of exactly these sizes, without frames and ticks.
+    """Makes a figure for images, with axes of exactly these sizes, without frames and ticks.
 
-    Titles and captions are placed around the axes, and `save` makes room for them. An image whose
-    pixels are a whole number of the picture's pixels wide is drawn without resampling.
+    Titles and captions are placed around the axes, and `save` makes room for them. An image that
+    is enlarged by a whole factor is drawn without resampling.
 
     Args:
-        widths: of the columns, in inches.
-        heights: of the rows, in inches.
-        gaps: between columns and between rows, in inches.
+        widths: widths of the columns, in inches.
+        heights: heights of the rows, in inches.
+        gaps: gaps between columns and between rows, in inches.
 
     Returns:
         The figure and its axes, `[rows, columns]`.
@@ -113,7 +119,7 @@ def grid(
 def heading(
     figure: Figure, title: str, note: str = "", *, above: float = 0.1, below: float = 0.1
 ) -> None:
-    """Writes a title above a `grid` and a note below it, so many inches away from the axes."""
+    """Writes a title above a `grid` and a note below it, at these distances in inches."""
     width, height = figure.get_size_inches()
     line = max(width, _NARROWEST)
     title = wrapped(title, line, NORMAL, lines=4, bold=True)
@@ -124,7 +130,7 @@ def heading(
 
 
 def line_height(lines: int = 1, size: float = SMALL) -> float:
-    """Returns the height of so many lines of text in inches.
+    """Returns the height of lines of text in inches.
 
     Example:
         >>> line_height(3, 10)
@@ -134,7 +140,7 @@ def line_height(lines: int = 1, size: float = SMALL) -> float:
 
 
 def enlargement(side: int, room: int) -> int:
-    """Returns the largest whole factor, at least 1, by which `side` is at most `room` pixels.
+    """Returns the largest whole factor, at least 1, with which `side` fits into `room` pixels.
 
     Example:
         >>> enlargement(32, 128), enlargement(227, 128)
@@ -144,10 +150,10 @@ def enlargement(side: int, room: int) -> int:
 
 
 def thumbnail(side: int) -> tuple[float, str]:
-    """Returns how large a square image of `side` pixels is drawn, and a sentence on that.
+    """Returns the size at which a square image of `side` pixels is drawn.
 
     Returns:
-        Inches, at most 1; and by what factor the image is enlarged, if it is.
+        The size in inches, at most 1, and a sentence on the enlargement, if there is one.
 
     Example:
         >>> thumbnail(64), thumbnail(227)
@@ -159,21 +165,21 @@ def thumbnail(side: int) -> tuple[float, str]:
 
 
 def show(axes: Axes, pixels: np.ndarray, *, anchor: str = "NW", **options: Any) -> AxesImage:
-    """Shows an image at the top left of the axes, with sharp pixels where it is enlarged."""
+    """Shows an image at the top left of the axes, with sharp pixels if it is enlarged."""
     axes.set_anchor(anchor)
     # matplotlib's "antialiased" repeats pixels to enlarge by a whole factor or by more than 3.
     return axes.imshow(pixels, interpolation="antialiased", **options)
 
 
 def mosaic(cells: np.ndarray, columns: int, *, factor: int, gap: int, fill: float) -> np.ndarray:
-    """Puts images beside each other, row by row.
+    """Arranges images in a grid, row by row.
 
     Args:
         cells: `[n, height, width, ...]`.
-        columns: images in a row.
-        factor: each pixel is repeated so many times in both directions.
-        gap: pixels between two images.
-        fill: the value of gaps, and of what is missing in the last row.
+        columns: number of images in a row.
+        factor: how often each pixel is repeated in both directions.
+        gap: number of pixels between two images.
+        fill: the value of gaps, and of empty places in the last row.
 
     Returns:
         One image, `[height, width, ...]`.
@@ -195,11 +201,11 @@ def mosaic(cells: np.ndarray, columns: int, *, factor: int, gap: int, fill: floa
 
 
 def save(figure: Figure, path: str | os.PathLike) -> None:
-    """Writes a figure, with everything around its axes, to a PNG, whole or not at all.
+    """Writes a figure, with everything around its axes, to a PNG, completely or not at all.
 
-    A warning names the texts that no installed font can show.
+    A warning lists texts that no installed font can show.
     """
-    figure.draw_without_rendering()  # lays out: only then is the size of everything known
+    figure.draw_without_rendering()  # computes the layout, and with it the size of everything
     box = figure.get_tightbbox().padded(_MARGIN)
     whole_pixels = Bbox(np.round(box.get_points() * DPI) / DPI)
     with files.atomic_write(path) as temporary:
@@ -207,15 +213,15 @@ def save(figure: Figure, path: str | os.PathLike) -> None:
     texts = dict.fromkeys(text.get_text() for text in figure.findobj(Text))
     if missing := not_shown(texts):
         logging.warning(
-            "%s: no installed font has all characters of: %s. Install one that does, such as "
-            "Noto Sans CJK, and draw again.",
+            "%s: no installed font has all characters of: %s. Install one that has them, such as "
+            "Noto Sans CJK, and draw the picture again.",
             path,
             "; ".join(text.replace("\n", " ") for text in missing),
         )
 
 
 def _figure(width: float, height: float, layout: Literal["constrained"] | None) -> Figure:
-    # Built on the canvas itself: pyplot would keep every figure and choose a window system.
+    # Made without pyplot, which would keep every figure and choose a window system.
     figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
     FigureCanvasAgg(figure)
     return figure

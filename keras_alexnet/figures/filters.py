@@ -22,17 +22,17 @@ _CELL, _GAP = 44, 4  # pixels
 def filters(model: subjects.Model, out: str | os.PathLike, *, scale: str = "each") -> np.ndarray:
     """Draws the filters of a network's first convolution to a PNG; the weight 0 is gray.
 
-    Where later convolutions are in groups, the network's towers are drawn one below the other.
+    If later convolutions have groups, the network's towers are drawn one below the other.
 
     Args:
         model: a run's folder, a `.keras` file, or a model.
-        out: the picture.
-        scale: "each": each filter is scaled by its own largest absolute weight; "joint": all by
-            the largest of all.
+        out: the picture to write.
+        scale: "each" scales each filter by its own largest absolute weight; "joint" scales all of
+            them by the largest of all.
 
     Returns:
-        The filters as RGB, uint8 `[filters, height, width, 3]`, also of networks whose first
-        convolution reads BGR: `round(127.5 + 127.5 * weight / largest)`.
+        The filters as RGB, also for networks whose first convolution reads BGR: uint8
+        `[filters, height, width, 3]`, `round(127.5 + 127.5 * weight / largest)`.
 
     Raises:
         UsageError: for an unknown scale, or a picture that is not a PNG.
@@ -58,27 +58,34 @@ def filters(model: subjects.Model, out: str | os.PathLike, *, scale: str = "each
 
 
 def rgb_kernel(model: keras.Model, layer: keras.layers.Layer) -> np.ndarray:
-    """Returns the kernel of a layer that reads pixels, its input channels in the order R, G, B.
+    """Returns the kernel of a layer that reads pixels, with its input channels in RGB order.
 
     Returns:
         float32 `[height, width, 3, filters]`.
 
     Raises:
-        UserError: if what comes before the layer mixes the colors.
+        UserError: if the layers before it mix the colors.
     """
     before = keras.Model(model.inputs[0], layer.input)
     shape = [size or 1 for size in model.inputs[0].shape[1:]]
     colors = np.concatenate([np.zeros([1, 3]), np.eye(3)])[:, None, None, :]
-    # The network itself tells which channel answers to which color, whatever puts them in order.
+    # Running the network shows which channel belongs to which color, whatever reorders them.
     answers = np.asarray(before(np.float32(255 * colors * np.ones([4, *shape])), training=False))
     changes = np.abs(answers[1:] - answers[:1]).max(axis=(1, 2)) > 0
     if not np.array_equal(np.sort(changes.argmax(axis=1)), [0, 1, 2]) or changes.sum() != 3:
-        raise UserError(f"{layer.name} does not read red, green and blue, each in a channel.")
+        raise UserError(f"{layer.name} does not read red, green and blue in one channel each.")
     return keras.ops.convert_to_numpy(layer.kernel)[:, :, changes.argmax(axis=1), :]
 
 
 def scaled(kernel: np.ndarray, scale: str) -> np.ndarray:
-    """Weights, float `[height, width, 3, filters]` → uint8 `[filters, height, width, 3]`.
+    """Returns weights as colors.
+
+    Args:
+        kernel: float `[height, width, 3, filters]`.
+        scale: as in `filters`.
+
+    Returns:
+        uint8 `[filters, height, width, 3]`.
 
     Example:
         >>> scaled(np.full([1, 1, 3, 2], [1.0, -2.0]), "joint").ravel()

@@ -17,7 +17,7 @@ from keras_alexnet.predicting.predictor import TopClasses, top_classes
 
 _COLUMNS = 5
 _WIDTH, _GAP, _BAR = 1.5, 0.2, 0.19  # inches: of a cell, between cells, from bar to bar
-_LONGEST = 1.13  # inches of a bar that is 100 %; the number is written beside it
+_LONGEST = 1.13  # inches of a bar of 100 %; the number is written beside it
 
 # Light, because the labels are written across them.
 _TRACK, _OTHERS, _CORRECT = "#f3f3f3", "#b2ceee", "#fab060"
@@ -35,19 +35,19 @@ def likeliest(
     variant: str | None = None,
     table: str | os.PathLike | None = None,
 ) -> list[dict]:
-    """Draws test images with the probabilities of their likeliest classes as bars, to a PNG.
+    """Draws test images with bars for the probabilities of their likeliest classes to a PNG.
 
-    The correct label is below the image; its bar has another color.
+    The correct label is below the image; its bar has a different color.
 
     Args:
         model: a run's folder, a `.keras` file, or a model that `build` made.
-        out: the picture.
-        data: which data; by default what the run was trained on.
-        images: test images, chosen by `seed` from all classes in proportion.
-        indices: numbers of test images to show instead, from 0.
-        seed: of the choice.
-        top: bars of an image; all classes, if the network has fewer.
-        variant: name of the network, if neither a config.json nor the model's name tells it.
+        out: the picture to write.
+        data: the data; by default, those that the run was trained on.
+        images: number of test images, chosen by `seed` from all classes in proportion.
+        indices: indices of the test images to show instead, from 0.
+        seed: the seed of the choice.
+        top: number of bars for each image; all classes if the network has fewer.
+        variant: name of the network, if neither config.json nor the model's name says it.
         table: a .csv or .json file for the rows; by default the picture's name with .csv.
 
     Returns:

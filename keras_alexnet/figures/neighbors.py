@@ -1,4 +1,4 @@
-"""The training images nearest to test images in the last hidden layer: Figure 4, right."""
+"""Test images with their nearest training images: the paper's Figure 4, right."""
 
 import os
 import pathlib
@@ -37,19 +37,21 @@ def neighbors(
 ) -> list[dict]:
     """Draws test images and the training images nearest to each, in rows, to a PNG.
 
-    The distance is the Euclidean distance between what the last hidden layer says of two images.
+    The distance of two images is the Euclidean distance of their activations in the last hidden
+    layer.
 
     Args:
         model: a run's folder, a `.keras` file, or a model that `build` made.
-        out: the picture.
-        data: which data; by default what the run was trained on.
-        images: test images, chosen by `seed` from all classes in proportion.
-        indices: numbers of test images to show instead, from 0.
-        seed: of the choices.
-        neighbors: training images in a row.
-        train_images: search only so many training images, chosen by `seed` from all classes.
-        batch_size: images in one step of the search.
-        variant: name of the network, if neither a config.json nor the model's name tells it.
+        out: the picture to write.
+        data: the data; by default, those that the run was trained on.
+        images: number of test images, chosen by `seed` from all classes in proportion.
+        indices: indices of the test images to show instead, from 0.
+        seed: the seed of the choices.
+        neighbors: number of training images in a row.
+        train_images: number of training images to search, chosen by `seed` from all classes; by
+            default all.
+        batch_size: number of images in one step of the search.
+        variant: name of the network, if neither config.json nor the model's name says it.
         table: a .csv or .json file for the rows; by default the picture's name with .csv.
 
     Returns:
@@ -102,12 +104,12 @@ def nearest(
 
     Args:
         wanted: float `[n, size]`.
-        parts: float `[m, size]` each, together all that are searched.
+        parts: the vectors to search, in parts `[m, size]`.
         count: how many to find.
 
     Returns:
-        int64 `[n, count]`, the places in all parts, nearest first; float64 `[n, count]`, the
-        distances.
+        The indices over all parts, int64 `[n, count]`, nearest first, and the distances, float64
+        `[n, count]`.
 
     Example:
         >>> nearest(np.zeros([1, 2]), [np.eye(2), np.full([1, 2], 0.1)], 2)[0]
@@ -119,7 +121,7 @@ def nearest(
     seen = 0
     for part in parts:
         part = np.asarray(part, np.float64)
-        # |a|^2 + |b|^2 - 2ab would make no exact 0 of an image that is there twice.
+        # |a|^2 + |b|^2 - 2ab would not be exactly 0 for two equal images.
         found = np.stack([np.square(part - vector).sum(axis=1) for vector in wanted])
         squares = np.concatenate([squares, found], axis=1)
         here = np.broadcast_to(np.arange(seen, seen + len(part)), found.shape)
@@ -167,7 +169,7 @@ def _draw(
     columns = len(nearby[0])
     size, enlarged = drawing.thumbnail(shown.pixels.shape[1])
     labels = {row["train_label"] for row in rows} | set(shown.labels)
-    # Bold is the widest.
+    # Bold text is the widest.
     texts = {name: wrapped(caption(name), _WIDTH, drawing.SMALL, bold=True) for name in labels}
     lines = max(text.count("\n") + 1 for text in texts.values())
     below = drawing.line_height(lines + 1) + 0.16
@@ -185,7 +187,7 @@ def _draw(
     middle = (middle.x0 + middle.x1) / 2
     figure.add_artist(Line2D([middle, middle], [0, 1], color=drawing.GRAY, lw=0.8))
     note = (
-        "Numbers are distances. Labels of another class than the test image's are bold and red. "
+        "Numbers are distances. Labels that differ from the test image's are bold and red. "
         f"{enlarged}"
     )
     drawing.heading(figure, title, note, below=below)

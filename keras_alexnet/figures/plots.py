@@ -1,4 +1,4 @@
-"""Pictures of a run: curves, confusions, accuracies of classes, sheets of images."""
+"""Pictures of a run: curves, confusion matrix, per-class accuracy, sheets of images."""
 
 import math
 import os
@@ -17,12 +17,12 @@ _NAME_WIDTH = 1.9  # inches of a class name beside a chart
 
 @drawing.style()
 def curves(path: str | os.PathLike, history: list[dict], title: str) -> None:
-    """Draws loss and top-1 accuracy by epoch, training and validation, to a PNG.
+    """Draws training and validation loss and top-1 accuracy by epoch to a PNG.
 
     Args:
-        path: the picture.
-        history: rows with epoch, loss, top1 and, where images were held out, val_loss, val_top1.
-        title: above the picture.
+        path: the picture to write.
+        history: rows with epoch, loss, top1 and, if images were held out, val_loss and val_top1.
+        title: the title above the picture.
     """
     epochs = [row["epoch"] for row in history]
     figure, (loss, top1) = drawing.subplots(10, 4, columns=2)
@@ -46,7 +46,7 @@ def curves(path: str | os.PathLike, history: list[dict], title: str) -> None:
 def confusion(
     path: str | os.PathLike, counts: np.ndarray, class_names: Sequence[str], title: str
 ) -> None:
-    """Draws counts `[true class, predicted class]` as shares of each true class to a PNG."""
+    """Draws a confusion matrix, `[true class, predicted class]`, as shares of rows to a PNG."""
     classes = len(class_names)
     side = 3.5 + 0.25 * classes if classes <= _MOST_NAMED else 9
     figure, (axes,) = drawing.subplots(side + 1, side)
@@ -79,7 +79,7 @@ def confusion(
 
 @drawing.style()
 def per_class(path: str | os.PathLike, accuracy: dict[str, float | None], title: str) -> None:
-    """Draws the accuracies of classes as bars, worst first, to a PNG; at most the worst 40."""
+    """Draws the accuracies of the (at most 40) worst classes as bars, worst first, to a PNG."""
     known = [(value, name) for name, value in accuracy.items() if value is not None]
     worst = sorted(known)[:_MOST_BARS]
     figure, (axes,) = drawing.subplots(7, 1.2 + 0.24 * len(worst))
@@ -102,10 +102,10 @@ def sheet(
     """Draws images in rows of eight, each with lines of text below it, to a PNG.
 
     Args:
-        path: the picture.
+        path: the picture to write.
         images: `[N, H, W, 3]`, RGB, 0–255.
-        captions: the lines of each image; a line that is too long ends in "…".
-        title: above the picture.
+        captions: the lines below each image; a line that is too long ends in "…".
+        title: the title above the picture.
     """
     columns = min(8, len(images))
     rows = math.ceil(len(images) / columns)

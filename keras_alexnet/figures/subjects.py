@@ -26,13 +26,13 @@ Model: TypeAlias = str | os.PathLike | keras.Model
 
 
 class ShownImages(NamedTuple):
-    """Test images to show, and where they are from.
+    """Test images to show, with their network and data set.
 
     Attributes:
         network: the trained network.
-        dataset: all of the data.
+        dataset: the whole data set.
         split: the test images that were chosen.
-        pixels: what the network sees of them, uint8 `[n, input_size, input_size, 3]`.
+        pixels: their inputs to the network, uint8 `[n, input_size, input_size, 3]`.
     """
 
     network: TrainedNetwork
@@ -47,11 +47,11 @@ class ShownImages(NamedTuple):
 
 
 def network(model: Model, variant: str | None = None) -> TrainedNetwork:
-    """Loads a run's folder or a `.keras` file, or takes a model as it is.
+    """Loads a run's folder or a `.keras` file, or wraps a model.
 
     Args:
         model: the folder, the file, or a model that `build` made.
-        variant: name of the network, if neither a config.json nor the model's name tells it.
+        variant: name of the network, if neither config.json nor the model's name says it.
 
     Raises:
         UsageError: for an unknown variant.
@@ -77,18 +77,18 @@ def test_images(
 
     Args:
         model, variant: as in `network`.
-        data: other data of the same classes.
+        data: the data, or None for those that the network was trained on.
         images, indices, seed: as in `chosen`.
 
     Raises:
         UsageError: for an argument that cannot be used.
-        UserError: if network or data cannot be loaded, the classes are not the same, or an image
-            cannot be read.
+        UserError: if network or data cannot be loaded, their classes differ, or an image cannot be
+            read.
     """
     if data is not None and not isinstance(data, DataSpec):
         raise UsageError(
-            "data must be a DataSpec, such as DataSpec('cifar10'); the file for the numbers is "
-            f"table. Received: data={data!r}."
+            "data must be a DataSpec, such as DataSpec('cifar10'); table is the file for the "
+            f"numbers. Received: data={data!r}."
         )
     found = network(model, variant)
     dataset = found.load_data(DataSpec() if data is None else data.data)
@@ -100,7 +100,7 @@ def test_images(
 def training_images(network: TrainedNetwork, dataset: Dataset) -> Split:
     """Returns the images that the network was trained on, without validation images.
 
-    Of data that it was not trained on, these are all training images.
+    For data that it was not trained on, these are all training images.
     """
     if network.config is not None and network.config["data"]["sha256"] == dataset.sha256:
         return network.split(dataset, "train")
@@ -112,15 +112,15 @@ def chosen(split: Split, images: int, indices: Sequence[int] | None, seed: int) 
 
     Args:
         split: what to choose from.
-        images: how many, without `indices`.
-        indices: numbers of images, from 0, in the order in which they are shown.
-        seed: of the choice.
+        images: how many to choose if there are no `indices`.
+        indices: indices of images, from 0, in the order in which they are shown.
+        seed: the seed of the choice.
 
     Returns:
         int64 `[k]`.
 
     Raises:
-        UsageError: if there are no such images, or not so many.
+        UsageError: if there are no such images, or too few.
     """
     if indices:
         found = np.array([whole_number("indices", index, 0) for index in indices], np.int64)
@@ -138,21 +138,21 @@ def chosen(split: Split, images: int, indices: Sequence[int] | None, seed: int) 
 
 
 def views(split: Split, indices: Iterable[int], plan: ImagePlan) -> np.ndarray:
-    """Returns what the network sees of some images, decoded one by one.
+    """Returns the network's inputs for some images, decoded one by one.
 
     Returns:
         uint8 `[k, input_size, input_size, 3]`.
 
     Raises:
-        UserError: with the file's name, if one cannot be read.
+        UserError: if one cannot be read; the message names its file.
     """
-    # A pipeline decodes the whole split: too much for the few that are shown.
+    # A pipeline would decode the whole split, for the few that are shown.
     squares = [_square(split, int(split.rows[index]), plan) for index in indices]
     return _center_views(tf.stack(squares), plan)
 
 
 def view_of(image: object, plan: ImagePlan) -> tuple[str, np.ndarray]:
-    """Returns what the network sees of one image.
+    """Returns the network's input for one image.
 
     Args:
         image: a path, encoded bytes, or uint8 pixels `[H, W, 3]`.
@@ -163,7 +163,7 @@ def view_of(image: object, plan: ImagePlan) -> tuple[str, np.ndarray]:
 
     Raises:
         UsageError: if there are several images.
-        UserError: with its name, if it cannot be read.
+        UserError: if it cannot be read; the message names it.
     """
     sources = list(input_images(image))
     if len(sources) != 1:
@@ -174,16 +174,16 @@ def view_of(image: object, plan: ImagePlan) -> tuple[str, np.ndarray]:
             square = decode.decode_square(tf.constant(source.read()), plan.square_size, plan.warp)
     except (OSError, tf.errors.OpError) as error:
         raise UserError(
-            f"The image {source.name} cannot be read: {decode.reason(error)}. Give a JPEG, PNG, "
+            f"The image {source.name} cannot be read: {decode.reason(error)}. Pass a JPEG, PNG, "
             "BMP or GIF."
         ) from error
     return source.name, _center_views(square[None], plan)[0]
 
 
 def compiled(model: keras.Model, output: keras.KerasTensor) -> Callable[[np.ndarray], np.ndarray]:
-    """Makes a function from pixels to the values of one of the model's tensors.
+    """Returns a function from pixels to the values of one of the model's tensors.
 
-    It takes uint8 `[N, H, W, 3]`, returns float32 `[N, ...]`, and raises a UserError for values
+    It takes uint8 `[N, H, W, 3]`, returns float32 `[N, ...]`, and raises a `UserError` for values
     that are not finite.
     """
     part = keras.Model(model.input, output)
@@ -193,7 +193,7 @@ def compiled(model: keras.Model, output: keras.KerasTensor) -> Callable[[np.ndar
     def forward(pixels: tf.Tensor) -> tf.Tensor:
         return tf.cast(part(tf.cast(pixels, tf.float32), training=False), tf.float32)
 
-    # Traced here: TensorFlow warns of calls that trace, and each picture has its own function.
+    # Traced here: TensorFlow warns of repeated tracing, and each picture has its own function.
     traced = forward.get_concrete_function()
 
     def values_of(pixels: np.ndarray) -> np.ndarray:
@@ -205,7 +205,7 @@ def compiled(model: keras.Model, output: keras.KerasTensor) -> Callable[[np.ndar
 
 
 def png_path(out: str | os.PathLike) -> pathlib.Path:
-    """Returns the path of a picture.
+    """Checks and returns the path of a picture.
 
     Raises:
         UsageError: if its name does not end in .png.
@@ -216,7 +216,7 @@ def png_path(out: str | os.PathLike) -> pathlib.Path:
 
 
 def table_path(picture: pathlib.Path, table: str | os.PathLike | None) -> pathlib.Path:
-    """Returns where the numbers behind a picture go: `table`, or beside the picture as CSV.
+    """Returns the path of the numbers in a picture: `table`, or a .csv beside the picture.
 
     Raises:
         UsageError: if the name ends neither in .csv nor in .json.
@@ -228,7 +228,7 @@ def table_path(picture: pathlib.Path, table: str | os.PathLike | None) -> pathli
 
 
 def write_table(path: pathlib.Path, rows: list[dict]) -> None:
-    """Writes rows of the same keys as CSV or JSON, whole or not at all."""
+    """Writes rows with the same keys as CSV or JSON, completely or not at all."""
     if path.suffix == ".json":
         files.write_json(path, rows)
     else:

@@ -1,1 +1,1 @@
-"""Predictions from a network: a file on this machine, or one behind a server."""
+"""Predictions of a network in a file on this machine or on a server."""

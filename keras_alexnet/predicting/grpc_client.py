@@ -1,4 +1,4 @@
-"""A predictor behind TensorFlow Serving's gRPC API."""
+"""The predictor that uses TensorFlow Serving's gRPC API."""
 
 import contextlib
 import re
@@ -43,22 +43,22 @@ _PATH = re.compile(r"/(?P<name>[^/:]+)(/versions/(?P<version>\d+)|/labels/(?P<la
 
 _HINTS = {
     grpc.StatusCode.UNAVAILABLE: "Is the server running there?",
-    grpc.StatusCode.NOT_FOUND: "Is that the model's name there, and is this version loaded?",
+    grpc.StatusCode.NOT_FOUND: "Does the server have a model of this name, and this version of it?",
 }
 
 
 class GrpcPredictor(EncodedPredictor):
-    """Sends images by `PredictionService.Predict`, after reading the network's signatures.
+    """Sends images to `PredictionService.Predict`, after reading the network's signatures.
 
     Args:
-        url: of the form `FORM`.
+        url: an address of the form `FORM`.
         top: how many classes to name.
         labels: the names of the classes, or None.
         timeout: seconds that a request may take.
 
     Raises:
-        UsageError: the address has another form; or as `EncodedPredictor`.
-        UserError: the server does not answer, or answers with an error; or as `EncodedPredictor`.
+        UsageError: if the address has a different form, or as `EncodedPredictor`.
+        UserError: if the server does not answer or answers with an error, or as `EncodedPredictor`.
     """
 
     request_bytes = 16 * 2**20
@@ -116,8 +116,8 @@ class GrpcPredictor(EncodedPredictor):
     def _explained(self, error: grpc.RpcError) -> UserError:
         if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
             return UserError(
-                f"{self._url} gave no answer within {self._timeout:g} seconds. Give it more time "
-                "with --timeout (timeout=), or less work with a smaller --batch_size."
+                f"{self._url} did not answer within {self._timeout:g} seconds. Allow more time "
+                "with --timeout (timeout=), or choose a smaller --batch_size."
             )
         hint = _HINTS.get(error.code(), "")
         said = reason(error.details() or "")
@@ -126,7 +126,7 @@ class GrpcPredictor(EncodedPredictor):
 
 def _parsed(url: str) -> tuple[str, model_pb2.ModelSpec]:
     match, host, port = None, None, _DEFAULT_PORT
-    with contextlib.suppress(ValueError):  # of hosts and ports that cannot be
+    with contextlib.suppress(ValueError):  # for invalid hosts and ports
         parts = urllib.parse.urlsplit(url)
         host, port = parts.hostname, parts.port or _DEFAULT_PORT
         if host and not parts.query and not parts.fragment:
@@ -143,5 +143,5 @@ def _parsed(url: str) -> tuple[str, model_pb2.ModelSpec]:
 
 def _is_about_the_images(error: grpc.RpcError) -> bool:
     if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return "larger than max" in (error.details() or "")  # an image on its own may pass
+        return "larger than max" in (error.details() or "")  # a single image may be accepted
     return error.code() == grpc.StatusCode.INVALID_ARGUMENT

@@ -1,4 +1,4 @@
-"""Input images: paths, bytes and pixels as encoded files, read one by one."""
+"""Input images: paths, bytes and pixels, each read as an encoded file."""
 
 import functools
 import os
@@ -25,16 +25,16 @@ class InputImage(NamedTuple):
 
 
 def input_images(images: Any) -> list[InputImage] | Iterator[InputImage]:
-    """Finds the images that are meant, and reads none of them.
+    """Finds images without reading them.
 
     Args:
         images: the path of a file, or of a folder that is searched with all folders below it;
             encoded bytes; a uint8 array `[H, W, 3]` or `[N, H, W, 3]`; or an iterable of these.
 
     Returns:
-        A list in the order given, the files of a folder sorted; an iterator where `images` is an
-        iterable other than a list or a tuple. Bytes and arrays are called `image <number>`,
-        counted over all images.
+        A list in the given order, with the files of a folder sorted; an iterator if `images` is an
+        iterable other than a list or a tuple. Bytes and arrays are named `image <number>`, counted
+        over all images.
 
     Raises:
         UsageError: for anything else.
@@ -54,12 +54,12 @@ def input_images(images: Any) -> list[InputImage] | Iterator[InputImage]:
 
 
 def as_jpeg_or_png(contents: bytes) -> bytes:
-    """Returns JPEG and PNG as they are, and BMP and GIF as PNG of the same pixels.
+    """Returns JPEG and PNG unchanged, and BMP and GIF as PNG with the same pixels.
 
-    A saved graph decodes only the first two.
+    A saved graph decodes only JPEG and PNG.
 
     Raises:
-        tf.errors.InvalidArgumentError: the bytes are none of these.
+        tf.errors.InvalidArgumentError: if the bytes are none of these.
     """
     if contents.startswith(_JPEG_OR_PNG):
         return contents
@@ -109,7 +109,7 @@ def _of_array(array: np.ndarray, number: int) -> Iterator[InputImage]:
 
 
 def _encoded(pixels: np.ndarray | tf.Tensor) -> bytes:
-    # The least compression is several times faster, and loses as little.
+    # The lowest compression is several times faster, and also lossless.
     return tf.io.encode_png(pixels, compression=1).numpy()
 
 
@@ -124,7 +124,8 @@ def _below(folder: str) -> list[str]:
         ]
     if not found:
         raise UserError(
-            f"The folder {_printable(folder)} has no image. Images end in {', '.join(EXTENSIONS)}."
+            f"The folder {_printable(folder)} has no images: files that end in "
+            f"{', '.join(EXTENSIONS)}."
         )
     return sorted(found)
 
@@ -142,5 +143,5 @@ def _reader(path: str) -> Callable[[], bytes]:
 
 
 def _printable(path: str) -> str:
-    # A file name need not be valid UTF-8, and what is printed and written must be.
+    # A file name need not be valid UTF-8, but what is printed and written must be.
     return os.fsencode(path).decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Predictors that run in this process: of decoded images, and of a SavedModel."""
+"""Predictors that run in this process: from decoded images, and with a SavedModel."""
 
 import os
 import pathlib
@@ -27,7 +27,7 @@ class LocalPredictor(Predictor):
     """Decodes images as evaluation does, and calls a function.
 
     Args:
-        probabilities: takes pixels, uint8 `[N, s, s, 3]`, and returns float32 `[N, classes]`.
+        probabilities: a function from pixels, uint8 `[N, s, s, 3]`, to float32 `[N, classes]`.
         plan: how an image becomes an input.
         labels: the names of the classes.
         top: how many classes to name.
@@ -62,16 +62,16 @@ class LocalPredictor(Predictor):
 
 
 class SavedModelPredictor(EncodedPredictor):
-    """A SavedModel, run by the signature that servers run.
+    """A SavedModel, run through the signature that servers run.
 
     Args:
-        folder: of one version.
+        folder: the folder of one version.
         top: how many classes to name.
-        labels: the names of the classes; None takes those in the graph, and for more classes than
-            it names the labels.txt in the folder.
+        labels: the names of the classes; None takes those in the graph, and the folder's labels.txt
+            for more classes than the graph names.
 
     Raises:
-        UserError: it cannot be loaded; or as `EncodedPredictor`.
+        UserError: if it cannot be loaded, or as `EncodedPredictor`.
         UsageError: as `EncodedPredictor`.
     """
 

@@ -1,4 +1,4 @@
-"""Predictions as a table of text, and as CSV and JSON files."""
+"""Output of predictions: a table of text, CSV and JSON files."""
 
 import contextlib
 import csv
@@ -23,18 +23,18 @@ def written(
     csv: str | os.PathLike | None = None,
     json: str | os.PathLike | None = None,
 ) -> Iterator[Prediction]:
-    """Yields predictions and writes each to the files, which appear when all are done.
+    """Yields predictions, and writes each to the files, which appear when all are done.
 
     If the predictions end with an error, as when a server stops, the files hold those before it.
 
     Args:
         predictions: what to write.
-        top: the most classes in a row of the CSV file.
-        csv: a file with one row an image: image, class_1, score_1, …, error.
+        top: the largest number of classes in a row of the CSV file.
+        csv: a file with one row per image: image, class_1, score_1, …, error.
         json: a file with a list of objects: image, classes, scores, error.
 
     Raises:
-        UserError: that of the predictions, with the names of the files that hold the others.
+        UserError: the error of the predictions, with the names of the files with those before it.
 
     Example:
         >>> done = written([Prediction("a.png", ("cat",), (0.5,))], 1, csv="found.csv")
@@ -61,11 +61,11 @@ def written(
             failure = error
     if failure is not None:
         kept = " and ".join(os.fspath(path) for path in (csv, json) if path)
-        raise type(failure)(f"{failure} What was done is in {kept}.") from failure
+        raise type(failure)(f"{failure} The predictions before that are in {kept}.") from failure
 
 
 class Table:
-    """Predictions as lines of text, one an image, names padded to the longest so far.
+    """Predictions as lines of text, one per image, with names padded to the longest so far.
 
     Example:
         >>> print(Table().line(Prediction("a.png", ("cat", "dog"), (0.75, 0.25))))

@@ -1,4 +1,4 @@
-"""Predictions from images, by networks in files and behind servers."""
+"""Predictions for images, from networks in files and on servers."""
 
 import contextlib
 import dataclasses
@@ -30,15 +30,15 @@ PLACES = (
     "http://host:8501/v1/models/NAME[/versions/N] or grpc://host:8500/NAME[/versions/N]"
 )
 
-_READ_AHEAD = 16  # images that are read and decoded while a batch is computed
+_READ_AHEAD = 16  # number of images that are decoded while a batch is computed
 
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What a network says of one image.
+    """The likeliest classes of one image.
 
     Attributes:
-        image: its path, or `image <number>`.
+        image: the path of the image, or `image <number>`.
         classes: the likeliest classes, likeliest first; empty if there was an error.
         scores: their probabilities, 0–1.
         error: why there is no prediction, or None.
@@ -64,32 +64,33 @@ def predict(
     variant: str | None = None,
     labels: str | os.PathLike | None = None,
 ) -> list[Prediction]:
-    """Names the likeliest classes of images, by a network in a file or behind a server.
+    """Names the likeliest classes of images, with a network in a file or on a server.
 
-    Every place gives the same classes and scores for the same image, up to rounding. Progress is
-    shown where the number of images is known.
+    All kinds of models give the same classes and scores for the same image, up to rounding.
+    Progress is shown if the number of images is known.
 
     Args:
         model: a run's folder, a `.keras` file, a SavedModel's folder (of one version, or of the
             versions, of which the newest is used), a `.tflite` or `.onnx` file, or the address of
-            a TensorFlow Serving: `http://host:8501/v1/models/NAME[/versions/N]` or
+            a TensorFlow Serving server: `http://host:8501/v1/models/NAME[/versions/N]` or
             `grpc://host:8500/NAME[/versions/N]`, or with `/labels/L` for `/versions/N`.
         images: the path of an image, or of a folder that is searched with all folders below it;
             encoded JPEG, PNG, BMP or GIF bytes; uint8 pixels `[H, W, 3]` or `[N, H, W, 3]`,
-            0–255; or an iterable of these. Of any size and color. They are read batch by batch.
-        top: how many classes to name; all, if the network has fewer.
-        batch_size: the most images in one step or request.
+            0–255; or an iterable of these. Images may have any size and color, and are read batch
+            by batch.
+        top: how many classes to name; all if the network has fewer.
+        batch_size: the largest number of images in one step or request.
         timeout: seconds that a server may take for one request.
         variant: the network, for a file that does not say which it is.
-        labels: a text file with one class a line, in place of the network's own names. A server
-            names five classes by itself, and more of them only with this.
+        labels: a text file with one class per line, in place of the network's own names. A server
+            names five classes itself, and more only with this file.
 
     Returns:
-        A `Prediction` for each image, in order; one that cannot be read or decoded has `error`.
+        A `Prediction` for each image, in order; if an image cannot be read, it has an `error`.
 
     Raises:
-        UsageError: an argument cannot be used, such as more classes than a server names.
-        UserError: there is no such model, or its server does not answer.
+        UsageError: if an argument cannot be used, such as more classes than a server names.
+        UserError: if there is no such model, or its server does not answer.
 
     Example:
         >>> from keras_alexnet import build, run_folder
@@ -105,15 +106,15 @@ def predict(
 def predictions(
     model: str | os.PathLike, images: Any, top: int = 5, *, batch_size: int = 32, **options: Any
 ) -> Iterator[Prediction]:
-    """As `predict`, but yields the predictions one by one, while the next are computed.
+    """Like `predict`, but yields the predictions one by one while the next are computed.
 
     Args:
         model, images, top, batch_size: as in `predict`.
         options: timeout, variant and labels, as in `predict`.
 
     Raises:
-        UsageError, UserError: as `predict`; at once for what is wrong with the arguments, later
-            for a server that stops.
+        UsageError, UserError: as `predict`; at once for invalid arguments, and later for a server
+            that stops.
 
     Example:
         >>> for found in predictions("runs/mine", "photos", top=1):  # doctest: +SKIP
@@ -139,7 +140,7 @@ def open_predictor(
     if not isinstance(model, (str, os.PathLike)):
         raise UsageError(f"A model is {PLACES}. Received: {type(model).__name__}.")
     text = os.fspath(model)
-    if not text:  # pathlib would take it for the current folder
+    if not text:  # pathlib would read it as the current folder
         raise UsageError(f"A model is {PLACES}. Received: an empty name.")
     names = None if labels is None else run_folder.read_labels(labels)
     if scheme := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text):
@@ -171,8 +172,9 @@ def _connect(
 def _refuse_variant(variant: str | None, model: object) -> None:
     if variant is not None:
         raise UsageError(
-            "--variant (variant=) tells how images become the inputs of a .keras, .tflite or .onnx "
-            f"file; the network at {model} does that itself. Leave it out. Received: {variant!r}."
+            "--variant (variant=) determines how images become inputs of a .keras, .tflite or "
+            f".onnx file, but the network at {model} decodes images itself. Leave it out. "
+            f"Received: {variant!r}."
         )
 
 
@@ -215,7 +217,7 @@ def _one_by_one(
                 if isinstance(top, str):
                     yield Prediction(item.name, error=top)
                 else:
-                    # The numbers of the fewest digits that are the same in float32.
+                    # The shortest decimal numbers that are equal in float32.
                     scores = tuple(float(str(np.float32(score))) for score in top.scores)
                     yield Prediction(item.name, top.classes, scores)
             advance(len(batch))
@@ -224,7 +226,7 @@ def _one_by_one(
 def _preprocessed(
     predictor: Predictor, images: Iterator[InputImage]
 ) -> Generator[_Item, None, None]:
-    """Reads and preprocesses images in threads, in order, and never more than a few ahead."""
+    """Reads and preprocesses images in threads, in order, and only a few ahead."""
     threads = len(machine.processors())
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[_Item]] = deque()
@@ -264,7 +266,7 @@ def _batches(items: Iterable[_Item], most: int, most_bytes: float) -> Iterator[l
 
 
 def _classified(predictor: Predictor, images: list[Any]) -> list[TopClasses | str]:
-    """Sends all images at once and, if that is refused, one by one, to find the bad ones."""
+    """Sends all images at once or, if that is refused, one by one to find the bad ones."""
     try:
         found = predictor.classify(images)
     except Refused as error:
@@ -275,6 +277,6 @@ def _classified(predictor: Predictor, images: list[Any]) -> list[TopClasses | st
         return [*found]
     if len(images) == 1:
         return [refused]
-    text = "A request with %d images was refused (%s). Such images are sent one at a time."
+    text = "A request with %d images was refused (%s). Its images are sent one at a time."
     logging.log_first_n(logging.WARNING, text, 1, len(images), refused)
     return [each for image in images for each in _classified(predictor, [image])]

@@ -1,4 +1,4 @@
-"""Predictors: what all places that a network runs in have in common."""
+"""The interface of predictors, and what they share."""
 
 import abc
 import math
@@ -16,8 +16,8 @@ SIGNATURE = INPUT = "image_bytes"
 
 _NAMED, _ALL = ("classes", "scores"), ("probabilities",)
 
-# Name of a signature → name of each of its outputs → static shape. Free axes are None or -1; a
-# shape of which nothing is known is None.
+# Name of a signature → name of each of its outputs → static shape. Free axes are None or -1; an
+# unknown shape is None.
 Signatures = Mapping[str, Mapping[str, Sequence[int | None] | None]]
 
 
@@ -29,28 +29,28 @@ class TopClasses(NamedTuple):
 
 
 class Refused(Exception):
-    """A request was refused because of what is in it: one of its images, or their number."""
+    """Raised when a request is refused because of its images or their number."""
 
 
 class Predictor(abc.ABC):
     """A network that classifies batches of images.
 
     Attributes:
-        request_bytes: the most that a batch's preprocessed images may weigh; a heavier image is
-            sent on its own.
+        request_bytes: the largest size of a batch of preprocessed images; a larger image is sent on
+            its own.
     """
 
     request_bytes: float = math.inf
 
     @abc.abstractmethod
     def preprocess(self, contents: bytes) -> Any:
-        """Does what can be done with one image at a time; is called from several threads.
+        """Does the work on a single image; called from several threads.
 
         Returns:
             What `classify` takes; its `len` counts against `request_bytes`.
 
         Raises:
-            tf.errors.OpError: the bytes are not an image.
+            tf.errors.OpError: if the bytes are not an image.
         """
 
     @abc.abstractmethod
@@ -61,8 +61,8 @@ class Predictor(abc.ABC):
             images: what `preprocess` returned.
 
         Raises:
-            Refused: the batch was refused because of what is in it.
-            UserError: the network gives no answer.
+            Refused: if the batch is refused because of its contents.
+            UserError: if the network does not answer.
         """
 
     def close(self) -> None:  # noqa: B027, most hold nothing
@@ -72,18 +72,18 @@ class Predictor(abc.ABC):
 class EncodedPredictor(Predictor):
     """Sends encoded images to the signature `image_bytes`, which decodes and classifies them.
 
-    Where labels are given, the classes are named by them; otherwise by the network itself.
+    If labels are given, they name the classes; if not, the network does.
 
     Args:
-        model: what messages call the network.
-        signatures: what the network has.
+        model: the name of the network in messages.
+        signatures: the signatures of the network.
         top: how many classes to name.
         labels: the names of the classes, or None.
 
     Raises:
-        UserError: the network was not exported by this package, or has another number of classes
-            than there are labels.
-        UsageError: more classes are requested than the network names by itself, and there are no
+        UserError: if this package did not export the network, or the number of its classes is not
+            that of the labels.
+        UsageError: if more classes are requested than the network names itself, and there are no
             labels.
     """
 
@@ -105,7 +105,7 @@ class EncodedPredictor(Predictor):
             check_labels(labels, classes, model)
         elif named < min(top, classes):
             raise UsageError(
-                f"top must be at most {named}, the classes that the network at {model} names by "
+                f"top must be at most {named}, the classes that the network at {model} names "
                 "itself, unless --labels (labels=) gives the labels.txt of its run. Received: "
                 f"{top}."
             )
@@ -115,19 +115,19 @@ class EncodedPredictor(Predictor):
         """Runs the signature.
 
         Args:
-            images: JPEG or PNG files.
-            names: of the outputs to return.
+            images: encoded JPEG or PNG files.
+            names: the names of the outputs to return.
 
         Returns:
-            Name → output `[N, …]`.
+            A dict: name → output `[N, …]`.
 
         Raises:
-            Refused: with the reason, if the request was refused because of what is in it.
-            UserError: there is no answer, or it has another form.
+            Refused: with the reason, if the request is refused because of its contents.
+            UserError: if there is no answer, or it has a different form.
         """
 
     def spare_labels(self) -> Sequence[str] | None:
-        """Returns the labels of all classes, if known, where the network names too few itself."""
+        """Returns the labels of all classes, if known; used if the network names too few."""
         return None
 
     def preprocess(self, contents: bytes) -> bytes:
@@ -148,12 +148,12 @@ class EncodedPredictor(Predictor):
 
 
 def top_classes(probabilities: np.ndarray, labels: Sequence[str], top: int) -> list[TopClasses]:
-    """Returns the likeliest classes of each image; of equals the first, as `tf.math.top_k` does.
+    """Returns the likeliest classes of each image; of equal ones the first, as `tf.math.top_k`.
 
     Args:
         probabilities: float32 `[N, classes]`.
         labels: the names of the classes.
-        top: how many to return; all, if there are fewer.
+        top: how many to return; all if there are fewer.
 
     Example:
         >>> top_classes(np.float32([[0.25, 0.5, 0.25]]), ["cat", "dog", "owl"], 2)
@@ -179,22 +179,22 @@ def reason(text: str) -> str:
 
 
 def unknown_answer(address: str, answer: object) -> UserError:
-    """Returns the error for an answer that no network of this package gives."""
+    """Returns the error for an answer that is not one of TensorFlow Serving's."""
     shown = str(answer)
     shown = shown if len(shown) <= 300 else f"{shown[:300]}…"
     return UserError(
-        f"{address} gave an answer of another form than TensorFlow Serving's: {shown} Is that the "
-        "address of a TensorFlow Serving?"
+        f"{address} gave an answer that does not have the form of TensorFlow Serving's: {shown} Is "
+        "that the address of a TensorFlow Serving server?"
     )
 
 
 def checked_outputs(
     outputs: Mapping[str, np.ndarray], names: Sequence[str], images: int, address: str
 ) -> dict[str, np.ndarray]:
-    """Returns the outputs of those names, if each has one row for every image.
+    """Returns the outputs with these names, if each has one row for every image.
 
     Raises:
-        UserError: one is missing, or has another shape.
+        UserError: if one is missing, or has a different shape.
     """
     found = {name: outputs[name] for name in names if name in outputs}
     shapes = {name: value.shape for name, value in found.items()}
@@ -212,7 +212,7 @@ def _listed(signatures: Signatures) -> str:
 
 
 def _size(shape: Sequence[int | None] | None) -> int:
-    """How many numbers an output `[N, size]` has for each image; 0 for outputs of other forms."""
+    """The size of an output `[N, size]`; 0 for outputs of different shapes."""
     return max(shape[1] or 0, 0) if shape is not None and len(shape) == 2 else 0
 
 

@@ -1,4 +1,4 @@
-"""A predictor behind TensorFlow Serving's REST API."""
+"""The predictor that uses TensorFlow Serving's REST API."""
 
 import base64
 import http.client
@@ -28,23 +28,23 @@ FORM = "http://host:8501/v1/models/NAME[/versions/N]"
 
 _PATH = re.compile(r".*/v1/models/[^/:]+(/versions/\d+|/labels/[^/:]+)?")
 
-_TOO_LARGE = 413  # what gateways answer; an image on its own may pass
+_TOO_LARGE = 413  # what gateways answer; a single image may be accepted
 
 
 class RestPredictor(EncodedPredictor):
     """Sends images to `:predict`, after reading the network's signatures.
 
-    `http_proxy` and `no_proxy` in the environment count.
+    The environment variables `http_proxy` and `no_proxy` are respected.
 
     Args:
-        url: of the form `FORM`.
+        url: an address of the form `FORM`.
         top: how many classes to name.
         labels: the names of the classes, or None.
         timeout: seconds that the whole answer to a request may take.
 
     Raises:
-        UsageError: the URL has another form; or as `EncodedPredictor`.
-        UserError: the server does not answer, or answers with an error; or as `EncodedPredictor`.
+        UsageError: if the address has a different form, or as `EncodedPredictor`.
+        UserError: if the server does not answer or answers with an error, or as `EncodedPredictor`.
     """
 
     request_bytes = 8 * 2**20  # base64 adds a third
@@ -84,13 +84,13 @@ class RestPredictor(EncodedPredictor):
         except (OSError, http.client.HTTPException) as error:
             raise self._unanswered(url, error) from error
         except ValueError as error:
-            raise unknown_answer(url, f"no JSON ({error}).") from error
+            raise unknown_answer(url, f"not JSON ({error}).") from error
 
     def _unanswered(self, url: str, error: object) -> UserError:
         if isinstance(error, TimeoutError):
             return UserError(
-                f"{url} gave no whole answer within {self._timeout:g} seconds. Give it more "
-                "time with --timeout (timeout=), or less work with a smaller --batch_size."
+                f"{url} did not answer completely within {self._timeout:g} seconds. Allow more "
+                "time with --timeout (timeout=), or choose a smaller --batch_size."
             )
         if isinstance(error, (ConnectionResetError, BrokenPipeError, http.client.HTTPException)):
             return UserError(
@@ -107,7 +107,7 @@ class RestPredictor(EncodedPredictor):
         if sends_images and error.code in (http.client.BAD_REQUEST, _TOO_LARGE):
             return Refused(reason(text))
         hint = (
-            " Is that the model's name there, and is this version loaded?"
+            " Does the server have a model of this name, and this version of it?"
             if error.code == http.client.NOT_FOUND
             else ""
         )
@@ -127,7 +127,7 @@ def _checked_url(url: str) -> str:
 
 
 def _answer(request: urllib.request.Request, timeout: float) -> bytes:
-    """Reads a whole answer; the socket's own timeout starts again with every byte."""
+    """Reads a whole answer; the socket's own timeout restarts with every byte."""
     end = time.monotonic() + timeout
     with urllib.request.urlopen(request, timeout=timeout) as response:
         parts = []

@@ -58,7 +58,7 @@ class OnnxModel(ExportedFile):
 
 
 def import_optional(name: str) -> types.ModuleType:
-    """Imports a package that ONNX needs, by the name of the module that is used of it.
+    """Imports a module of a package that ONNX needs.
 
     Raises:
         UserError: it cannot be imported.

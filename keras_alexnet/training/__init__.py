@@ -1,1 +1,1 @@
-"""Training: recipes, the step, the loop, checkpoints, resuming."""
+"""Training of networks: recipes, the step, the loop, checkpoints, resuming."""

@@ -27,19 +27,19 @@ _DISK_ERRORS = {
 
 
 class Checkpoints:
-    """The checkpoints of one run: the newest of kind "step", and the "best" weights so far.
+    """The checkpoints of one run: the newest of kind "step", and those of kind "best".
 
     A checkpoint is two files in `<workdir>/checkpoints`: `step-N.npz` with every variable, and
     `step-N.json` with the training state and the SHA-256 of both. The JSON file is written last:
     without it there is no checkpoint.
 
-    Only the chief of several workers writes and reads files, and sends all workers what it read.
-    So they resume from the same checkpoint, and only the chief's file system must keep it. All
-    workers must call the methods, and wait in them for the chief.
+    Of several workers, only the chief writes and reads files, and sends what it read to all others.
+    So all resume from the same checkpoint, and only the chief's file system must keep it. All
+    workers must call the methods, in which they wait for the chief.
 
     Args:
         workdir: the run's folder.
-        keep: how many of kind "step" to keep, and for each of them the best weights up to it.
+        keep: how many of kind "step" to keep, and with each of them the best weights up to it.
         cluster: the workers that share the checkpoints.
 
     Example:
@@ -56,12 +56,12 @@ class Checkpoints:
     def save(
         self, step: int, variables: dict[str, np.ndarray], state: dict, kind: str = "step"
     ) -> None:
-        """Writes a checkpoint, then removes the oldest beyond those to keep.
+        """Writes a checkpoint, then removes the oldest ones if there are more than `keep`.
 
         Args:
-            step: optimizer steps done.
+            step: number of optimizer steps done.
             variables: name → value.
-            state: what JSON can hold.
+            state: the training state, which JSON must be able to hold.
             kind: "step" or "best".
 
         Raises:
@@ -80,7 +80,7 @@ class Checkpoints:
     def restore(self, kind: str = "step") -> tuple[dict[str, np.ndarray], dict] | None:
         """Returns variables and state of the newest intact checkpoint, or None if there is none.
 
-        A damaged one is named in the log, and the one before it is tried.
+        A damaged checkpoint is named in the log, and the one before it is tried.
 
         Raises:
             UserError: if there are checkpoints and none is intact.
@@ -88,7 +88,7 @@ class Checkpoints:
         return self._cluster.arrays_from_chief(lambda: self._newest_intact(kind))
 
     def newest_step(self) -> int | None:
-        """Returns the step of the newest checkpoint by its name, or None if there is none."""
+        """Returns the step in the name of the newest checkpoint, or None if there is none."""
 
         def newest() -> int | None:
             found = self._newest_first("step")
@@ -103,8 +103,8 @@ class Checkpoints:
     def remove_after(self, step: int) -> None:
         """Removes checkpoints newer than `step`, the step that the run resumes from.
 
-        These are damaged ones, which would push intact ones out of those to keep; and best weights
-        that were saved just before a kill, which the run will find again.
+        These are damaged checkpoints, which would displace intact ones from those to keep, and best
+        weights that were saved just before the run was killed, which it will find again.
         """
         self._remove_if(lambda found: found > step)
 
@@ -120,7 +120,7 @@ class Checkpoints:
     ) -> pathlib.Path:
         arrays_by_name: dict[str, Any] = variables
         with files.atomic_write(arrays) as temporary:
-            # numpy would leave a file that it opened itself open if the disk is full.
+            # If the disk is full, NumPy leaves a file open that it opened itself.
             with open(temporary, "wb") as file:
                 np.savez(file, **arrays_by_name)
             digest = files.sha256_of(temporary)
@@ -131,8 +131,8 @@ class Checkpoints:
     def _remove_old(self, written: pathlib.Path) -> None:
         others = [path for path in self._newest_first("step") if path != written]
         _remove(others[self._keep - 1 :])
-        # A run that resumes from the oldest needs the best weights up to there: it will make later
-        # ones again, and they need not be better again.
+        # A run that resumes from the oldest needs the best weights up to there: it computes the
+        # later ones again, and those need not be better again.
         oldest = min(map(_step_of, self._newest_first("step")))
         _remove([p for p in self._newest_first("best") if _step_of(p) <= oldest][1:])
 
@@ -152,7 +152,7 @@ class Checkpoints:
         return None
 
     def _sweep(self) -> None:
-        """Removes what a kill in the middle of a write left: it is useless and may be large."""
+        """Removes what a process that was killed while writing left: it may be large."""
         for path in self.folder.glob("*.npz"):
             if not path.with_suffix(".json").exists():
                 path.unlink()

@@ -9,10 +9,10 @@ from keras_alexnet.training.recipe import Recipe
 
 
 def check_settings(config: TrainConfig, recipe: Recipe, replicas: int) -> None:
-    """Checks settings that would otherwise fail only later, or after hours.
+    """Checks settings that would otherwise fail only later, possibly after hours.
 
     Raises:
-        UsageError: for the first that cannot be used.
+        UsageError: for the first setting that cannot be used.
     """
     _check_freezing(config, recipe)
     known: dict[str, tuple] = {
@@ -49,7 +49,7 @@ def _check_freezing(config: TrainConfig, recipe: Recipe) -> None:
         optimizer.layers_before(names, config.freeze_until)
     elif recipe.freeze_from_epoch:
         raise UsageError(
-            "freeze_from_epoch is the epoch in which freezing begins, and no layer is frozen: pass "
-            "a layer as --freeze_until, or --freeze_from_epoch=0. "
+            "freeze_from_epoch is the epoch in which freezing begins, but no layer is frozen. Pass "
+            "a layer with --freeze_until, or pass --freeze_from_epoch=0. "
             f"Received: freeze_from_epoch={recipe.freeze_from_epoch}."
         )

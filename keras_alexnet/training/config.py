@@ -5,7 +5,6 @@ from typing import Any
 
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.distributed.precision import PRECISIONS
-from keras_alexnet.training.recipe import OVERRIDABLE
 from keras_alexnet.utils.arguments import setting
 
 ON_NONFINITE = ("stop", "step_back")
@@ -15,7 +14,8 @@ ON_NONFINITE = ("stop", "step_back")
 class TrainConfig(DataSpec):
     """The settings of a training run.
 
-    Without `dataset` it trains on CIFAR-10 if a copy is found or can be downloaded, else on shapes.
+    Without `dataset`, a run trains on CIFAR-10 if a copy is found or can be downloaded, and on
+    shapes if not.
     `overrides` maps fields of `training.recipe.Recipe` to values that replace the recipe's.
 
     Example:
@@ -29,81 +29,79 @@ class TrainConfig(DataSpec):
     )
     workdir: str | None = setting(
         None,
-        "Folder of all that the run writes; runs/<variant>-<dataset>-<time> by default.",
+        "Folder for everything that the run writes; by default runs/<variant>-<dataset>-<time>.",
     )
     resume: bool = setting(False, "Resume the run in --workdir from its newest checkpoint.")
     allow_change: str | None = setting(
         None,
-        "Settings, separated by commas, that --resume may change although that makes the run a "
-        "different experiment: names of flags, or data for different data. The changes are "
+        "Settings, separated by commas, that may change when a run is resumed, although that makes "
+        "it a different experiment: names of flags, or data for different data. The changes are "
         "recorded.",
     )
-    seed: int = setting(0, "Seed of initial weights, data order, augmentation and dropout.")
+    seed: int = setting(0, "Seed of the initial weights, the data order, augmentation and dropout.")
     num_classes: int | None = setting(
-        None, "Number of classes; must be that of the data. Taken from the data by default."
+        None, "Number of classes, which must be that of the data; by default taken from the data."
     )
     input_size: int | None = setting(
         None, "Height and width of the input in pixels; by default the recipe's or the variant's."
     )
     activation: str = setting("relu", "Activation of the hidden layers, such as relu or tanh.")
-    lrn: bool | None = setting(None, "--no-lrn removes local response normalization.")
+    lrn: bool | None = setting(
+        None, "Local response normalization; --no-lrn removes it. By default as in the variant."
+    )
     dropout: float | None = setting(
         None, "Dropout rate in place of the variant's; 0 removes dropout."
     )
     weights: str | None = setting(
         None,
-        "File to start from: a .keras file or a run's folder, PyTorch's .safetensors or .pth, or a "
-        ".caffemodel. Its classifier is not used if the classes differ.",
+        "Weights to start from: a .keras file or a run's folder, PyTorch's .safetensors or .pth, "
+        "or a .caffemodel. Their classifier is not used if the classes differ.",
     )
     validation_images: int | None = setting(
-        None, "Training images held out for validation; by default the recipe's share."
+        None, "Number of training images held out for validation; by default the recipe's share."
     )
     class_weights: bool = setting(
         False,
-        "Weight the loss so that all classes count the same, however many images they have.",
+        "Weight the loss so that all classes count equally, however many images they have.",
     )
     deterministic: bool | None = setting(
         None,
-        "Train the same bits every time on the same machine; by default on CPUs, but not on GPUs, "
-        "where it is slower.",
+        "Make training bit-for-bit reproducible on the same machine. By default on for CPUs, and "
+        "off for GPUs, where it is slower.",
     )
     precision: str = setting(
         "float32",
-        "float32; mixed_bfloat16 (Keras's policy); graph_bfloat16 (TensorFlow's rewriter, CPU).",
+        "float32; mixed_bfloat16, Keras's policy; or graph_bfloat16, TensorFlow's graph rewriter, "
+        "for CPUs only.",
         PRECISIONS,
     )
-    num_devices: int | None = setting(None, "Devices to train on; all GPUs by default.")
+    num_devices: int | None = setting(None, "Number of devices to train on; by default all GPUs.")
     logical_cpu_devices: int | None = setting(
-        None, "Split the CPU into this many devices, to try several replicas without GPUs."
+        None, "Split the CPU into this many devices, to try out several replicas without GPUs."
     )
     views: int | None = setting(
         None,
-        "Views of each test image that are averaged: 1, 2 or 10; by default the recipe's.",
+        "Number of views of each test image that are averaged; by default the recipe's.",
         (1, 2, 10),
     )
     freeze_until: str | None = setting(
         None,
-        "First layer that is trained: those before it are frozen. By default the recipe's, which "
-        "for most is none; an empty name trains all layers.",
+        "First layer that is trained; the layers before it are frozen. By default the recipe's, "
+        "which most recipes leave empty; an empty name trains all layers.",
     )
     max_steps: int | None = setting(None, "Stop after this many optimizer steps.")
     checkpoint_every_steps: int | None = setting(
-        None, "Save a checkpoint every so many steps, besides the one at the end of each epoch."
+        None, "Save a checkpoint every N steps, in addition to the one at the end of each epoch."
     )
-    keep_checkpoints: int = setting(2, "Number of the newest checkpoints to keep.")
+    keep_checkpoints: int = setting(2, "Number of checkpoints to keep: the newest ones.")
     on_nonfinite: str = setting(
         "stop",
-        "If the loss or a weight is NaN or infinite: stop; or step_back to the newest checkpoint "
-        "and divide the learning rate by --step_back_factor, at most --step_backs times.",
+        "What to do if the loss or a weight is NaN or infinite: stop; or step_back, which returns "
+        "to the newest checkpoint and divides the learning rate by --step_back_factor, at most "
+        "--step_backs times.",
         ON_NONFINITE,
     )
-    step_back_factor: float = setting(2.0, "A step back divides the learning rate by this.")
-    step_backs: int = setting(3, "Number of step backs after which the run stops.")
+    step_back_factor: float = setting(2.0, "Factor by which a step back divides the learning rate.")
+    step_backs: int = setting(3, "Largest number of step backs; at the next NaN, the run stops.")
     record: str | None = setting(None, "CSV file to which the result is appended as a row.")
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-
-FLAG_FIELDS = tuple(f for f in dataclasses.fields(TrainConfig) if f.name != "overrides")
-
-
-RECIPE_FLAG_FIELDS = OVERRIDABLE

@@ -1,4 +1,4 @@
-"""A training job: settings, data, network and batches of one run."""
+"""A training job: the settings, data, network and batches of one run."""
 
 import dataclasses
 import os
@@ -104,8 +104,11 @@ class TrainingJob:
         )
 
     def build(self, *, with_weights: bool = False) -> keras.Model:
-        """Builds the network in the precision that is set; `with_weights` fills it with the
-        weights to start from, if there are any."""
+        """Builds the network in the current precision.
+
+        Args:
+            with_weights: whether to fill it with the weights to start from, if there are any.
+        """
         standardization = variants.get(self.config.variant).standardization
         mean = None
         if standardization.mean_of_training_set and self.statistics is not None:
@@ -132,13 +135,13 @@ class TrainingJob:
         return Evaluator(model, split, self.plan, strategy=self.strategy, lost=lost, **options)
 
     def batches(self, epoch: int, step: int) -> Iterator[tuple]:
-        """Yields (images, labels, weights) from a step of an epoch on, endlessly: this worker's
-        share of every batch.
+        """Yields (images, labels, weights) endlessly, from a step of an epoch on.
 
-        Every batch is full: padding of an epoch's last one, and an image that was lost, have the
-        weight 0. If the run skips corrupt images, those that break are left out from then on. That
-        concerns only the worker that reads them: it makes the same batch again, while the others
-        wait for it in their step.
+        These are this worker's share of every batch. Every batch is full: the padding of an epoch's
+        last batch, and an image that was lost, have the weight 0. If the run skips corrupt images,
+        images that can no longer be read are left out from then on. This affects only the worker
+        that reads them: it makes the same batch again, while the others wait for it in their
+        step.
         """
         while True:
             try:
@@ -173,7 +176,7 @@ class TrainingJob:
 
     def _weighted(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
         # The last batch of an epoch is padded with images of weight 0, so that every replica gets
-        # as many and the compiled step sees one shape.
+        # the same number and the compiled step sees one shape.
         batch = self._own_batch_size
         missing = batch - tf.shape(labels)[0]
         images = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])
@@ -194,12 +197,12 @@ class TrainingJob:
 
 
 def _load_data(request: RunRequest, cluster: Cluster) -> tuple[Dataset, TrainConfig]:
-    """The data set, and the config with the name under which evaluation and resuming find it."""
+    """The data set, and the config with the name by which evaluation and resuming find it."""
     config = request.config
     try:
         data = load_dataset(config)
     except UserError:
-        request.check_settings()  # the cause may be a change, such as --dataset without its place
+        request.check_settings()  # the cause may be a change, such as --dataset without --data_dir
         raise
     cluster.check_same(f"data, by the SHA-256 of {data.name}", data.sha256)
     if config.dataset is None:
@@ -218,7 +221,7 @@ def _check_classes(config: TrainConfig, data: Dataset) -> None:
 
 
 def _weights(request: RunRequest, cluster: Cluster) -> PretrainedWeights | None:
-    """The weights to start from; of a resumed run, as its config.json has them."""
+    """The weights to start from; for a resumed run, as its config.json describes them."""
     if request.config.weights is None:
         return None
     if request.saved is not None:

@@ -33,17 +33,17 @@ class TrainingLoop:
 
     Args:
         state: the state of the run, with the step, the schedule and the checkpoints.
-        batches_from: (epoch, step in epoch) → the batches from there on, endless.
-        interruption: knows of signals.
+        batches_from: (epoch, step in epoch) → endless batches from there on.
+        interruption: knows whether a signal came.
         cluster: the workers that train together.
         validation: evaluator of the images held out, or None.
-        checkpoint_every_steps: save this often inside an epoch, or None.
+        checkpoint_every_steps: the number of steps between checkpoints inside an epoch, or None.
         callbacks: Keras callbacks; their batch hooks get no logs.
 
     One process stops after the step in which a signal came. Workers that train together stop after
     the next step at which they agree, at most `STEPS_BETWEEN_AGREEMENTS` later, or when the steps
     of the epoch are done; a signal during validation waits for its end. A signal to a worker that
-    waits for data waits with it: a second Ctrl-C or SIGKILL ends that, without saving.
+    waits for data waits too; a second Ctrl-C or SIGKILL ends it, without saving.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class TrainingLoop:
         self._shown: dict[str, str] = {}
 
     def run(self) -> None:
-        """Trains to the end, and adds a row of figures per epoch to the state's history.
+        """Trains to the end, and adds a row of metrics per epoch to the state's history.
 
         Raises:
             UserError: if the loss is NaN or infinite, or an image cannot be read.
-            Interrupted: if a signal came; everything is saved then.
+            Interrupted: if a signal came; then everything is saved.
         """
         with self._interruption.held():
             self.state.begin()
@@ -149,10 +149,10 @@ class TrainingLoop:
 
     def _end_epoch(self) -> None:
         state, variables = self.state, self._guard.finite_variables()
-        # Before the state changes: a signal during the validation saves what was before it.
+        # Before the state changes: a signal during validation saves the state before it.
         self._interruption.agree()
         if not state.epoch_is_whole:
-            # The last checkpoint of a run that --max_steps ends: with more steps it resumes here.
+            # The last checkpoint of a run that --max_steps ends: with more steps, it resumes here.
             state.save(variables)
         row = self._row_of_epoch()
         state.history.add(row)
@@ -203,7 +203,7 @@ class TrainingLoop:
         return self._interruption.interrupted(when)
 
     def _step_back_or_explain(self, error: NonFiniteError) -> None:
-        """Returns to the newest checkpoint, or raises a message that locates the layer."""
+        """Returns to the newest checkpoint, or raises an error that names the layer."""
         state, last, epoch = self.state, self.state.steps_done, self.state.epoch
         events = self._guard.events
         newest = state.checkpoints.restore()
@@ -227,8 +227,8 @@ class TrainingLoop:
             place = None
         first = "" if place is None else f"; first {place}"
         raise UserError(
-            f"{error.what} (epoch {epoch + 1}{first}). The checkpoint of step {saved['step']} is "
-            "from before and is kept. Resume from it with --resume --on_nonfinite=step_back, or "
+            f"{error.what} (epoch {epoch + 1}{first}). The checkpoint of step {saved['step']} "
+            "precedes it and is kept. Resume from it with --resume --on_nonfinite=step_back, or "
             "start again in another --workdir with a lower --learning_rate, or with --clip_norm=1."
         ) from error
 

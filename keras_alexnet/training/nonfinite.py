@@ -1,4 +1,4 @@
-"""NaN and infinity in training: noticing them, locating their layer, stepping back."""
+"""NaN and infinity in training: detection, the layer they come from, stepping back."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,11 +13,11 @@ from keras_alexnet.training.step import TrainStep
 
 
 class NonFiniteError(UserError):
-    """Something is NaN or infinite.
+    """Raised when the loss or a weight is NaN or infinite.
 
     Attributes:
         what: the message.
-        step: the first bad step, counted from 1, or None if only later weights show it.
+        step: the first bad step, counted from 1, or None if only the weights show it.
     """
 
     def __init__(self, what: str, step: int | None):
@@ -30,8 +30,8 @@ class NonFiniteGuard:
 
     Args:
         step: the training step that is checked.
-        step_backs: how often the run may return to its newest checkpoint; 0 stops it at once.
-        factor: the learning rate is divided by this at each step back.
+        step_backs: how often the run may return to its newest checkpoint; with 0, it stops.
+        factor: what each step back divides the learning rate by.
 
     Attributes:
         events: one dict for each step back.
@@ -49,7 +49,7 @@ class NonFiniteGuard:
 
     @property
     def divisor(self) -> float:
-        """The learning rate of the schedule is divided by this."""
+        """What the learning rate of the schedule is divided by."""
         return self._factor ** len(self.events)
 
     def check(self) -> None:
@@ -59,12 +59,12 @@ class NonFiniteGuard:
             raise NonFiniteError(f"The loss is NaN or infinite at step {step}", step)
 
     def finite_variables(self) -> dict[str, np.ndarray]:
-        """Returns all variables after checking each.
+        """Returns all variables after checking each of them.
 
-        The loss does not show all: a ReLU can turn the NaN of an earlier layer into 0.
+        The loss does not show everything: a ReLU can turn the NaN of an earlier layer into 0.
 
         Raises:
-            NonFiniteError: if one holds NaN or infinity, or a loss did.
+            NonFiniteError: if a variable or an earlier loss is NaN or infinite.
         """
         self.check()
         variables = self._step.variables()
@@ -97,12 +97,12 @@ def locate(
     epoch: int,
     bad_step: int | None,
 ) -> str | None:
-    """Locates the first value that is not finite, by repeating the steps.
+    """Locates the first value that is not finite by repeating the steps.
 
     Args:
         step: the training step that `replay` runs.
-        replay: starts at the newest checkpoint and yields (steps done, next batch); it trains on a
-            batch when the one after it is requested.
+        replay: starts at the newest checkpoint and yields pairs of the steps done and the next
+            batch; it trains on a batch when the one after it is requested.
         epoch: the epoch of the repeated steps, from 0.
         bad_step: the first bad step, counted from 1, if it is known.
 
@@ -152,7 +152,7 @@ def first_non_finite(step: TrainStep, batch: tuple, epoch: int) -> str | None:
 
         found = step.gradients(images, labels, weights, variables, forward)
         bad = [_bad(outputs), _bad([found.loss]), _bad(found.gradients)]
-        # All workers must come to the same answer.
+        # All workers must find the same place.
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, bad)
 
     bad = step.on_replicas(tf.function(replica_flags, autograph=False), batch)
@@ -162,7 +162,7 @@ def first_non_finite(step: TrainStep, batch: tuple, epoch: int) -> str | None:
     if not loss:
         return "the loss"
     if not gradients.all():
-        # The way back begins at the last layer.
+        # Backpropagation begins at the last layer.
         last = len(gradients) - 1 - int(np.argmin(gradients[::-1]))
         return f"the gradient of {variables[last].path}"
     step.run(*batch, epoch=epoch)

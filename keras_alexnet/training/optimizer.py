@@ -1,4 +1,4 @@
-"""The optimizer, with rates and decay for each variable, and frozen layers."""
+"""The optimizer, with a rate and decay for each variable, and frozen layers."""
 
 from typing import Any
 
@@ -10,10 +10,11 @@ from keras_alexnet.training.recipe import Recipe
 
 
 class _RatesOfVariables:
-    """An optimizer whose learning rate is multiplied by a factor for each variable, in order.
+    """An optimizer that multiplies the learning rate by a factor for each variable, in order.
 
-    For momentum SGD it is inside the velocity, v ← m·v − ε·r·g, as in cuda-convnet, whose layers
-    have their own rates; for Adam it scales the step, which scaling the gradient would not.
+    With momentum SGD, the factor r is inside the velocity, v ← m·v − ε·r·g, as in cuda-convnet,
+    whose layers have their own rates. With Adam it scales the step, which scaling the gradient
+    would not.
     """
 
     rates: tuple[float, ...] = ()
@@ -22,7 +23,7 @@ class _RatesOfVariables:
         # Keras passes TensorFlow's variable, which has no path.
         index = self._get_variable_index(variable)  # type: ignore[attr-defined]
         rate = self.rates[index] if self.rates else 1.0
-        # A rate of 1 adds no operation, so that other recipes train the same bits as without it.
+        # A rate of 1 adds no operation, so that recipes without rates train the same bits.
         own = learning_rate if rate == 1 else learning_rate * rate
         super().update_step(gradient, variable, own)  # type: ignore[misc]
 
@@ -36,10 +37,10 @@ class _Adam(_RatesOfVariables, keras.optimizers.Adam):
 
 
 def make_optimizer(recipe: Recipe, model: keras.Model) -> keras.optimizers.Optimizer:
-    """Returns the recipe's optimizer, built for the model; `TrainStep` does decay and clipping.
+    """Returns the recipe's optimizer, built for the model, without decay and clipping.
 
-    Keras's `SGD(weight_decay=…)` bypasses the momentum, and its `global_clipnorm` clips each
-    replica's gradient before they are summed, so neither can be used here.
+    `TrainStep` does both: Keras's `SGD(weight_decay=…)` bypasses the momentum, and its
+    `global_clipnorm` clips the gradients of the replicas before they are summed.
 
     Raises:
         UsageError: if the recipe has a rate for a layer that the model lacks.
@@ -151,6 +152,6 @@ def _check_layers(model: keras.Model, table: dict[str, float], name: str) -> Non
     unknown = [layer for layer in table if layer not in known]
     if unknown:
         raise UsageError(
-            f"The recipe's {name} is for a network with a layer {unknown[0]}, and the layers with "
-            f"weights of this network are {', '.join(known)}. Choose a recipe of this variant."
+            f"The recipe's {name} is for a network with a layer {unknown[0]}, but the layers with "
+            f"weights in this network are {', '.join(known)}. Choose a recipe of this variant."
         )

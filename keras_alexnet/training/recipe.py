@@ -1,4 +1,4 @@
-"""Recipe: the fields of a training recipe, and the checks of their values."""
+"""The fields of a training recipe, and the checks of their values."""
 
 import dataclasses
 
@@ -9,11 +9,11 @@ from keras_alexnet.utils.arguments import setting, split_list
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How a network is trained. A flag can override every field that says what it does.
+    """How a network is trained. Each field with a help text has a flag that overrides it.
 
-    Those that a flag cannot override: `layer_rates` and `layer_decay` map names of layers to what
-    `learning_rate` and `weight_decay` are multiplied by there, 1 where a layer is not named;
-    `input_size`, `views` and `freeze_until` are the settings of a run that leaves them open.
+    The other fields have none: `layer_rates` and `layer_decay` map names of layers to the factors
+    of `learning_rate` and `weight_decay` in those layers, which are 1 in all others; `input_size`,
+    `views` and `freeze_until` are the defaults of the run's settings with these names.
 
     Example:
         >>> keras_alexnet.recipes.get("cifar_v2", "document").learning_rate
@@ -23,61 +23,71 @@ class Recipe:
     name: str
     note: str
     epochs: int = setting(20, "Passes over the training images.")
-    global_batch_size: int = setting(128, "Images in one step, over all devices together.")
-    optimizer: str = setting("sgd", "Update rule.", ("sgd", "adam"))
-    learning_rate: float = setting(0.01, "Learning rate: the start, or the peak of one_cycle.")
+    global_batch_size: int = setting(
+        128, "Number of images in one step, over all devices together."
+    )
+    optimizer: str = setting("sgd", "Optimizer.", ("sgd", "adam"))
+    learning_rate: float = setting(0.01, "Learning rate at the start, or the peak of one_cycle.")
     lr_reference_batch_size: int = setting(
         0,
-        "Batch that learning_rate is meant for: the rate that is used is learning_rate times "
-        "global_batch_size divided by it. 0 uses learning_rate as it is.",
+        "Batch size that learning_rate is meant for: the rate that is used is learning_rate times "
+        "global_batch_size / lr_reference_batch_size. 0 uses learning_rate as it is.",
     )
     warmup_epochs: float = setting(
         0.0,
-        "Epochs in which the rate of constant, drops or plateau rises from 0; one_cycle has its "
-        "own.",
+        "Number of epochs in which the rate rises from 0, for constant, drops and plateau; "
+        "one_cycle has its own warm-up.",
     )
     momentum: float = setting(0.9, "Momentum of sgd; 0 is plain gradient descent.")
     weight_decay: float = setting(
-        0.0, "Times the kernel, added to its gradient, so inside the momentum; never on biases."
+        0.0,
+        "Share of a kernel that is added to its gradient, inside the momentum; biases have none.",
     )
     bias_rate: float = setting(1.0, "Learning rate of biases, as a multiple of the kernels'.")
     schedule: str = setting(
         "constant",
-        "constant; drops: divide after given epochs; plateau: divide when validation top-1 stops "
-        "improving; one_cycle: linear up for a fifth of the steps, then linear down to 0.",
+        "Learning rate schedule. constant; drops: divided after given epochs; plateau: divided "
+        "when validation top-1 stops improving; one_cycle: rises linearly for a fifth of the "
+        "steps, then falls linearly to 0.",
         ("constant", "drops", "plateau", "one_cycle"),
     )
     drop_epochs: tuple[float, ...] = setting(
-        (), "Epochs, separated by commas, after which drops divides the rate."
+        (), "Epochs, separated by commas, after which schedule=drops divides the learning rate."
     )
-    drop_factor: float = setting(10.0, "What each of drop_epochs divides the learning rate by.")
-    plateau_patience: int = setting(5, "Epochs without a better validation top-1 before a drop.")
-    plateau_factor: float = setting(10.0, "What a plateau divides the learning rate by.")
-    plateau_drops: int = setting(3, "Drops at the most.")
+    drop_factor: float = setting(
+        10.0, "Factor by which each of drop_epochs divides the learning rate."
+    )
+    plateau_patience: int = setting(
+        5, "Number of epochs without a better validation top-1 before a plateau divides the rate."
+    )
+    plateau_factor: float = setting(10.0, "Factor by which a plateau divides the learning rate.")
+    plateau_drops: int = setting(3, "Largest number of times that plateaus divide the rate.")
     augment: tuple[str, ...] = setting(
         ("crop", "flip"),
-        "Random changes of training images, separated by commas, such as crop, flip, "
-        "color_noise(paper) or color_noise(2012); an empty value makes none. color_noise(2012, "
+        "Augmentations of the training images, separated by commas, such as crop, flip, "
+        "color_noise(paper) or color_noise(2012); an empty value applies none. color_noise(2012, "
         "until=68) ends after 68 epochs.",
     )
-    label_smoothing: float = setting(0.0, "Share of the target spread over all classes, in [0, 1).")
+    label_smoothing: float = setting(
+        0.0, "Share of the target that is spread over all classes, in [0, 1)."
+    )
     clip_norm: float = setting(
         0.0,
-        "Largest global norm of the gradient, decay included, before layers' own rates; 0 does not "
-        "clip.",
+        "Largest global norm of the gradient, with decay and before the rates of layers; 0 does "
+        "not clip.",
     )
     freeze_from_epoch: int = setting(
-        0, "Epochs after which --freeze_until begins to hold; 0 holds from the start."
+        0, "Number of epochs after which --freeze_until takes effect; 0 is from the start."
     )
     early_stopping_patience: int = setting(
-        0, "Stop after so many epochs without a better validation top-1; 0 never stops."
+        0, "Stop after N epochs without a better validation top-1; 0 never stops early."
     )
     validation_fraction: float = setting(
-        0.1, "Share of the training images held out when --validation_images is not given."
+        0.1, "Share of the training images held out if --validation_images is not given."
     )
     keep: str = setting(
         "best",
-        "Which weights model.keras holds: best by validation top-1, or the last epoch's.",
+        "Which weights to keep: the best by validation top-1, or those of the last epoch.",
         ("best", "last"),
     )
     layer_rates: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -87,19 +97,19 @@ class Recipe:
     freeze_until: str = ""
 
     def __post_init__(self) -> None:
-        # JSON gives lists back, and a flag is split at every comma, inside parentheses too.
+        # JSON returns lists, and a flag is split at every comma, also inside parentheses.
         object.__setattr__(self, "drop_epochs", tuple(self.drop_epochs))
         entries = self.augment if isinstance(self.augment, str) else ",".join(self.augment)
         object.__setattr__(self, "augment", tuple(split_list("".join(entries.split()))))
 
     def as_json(self) -> dict:
-        """Returns all fields as JSON gives them back."""
+        """Returns all fields as they are after a round trip through JSON."""
         fields = dataclasses.asdict(self)
         return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
 
     @property
     def scaled_learning_rate(self) -> float:
-        """`learning_rate`, scaled linearly with the batch where `lr_reference_batch_size` asks."""
+        """`learning_rate`, scaled with the batch size if `lr_reference_batch_size` is set."""
         if not self.lr_reference_batch_size:
             return self.learning_rate
         return self.learning_rate * self.global_batch_size / self.lr_reference_batch_size
@@ -153,8 +163,9 @@ def check(recipe: Recipe) -> None:
                 )
     if recipe.schedule == "one_cycle" and recipe.warmup_epochs:
         raise UsageError(
-            "warmup_epochs is for the schedules constant, drops and plateau: one_cycle rises by "
-            f"itself. Received: warmup_epochs={recipe.warmup_epochs} with schedule=one_cycle."
+            "warmup_epochs is for the schedules constant, drops and plateau, because one_cycle has "
+            "its own warm-up. Received: "
+            f"warmup_epochs={recipe.warmup_epochs} with schedule=one_cycle."
         )
     _check_drops(recipe)
     augment_list.parse(recipe.augment)
@@ -167,9 +178,9 @@ def _check_drops(recipe: Recipe) -> None:
         raise UsageError(f"schedule=drops needs drop_epochs, such as 120,130. {received}.")
     if recipe.schedule != "drops" and epochs:
         raise UsageError(
-            "drop_epochs is for the schedule drops: leave it out, or pass --drop_epochs= to empty "
+            "drop_epochs is for the schedule drops: omit it, or pass --drop_epochs= to override "
             f"the recipe's. {received} with schedule={recipe.schedule}."
         )
     rising = all(first < second for first, second in zip((0, *epochs), epochs, strict=False))
     if not rising or not all(epoch < float("inf") for epoch in epochs):
-        raise UsageError(f"drop_epochs must be numbers above 0, each above the last. {received}.")
+        raise UsageError(f"drop_epochs must be increasing numbers above 0. {received}.")

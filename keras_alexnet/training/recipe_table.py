@@ -1,4 +1,4 @@
-"""The recipes of every network: data only."""
+"""The table of all recipes: data only."""
 
 import dataclasses
 
@@ -8,8 +8,8 @@ _PAPER = Recipe(
     name="paper",
     note="Section 5 of the 2012 paper: batch 128, momentum 0.9, decay 0.0005 inside the momentum, "
     "rate 0.01 divided by 10 when the validation error stops improving, at most three times. "
-    "The patience of 5 epochs is ours; the paper dropped the rate by hand. It tested on ten views: "
-    "--views 10.",
+    "The patience of 5 epochs is ours; the paper dropped the rate by hand. It tested on ten views, "
+    "which is --views 10.",
     epochs=90,
     learning_rate=0.01,
     weight_decay=5e-4,
@@ -59,9 +59,9 @@ _CIFAR_DEFAULT = Recipe(
 
 FINE_TUNE = Recipe(
     name="fine_tune",
-    note="Ours: from trained weights, ten epochs of one-cycle SGD at a small rate, and ten times "
-    "that at the logits, which start from scratch for other classes. --freeze_until trains fewer "
-    "layers.",
+    note="Ours: ten epochs of one-cycle SGD at a small rate, from trained weights. The rate is ten "
+    "times as high at the logits, which start from scratch if the classes differ. --freeze_until "
+    "trains fewer layers.",
     epochs=10,
     learning_rate=1e-3,
     weight_decay=5e-4,
@@ -77,9 +77,9 @@ _PROGRAM_2012 = dataclasses.replace(
     _PAPER,
     name="document",
     note="The 2012 program: biases at twice the rate and without decay, color noise in its own "
-    "form, conv1 frozen after 72 epochs. It switched the noise off late in training; after which "
-    "epoch is ours, as is the patience of the drops, which were made by hand. It cut one crop and "
-    "flip per 32 images, and here each image has its own.",
+    "form, conv1 frozen after 72 epochs. It switched the noise off late in training, at an epoch "
+    "that is our choice here. Its drops were made by hand, so their patience is our choice, too. "
+    "It drew one crop and flip for every 32 images; here each image has its own.",
     bias_rate=2.0,
     augment=("crop", "flip", "color_noise(2012,until=72)"),
     freeze_until="conv2",
@@ -92,7 +92,8 @@ _CAFFE = Recipe(
     name="document",
     note="Caffe's solver: rate 0.01 divided by 10 every 100,000 of 450,000 iterations of 256 "
     "images, biases at twice the rate and without decay, no color noise. The drops are given in "
-    "epochs of ILSVRC-2012's 5005 steps; --max_steps 450000 ends the last of the 90 where it did.",
+    "epochs of 5005 steps, those of ILSVRC-2012. With --max_steps 450000, the last of the 90 "
+    "epochs ends where Caffe's training did.",
     epochs=90,
     global_batch_size=256,
     learning_rate=0.01,
@@ -123,15 +124,15 @@ _CUDA_CONVNET = Recipe(
 
 
 _FOUR_FIFTHS = (
-    "Validation ended its training on four fifths of the images; that is a run of its own, with "
-    "--validation_fraction 0.2 --epochs {epochs}, which is resumed on all of them with --resume "
+    "In the source, validation ended the training on four fifths of the images. To do the same, "
+    "run with --validation_fraction 0.2 --epochs {epochs}, then resume on all images with --resume "
     "--validation_fraction 0 --epochs {all_epochs} --allow_change=validation_fraction,epochs. "
 )
 
 
 _CROPS = (
-    "Random 24x24 crops and mirror images, tested on ten views. The drops divide the rates of "
-    "biases too, of which the files say nothing."
+    "Random 24x24 crops and mirror images, tested on ten views. The drops also divide the rates of "
+    "biases, about which the files say nothing."
 )
 
 
@@ -158,8 +159,8 @@ RECIPES = {
     "cifar_v1": (
         dataclasses.replace(
             _CIFAR_DEFAULT,
-            note="One-cycle Adam with flips and pad-4 crops. From PyTorch's initial weights, SGD "
-            "stays long at the loss of chance on small data sets; Adam leaves it in two epochs.",
+            note="One-cycle Adam with flips and pad-4 crops. On small data sets, from PyTorch's "
+            "initial weights, SGD stays at chance for a long time; Adam leaves it in two epochs.",
             epochs=15,
             optimizer="adam",
             learning_rate=5e-4,
@@ -215,9 +216,9 @@ RECIPES = {
     "cuda_convnet_13pct": _cuda_convnet(
         dataclasses.replace(
             _CUDA_CONVNET,
-            note="layer-params-conv-local-13pct.cfg; the epochs are those of cuda-convnet's page "
-            "on its method: 100 on four fifths of the images, 40 on all, 10 at a tenth of the "
-            "rate, 10 at a hundredth. " + _FOUR_FIFTHS.format(epochs=100, all_epochs=160) + _CROPS,
+            note="layer-params-conv-local-13pct.cfg. The epochs are from cuda-convnet's page on "
+            "its method: 100 on four fifths of the images, 40 on all, 10 at a tenth of the rate, "
+            "10 at a hundredth. " + _FOUR_FIFTHS.format(epochs=100, all_epochs=160) + _CROPS,
             epochs=160,
             drop_epochs=(140, 150),
             layer_decay={"conv1": 0.0, "conv2": 0.0},
@@ -227,7 +228,7 @@ RECIPES = {
         dataclasses.replace(
             _CUDA_CONVNET,
             note="layer-params-18pct.cfg: rates divided by 10 after 120 epochs and again after 10 "
-            "more; the 10 that follow are ours. " + _CROPS,
+            "more. The 10 epochs after that are ours. " + _CROPS,
             epochs=140,
             drop_epochs=(120, 130),
             layer_decay={"logits": 250.0},
@@ -236,8 +237,8 @@ RECIPES = {
     "cuda_convnet_80sec": _cuda_convnet(
         dataclasses.replace(
             _CUDA_CONVNET,
-            note="layer-params-80sec.cfg: rates divided by 10 after 8 epochs; the 2 that follow "
-            "are ours. " + _CROPS,
+            note="layer-params-80sec.cfg: rates divided by 10 after 8 epochs. The 2 epochs after "
+            "that are ours. " + _CROPS,
             epochs=10,
             drop_epochs=(8,),
             layer_decay={"fc64": 7.5, "logits": 7.5},

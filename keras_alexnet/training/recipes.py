@@ -1,8 +1,8 @@
-"""The recipes of a network: list_recipes, get.
+"""The recipes of a network: `list_recipes` and `get`.
 
-Four names exist for every network that has them:
+There are four names; every network has all but `document`, which some networks lack:
 
-- `document`: what the network's own document, layer file or program does, where there is one.
+- `document`: what the network's own document, layer file or program does.
 - `paper`: section 5 of the 2012 paper, with the patience that its "when the validation error
   stopped improving" leaves open.
 - `default`: the best that this project has found; its note says if no training run backs it.

@@ -1,4 +1,4 @@
-"""The results of a training run: results.json, tables, pictures, a row of a CSV file."""
+"""Writing of a run's results: results.json, tables, pictures, a row of a CSV file."""
 
 import dataclasses
 import pathlib
@@ -24,12 +24,12 @@ from keras_alexnet.weights.load import PretrainedWeights
 def write(job: TrainingJob, state: RunState, evaluation: Evaluation) -> dict[str, Any]:
     """Writes results.json, tables and pictures of a training run, and returns the results.
 
-    All workers must call it; the chief writes, and all return the same.
+    All workers must call it; the chief writes, and all return the same results.
 
     Args:
         job: what was trained.
-        state: at the end of training, with the epoch whose weights are kept.
-        evaluation: of these weights on the test set.
+        state: the state at the end of training, with the epoch whose weights are kept.
+        evaluation: the evaluation of these weights on the test set.
     """
     events = state.events()
     return job.cluster.from_chief(lambda: _write(job, state, evaluation, events))
@@ -88,8 +88,10 @@ def _write(
 
 
 def _origin_and_changes(job: TrainingJob) -> dict[str, Any]:
-    """Versions and date of this process; the commits of the run and of this process, joined by "/"
-    if they differ; all changes of its settings."""
+    """Versions and date of this process, commits, and all changes of settings.
+
+    The commits are those of the run and of this process, joined by "/" if they differ.
+    """
     described = run_folder.read_config(job.workdir) or {}
     commits = dict.fromkeys([described["commit"], job.origin["commit"]])
     changes = described.get("changes", [])

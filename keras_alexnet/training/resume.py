@@ -1,4 +1,4 @@
-"""What a run is asked to do: a new run, or a resumed one and what may change in it."""
+"""The request for a run: a new one, or a resumed one with allowed changes."""
 
 import dataclasses
 import json
@@ -13,13 +13,13 @@ from keras_alexnet.training import checkpoints, recipes
 from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.training.recipe import OVERRIDABLE, Recipe
 
-# Fields of a recipe that no flag overrides: defaults of settings of the run, and tables.
+# Fields of a recipe that no flag overrides: tables, and defaults of settings of the run.
 SETTINGS_OF_RECIPES = ("input_size", "views", "freeze_until")
 
 _TABLES = ("layer_rates", "layer_decay", *SETTINGS_OF_RECIPES)
 
-# What may change between stop and resume without changing the experiment. When it is not given, it
-# is what it was. The place of the data may change, because their SHA-256 may not.
+# What may change when a run is resumed without changing the experiment; it keeps its value if it is
+# not given. The location of the data may change, because their SHA-256 may not.
 _MAY_CHANGE = (
     "record",
     "data_dir",
@@ -33,7 +33,7 @@ _MAY_CHANGE = (
     "step_backs",
 )
 
-_OF_THE_CALL = ("workdir", "resume", "allow_change")  # never those of config.json
+_OF_THE_CALL = ("workdir", "resume", "allow_change")  # never taken from config.json
 
 _DATA = "data"
 
@@ -45,7 +45,7 @@ _TRACES = (run_folder.CONFIG, run_folder.MODEL, checkpoints.FOLDER)
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """A setting, or the data, that differs from what the run was started with."""
+    """A setting, or the data, that is not the one that the run was started with."""
 
     name: str
     before: object
@@ -57,11 +57,11 @@ class Change:
 
 @dataclasses.dataclass(frozen=True)
 class RunRequest:
-    """What a run is asked to do.
+    """What a run is requested to do.
 
     Attributes:
-        config: the settings, with those of config.json where none are given.
-        recipe: with all overrides.
+        config: the settings, with those of config.json for what is not given.
+        recipe: the recipe with all overrides.
         changes: the settings that differ from config.json.
         saved: config.json of a resumed run, else None.
     """
@@ -75,7 +75,7 @@ class RunRequest:
         """Returns the changes, including that of the data, if all of them are allowed.
 
         Raises:
-            UserError: naming everything that differs, if something is not allowed.
+            UserError: if a change is not allowed; the message names everything that differs.
         """
         changes = list(self.changes)
         if self.saved is not None and self.saved["data"]["sha256"] != data_sha256:
@@ -85,7 +85,11 @@ class RunRequest:
         return changes
 
     def check_settings(self) -> None:
-        """Raises a `UserError` as `changes_with` does, for data that could not be loaded."""
+        """Like `changes_with`, without the data, for when they could not be loaded.
+
+        Raises:
+            UserError: as `changes_with`.
+        """
         self._refuse_unless_allowed(self.changes)
 
     def _refuse_unless_allowed(self, changes: list[Change]) -> None:
@@ -100,15 +104,15 @@ class RunRequest:
 
 
 def request_for(config: TrainConfig, cluster: Cluster) -> RunRequest:
-    """Returns what this run is asked to do, the same on every worker.
+    """Returns what this run is requested to do, the same on every worker.
 
-    With several workers, a run that exists in the folder is resumed without `config.resume`,
-    because a scheduler restarts all of them with the command that it has.
+    With several workers, a run that exists in the folder is resumed even without `config.resume`,
+    because a scheduler restarts all of them with the same command.
 
     Raises:
         UsageError: for `resume` without a folder, a setting that does not exist, or workers that
             were started with different settings.
-        UserError: if the folder holds no run to resume, or a run and `resume` is not set.
+        UserError: if there is no run to resume, or if there is a run and `resume` is not set.
     """
     if cluster.count > 1:
         _check_same_settings(config, cluster)
@@ -120,7 +124,7 @@ def request_for(config: TrainConfig, cluster: Cluster) -> RunRequest:
 
 
 def new_run(config: TrainConfig) -> RunRequest:
-    """Returns what a new run is asked to do.
+    """Returns what a new run is requested to do.
 
     Raises:
         UsageError: if `config` allows changes, or has an unknown name or an unusable value.
@@ -136,7 +140,7 @@ def new_run(config: TrainConfig) -> RunRequest:
 
 
 def resumed_run(saved: dict, config: TrainConfig) -> RunRequest:
-    """Returns what a resumed run is asked to do.
+    """Returns what a resumed run is requested to do.
 
     A setting that equals the default counts as not given, unless `config.allow_change` names it.
 
@@ -211,7 +215,7 @@ def _holds_run(workdir: str | os.PathLike | None) -> bool:
 
 
 def _with_settings_of(recipe: Recipe, config: TrainConfig) -> TrainConfig:
-    """Returns the config, with the recipe's values of the settings that are None."""
+    """Returns the config, with the recipe's values for the settings that are None."""
     names = [name for name in SETTINGS_OF_RECIPES if getattr(config, name) is None]
     return dataclasses.replace(config, **{name: getattr(recipe, name) for name in names})
 
@@ -219,11 +223,11 @@ def _with_settings_of(recipe: Recipe, config: TrainConfig) -> TrainConfig:
 def _resumed_recipe(
     was: Recipe, given: dict[str, Any], merged: dict[str, Any], changes: list[Change]
 ) -> tuple[Recipe, list[Change]]:
-    """Returns the recipe that the run was started with and what is given now, and the changes."""
+    """Returns the run's recipe with what is given now, and the changes."""
     unknown = [name for name in given if name not in _RECIPE_FIELDS]
     if unknown:
         raise unknown_name("recipe field", unknown[0], _RECIPE_FIELDS)
-    now = dataclasses.replace(was, **given)  # with tuples as the recipe holds them
+    now = dataclasses.replace(was, **given)  # converts lists to tuples
     differing = [
         Change(name, getattr(was, name), getattr(now, name))
         for name in given

@@ -1,4 +1,4 @@
-"""The learning rate of every step, plateaus and early stopping."""
+"""The learning rate of every step, with plateaus and early stopping."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ class Schedule:
 
     Args:
         recipe: the recipe of the run.
-        total_steps: optimizer steps of the whole run, over which `one_cycle` extends.
+        total_steps: optimizer steps of the whole run, which is the length of `one_cycle`.
         steps_per_epoch: optimizer steps of one epoch, the unit of `warmup_epochs`.
         has_validation: whether `epoch_ended` gets a validation top-1.
 
@@ -47,8 +47,8 @@ class Schedule:
         for name, needed in waits.items():
             if needed and not self.has_validation:
                 raise UsageError(
-                    f"{name} depends on validation results, and no images are held out. Hold some "
-                    "out with --validation_images, or change it with its flag."
+                    f"{name} depends on validation results, but no images are held out. Hold some "
+                    "out with --validation_images, or change that setting with its flag."
                 )
 
     def learning_rate(self, step: int) -> float:
@@ -75,7 +75,7 @@ class Schedule:
         return round(self.recipe.warmup_epochs * self.steps_per_epoch)
 
     def epoch_ended(self, epoch: int, validation_top1: float | None) -> str | None:
-        """Takes the validation top-1 of an epoch and returns "best", "drop", "stop" or None."""
+        """Returns what the validation top-1 of an epoch means: "best", "drop", "stop" or None."""
         if validation_top1 is None:
             return None
         if validation_top1 > self.best_top1:
@@ -96,11 +96,11 @@ class Schedule:
         return None
 
     def state(self) -> dict:
-        """Returns the state that decides the future rates, as JSON can hold it."""
+        """Returns the state that determines the future rates, in a form that JSON can hold."""
         names = ("drops", "best_top1", "best_epoch", "last_drop_epoch")
         return {name: getattr(self, name) for name in names}
 
     def restore(self, state: dict) -> None:
-        """Takes a state that `state` returned."""
+        """Restores a state that `state` returned."""
         for name, value in state.items():
             setattr(self, name, value)

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: a run stops after a step instead of inside it."""
+"""Handling of SIGTERM and SIGINT: a run stops after a step, not inside it."""
 
 import contextlib
 import pathlib
@@ -19,13 +19,13 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 class Interruption:
     """A context in which the first SIGTERM or SIGINT ends the body with an `Interrupted`.
 
-    At once, except inside `held()`: there it is only noted, and raised by the next `check()`. A
-    second SIGINT raises `KeyboardInterrupt` wherever Python is; a second SIGTERM changes nothing,
-    because schedulers repeat it. Python catches signals only in the main thread: in another thread
-    the context does nothing. The previous handlers are restored at the end.
+    It does so at once, except inside `held()`: there the signal is only noted, and the next
+    `check()` raises. A second SIGINT raises `KeyboardInterrupt` at once; a second SIGTERM is
+    ignored, because schedulers repeat it. Python catches signals only in the main thread; in a
+    different thread the context does nothing. The previous handlers are restored at the end.
 
-    Workers that train together must all stop at the same place, or those that continue would wait
-    for the others. With several, a signal to any of them is only noted until all meet in `agree`.
+    Workers that train together must all stop at the same place, because those that continued would
+    wait for the others. So a signal to any of them is only noted until all meet in `agree`.
 
     Args:
         cluster: the workers that stop together.
@@ -58,14 +58,14 @@ class Interruption:
         traceback: types.TracebackType | None,
     ) -> None:
         for number, handler in self._former.items():
-            # None is a handler that was not set from Python and cannot be restored.
+            # None means a handler that was not set from Python and cannot be restored.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         if kind is _AtOnce:
             raise self.interrupted("before it had ended") from None
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Lets its body reach a good place: signals wait for `check`, at the latest its end."""
+        """Lets its body reach a place to stop: signals wait for `check` or the end of the body."""
         former, self._held = self._held, True
         try:
             yield
@@ -74,12 +74,12 @@ class Interruption:
         self.check()
 
     def check(self) -> None:
-        """Raises `Interrupted` if a signal has come; with several workers, `agree` does that."""
+        """Raises `Interrupted` if a signal came; with several workers, only `agree` does."""
         if not self._shared:
             self._raise_if_signaled()
 
     def agree(self) -> None:
-        """Raises `Interrupted` if a signal has come to any worker.
+        """Raises `Interrupted` if a signal came to any worker.
 
         All workers must call it at the same place, and all raise.
         """

@@ -1,4 +1,4 @@
-"""The state of a run: its place, its metrics, and what a checkpoint holds."""
+"""The state of a run: its progress, its metrics, and what a checkpoint holds."""
 
 import dataclasses
 import math
@@ -35,7 +35,7 @@ class Length:
 
     @property
     def total_steps(self) -> int:
-        """Optimizer steps of the whole run."""
+        """Number of optimizer steps of the whole run."""
         steps = self.epochs * self.steps_per_epoch
         return steps if self.max_steps is None else min(steps, self.max_steps)
 
@@ -44,9 +44,9 @@ class History:
     """The rows of metrics.csv, a file that is replaced whenever they change.
 
     Args:
-        path: of the file, or None on a worker that does not write it.
-        dataset: name of the data, the first column.
-        epochs: the most epochs that there will be.
+        path: the file, or None on a worker that does not write it.
+        dataset: name of the data, which is the first column.
+        epochs: the largest number of epochs.
 
     Attributes:
         rows: one dict per epoch.
@@ -75,7 +75,7 @@ class History:
         logging.info("epoch %d/%d: %s", row["epoch"], self._epochs, words)
 
     def restore(self, rows: list[dict]) -> None:
-        """Takes the rows of a checkpoint, and drops all others."""
+        """Restores the rows of a checkpoint, and drops all others."""
         self.rows = list(rows)
         self._write()
 
@@ -89,11 +89,11 @@ class History:
 
 
 class RunState:
-    """The state of a run.
+    """The state of a run, which its checkpoints save and restore.
 
     Args:
         step: the compiled step with model, optimizer and running totals.
-        schedule: the learning rate.
+        schedule: the learning rate schedule.
         length: how long the run is.
         history: the rows of metrics.csv.
         guard: counts the step backs.
@@ -102,7 +102,7 @@ class RunState:
 
     Attributes:
         epoch: the current epoch, from 0.
-        step_in_epoch: its steps that are done.
+        step_in_epoch: the number of its steps that are done.
         seconds_of_epoch: wall time of these steps.
         seconds_before: wall time of earlier processes of a resumed run.
         stopped: whether the schedule has ended the run early.
@@ -131,12 +131,12 @@ class RunState:
 
     @property
     def steps_done(self) -> int:
-        """Optimizer steps so far."""
+        """Number of optimizer steps so far."""
         return self.epoch * self.length.steps_per_epoch + self.step_in_epoch
 
     @property
     def images_seen(self) -> int:
-        """Images of this epoch that were trained on."""
+        """Number of images of this epoch that were trained on."""
         seen = self.step_in_epoch * self.length.global_batch_size
         return min(seen, self.length.train_images)
 
@@ -164,10 +164,10 @@ class RunState:
         return {"step_backs": self.guard.events, "lost_images": self.lost.names()}
 
     def begin(self) -> None:
-        """Resumes from the newest checkpoint; if there is none, saves the start.
+        """Resumes from the newest checkpoint, or saves the initial state if there is none.
 
         Raises:
-            UserError: if no checkpoint is intact, or they are of another network.
+            UserError: if no checkpoint is intact, or they are of a different network.
         """
         self._began = time.monotonic()
         if (restored := self.checkpoints.restore()) is None:
@@ -194,7 +194,7 @@ class RunState:
         logging.info("Resuming from step %d (epoch %d).", self.steps_done, self.epoch + 1)
 
     def save(self, variables: dict[str, np.ndarray]) -> None:
-        """Writes a checkpoint with `variables`, which are the step's."""
+        """Writes a checkpoint with `variables`, the variables of the step."""
         state = {
             "epoch": self.epoch,
             "step_in_epoch": self.step_in_epoch,
@@ -211,24 +211,24 @@ class RunState:
         self._saved_at = (self.epoch, self.step_in_epoch)
 
     def save_unless_saved(self) -> None:
-        """Writes a checkpoint, unless the newest is of this step.
+        """Writes a checkpoint, unless the newest one is of this step.
 
         Raises:
-            NonFiniteError: if weights are not finite; nothing is written then.
+            NonFiniteError: if weights are not finite; then nothing is written.
         """
         if self._saved_at != (self.epoch, self.step_in_epoch):
             self.save(self.guard.finite_variables())
 
     def take(self, variables: dict[str, np.ndarray], state: dict) -> None:
-        """Takes the state of a checkpoint.
+        """Restores the state of a checkpoint.
 
         Raises:
-            UserError: if it is of another network.
+            UserError: if it is of a different network.
         """
         try:
             self.step.restore(variables)
         except ValueError as error:
-            raise UserError(f"The checkpoint is of another network: {error}") from error
+            raise UserError(f"The checkpoint is of a different network: {error}") from error
         self.step.set_totals(state["totals"])
         self.schedule.restore(state["schedule"])
         self.epoch, self.step_in_epoch = state["epoch"], state["step_in_epoch"]
@@ -240,7 +240,7 @@ class RunState:
         self.history.restore(state["history"])
 
     def restore_kept(self, keep: str) -> None:
-        """Puts the weights that the run keeps into the model, and notes their epoch.
+        """Restores the weights that the run keeps, and notes their epoch.
 
         Args:
             keep: "last" for the last epoch's, "best" for the best by validation.
@@ -253,8 +253,8 @@ class RunState:
             return
         if (best := self.checkpoints.restore("best")) is None:
             raise UserError(
-                f"{self.checkpoints.folder} has lost the best weights. Train again in another "
-                "--workdir."
+                f"The best weights are missing from {self.checkpoints.folder}. Train again in "
+                "another --workdir."
             )
         variables, saved = best
         self.step.restore(variables)

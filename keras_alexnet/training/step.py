@@ -14,7 +14,7 @@ from keras_alexnet.utils import tensorflow_private
 
 
 class Gradients(NamedTuple):
-    """What one replica finds on its share of a batch."""
+    """What one replica computes on its share of a batch."""
 
     logits: tf.Tensor  # float32 [images, classes]
     losses: tf.Tensor  # float32 [images], each times its weight
@@ -25,7 +25,7 @@ class Gradients(NamedTuple):
 class TrainStep:
     """One compiled optimizer step on all replicas, with its running totals.
 
-    Must be made inside `strategy.scope()`, as the model must.
+    Like the model, it must be made inside `strategy.scope()`.
 
     Args:
         model: a network that returns logits.
@@ -33,8 +33,8 @@ class TrainStep:
         strategy: where the step runs.
         freeze_until: the layers before this one are frozen; "" freezes none.
 
-    The gradient of a global batch is that of the weighted mean of its images' losses. It does not
-    depend on the number of replicas, nor on how few real images the last batch of an epoch holds.
+    The gradient of a global batch is that of the weighted mean of its images' losses. It depends
+    neither on the number of replicas nor on the padding of an epoch's last batch.
 
     Raises:
         UsageError: if the model lacks a layer that `recipe` or `freeze_until` names.
@@ -48,7 +48,7 @@ class TrainStep:
         freeze_until: str = "",
     ):
         self.model, self._recipe, self._strategy = model, recipe, strategy
-        # It has frozen variables too: which they are may change in the run, and at a resume.
+        # It has the frozen variables too: which are frozen may change in a run and at a resume.
         self.optimizer = optimizer.make_optimizer(recipe, model)
         paths = [variable.path for variable in model.trainable_variables]
         self._decay = dict(zip(paths, optimizer.decays(model, recipe), strict=True))
@@ -66,7 +66,7 @@ class TrainStep:
             dtype=tf.int64,
             aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
         )
-        # One graph with frozen layers and one without, so that what is frozen costs no gradient.
+        # One graph with frozen layers and one without, so that frozen layers cost no gradient.
         self._compiled = tf.function(self._on_all_replicas, autograph=False)
 
     def run(self, images: Any, labels: Any, weights: Any, *, epoch: int = 0) -> None:
@@ -75,8 +75,8 @@ class TrainStep:
         Args:
             images: uint8 `[images, height, width, 3]`, or one such part per replica.
             labels: int32 `[images]`, in the same form.
-            weights: float32 `[images]` of each image in the loss; 0 for padding.
-            epoch: from 0; decides which layers are frozen.
+            weights: float32 `[images]`, the weight of each image in the loss; 0 for padding.
+            epoch: the epoch, from 0, which determines the layers that are frozen.
         """
         self._compiled(images, labels, weights, self._freezes(epoch))
 
@@ -130,11 +130,11 @@ class TrainStep:
         variables: list[keras.Variable],
         forward: Callable[[tf.Tensor], tf.Tensor],
     ) -> Gradients:
-        """Returns loss and gradients of one replica's share of a batch; `forward` gives logits."""
+        """Returns loss and gradients of a replica's share of a batch; `forward` returns logits."""
         context = tf.distribute.get_replica_context()
         weight_sum = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(weights))
         values = [variable.value for variable in variables]
-        # A tape that watched whatever it meets would go back to the first layer, frozen or not.
+        # A tape that watches all variables would go back to the first layer, frozen or not.
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
             logits = tf.cast(forward(images), tf.float32)
@@ -168,7 +168,7 @@ class TrainStep:
 
     @property
     def steps_done(self) -> int:
-        """Optimizer steps so far."""
+        """Number of optimizer steps so far."""
         return int(self.optimizer.iterations.numpy())
 
     @property
@@ -178,13 +178,13 @@ class TrainStep:
         return None if step < 0 else step
 
     def take_figures(self) -> dict[str, float]:
-        """Returns what `figures` does, and restarts from zero."""
+        """Returns what `figures` does, and resets the totals to zero."""
         figures = self.figures()
         self.set_totals([0.0] * 5)
         return figures
 
     def figures(self) -> dict[str, float]:
-        """Returns mean loss, top1 and top5 since they were last taken."""
+        """Returns mean loss, top1 and top5 since the totals were last reset."""
         loss, top1, top5, weight, images = self.totals()
         weight, images = max(weight, 1e-30), max(images, 1.0)
         return {"loss": loss / weight, "top1": top1 / images, "top5": top5 / images}
@@ -194,12 +194,12 @@ class TrainStep:
         return [float(value) for value in self._totals.numpy()]
 
     def set_totals(self, values: list[float]) -> None:
-        """Restores sums that `totals` returned."""
-        # A per-replica variable divides what it is assigned among the replicas.
+        """Restores the sums that `totals` returned."""
+        # Assigning to a per-replica variable divides the value among the replicas.
         self._totals.assign(tf.constant(values, tf.float64))
 
     def variables(self) -> dict[str, np.ndarray]:
-        """Returns every variable that decides the future, by a unique name."""
+        """Returns every variable that determines the rest of the run, by a unique name."""
         return {name: variable.numpy() for name, variable in self._named_variables().items()}
 
     def path_of(self, name: str) -> str:
@@ -226,7 +226,7 @@ class TrainStep:
         return [[value.numpy() for value in local(result)] for result in results]
 
     def _named_variables(self) -> dict[str, keras.Variable]:
-        # Numbered, because Keras counts the names of seed generators through the whole process.
+        # Numbered, because Keras numbers the names of seed generators over the whole process.
         return {
             f"{owner}/{number:03d}-{variable.name}": variable
             for owner, variables in (

@@ -1,7 +1,7 @@
-"""train(config): trains a network and writes a run's folder with model, metrics and pictures.
+"""`train`: trains a network and writes model, metrics and pictures to a run's folder.
 
-The story of one process. What several workers need beyond it is in the methods of `cluster`, which
-do nothing in a run of one process.
+The code reads as that of one process. What several workers need in addition is in the methods of
+`cluster`, which do nothing in a run of one process.
 """
 
 import importlib.util
@@ -38,8 +38,8 @@ def train(
 
     Args:
         config: the settings of the run.
-        callbacks: `keras.callbacks.Callback`s to call in addition to the run's own. The learning
-            rate is the recipe's: a callback that sets another has no effect.
+        callbacks: Keras callbacks to call in addition to the run's own. The learning rate is the
+            recipe's: a callback that sets a different one has no effect.
 
     Returns:
         The contents of `results.json`, with the folder under "workdir".
@@ -48,11 +48,11 @@ def train(
         UsageError: for a setting that cannot be used.
         UserError: for data that are missing or cannot be read, a folder that holds another run, a
             full disk, or a loss that is not finite.
-        Interrupted: after SIGTERM or SIGINT, when the current step is done and saved. Only in the
-            main thread, whose handlers are restored afterwards.
+        Interrupted: after SIGTERM or SIGINT, when the current step is done and saved. This works
+            only in the main thread, whose signal handlers are restored afterward.
 
-    Started by several workers at once, it trains on all of them: see
-    `keras_alexnet.distributed.launch`. A signal to one of them then stops all; see
+    If several workers call it at once, it trains on all of them; see
+    `keras_alexnet.distributed.launch`. A signal to one of them stops all of them; see
     `keras_alexnet.training.loop` for when.
 
     Example:
@@ -79,7 +79,7 @@ def _train(
     config = request.config
     strategy = cluster.strategy_for(config.num_devices, config.logical_cpu_devices)
     check_settings(config, request.recipe, strategy.num_replicas_in_sync)
-    if (table := config.record) is not None:  # one that cannot take the row fails now
+    if (table := config.record) is not None:  # a table that cannot take the row fails now
         cluster.from_chief(lambda: files.read_rows(table, report.COLUMNS))
     if not request.changes:
         ended = cluster.from_chief(lambda: workdir.ended_results(config))
@@ -95,7 +95,7 @@ def _train(
         *(devices.describe(strategy), config.precision, job.workdir),
     )
     with disk_errors_explained(job.workdir), precision(config.precision):
-        loop = _make_loop(job, callbacks, interruption)  # what fails here leaves no folder
+        loop = _make_loop(job, callbacks, interruption)  # an error here leaves no folder behind
         with workdir.locked(job.workdir, cluster):
             cluster.from_chief(lambda: workdir.open_workdir(job))
             interruption.workdir = job.workdir
@@ -106,7 +106,7 @@ def _train(
 def _make_loop(
     job: TrainingJob, callbacks: Sequence[keras.callbacks.Callback], interruption: Interruption
 ) -> TrainingLoop:
-    """Builds network, step and state."""
+    """Builds network, step, state and loop."""
     config, recipe = job.config, job.recipe
     length = Length(
         recipe.epochs,

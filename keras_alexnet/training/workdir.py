@@ -1,4 +1,4 @@
-"""The folder of a run: created or reopened, and locked."""
+"""Creating, reopening and locking the folder of a run."""
 
 import contextlib
 import dataclasses
@@ -76,13 +76,13 @@ def open_workdir(job: TrainingJob) -> None:
         rows = [{**dataclasses.asdict(change), "date": date} for change in job.changes]
         before |= {**_described(job), "changes": before.get("changes", []) + rows}
         files.write_json(path, before)
-        # The results are those of a run with other settings.
+        # The results are those of a run with different settings.
         (job.workdir / run_folder.RESULTS).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def _writable(workdir: pathlib.Path) -> Iterator[None]:
-    """Turns an error of its body into one that names the folder and what to do."""
+    """Turns an error in its body into one that names the folder and says what to do."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Settings with their help, and lists that were typed."""
+"""Config fields with their help texts, and lists that were typed."""
 
 import dataclasses
 import re
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def setting(default: Any, help_text: str, choices: Sequence[Any] | None = None) -> Any:
-    """A dataclass field of a config, with the help and the choices of its flag.
+    """Returns a dataclass field of a config, with the help and the choices of its flag.
 
     Example:
         >>> @dataclasses.dataclass
@@ -20,7 +20,7 @@ def setting(default: Any, help_text: str, choices: Sequence[Any] | None = None) 
 
 
 def split_list(typed: str) -> list[str]:
-    """Splits what was typed at its commas, except those inside parentheses.
+    """Splits a typed list at its commas, except those inside parentheses.
 
     Example:
         >>> split_list("crop, color_noise(2012, until=68),")

@@ -88,6 +88,6 @@ def test_published_files_replace_and_versions_do_not(tmp_path):
         _version(stage, "1")
         (stage / "tflite").mkdir()
         (stage / "tflite" / "a.tflite").write_text("newest")
-        with pytest.raises(ka.UserError, match="by another export meanwhile"):
+        with pytest.raises(ka.UserError, match="by another export in the meantime"):
             versions.publish(stage, tmp_path)
     assert (tmp_path / "tflite" / "a.tflite").read_text() == "new"

@@ -71,7 +71,7 @@ def test_runs_that_cannot_be_drawn(tmp_path):
     for arguments, text in [
         (([],), "Runs are needed"),
         (([run, run],), "Two runs are called 'run'"),
-        (([run],), "1 runs need as many labels. Received: 2"),
+        (([run],), r"each of 1 run\(s\). Received: 2"),
     ]:
         labels = ["a", "b"] if "labels" in text else None
         with pytest.raises(ka.UsageError, match=text):
@@ -82,6 +82,6 @@ def test_runs_that_cannot_be_drawn(tmp_path):
         figures.curves([tmp_path / "none"], out)
     for text in ("", "epoch,top1\n1,many\n", "epoch,loss\n1,2\n"):
         (run / "metrics.csv").write_text(text)
-        with pytest.raises(ka.UserError, match="metrics.csv is not what a run wrote"):
+        with pytest.raises(ka.UserError, match="is not the metrics.csv of a run"):
             figures.curves([run], out)
     assert not out.exists()

@@ -1,4 +1,4 @@
-"""Pictures of a run: curves, confusions, accuracies of classes, sheets of images."""
+"""The pictures of a run: curves, confusion matrix, per-class accuracy, sheets of images."""
 
 import numpy as np
 import pytest

@@ -53,6 +53,6 @@ def test_names_of_files_are_checked_before_anything_is_loaded(tmp_path):
 
 def test_data_is_a_data_spec(model, tmp_path):
     with pytest.raises(
-        ka.UsageError, match="must be a DataSpec.* is table. Received: data='x.csv'"
+        ka.UsageError, match="must be a DataSpec.*; table is .* Received: data='x.csv'"
     ):
         figures.likeliest(model, tmp_path / "x.png", data="x.csv")

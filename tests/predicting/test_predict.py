@@ -146,7 +146,7 @@ def test_images_that_cannot_be_read_are_named_and_the_others_go_on(places, kind,
     reasons = {name: each.error for name, each in found.items() if each.error is not None}
     assert sorted(reasons) == ["b.png", "c.jpg", "d.gif", "e.jpg", "missing.png"]
     assert "PNG" in reasons["b.png"] and "JPEG" in reasons["e.jpg"]
-    assert "no JPEG, PNG, BMP or GIF" in reasons["c.jpg"]
+    assert "not a JPEG, PNG, BMP or GIF" in reasons["c.jpg"]
     assert reasons["missing.png"] == "No such file or directory"
     assert not any("\n" in text or "{{" in text for text in reasons.values())
     assert all(found[name].classes == () for name in reasons)
@@ -290,7 +290,7 @@ def test_places_where_there_is_no_network(places, tmp_path):
 
 def test_folders_that_give_no_images(monkeypatch, tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
-    with pytest.raises(UserError, match="has no image. Images end in .jpg"):
+    with pytest.raises(UserError, match="has no images: files that end in .jpg"):
         predict("nowhere", tmp_path)
 
     def forbidden(path):
@@ -360,7 +360,10 @@ def test_a_tflite_file_of_another_project_needs_a_variant(monkeypatch, tmp_path)
 @pytest.mark.parametrize(
     ("description", "text"),
     [
-        ({"labels": ["a", "b"], "labels_are_names": True}, "in a form that is unknown here"),
+        (
+            {"labels": ["a", "b"], "labels_are_names": True},
+            "a description that this version cannot read",
+        ),
         (
             {
                 "variant": "cifar_v2",
@@ -373,7 +376,7 @@ def test_a_tflite_file_of_another_project_needs_a_variant(monkeypatch, tmp_path)
                     "input_size": 28,
                 },
             },
-            "describes inputs of 28 pixels and takes 32",
+            "describes inputs of 28 pixels, but takes 32",
         ),
     ],
 )
@@ -399,7 +402,7 @@ def test_files_appear_whole_or_not_at_all(tmp_path):
         with pytest.raises(UsageError) as caught:
             list(output.written(broken_off(2, UsageError("It has gone.")), 1, **wanted))
         kept = " and ".join(str(path) for path in wanted.values())
-        assert str(caught.value) == f"It has gone. What was done is in {kept}."
+        assert str(caught.value) == f"It has gone. The predictions before that are in {kept}."
         assert sorted(tmp_path.iterdir()) == sorted(wanted.values())
         for path in wanted.values():
             text = path.read_text()
@@ -490,7 +493,7 @@ def test_script_ends_with_one_message_and_the_right_code(places, tmp_path):
         assert text in done.stderr and len(done.stderr.splitlines()) <= 2
     assert len(runs_of_it[-1].stderr.splitlines()) == 1
     bad, half, good = runs_of_it[-1].stdout.splitlines()
-    assert bad.startswith(f"{tmp_path / 'bad.png'}  error: no JPEG") and "class" in good
+    assert bad.startswith(f"{tmp_path / 'bad.png'}  error: not a JPEG") and "class" in good
     assert "error: " in half and "Invalid JPEG" in half
     assert (tmp_path / "out.csv").read_text().count("\n") == 4
 

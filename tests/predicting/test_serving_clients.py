@@ -188,7 +188,7 @@ def test_a_wrong_name_and_a_missing_version(server, way):
     url = _url(server, way)
     with pytest.raises(UserError, match=r"Servable not found for request: Latest\(mined\)"):
         predict(f"{url}d", _pixels(1))
-    with pytest.raises(UserError, match=r"Specific\(mine, 3\).*is this version loaded"):
+    with pytest.raises(UserError, match=r"Specific\(mine, 3\).*this version of it"):
         predict(f"{url}/versions/3", _pixels(1))
     assert server.requests == []
 
@@ -225,7 +225,7 @@ def test_a_server_that_sends_byte_by_byte():
     httpd.daemon_threads = True
     threading.Thread(target=httpd.serve_forever, args=(0.02,), daemon=True).start()
     started = time.monotonic()
-    with pytest.raises(UserError, match="no whole answer within 0.3 seconds"):
+    with pytest.raises(UserError, match="did not answer completely within 0.3 seconds"):
         predict(f"http://127.0.0.1:{httpd.server_port}/v1/models/mine", _pixels(1), timeout=0.3)
     assert time.monotonic() - started < 3
     httpd.shutdown()
@@ -248,7 +248,9 @@ def test_what_was_done_before_a_server_died_is_kept(mortal, way, tmp_path):
     mortal.dies_after = 2
     found = predictions(_url(mortal, way), iter(_pixels(6)), batch_size=2, timeout=10)
     kept = tmp_path / "found.csv"
-    with pytest.raises(UserError, match=f" 4 images were done. What was done is in {kept}[.]$"):
+    with pytest.raises(
+        UserError, match=f" 4 images were done. The predictions before that are in {kept}[.]$"
+    ):
         list(output.written(found, 5, csv=kept))
     rows = kept.read_text(encoding="utf-8").splitlines()[1:]
     assert [row.split(",")[0] for row in rows] == [f"image {number}" for number in range(4)]
@@ -301,11 +303,14 @@ def test_addresses_of_another_form(url):
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
-        ((200, b"<html>Welcome</html>"), "another form.*no JSON"),
-        ((200, b"[1, 2]"), "another form"),
-        ((200, b'{"outputs": {"classes": [["a"], ["b"]]}}'), "another form"),
+        ((200, b"<html>Welcome</html>"), "does not have the form.*not JSON"),
+        ((200, b"[1, 2]"), "does not have the form"),
+        ((200, b'{"outputs": {"classes": [["a"], ["b"]]}}'), "does not have the form"),
         ((200, b'{"outputs": {"classes": [["a"]], "scores": [[0.5]]}}'), "for 2 images"),
-        ((200, b'{"outputs": {"classes": ["a", "b"], "scores": [1, 2]}}'), "another form"),
+        (
+            (200, b'{"outputs": {"classes": ["a", "b"], "scores": [1, 2]}}'),
+            "does not have the form",
+        ),
         ((200, b'{"outputs": {"classes": [["a"], ["b"]], "scores": [["x"], ["y"]]}}'), "form"),
         ((200, b'{"outputs": {"classes": [["a"], ["b"]], "scores": [[NaN], [0.5]]}}'), "NaN"),
         ((500, b'{"error": "out of luck"}'), "answered 500 .*: out of luck"),
@@ -328,7 +333,7 @@ def test_an_error_that_quotes_bytes_of_the_image(server):
 def test_a_grpc_answer_that_is_no_prediction(server):
     server.grpc_answer = predict_pb2.PredictResponse()
     server.grpc_answer.outputs["classes"].CopyFrom(tf.make_tensor_proto([["a"]]))
-    with pytest.raises(UserError, match="another form"):
+    with pytest.raises(UserError, match="does not have the form"):
         predict(server.grpc_url, _pixels(1))
     server.grpc_answer.outputs["scores"].CopyFrom(tf.make_tensor_proto([[0.25]]))
     assert predict(server.grpc_url, _pixels(1))[0].scores == (0.25,)

@@ -77,7 +77,7 @@ def of_our_kind(image):
 def test_another_network(function):
     name = next(iter(function.input_signature)).name
     with pytest.raises(
-        UserError, match=f"not exported by keras_alexnet. Wanted: .*Received: .*'{name}'"
+        UserError, match=f"not exported by keras_alexnet. Expected: .*Received: .*'{name}'"
     ):
         LiteModel(converted(function))
 

@@ -1,10 +1,10 @@
 """TensorFlow's C API through ctypes: the loader and the session that TF Serving itself uses.
 
-Run as a program of its own (`python c_api.py REQUESTS ANSWERS`), so that neither TensorFlow's
-Python nor Keras nor this package takes part: REQUESTS is a pickled list of (folder of a SavedModel,
-inputs, outputs), inputs a dict of arrays by tensor name (bytes as object arrays) and outputs a list
-of tensor names. ANSWERS becomes a pickled list of arrays, in the order of outputs, or of the text
-of the error that came instead.
+It runs as a separate program, `python c_api.py REQUESTS ANSWERS`, which imports neither
+TensorFlow's Python nor Keras nor this package. REQUESTS is a pickled list of (folder of a
+SavedModel, inputs, outputs): inputs is a dict of arrays by tensor name, with bytes as object
+arrays, and outputs is a list of tensor names. ANSWERS becomes a pickled list, which has for each
+request a list of arrays in the order of outputs, or the text of the error.
 """
 
 import ctypes
@@ -28,14 +28,14 @@ class Output(ctypes.Structure):
 
 
 def library() -> pathlib.Path | None:
-    """Returns where TensorFlow's wheel keeps the C API, without importing TensorFlow."""
+    """Returns the path of the C API in TensorFlow's wheel, without importing TensorFlow."""
     folders = importlib.util.find_spec("tensorflow").submodule_search_locations
     found = (pathlib.Path(folder).glob("libtensorflow_cc.*") for folder in folders)
     return next(itertools.chain.from_iterable(found), None)
 
 
 def _declared(path):
-    """Loads the library and declares what is called of it; what is not named here gives int."""
+    """Loads the library, and declares the functions that are called and do not return int."""
     api = ctypes.CDLL(str(path))
     pointer, size, text = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p
     dimensions, outputs = ctypes.POINTER(ctypes.c_int64), ctypes.POINTER(Output)
@@ -90,7 +90,7 @@ class Session:
         self._check()
 
     def run(self, inputs: dict[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
-        """Runs the tensors named in `outputs`; RuntimeError with TensorFlow's text if it fails."""
+        """Computes the tensors named in `outputs`; if that fails, raises RuntimeError."""
         fed = (ctypes.c_void_p * len(inputs))(*(self._tensor(each) for each in inputs.values()))
         fetched = (ctypes.c_void_p * len(outputs))()
         self._api.TF_SessionRun(

@@ -1,4 +1,4 @@
-"""Writes Caffe's binary files byte by byte, in their old and their new form."""
+"""Writing of Caffe's binary files byte by byte, in the old and the new format."""
 
 import struct
 

@@ -30,7 +30,7 @@ _SMALL_UNITS = {"InnerProduct": 12, "Convolution": 8}
 
 
 def described(small=False, classes=1000):
-    """The layers; with few units each if `small`."""
+    """Yields the layers, with few units each if `small`."""
     for name, kind, numbers in _LAYERS:
         if name == "fc8":
             numbers = (classes,)
@@ -40,7 +40,7 @@ def described(small=False, classes=1000):
 
 
 def weights(small=False, classes=1000, seed=0):
-    """Random kernels and biases by name, as Caffe lays them out, of a size that keeps signals."""
+    """Random kernels and biases by name, in Caffe's layout, that preserve the signal's size."""
     generator = np.random.default_rng(seed)
     channels, found = 3, {}
     for name, kind, numbers in described(small, classes):
@@ -60,7 +60,7 @@ def weights(small=False, classes=1000, seed=0):
 
 
 def caffemodel(tensors, *, old=False, order=None, lrn=LRN, **options):
-    """The bytes of a `.caffemodel`; `order` gives the layers' names in another order."""
+    """The bytes of a `.caffemodel`; `order` is a different order of the layers' names."""
     kinds = {name: kind for name, kind, _ in _LAYERS}
     layers = [
         caffe_files.layer(
@@ -77,7 +77,7 @@ def caffemodel(tensors, *, old=False, order=None, lrn=LRN, **options):
 
 
 def prototxt(small=False, classes=1000):
-    """The network in Caffe's text form."""
+    """The network in Caffe's text format."""
     lines = ['input: "data"', *(f"input_dim: {size}" for size in (1, 3, 227, 227))]
     below = "data"
     for name, kind, numbers in described(small, classes):
@@ -115,7 +115,7 @@ def small_row() -> NetworkSpec:
 
 
 def in_order(spec: NetworkSpec, bgr: bool) -> NetworkSpec:
-    """Returns a network with its channels in that order."""
+    """Returns a network that reads BGR or RGB."""
     standardization = dataclasses.replace(spec.standardization, bgr=bgr)
     return dataclasses.replace(spec, standardization=standardization)
 
@@ -123,7 +123,8 @@ def in_order(spec: NetworkSpec, bgr: bool) -> NetworkSpec:
 def by_opencv(cv2, text, model):
     """Returns a function of B, G, R values `[1, 3, 227, 227]`: each layer's output by its name.
 
-    Those of layers with an activation come after it. Maps are `[1, height, width, channels]`.
+    Outputs of layers with an activation are taken after it. Maps are `[1, height, width,
+    channels]`.
     """
     net = cv2.dnn.readNetFromCaffe(
         np.frombuffer(text.encode(), np.uint8), np.frombuffer(model, np.uint8)

@@ -1,11 +1,11 @@
-"""Keras callbacks that do something at a step or an epoch of a run."""
+"""Keras callbacks that act at a step or an epoch of a run."""
 
 from collections.abc import Callable
 
 import keras
 import numpy as np
 
-Action = Callable[[keras.Model], object]  # gets the network under training
+Action = Callable[[keras.Model], object]  # called with the network that is trained
 
 
 class _At(keras.callbacks.Callback):
@@ -34,22 +34,22 @@ class _At(keras.callbacks.Callback):
 
 
 def at_step(step: int, action: Action) -> keras.callbacks.Callback:
-    """Calls `action(model)` when the optimizer step `step` of the run, from 1, is done."""
+    """Calls `action(model)` after optimizer step `step` of the run, counted from 1."""
     return _At("step", step, action)
 
 
 def before_step(step: int, action: Action) -> keras.callbacks.Callback:
-    """Calls `action(model)` before the optimizer step `step` of the run, from 1."""
+    """Calls `action(model)` before optimizer step `step` of the run, counted from 1."""
     return _At("before step", step, action)
 
 
 def at_epoch(epoch: int, action: Action) -> keras.callbacks.Callback:
-    """Calls `action(model)` when the epoch `epoch`, from 1, is saved."""
+    """Calls `action(model)` after epoch `epoch`, counted from 1, has been saved."""
     return _At("epoch", epoch, action)
 
 
 def before_epoch(epoch: int, action: Action) -> keras.callbacks.Callback:
-    """Calls `action(model)` before the first step of the epoch `epoch`, from 1."""
+    """Calls `action(model)` before the first step of epoch `epoch`, counted from 1."""
     return _At("before epoch", epoch, action)
 
 
@@ -59,7 +59,7 @@ def at_end(action: Action) -> keras.callbacks.Callback:
 
 
 def crash_at(step: int) -> keras.callbacks.Callback:
-    """Ends the run after a step as a crash would: nothing is saved on the way out."""
+    """Ends the run after a step like a crash, which saves nothing."""
 
     def crash(model):
         raise RuntimeError("killed")
@@ -68,7 +68,7 @@ def crash_at(step: int) -> keras.callbacks.Callback:
 
 
 class Seen(keras.callbacks.Callback):
-    """Notes what the run does: epochs begun, from 1; learning rate and first kernel by step."""
+    """Records the epochs that begin, from 1, and each step's learning rate and first kernel."""
 
     def __init__(self):
         super().__init__()

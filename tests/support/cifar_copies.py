@@ -1,4 +1,4 @@
-"""Small copies of CIFAR in its published forms, for tests."""
+"""Small copies of CIFAR in its published formats."""
 
 import io
 import pathlib
@@ -13,7 +13,7 @@ TRAIN, TEST = 50, 10
 
 
 class Python2Pickler(pickle._Pickler):
-    """Writes bytes as Python 2 wrote its strings, as the official files have them."""
+    """Pickles bytes as Python 2 pickled its strings, as in the official files."""
 
     dispatch = dict(pickle._Pickler.dispatch)
 

@@ -1,6 +1,6 @@
-"""The PyTorch networks of torchvision and the documents, with their modules' names.
+"""The PyTorch networks of torchvision and the documents, with the original module names.
 
-Each is written from its source, not from the package's table.
+Each is written from its source, not from this package's networks.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ def _head(inputs, units, classes, rate=0.5, flatten=False):
 
 
 class Blocks(nn.Module):
-    """`features`, perhaps `avgpool`, and a head under its document's name."""
+    """`features`, optionally `avgpool`, and a head with the name in its document."""
 
     def __init__(self, features, head, *, avgpool=None, head_name="classifier"):
         super().__init__()
@@ -105,7 +105,7 @@ def document_004(classes=1000):
 
 _IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 _HALF = ([0.5] * 3, [0.5] * 3)
-# source: variant, module, input size, mean and deviation of pixels in 0-1
+# source: variant, module, input size, mean and standard deviation of pixels in 0–1
 NETWORKS = {
     "torchvision": ("alexnet_owt", torchvision, 224, _IMAGENET),
     "document 000": ("cifar_v1", document_000, 32, _HALF),
@@ -117,7 +117,7 @@ NETWORKS = {
 
 
 def randomized(network, seed=0):
-    """Gives a network He weights and non-zero biases, so that every layer is heard, and eval."""
+    """Gives a network He weights and non-zero biases, and puts it into evaluation mode."""
     generator = torch.Generator().manual_seed(seed)
     for parameter in network.parameters():
         std = (2 / parameter[0].numel()) ** 0.5 if parameter.ndim > 1 else 0.1
@@ -126,7 +126,7 @@ def randomized(network, seed=0):
 
 
 def standardized(pixels, statistics):
-    """Pixels 0-255 `[N, H, W, C]` → what the source feeds its network, `[N, C, H, W]`."""
+    """Returns the source's inputs, `[N, C, H, W]`, for pixels 0–255, `[N, H, W, C]`."""
     mean, std = (torch.tensor(values)[:, None, None] for values in statistics)
     return (torch.tensor(pixels).permute(0, 3, 1, 2) / 255 - mean) / std
 

@@ -19,7 +19,7 @@ _END = {"&", "&&", "|", "||", ";", "done", "wait"}
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """A fenced code block; `reason` says why it cannot run, where a comment before it does."""
+    """A fenced code block; `reason` is why it is not run, from a comment before it, or None."""
 
     page: str
     number: int
@@ -29,12 +29,12 @@ class Block:
 
 
 def name_of(page: pathlib.Path) -> str:
-    """The path of a page below the checkout."""
+    """The path of a page, relative to the checkout."""
     return page.relative_to(ROOT).as_posix()
 
 
 def blocks(page: pathlib.Path, language: str | None = None) -> list[Block]:
-    """The code blocks of a page, in order; of one language if it is given."""
+    """The code blocks of a page in order, or only those of a language."""
     found = [
         Block(name_of(page), number, match["language"], match["text"], match["reason"])
         for number, match in enumerate(_BLOCK.finditer(page.read_text(encoding="utf-8")), 1)
@@ -43,7 +43,7 @@ def blocks(page: pathlib.Path, language: str | None = None) -> list[Block]:
 
 
 def section(page: pathlib.Path, heading: str) -> str:
-    """The text below a heading, to the next heading of its level or a higher one."""
+    """The text below a heading, up to the next heading of its level or a higher one."""
     text = page.read_text(encoding="utf-8")
     match = re.search(rf"^(#+) {re.escape(heading)}$", text, re.M)
     assert match, f"{name_of(page)} has no section {heading!r}"
@@ -53,9 +53,10 @@ def section(page: pathlib.Path, heading: str) -> str:
 
 
 def commands(page: pathlib.Path) -> Iterator[list[str]]:
-    """The arguments of each `keras-alexnet` in a page's shell and YAML blocks, `train` first.
+    """The arguments of each `keras-alexnet` command in a page's shell and YAML blocks.
 
-    `python scripts/NAME.py` is `keras-alexnet NAME`; `convert_weights` is `convert`.
+    The first argument is the name of the command: `python scripts/NAME.py` is `keras-alexnet NAME`,
+    and `convert_weights` is `convert`.
     """
     for block in blocks(page):
         if block.language == "bash":

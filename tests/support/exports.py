@@ -1,4 +1,4 @@
-"""Networks to export, small enough for every test, and what a SavedModel says of itself."""
+"""Small networks to export, and the contents of SavedModels."""
 
 import contextlib
 import pathlib
@@ -19,7 +19,7 @@ from support.networks import registered
 
 SIGNATURES = ("serving_default", "image_bytes", "features")
 
-# Between them, these have every kind of layer, as test_saved_model checks; all others are slow.
+# Together, these have every kind of layer, as test_saved_model checks; all others are slow.
 EVERY_KIND_OF_LAYER = (
     "alexnet_2012",
     "alexnet_owt",
@@ -36,16 +36,16 @@ LABELS = ["cat", "Hund, groß", "a b", "猫", "\t", "cat", "'\"", "#7", "0", "la
 
 
 def shrunk(name: str):
-    """While open, a network has all its layers, few filters and few units."""
+    """A context in which a network has all its layers, but few filters and units."""
     return registered(networks.shrunk(variants.get(name), filters=8, units=16))
 
 
 def trained(
     folder: pathlib.Path, name: str, labels=None, full_size=False, **options
 ) -> TrainedNetwork:
-    """A network with weights of a fixed formula, saved as a run saves it and loaded again.
+    """A network with weights from a fixed formula, saved as a run saves it and loaded again.
 
-    The labels are `class <number>` unless given; `labels=()` writes none.
+    The default labels are `class <number>`; `labels=()` writes none.
     """
     with contextlib.nullcontext() if full_size else shrunk(name):
         model = keras_alexnet.build(name, **options)
@@ -60,7 +60,7 @@ def trained(
 
 
 def transparent(plan: ImagePlan) -> TrainedNetwork:
-    """A network whose logits are its pixels, so that an export shows what reached it."""
+    """A network whose logits are its pixels, to show what an export receives."""
     image = keras.Input((plan.input_size, plan.input_size, 3), name="image", dtype="float32")
     model = keras.Model(image, keras.layers.Flatten(name="logits")(image), name="transparent")
     labels = tuple(f"{number}" for number in range(model.output_shape[-1]))
@@ -77,7 +77,7 @@ def transparent(plan: ImagePlan) -> TrainedNetwork:
 
 
 def noise(count: int, network: TrainedNetwork, seed: int = 0) -> np.ndarray:
-    """uint8 `[count, H, W, 3]`: smooth waves under noise, each image of another kind."""
+    """Returns smooth waves with noise, each image different: uint8 `[count, H, W, 3]`."""
     generator = np.random.default_rng(seed)
     height, width, _ = network.input_shape
     y, x = np.mgrid[:height, :width][..., None] / height
@@ -87,7 +87,7 @@ def noise(count: int, network: TrainedNetwork, seed: int = 0) -> np.ndarray:
 
 
 def meta_graph(folder: pathlib.Path):
-    """The one graph of a SavedModel, tagged for serving, as its file holds it."""
+    """The only graph in a SavedModel's file, which is tagged for serving."""
     contents = (folder / "saved_model.pb").read_bytes()
     [found] = saved_model_pb2.SavedModel.FromString(contents).meta_graphs
     assert list(found.meta_info_def.tags) == ["serve"]
@@ -95,11 +95,11 @@ def meta_graph(folder: pathlib.Path):
 
 
 def nodes_of(graph, signature: str) -> list:
-    """All nodes that run when a signature is called, those of the functions it calls included."""
+    """All nodes that run when a signature is called, with those of the functions it calls."""
     functions = {each.signature.name: each for each in graph.graph_def.library.function}
     [called] = {info.name.split(":")[0] for info in graph.signature_def[signature].outputs.values()}
     nodes = [node for node in graph.graph_def.node if node.name == called]
-    for node in nodes:  # grows as it goes
+    for node in nodes:  # grows during the loop
         for attribute in node.attr.values():
             for function in (attribute.func, *attribute.list.func):
                 if function.name in functions:
@@ -108,5 +108,5 @@ def nodes_of(graph, signature: str) -> list:
 
 
 def keras_logits(network: TrainedNetwork, pixels) -> np.ndarray:
-    """What the Keras model computes of pixels of any number type."""
+    """The logits that the Keras model computes for pixels of any number type."""
     return network.model(np.asarray(pixels, np.float32), training=False).numpy()

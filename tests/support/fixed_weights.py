@@ -1,4 +1,4 @@
-"""Weights of a fixed formula, the same on every machine."""
+"""Weights from a fixed formula, the same on every machine."""
 
 import zlib
 
@@ -6,17 +6,17 @@ import numpy as np
 
 
 def uniform(name, shape):
-    """Numbers in [-1, 1) that depend only on the name: Philox's bits are the same everywhere."""
+    """Numbers in [-1, 1) that depend only on the name; Philox is the same everywhere."""
     bits = np.random.Philox(zlib.crc32(name.encode())).random_raw(int(np.prod(shape)))
     return ((bits >> 40).astype("float32") / 2**23 - 1).reshape(shape)
 
 
 def set_fixed_weights(model):
-    """Weights of a deterministic formula, such that activations keep their size."""
+    """Sets weights from a deterministic formula that preserves the size of activations."""
     for layer in model.layers:
         if layer.weights:
             kernel, bias = (weight.shape for weight in layer.weights)
-            bound = np.sqrt(6 / np.prod(kernel[-4:-1]))  # of one position, where it has many
+            bound = np.sqrt(6 / np.prod(kernel[-4:-1]))  # of one position, if it has many
             layer.set_weights(
                 [
                     uniform(f"{layer.name}/kernel", kernel) * bound,

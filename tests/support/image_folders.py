@@ -1,11 +1,11 @@
-"""Image folders with classes that can be told apart by color."""
+"""Image folders whose classes differ by color."""
 
 import numpy as np
 import tensorflow as tf
 
 
 def write_images(folder, classes, images_per_class, size=32, seed=0):
-    """Writes PNGs below folder/<class>/, each class of another color, with noise."""
+    """Writes noisy PNGs to folder/<class>/, each class in a different color."""
     generator = np.random.default_rng(seed)
     colors = generator.integers(40, 216, (len(classes), 3))
     for name, color in zip(classes, colors, strict=True):

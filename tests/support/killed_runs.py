@@ -1,12 +1,12 @@
-"""Runs trainings in processes that kill themselves, by SIGKILL, at given places.
+"""Training in processes that kill themselves with SIGKILL at given places.
 
     python killed_runs.py '{"config": {...}, "places": ["step 7", "write 9", null]}'
 
-The first process starts the run of `config`, every other one resumes it. It prints their exit
-codes as JSON. All are forked from this one, which imports TensorFlow once and never uses it.
+The first process starts the run of `config`, and every other one resumes it. All are forked from
+this process, which imports TensorFlow once, never uses it, and prints their exit codes as JSON.
 
-Places: "step 7", after step 7; "epoch 2", after all that follows epoch 2; "write 8", in the middle
-of writing the checkpoint of step 8; "metrics 2", when metrics.csv has two rows and their checkpoint
+Places: "step 7", after step 7; "epoch 2", after epoch 2 has been saved; "write 8", in the middle of
+writing the checkpoint of step 8; "metrics 2", when metrics.csv has two rows and their checkpoint
 does not exist; "validating 1" and "testing 1", in the first validation or test of the process.
 """
 
@@ -29,7 +29,7 @@ def _die(*_):
 
 
 def _replace_atomic_write(before_rename=lambda path, temporary: None, after=lambda path: None):
-    """Makes every atomic write call these two as well."""
+    """Makes every atomic write call these two functions as well."""
     whole = files.atomic_write
 
     @contextlib.contextmanager

@@ -1,6 +1,6 @@
-"""Reads a data set of many images in this process, and prints how much memory that took.
+"""Measurement of the memory that reading a data set takes, as a program.
 
-python tests/memory.py image_folder FOLDER cifar_v1 1
+python tests/support/memory.py image_folder FOLDER cifar_v1 1
 """
 
 import json
@@ -18,7 +18,7 @@ from keras_alexnet.data.splits import Split
 
 
 def bytes_now(field: str) -> int:
-    """VmRSS, or VmHWM, the most since it was last reset."""
+    """VmRSS, or VmHWM, which is the maximum since the last reset."""
     status = pathlib.Path("/proc/self/status").read_text()
     return 1024 * int(status.split(f"{field}:")[1].split()[0])
 
@@ -28,7 +28,7 @@ def batches(split: Split, variant: str):
 
 
 def main(dataset: str, data_dir: str, variant: str, count: str) -> None:
-    # The bare process: TensorFlow has run a pipeline, and no image is there.
+    # The process without data: TensorFlow has run a pipeline, and no images are loaded.
     few = Split.of(images.ImageArray(np.zeros((64, 32, 32, 3), np.uint8)), np.zeros(64))
     next(iter(batches(few, variant)))
     pathlib.Path("/proc/self/clear_refs").write_text("5")

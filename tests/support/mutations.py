@@ -1,4 +1,4 @@
-"""Damaged files for hypothesis; the check that readers refuse or read them in little memory."""
+"""Damaged files for hypothesis, and the check that readers handle them in little memory."""
 
 import tracemalloc
 
@@ -15,11 +15,11 @@ SEARCH = settings(
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-FIXED_BYTES = 8 * 2**20  # what a reader may take however small a file is
+FIXED_BYTES = 8 * 2**20  # what a reader may use, however small the file is
 
 
 def read_or_refused(read, bytes_at_most: int):
-    """What `read` returns, or None if it raises a UserError, whatever the files hold."""
+    """What `read` returns, or None if it raises a UserError."""
     tracemalloc.start()
     try:
         return read()
@@ -33,7 +33,7 @@ def read_or_refused(read, bytes_at_most: int):
 
 @st.composite
 def damaged(draw, valid: bytes) -> bytes:
-    """Contents of a file: some bytes changed, cut out, put in, or all of them arbitrary."""
+    """Contents of a file with some bytes changed, removed or inserted, or all arbitrary."""
     if draw(st.integers(0, 9)) == 0:
         return draw(st.binary(max_size=300))
     contents = bytearray(valid)
@@ -54,7 +54,7 @@ _SIZES = [b"\x80" + b"\xff" * 11, b"\xff" * 12, b"\x80" + bytes(5) + b"\xff" * 6
 
 @st.composite
 def damaged_tar(draw, valid: bytes) -> bytes:
-    """A tar archive, a header of which is damaged and has the checksum of what it now says."""
+    """A tar archive in which a header is damaged, but has a correct checksum."""
     if draw(st.booleans()):
         return draw(damaged(valid))
     contents = bytearray(valid)
@@ -64,7 +64,7 @@ def damaged_tar(draw, valid: bytes) -> bytes:
         if draw(st.booleans()):
             header[124:136] = draw(st.sampled_from(_SIZES) | st.binary(min_size=12, max_size=12))
         if draw(st.booleans()):
-            header[156] = draw(st.sampled_from(b"012345678LKgxSXD"))  # the kind of member
+            header[156] = draw(st.sampled_from(b"012345678LKgxSXD"))  # the type of the member
         if draw(st.booleans()):
             place = draw(st.integers(0, 499))
             new = draw(st.binary(min_size=1, max_size=12))
@@ -84,7 +84,7 @@ JSON = st.recursive(
 
 @st.composite
 def damaged_json(draw, value):
-    """A JSON value, a part of which is another value or missing."""
+    """A JSON value in which a part is replaced or missing."""
     if isinstance(value, dict | list) and value and draw(st.integers(0, 5)):
         keys = list(value) if isinstance(value, dict) else list(range(len(value)))
         key = draw(st.sampled_from(keys))

@@ -1,4 +1,4 @@
-"""Networks registered for the length of a test."""
+"""Registration of networks during a test, and small networks."""
 
 import contextlib
 import dataclasses
@@ -10,9 +10,9 @@ from keras_alexnet.networks.spec import ConvolutionSpec, DenseSpec, NetworkSpec
 
 @contextlib.contextmanager
 def registered(*specs: NetworkSpec) -> Iterator[None]:
-    """Registers networks while the body runs; a known name then means the new network.
+    """Registers networks while the body runs, in place of known ones with the same names.
 
-    Afterwards the registry holds what it held before, in the same order.
+    Afterward the registry is as before, in the same order.
     """
     before = [variants.get(name) for name in variants.list_variants()]
     _register_only({spec.name: spec for spec in (*before, *specs)}.values())
@@ -23,7 +23,7 @@ def registered(*specs: NetworkSpec) -> Iterator[None]:
 
 
 def shrunk(spec: NetworkSpec, *, filters: int, units: int, **changes) -> NetworkSpec:
-    """Returns a network of the same layers with few filters and units, and other `changes`."""
+    """Returns a network with the same layers, but few filters and units, and `changes`."""
     small = {ConvolutionSpec: {"filters": filters}, DenseSpec: {"units": units}}
     parts = {
         part: tuple(

@@ -1,10 +1,10 @@
 """One worker of a run, as a launcher starts it: `one_worker.py config.json [options]`.
 
 Options, for the tests: `kill_at` ends the process with SIGKILL after a step of the run, `freeze_at`
-stops it with SIGSTOP, `end_at` asks it with SIGTERM to end, `lose` are files that vanish after the
-first epoch, `streamed` keeps no decoded images, `weights` is a file that gets the weights as this
-worker has them, `batches` one that gets the fingerprints of the images that it trains on; `folder`
-is where it starts; `stop` ends training after the first epoch.
+freezes it with SIGSTOP, `end_at` ends it with SIGTERM; `lose` lists files to delete after the first
+epoch; `streamed` keeps no decoded images; `weights` is a file for the final weights of this worker,
+and `batches` is one for the fingerprints of the images that it trains on; `folder` is its working
+directory; `stop` ends training after the first epoch.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ def _write_weights(path, model) -> None:
 
 
 def note_batches(path) -> None:
-    """Writes a line for each image that a pipeline for training hands out: step, label, SHA-256."""
+    """Writes a line for each image of a training pipeline: step, label, SHA-256."""
     made = pipeline.train_batches
 
     def write(index, images, labels):

@@ -5,7 +5,7 @@ import zipfile
 
 
 def packed(folder, archive):
-    """The folder, itself included, in an archive of the kind that its name says."""
+    """The folder, itself included, in an archive of the type that its name says."""
     if archive.suffix == ".zip":
         with zipfile.ZipFile(archive, "w") as target:
             for path in sorted(folder.rglob("*")):

@@ -1,10 +1,10 @@
-r"""Measures how far the converted networks are from their sources: saved_models/parity.csv.
+r"""Measurement of how far converted networks are from their sources: saved_models/parity.csv.
 
     python tests/support/parity.py --images FOLDER_OF_PHOTOGRAPHS --out saved_models/parity.csv
 
-Each source's network gets random weights, is written to a file as its framework writes it, and is
-converted. Both then see the photographs, prepared as for evaluation. The figure of a layer is the
-largest difference between the two outputs over all images, divided by the largest output.
+Each source's network gets random weights, is saved by its framework, and is converted. Both then
+run on the photographs, prepared as for evaluation. The number for a layer is the largest difference
+between the two outputs over all images, divided by the largest output.
 """
 
 import argparse
@@ -44,7 +44,7 @@ COLUMNS = ("variant", "source", "reference", "images", "top5_same", *_LAYERS)
 
 
 class Case(NamedTuple):
-    """A source's network: its weights in a file, and what it makes of RGB pixels 0-255."""
+    """A source's network: its weights in a file, and its outputs for RGB pixels 0–255."""
 
     variant: str
     source: str
@@ -130,7 +130,7 @@ def _measured(case: Case, splits) -> dict:
 
 
 def _compared(model: keras.Model) -> list[str]:
-    """The layers with activation, LRN and pooling, in their order."""
+    """The layers with an activation, LRN and pooling, in order."""
     kinds = (
         layers.Convolution,
         layers.LocalResponseNormalization,

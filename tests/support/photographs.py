@@ -1,4 +1,4 @@
-"""Images that look to a network more like photographs than noise does."""
+"""Drawn images that resemble photographs more than noise does."""
 
 import numpy as np
 import tensorflow as tf

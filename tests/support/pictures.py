@@ -1,4 +1,4 @@
-"""What pictures and their tables hold."""
+"""Reading of pictures and their tables."""
 
 import csv
 import pathlib

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def plain_windows(side, size, stride):
-    """(start, end) of each window: as many as Caffe, PyTorch and cuda-convnet count."""
+    """(start, end) of each window, with the counts of Caffe, PyTorch and cuda-convnet."""
     starts, start = [0], stride
     while starts[-1] + size < side and start < side:
         starts.append(start)

@@ -1,4 +1,4 @@
-"""Two small networks, saved and exported in every form that `keras_alexnet.predict` takes."""
+"""Two small networks, saved and exported in every format that `keras_alexnet.predict` takes."""
 
 import functools
 import importlib.util
@@ -16,11 +16,11 @@ from keras_alexnet.exporting.formats import onnx, saved_model, tflite
 from keras_alexnet.trained import TrainedNetwork
 
 CLASSES = 7
-TOLERANCE = 2e-5  # of scores, float32 programs of a network whose logits go to tens
+TOLERANCE = 2e-5  # of scores of different float32 implementations, with logits up to tens
 
 
 def network(folder: pathlib.Path, seed: int, classes: int = CLASSES) -> TrainedNetwork:
-    """A run's folder with a network that is sure of itself, and of different images differently."""
+    """A run's folder with a network whose confident predictions differ between images."""
     model = keras_alexnet.build("cifar_v2", num_classes=classes, seed=seed)
     kernel = model.get_layer("logits").kernel
     kernel.assign(kernel * 300)
@@ -61,7 +61,7 @@ def made(root: pathlib.Path) -> types.SimpleNamespace:
 
 
 def _photos(folder: pathlib.Path) -> pathlib.Path:
-    """Images of many sizes, colors and formats, and files that are to be ignored."""
+    """Images of many sizes, colors and formats, and files to ignore."""
     (folder / "below" / "deeper").mkdir(parents=True)
     (folder / ".hidden").mkdir()
     waves = _waves(90, 130)
@@ -93,14 +93,14 @@ def _waves(height: int, width: int) -> np.ndarray:
 
 
 def save_foreign(folder: pathlib.Path, name: str, spec: tf.TensorSpec, outputs: list[str]) -> None:
-    """A SavedModel of another project: one signature, whose outputs are its input."""
+    """A SavedModel of a different project, with a signature whose outputs are its input."""
     module = tf.Module()
     module.same = tf.function(lambda x: {y: tf.identity(x) for y in outputs}, [spec])
     tf.saved_model.save(module, str(folder), signatures={name: module.same})
 
 
 def expected(found: TrainedNetwork, contents: list[bytes]) -> np.ndarray:
-    """Probabilities `[N, classes]` as evaluation's functions make the inputs, one by one."""
+    """Probabilities `[N, classes]` for inputs that evaluation's functions make one by one."""
     plan = found.plan
     inputs = [
         views.center_view(decode.decode_square(each, plan.square_size, plan.warp)[None], plan)

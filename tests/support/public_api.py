@@ -19,7 +19,7 @@ COMMAND = "python -m tests.support.public_api"
 
 
 def as_text() -> str:
-    """Returns a line for each public name, with its members indented below it."""
+    """Returns a line for each public name, with its members indented below."""
     lines = [line for name in sorted(keras_alexnet.__all__) for line in _described(name)]
     lines += _indented("training.recipe.Recipe", Recipe, indent="")  # its fields are flags too
     return "".join(f"{_without_modules(line)}\n" for line in lines)
@@ -91,7 +91,7 @@ def _signature(function: Any) -> str:
 
 
 def _without_modules(line: str) -> str:
-    """Types and signatures without the modules of types, which are no part of the API."""
+    """Types and signatures without the modules of types, which are not part of the API."""
     name, colon, rest = re.match(r"(\s*(?:class )?[\w.]+)([:(]?)(.*)", line).groups()
     return name + colon + re.sub(r"\b(?:[A-Za-z_]\w*\.)+(?=[A-Za-z_])", "", rest)
 

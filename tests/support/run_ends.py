@@ -1,4 +1,4 @@
-"""How runs ended: their metrics and weights, and whether two ended the same."""
+"""The ends of runs: metrics, weights, and the check that two are the same."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ _TIMES = ("seconds", "images_per_second")
 
 
 def metrics(workdir) -> list[dict[str, str]]:
-    """The rows of metrics.csv, without what depends on the speed of the machine."""
+    """The rows of metrics.csv, without columns that depend on the machine's speed."""
     with open(pathlib.Path(workdir) / "metrics.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     return [{name: v for name, v in row.items() if name not in _TIMES} for row in rows]
@@ -24,14 +24,14 @@ def results(workdir) -> dict:
 
 
 def checkpoint(workdir) -> dict[str, np.ndarray]:
-    """All variables of the newest checkpoint, the optimizer's included, by name."""
+    """All variables of the newest checkpoint by name, with those of the optimizer."""
     newest = max((pathlib.Path(workdir) / "checkpoints").glob("step-*.npz"))
     with np.load(newest) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
 
 def assert_same_end(workdir, other) -> None:
-    """Asserts that two runs ended with the same bits."""
+    """Asserts that two runs ended with bit-identical state."""
     assert metrics(workdir) == metrics(other)
     assert results(workdir)["test_loss"] == results(other)["test_loss"]
     for read in (checkpoint, _kept):

@@ -1,4 +1,4 @@
-"""SavedModels run by other loaders than Keras."""
+"""SavedModels run by loaders other than Keras."""
 
 import pathlib
 import pickle
@@ -23,7 +23,7 @@ def run(program: list[str], requests: list, folder: pathlib.Path) -> list:
 
 
 def by_c_api(requests, folder):
-    """As `by_python`; an error gives its text in place of the outputs."""
+    """Like `by_python`, but an error's text takes the place of the outputs."""
     if c_api.library() is None:
         pytest.skip("this TensorFlow has no library with the C API")
     asked, names = [], []

@@ -1,7 +1,7 @@
-"""A stand-in for TensorFlow Serving, whose binary the test machines do not have.
+"""A stand-in for TensorFlow Serving, which the test machines do not have.
 
-It serves the SavedModels of a folder on loopback by gRPC, on the official stubs, and by REST, on
-the official routes and forms of JSON, and can be made slow, to die and to talk nonsense:
+It serves the SavedModels of a folder on loopback by gRPC, with the official stubs, and by REST,
+with the official routes and JSON formats. It can be made slow, die, and send invalid answers:
 
     with serving_double.serve("saved_models/mine", name="mine") as server:
         keras_alexnet.predict(server.rest_url, images)
@@ -42,7 +42,7 @@ _HTTP = {
 
 
 class Status(Exception):
-    """What a request is refused with: a gRPC status code and a text."""
+    """The refusal of a request: a gRPC status code and a text."""
 
     def __init__(self, code: grpc.StatusCode, text: str):
         super().__init__(text)
@@ -59,10 +59,10 @@ class Server:
     Attributes:
         rest_url, grpc_url: what `keras_alexnet.predict` takes.
         grpc_address: host:port, what gRPC takes.
-        requests: of every Predict request so far, the number of images in it.
-        seconds: that every answer to Predict is held back.
+        requests: the number of images in every Predict request so far.
+        seconds: the delay of every answer to Predict.
         most_images: larger batches are refused, as by `max_batch_size`.
-        dies_after: so many Predict requests are answered; the next is broken off in the middle.
+        dies_after: number of Predict requests to answer; the next one is broken off.
         rest_answer: (HTTP status, body) in place of any answer to a REST Predict.
         grpc_answer: a PredictResponse in place of any answer to a gRPC Predict.
     """
@@ -108,7 +108,7 @@ class Server:
         raise Status(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}")
 
     def begin(self, inputs: dict) -> bool:
-        """Notes a request, holds it back, and says whether to die over it."""
+        """Records a request, delays it, and returns whether to die."""
         images = max((len(value) for value in inputs.values()), default=0)
         self.requests.append(images)
         self._stopping.wait(self.seconds)
@@ -121,11 +121,11 @@ class Server:
 
 @contextlib.contextmanager
 def serve(base_path, name: str = "model", **switches):
-    """Serves every version below `base_path`; yields the `Server`, which ends with the block.
+    """Serves every version in `base_path`, and yields the `Server`, which ends with the body.
 
     Args:
         base_path: a folder of SavedModels named by integers.
-        name: of the model.
+        name: the name of the model.
         **switches: attributes of the `Server` to set.
     """
     server = Server(base_path, name)
@@ -139,7 +139,7 @@ def serve(base_path, name: str = "model", **switches):
 
 
 class _Loaded:
-    """One version: signatures as the graph declares them, and functions to run them."""
+    """One version: the signatures that the graph declares, and functions to run them."""
 
     def __init__(self, folder: pathlib.Path):
         self._model = tf.saved_model.load(str(folder))
@@ -244,7 +244,7 @@ class _Rest(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        # A client may have given up waiting.
+        # A client may have stopped waiting.
         with contextlib.suppress(OSError):
             self.wfile.write(body[: len(body) // 2] if dies else body)
 
@@ -307,7 +307,7 @@ def _metadata(name: str, version: int, model: _Loaded) -> dict:
 
 
 def _inputs(request: dict, declared) -> tuple[bool, dict[str, np.ndarray]]:
-    """Whether the request is in the row format, and its tensors."""
+    """Returns whether the request is in the row format, and its tensors."""
     if ("instances" in request) == ("inputs" in request):
         raise _invalid("Missing 'inputs' or 'instances' key, or both are there")
     [only, *others] = declared

@@ -1,4 +1,4 @@
-"""A network with all that cifar_v1 has, and few weights."""
+"""A network with the layers of cifar_v1, but few weights."""
 
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.spec import NetworkSpec

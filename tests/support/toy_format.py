@@ -1,4 +1,4 @@
-"""An export format and a network as a user would add them, both as simple as can be."""
+"""A minimal export format and network, as a user would add them."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""Real worker processes on loopback, with hard limits so that no test can hang."""
+"""Worker processes on loopback, with time limits so that no test can hang."""
 
 import json
 import os
@@ -10,23 +10,23 @@ import time
 from typing import NamedTuple
 
 HERE = pathlib.Path(__file__).parent
-SECONDS = 240  # the slowest machine needs a fraction of it
+SECONDS = 240  # even a slow machine needs only a fraction of it
 
 
 class Ended(NamedTuple):
-    """How a worker ended: its exit code (negative: a signal) and all that it printed."""
+    """How a worker ended: its exit code (negative: a signal) and its output."""
 
     code: int
     output: str
 
     @property
     def results(self) -> dict:
-        """What `train` returned; at its end TensorFlow may say something after it was printed."""
+        """What `train` returned; TensorFlow may print more after it."""
         return json.loads([line for line in self.output.splitlines() if line.startswith("{")][-1])
 
 
 def start(folder: pathlib.Path, given: list[dict], **environment) -> list[subprocess.Popen]:
-    """Starts one process of `one_worker.py` for each of `given`, all of one cluster."""
+    """Starts a process of `one_worker.py` for each of `given`, all in one cluster."""
     folder.mkdir(parents=True, exist_ok=True)
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in given]
     addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
@@ -57,7 +57,7 @@ def start(folder: pathlib.Path, given: list[dict], **environment) -> list[subpro
 
 
 def ended(folder: pathlib.Path, processes: list[subprocess.Popen], without=()) -> list[Ended]:
-    """Waits until all have ended, those of the indices `without` aside, which are killed then."""
+    """Waits until all have ended except those in `without`, which are then killed."""
     limit = time.monotonic() + SECONDS
     late = []
     try:

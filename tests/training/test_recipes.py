@@ -202,7 +202,7 @@ def test_warmup_rises_to_the_scaled_rate_and_stays():
 
 
 def test_warmup_of_one_cycle_is_refused():
-    with pytest.raises(UsageError, match="one_cycle rises by itself. Received: warmup_epochs=2"):
+    with pytest.raises(UsageError, match="its own warm-up. Received: warmup_epochs=2"):
         recipes.get("cifar_v2", "default", warmup_epochs=2.0)
 
 
@@ -218,9 +218,9 @@ def test_drops_divide_after_their_epochs_whatever_the_state():
     ("fields", "message"),
     [
         ({"schedule": "one_cycle", "drop_epochs": (3,)}, "schedule drops.*drop_epochs=3 with sch"),
-        ({"schedule": "plateau", "drop_epochs": (3,)}, "--drop_epochs= to empty"),
+        ({"schedule": "plateau", "drop_epochs": (3,)}, "--drop_epochs= to override"),
         ({"schedule": "drops"}, "such as 120,130. Received: drop_epochs=none"),
-        ({"schedule": "drops", "drop_epochs": (3, 3)}, "each above the last.*drop_epochs=3,3"),
+        ({"schedule": "drops", "drop_epochs": (3, 3)}, "increasing numbers.*drop_epochs=3,3"),
         ({"schedule": "drops", "drop_epochs": (0, 3)}, "numbers above 0"),
         ({"schedule": "drops", "drop_epochs": (float("nan"),)}, "numbers above 0"),
         ({"schedule": "drops", "drop_epochs": (3,), "drop_factor": 1.0}, "drop_factor must be"),

@@ -1,4 +1,4 @@
-"""What a run is asked to do: what may change between stop and resume, and what only by name."""
+"""Requests for runs: what may change at a resume, and what only by name."""
 
 import dataclasses
 import json

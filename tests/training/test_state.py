@@ -146,7 +146,7 @@ def test_metrics_csv_may_get_another_column_on_the_way(tmp_path):
 def test_another_network_is_refused(both, tmp_path):
     other, _ = _new("cifar_v2", tmp_path)
     other.checkpoints = both[0].checkpoints
-    with pytest.raises(ka.UserError, match="of another network"):
+    with pytest.raises(ka.UserError, match="of a different network"):
         other.begin()
 
 

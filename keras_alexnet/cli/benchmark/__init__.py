@@ -1,11 +1,11 @@
-r"""Measures speed: of the machinery around a network, and of locally connected layers.
+r"""Measures the overhead of training, and the speed of locally connected layers.
 
     keras-alexnet benchmark train --variant cifar_v3 --json train.json
     keras-alexnet benchmark train --variant cifar_v2 --steps 60 --only loop,mirrored
     keras-alexnet benchmark layers --variant cuda_convnet_11pct --json layers.json
 
-Ratios are medians over repeats, in each of which all sides take their turn. Let the machine do
-nothing else meanwhile.
+Ratios are medians over repeats; in each repeat, all sides take turns. Let the machine do nothing
+else in the meantime.
 """
 
 import argparse
@@ -15,16 +15,16 @@ from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
 from keras_alexnet.errors import UsageError
 
-# Benchmark: what it measures, its module, its network by default, and its measures.
+# Benchmark: what it measures, its module, its default network, and its measures.
 BENCHMARKS = {
     "train": (
-        "What loop, strategy, checkpoints and workers cost beyond the arithmetic.",
+        "What the loop, strategy, checkpoints and workers cost beyond the arithmetic.",
         "overhead",
         "cifar_v3",
         ("mirrored", "loop", "checkpoints", "workers"),
     ),
     "layers": (
-        "Locally connected layers against convolutions of the same multiply-accumulates.",
+        "Locally connected layers against convolutions with the same multiply-accumulates.",
         "local_layers",
         "cuda_convnet_11pct",
         ("layers", "network"),
@@ -46,16 +46,16 @@ def add_flags(parser: flags.Parser) -> None:
         subparser.set_defaults(program=program)
         flags.add_variant(subparser, "The network.", default=variant)
         for name, default, help_text in (
-            ("batch_size", 128, "Images in one step of one device."),
-            ("steps", 40, "Steps timed in each repeat, after a few that are not."),
-            ("repeats", 5, "Repeats, of which the median is taken."),
+            ("batch_size", 128, "Number of images in one step of one device."),
+            ("steps", 40, "Number of steps timed in each repeat, after a few untimed ones."),
+            ("repeats", 5, "Number of repeats; the median over them is reported."),
         ):
             flags.add_flag(subparser, name, int, help_text, default=default)
         help_text = "What to measure."
         flags.add_flag(
             subparser, "only", str, help_text, default=measures, choices=measures, several=True
         )
-        flags.add_flag(subparser, "json", str, "File to write the figures to.")
+        flags.add_flag(subparser, "json", str, "JSON file to write the measurements to.")
 
 
 def run(arguments: argparse.Namespace) -> None:

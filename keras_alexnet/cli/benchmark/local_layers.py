@@ -1,4 +1,4 @@
-"""Locally connected layers against convolutions of the same multiply-accumulates."""
+"""Benchmark of locally connected layers against convolutions of the same multiply-accumulates."""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from keras_alexnet.networks.spec import ConvolutionSpec, LocallyConnectedSpec, N
 
 
 def measure_layers(variant: str, batch_size: int, steps: int, repeats: int) -> dict[str, Any]:
-    """Measures each layer: forward, and forward with the gradients of inputs and weights.
+    """Measures each layer: forward, and forward with the gradients of its inputs and weights.
 
     Raises:
         UsageError: the network has no locally connected layer.
@@ -89,7 +89,7 @@ def _checked(variant: str) -> NetworkSpec:
 
 
 def _with_convolutions(network: NetworkSpec) -> NetworkSpec:
-    """The same network with a convolution in the place of each locally connected layer."""
+    """The same network with a convolution in place of each locally connected layer."""
     features = tuple(
         ConvolutionSpec(spec.name, spec.filters, spec.kernel, padding=spec.padding)
         if isinstance(spec, LocallyConnectedSpec)

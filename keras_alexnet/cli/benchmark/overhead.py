@@ -18,7 +18,7 @@ from keras_alexnet.training import recipes
 from keras_alexnet.training.optimizer import make_optimizer
 from keras_alexnet.training.step import TrainStep
 
-CHECKPOINT_EVERY = 100  # steps, over which the time of one save is spread
+CHECKPOINT_EVERY = 100  # steps over which the time of one save is spread
 
 
 def measure_mirrored(variant: str, batch_size: int, steps: int, repeats: int) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def _batch(workload: Workload) -> tuple[tf.Tensor, ...]:
 
 
 def _bare_step(workload: Workload) -> Callable[[], Any]:
-    """A step as one would write it down: network, loss, gradient, momentum."""
+    """A step in its simplest form: network, loss, gradient, momentum."""
     model = build(workload.variant, num_classes=10, seed=0)
     optimizer = make_optimizer(recipes.get(workload.variant, **workload.overrides), model)
     loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -1,4 +1,4 @@
-"""A training run that is timed and ends when all has been timed."""
+"""A training run that is timed, and ends when enough steps have been timed."""
 
 import contextlib
 import dataclasses
@@ -25,7 +25,7 @@ class Workload:
 
     @property
     def overrides(self) -> dict[str, Any]:
-        """What the run changes in the recipe: it is long enough, and its rate is constant."""
+        """What the run changes in the recipe: enough epochs, and a constant rate."""
         return {
             "global_batch_size": self.batch_size,
             "epochs": 10_000,
@@ -63,7 +63,7 @@ class Workload:
 
 
 class TimingDone(Exception):
-    """Ends a run when all has been timed."""
+    """Ends a run when all steps have been timed."""
 
 
 class Clock(keras.callbacks.Callback):

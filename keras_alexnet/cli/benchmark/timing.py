@@ -1,4 +1,4 @@
-"""Seconds of calls, measured in turn."""
+"""Timing of calls that take turns."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -18,8 +18,8 @@ def seconds_a_call(
     Args:
         call: what to time.
         calls: how often to call it.
-        wait: is given what the last call returned and comes back when it is computed: calls that
-            return tensors do not wait for a GPU.
+        wait: takes what the last call returned, and returns when it has been computed: calls
+            that return tensors do not wait for a GPU.
     """
     started = time.perf_counter()
     for _ in range(calls):
@@ -33,11 +33,11 @@ def compare(sides: Mapping[str, Callable[[], float]], repeats: int) -> dict[str,
 
     Args:
         sides: name → a call that returns the seconds of a step.
-        repeats: how often each side takes its turn.
+        repeats: how many turns each side takes.
 
     Returns:
-        Under "seconds_a_step" the seconds of each side; under "ratios" those of the second side
-        over those of the first, and under "ratio" their median.
+        A dict: "seconds_a_step" has the seconds of each side, "ratios" those of the second side
+        over those of the first, and "ratio" the median of these.
     """
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(repeats):

@@ -1,4 +1,4 @@
-"""Training on two workers with a core each, against one process with one core."""
+"""Benchmark of two workers with a core each against one process with one core."""
 
 import contextlib
 import dataclasses
@@ -24,8 +24,9 @@ _WORKER_SECONDS = 3600
 
 
 def measure_workers(variant: str, batch_size: int, steps: int, repeats: int) -> dict[str, Any]:
-    """Measures one process on one core; two at the same time that share nothing; two workers of
-    one run. Every process has as many images in a step.
+    """Measures one process on one core, two processes that share nothing, and two workers of a run.
+
+    Every process trains on the same number of images in a step.
 
     Raises:
         UserError: there is only one core, or the system cannot bind processes to cores.
@@ -57,7 +58,7 @@ def measure_workers(variant: str, batch_size: int, steps: int, repeats: int) -> 
 
 
 def _rate(workload: Workload, cores: list[int], together: bool) -> float:
-    """Images per second of one process on each core, all added up."""
+    """Images per second of one process on each core, added up."""
     with tempfile.TemporaryDirectory() as folder:
         addresses = _free_addresses(len(cores)) if together else []
         processes = [
@@ -93,7 +94,7 @@ def _start_worker(
         env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
         stdout=subprocess.PIPE,
         text=True,
-        # Before the process has a thread, so that all of them keep to the core.
+        # Before the process has any threads, so that all of them stay on the core.
         preexec_fn=lambda: os.sched_setaffinity(0, [core]),
     )
 
@@ -113,7 +114,7 @@ def _work(text: str) -> None:
     overrides = {"global_batch_size": given["global_batch_size"]}
     clock = Workload(**given["workload"]).train(given["workdir"], overrides)
     print(clock.seconds_a_step(), flush=True)
-    os._exit(0)  # TensorFlow's own end would fail where the other worker has ended already
+    os._exit(0)  # TensorFlow's own shutdown would fail if the other worker has already ended
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The registry of export formats, and what a format must be able to do.
+"""The registry of export formats, and the interface of a format.
 
-Each module of this folder registers one format. To add another, write a module like them, or call
-`register` from your own code; `ExportConfig`, the command line, the comparison with Keras and the
-model card then know it. A format's module imports no TensorFlow at its top, so that `--help`
+Each module in this folder registers one format. To add one, write a module like these, or call
+`register` in your own code; `ExportConfig`, the command line, the comparison with Keras and the
+model card then know it. A format's module does not import TensorFlow at its top, so that `--help`
 stays fast.
 """
 
@@ -31,8 +31,9 @@ class Output:
     """One model that a format writes, and how closely it must agree with Keras.
 
     Attributes:
-        name: in reports and model cards, such as "tflite int8".
-        exact: whether it computes in float32, so that its logits must be Keras's up to rounding.
+        name: the name in reports and model cards, such as "tflite int8".
+        exact: whether it computes in float32, so that its logits must be those of Keras, up to
+            rounding.
         calibrated: whether writing it needs training images.
         least_agreement: share of images, 0–1, for which it must rank the same class first as a
             trained network does in Keras; None if that is not required.
@@ -46,14 +47,14 @@ class Output:
 
 @dataclasses.dataclass(frozen=True)
 class ExportJob:
-    """What a format is given to write from.
+    """The request to a format to write a network.
 
     Attributes:
         network: the network.
-        config: the request.
+        config: the settings of the export.
         stage: folder to write to; its contents move to `config.out` when all of them agree.
-        version: number of this export among those of `config.out`.
-        calibration: training images uint8 `[n, H, W, 3]`, or None if no output is calibrated.
+        version: version number of this export in `config.out`.
+        calibration: training images, uint8 `[n, H, W, 3]`, or None if no output is calibrated.
     """
 
     network: "TrainedNetwork"
@@ -64,17 +65,17 @@ class ExportJob:
 
 
 class ExportedModel(abc.ABC):
-    """A model that a format has written, ready to be run and timed.
+    """A model that a format has written, which can be run and timed.
 
     Args:
-        stage: folder that the export is written to.
+        stage: the folder that the export is written to.
         place: the model's file or folder, below the stage now and below `config.out` later.
 
     Attributes:
-        path: where it is now.
+        path: the current path of the model.
         place: as above.
-        card_folder: folder for its model card.
-        runtime: the software that `logits` runs it with, with its version.
+        card_folder: the folder for its model card.
+        runtime: the software, with its version, that runs it in `logits`.
     """
 
     runtime: str
@@ -85,17 +86,23 @@ class ExportedModel(abc.ABC):
 
     @abc.abstractmethod
     def logits(self, pixels: "np.ndarray") -> "np.ndarray":
-        """Computes the logits, float32 `[N, classes]`, of pixels `[N, H, W, 3]` of the export's
-        number type."""
+        """Computes the logits.
+
+        Args:
+            pixels: `[N, H, W, 3]` of the export's number type.
+
+        Returns:
+            float32 `[N, classes]`.
+        """
 
     @abc.abstractmethod
     def timer(
         self, threads: int
     ) -> contextlib.AbstractContextManager[Callable[[int], list[float]]]:
-        """Opens a function that returns the seconds of so many calls with one image each."""
+        """Opens a function from a number of calls with one image to the seconds of each."""
 
     def facts(self) -> dict[str, Any]:
-        """Returns what the report says of it: place, runtime, bytes, SHA-256 of every file."""
+        """Returns its entry in the report: place, runtime, bytes, SHA-256 of every file."""
         paths = [self.path]
         if self.path.is_dir():
             paths = sorted(path for path in self.path.rglob("*") if path.is_file())
@@ -114,20 +121,20 @@ class ExportFormat(abc.ABC):
     """A format that networks are exported to.
 
     Attributes:
-        name: its name in `ExportConfig.formats`, which is also the folder below `config.out` and
-            the suffix of its files.
-        versioned: whether every export is a new folder, named by its version, instead.
+        name: its name in `ExportConfig.formats`, which is also its folder in `config.out` and the
+            suffix of its files.
+        versioned: whether every export is instead a new folder named by its version.
     """
 
     name: str
     versioned = False
 
     def outputs(self, config: "ExportConfig") -> list[Output]:
-        """Lists what it writes for a request; by default one exact model with its own name."""
+        """Lists the models that it writes; by default one exact model with its own name."""
         return [Output(self.name)]
 
     def check_installed(self) -> None:
-        """Raises a `UserError` if a package is missing that writes or runs the format."""
+        """Raises a `UserError` if a package that writes or runs the format is missing."""
         return None
 
     def file_name(self, output: Output, variant: str) -> str:
@@ -146,11 +153,11 @@ class ExportFormat(abc.ABC):
         """Writes an output to its place.
 
         Raises:
-            UserError: the network cannot be converted.
+            UserError: if the network cannot be converted.
         """
 
     def notes(self, facts: dict[str, Any]) -> list[str]:
-        """Returns what a model card says of an output besides, each to follow its name."""
+        """Returns more notes for the model card, each a phrase that follows the output's name."""
         return []
 
 
@@ -185,7 +192,7 @@ def register(export_format: ExportFormat) -> None:
     """Adds a format, which `export` and the command line then know by its name.
 
     Raises:
-        UsageError: another format has that name.
+        UsageError: if a format with that name exists.
     """
     name = export_format.name
     if _FORMATS.get(name, export_format) is not export_format:
@@ -200,17 +207,17 @@ def unregister(name: str) -> None:
     """Removes a format that `register` added.
 
     Raises:
-        UsageError: no format has that name.
+        UsageError: if no format has that name.
     """
     get(name)
     del _FORMATS[name]
 
 
 def get(name: str) -> ExportFormat:
-    """Returns a format.
+    """Returns the format with that name.
 
     Raises:
-        UsageError: no format has that name.
+        UsageError: if no format has that name.
     """
     if name not in NAMES:
         raise unknown_name("format", name, NAMES)
@@ -218,7 +225,7 @@ def get(name: str) -> ExportFormat:
 
 
 class _Names(Sequence[str]):
-    """The names of all formats, later ones included."""
+    """The names of all formats, including those registered later."""
 
     @overload
     def __getitem__(self, index: int) -> str: ...

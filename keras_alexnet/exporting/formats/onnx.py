@@ -1,4 +1,4 @@
-"""ONNX: a file that ONNX Runtime and others run, written by tf2onnx."""
+"""The ONNX format: a file for ONNX Runtime and others, written by tf2onnx."""
 
 import json
 import os
@@ -46,10 +46,10 @@ def write(network: "TrainedNetwork", path: str | os.PathLike, input_dtype: str =
     Args:
         network: the network.
         path: the file, which is written completely or not at all.
-        input_dtype: "uint8" or "float32", of the pixels.
+        input_dtype: "uint8" or "float32", the type of the pixels.
 
     Raises:
-        UserError: an optional package is missing, or tf2onnx cannot convert the network.
+        UserError: if an optional package is missing, or tf2onnx cannot convert the network.
 
     Example:
         >>> write(network, "cifar_v2.onnx")  # doctest: +SKIP
@@ -77,7 +77,7 @@ def _converted(network: "TrainedNetwork", input_dtype: str, converter: Any) -> A
     """Converts a network to an ONNX model that takes the kernels of dense layers as inputs.
 
     tf2onnx copies every constant dozens of times: 15 GB of memory for the 250 MB of `alexnet`.
-    Dense kernels are nearly all of that, and are the same in an ONNX graph.
+    Dense kernels are almost all of that, and are the same in an ONNX graph.
     """
     import tensorflow as tf
 
@@ -114,7 +114,7 @@ def _dense_kernels(network: "TrainedNetwork") -> dict[str, Any]:
 
 
 def _set_kernels(graph: Any, kernels: dict[str, Any], onnx: Any) -> None:
-    """Turns the inputs named in `kernels` into weights, and names the free size of the batch."""
+    """Turns the inputs named in `kernels` into weights, and names the batch axis."""
     kept = [value for value in graph.input if value.name not in kernels]
     del graph.input[:]
     graph.input.extend(kept)

@@ -1,4 +1,4 @@
-"""SavedModel: a folder for TF Serving, with labels, `signature.json` and warm-up requests."""
+"""The SavedModel format: a folder for TF Serving with labels and warm-up requests."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ EXTRA = "assets.extra"
 _MEANINGS = {
     "image": "RGB pixels 0–255",
     "image_bytes": "encoded JPEG or PNG files of any size, gray, CMYK and alpha included",
-    "logits": "one number a class, in class order",
+    "logits": "one number per class, in class order",
     "probabilities": "softmax of the logits",
     "classes": "labels of the likeliest classes, likeliest first",
     "scores": "probabilities of those classes",
@@ -29,7 +29,7 @@ _MEANINGS = {
 
 
 class SavedModelFormat(formats.ExportFormat):
-    """SavedModels, each export in a new folder as TF Serving expects it."""
+    """SavedModels, each in a new folder named by its version, as TF Serving expects."""
 
     name = "saved_model"
     versioned = True
@@ -84,7 +84,7 @@ def write(network: "TrainedNetwork", folder: str | os.PathLike, input_dtype: str
     Args:
         network: the network.
         folder: a folder that does not exist yet.
-        input_dtype: "uint8" or "float32", of the pixels that `image` takes.
+        input_dtype: "uint8" or "float32", the type of the pixels in `image`.
 
     Example:
         >>> write(network, "saved_models/mine/1")  # doctest: +SKIP
@@ -114,17 +114,17 @@ def write(network: "TrainedNetwork", folder: str | os.PathLike, input_dtype: str
 
 
 def _module(network: "TrainedNetwork", labels_file: str) -> "tf.Module":
-    """Returns what is saved: each variable once, where Keras's own exporter writes it twice.
+    """Returns what is saved: each variable once, whereas Keras's exporter writes it twice.
 
-    Beside the signatures it has `logits`, a function of pixels of either number type, which
-    `keras.layers.TFSMLayer` calls.
+    In addition to the signatures, it has `logits`, a function of pixels of either number type,
+    which `keras.layers.TFSMLayer` calls.
     """
     import tensorflow as tf
 
     from keras_alexnet.exporting import signatures
 
     module = tf.Module()
-    # Only weights: the states of Dropout are variables too, and are for training.
+    # Only weights: the states of Dropout are variables too, but only for training.
     module.weights = {
         f"{layer.name}_{weight.name}": weight.value
         for layer in network.model.layers

@@ -1,4 +1,4 @@
-"""TFLite: files for LiteRT in float32, float16, dynamic range and int8."""
+"""The TFLite format: files for LiteRT in float32, float16, dynamic range and int8."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -69,26 +69,26 @@ def convert(
 ) -> bytes:
     """Converts a network to a TFLite file with one signature, `serving_default`.
 
-    Its input is `image`, pixels 0–255 `[N, H, W, 3]`, N free; its outputs are `logits` and
+    Its input is `image`, pixels 0–255 `[N, H, W, 3]`, with N free; its outputs are `logits` and
     `probabilities`, float32 `[N, classes]`. The file describes itself: see `tflite_metadata`.
 
     Args:
         network: the network.
-        quantization: "float32"; "float16" (of the weights, computed in float32); "dynamic" (int8
-            weights, activations quantized as they come) or "int8" (weights and activations; the
-            logits are float).
-        input_dtype: "uint8" or "float32", of the pixels. An int8 file rounds float pixels to
-            whole ones.
-        calibration: images as the network gets them, uint8 `[n, H, W, 3]`, from which int8 takes
-            the ranges of the activations. A hundred are enough: ranges only widen with more.
+        quantization: "float32"; "float16", with float16 weights and computation in float32;
+            "dynamic", with int8 weights and activations quantized at run time; or "int8", with int8
+            weights and activations and float logits.
+        input_dtype: "uint8" or "float32", the type of the pixels. An int8 file rounds float pixels
+            to integers.
+        calibration: inputs of the network, uint8 `[n, H, W, 3]`, from which int8 takes the ranges
+            of the activations. A hundred are enough: more images only widen the ranges.
 
     Returns:
         The file's contents.
 
     Raises:
-        UsageError: the quantization or the number type is unknown, or int8 is requested without
-            images, or with images of another size or type.
-        UserError: the network cannot be converted to TFLite's builtin operators.
+        UsageError: if the quantization or the number type is unknown, or int8 is requested without
+            images or with images of the wrong size or type.
+        UserError: if the network cannot be converted to TFLite's builtin operators.
 
     Example:
         >>> network = keras_alexnet.load("runs/cifar_v2")  # doctest: +SKIP
@@ -109,7 +109,7 @@ def convert(
     except UserError:
         raise
     except Exception as error:  # The converter raises many kinds of errors.
-        if "Signature" in str(error):  # what int8's calibration says of a file without one
+        if "Signature" in str(error):  # int8's calibration reports a missing signature
             raise tflite_file.no_signature() from error
         raise UserError(
             f"TensorFlow's converter cannot make a {quantization} TFLite file of builtin "
@@ -131,7 +131,7 @@ def _converted(
 
     if quantization == "int8":
         assert calibration is not None
-        # The graph takes floats: the quantizer gives its input the pixels' own type.
+        # The graph takes floats; the quantizer gives its input the type of the pixels.
         converter = _converter(network, "float32")
         float_layers = tflite_int8.layers_in_float(network)
         return tflite_int8.quantized(converter, input_dtype, calibration, float_layers)
@@ -151,7 +151,7 @@ def _converter(network: "TrainedNetwork", input_dtype: str) -> "tf.lite.TFLiteCo
 
     from keras_alexnet.exporting import signatures
 
-    # The weights are attributes of the module, because the converter freezes no others.
+    # The weights are attributes of the module, because the converter freezes only those.
     module = tf.Module()
     module.weights = [weight.value for weight in network.model.weights]
     module.serving_default = tf.function(
