@@ -1,4 +1,4 @@
-"""Errors with messages for users: what was wanted, what came, what to do.
+"""Errors with messages for users: what was expected, what was received, what to do.
 
 The command prints only the message, without a traceback. It exits with 2 for a `UsageError`, with
 128 plus the signal's number (130, 143) for an `Interrupted` run, and with 1 for any other

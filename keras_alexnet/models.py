@@ -1,4 +1,4 @@
-"""build and AlexNet: networks with weights; preprocess_input and decode_predictions."""
+"""build and AlexNet, with weights from files; preprocess_input and decode_predictions."""
 
 import functools
 import importlib.resources
@@ -51,11 +51,11 @@ def build(
         seed: fixes initial weights and dropout masks bit for bit. A layer's initial weights depend
             only on the seed and its own name, so they stay the same when others are left out.
         pixel_mean: R, G, B means 0-255 to subtract instead of the spec's.
-        initial_weights: name of an initialization that the spec offers beside its own
+        initial_weights: name of an initialization that the spec offers besides its default
             ("he_fan_out" for `alexnet_half`).
         weights: file to start from, as for `keras_alexnet.weights.load`. Its layer "logits" is not
-            used if its classes differ. A Keras file brings its pixel mean, unless `pixel_mean` is
-            given.
+            used if its classes differ. The pixel mean of a Keras file is used, unless `pixel_mean`
+            is given.
         name: the model's name; by default the variant.
 
     Returns:
@@ -67,7 +67,7 @@ def build(
     Raises:
         UsageError: an argument that this network cannot take. If the input is too small, the
             message names the layer at which nothing of it is left.
-        UserError: the weights file cannot be read, or is for another network.
+        UserError: the weights file cannot be read, or is for a different network.
 
     Example:
         >>> model = keras_alexnet.build("cifar_v2", seed=1)
@@ -125,7 +125,7 @@ def AlexNet(
 
     Raises:
         UsageError: an argument that cannot be used, such as `weights="imagenet"`.
-        UserError: the weights file cannot be read, or is for another network.
+        UserError: the weights file cannot be read, or is for a different network.
 
     This package contains no weights trained on ImageNet. It loads those of torchvision and, with
     the variant "alexnet_caffe", those of Caffe after you download them:
@@ -185,7 +185,7 @@ def decode_predictions(preds: Any, top: int = 5) -> list[list[tuple[str, str, fl
         For each image `top` tuples (WordNet id, name, score), highest score first.
 
     Raises:
-        UsageError: `preds` has another shape, or `top` is not a whole number from 1.
+        UsageError: `preds` has a different shape, or `top` is not a positive whole number.
 
     Example:
         >>> decode_predictions(np.eye(1000)[[1]], top=1)

@@ -1,4 +1,4 @@
-"""Names, writers and readers of the files in a run's folder and in an export."""
+"""The files of a run's folder and of exports: their names, readers and writers."""
 
 import json
 import os
@@ -17,7 +17,7 @@ CONFIG = "config.json"
 METRICS = "metrics.csv"
 RESULTS = "results.json"
 LABELS = "labels.txt"
-DESCRIPTION = "signature.json"  # what an exported file says of itself, inside it or beside it
+DESCRIPTION = "signature.json"  # of the exported network, inside its file or beside it
 GRAPH = "saved_model.pb"
 
 KERAS, SAVED_MODEL, TFLITE, ONNX = "keras", "saved_model", "tflite", "onnx"
@@ -26,7 +26,7 @@ MODELS = "a run's folder, a .keras file, a SavedModel folder, a .tflite file or 
 
 _ENDINGS = {".keras": KERAS, ".tflite": TFLITE, ".onnx": ONNX}
 
-# What is read from config.json later on; the keys of a file that a run wrote.
+# The keys of config.json that are read after the run; every run writes them.
 _CONFIG_KEYS = {
     "config": ("variant", "seed", "validation_images"),
     "recipe": ("validation_fraction",),
@@ -43,11 +43,11 @@ def save(workdir: str | os.PathLike, model: "keras.Model", labels: Sequence[str]
 
 
 def locate(model: str | os.PathLike, places: str = MODELS) -> tuple[str, pathlib.Path]:
-    """Finds the model that a path means.
+    """Finds the model at a path.
 
     Args:
-        model: a run's folder, a `.keras`, `.tflite` or `.onnx` file, or the folder of a SavedModel
-            or of the versions of one, of which the newest is found.
+        model: a run's folder, a `.keras`, `.tflite` or `.onnx` file, the folder of a SavedModel,
+            or a folder of its versions, of which the newest is taken.
         places: what error messages say that a model can be.
 
     Returns:
@@ -99,7 +99,7 @@ def read_model(path: str | os.PathLike) -> "keras.Model":
 
 
 def read_labels(path: str | os.PathLike) -> tuple[str, ...]:
-    """Reads the names of classes, one a line.
+    """Reads the names of classes, one per line.
 
     Raises:
         UserError: there is no such file, it is not UTF-8 text, or a line is empty.
@@ -108,8 +108,8 @@ def read_labels(path: str | os.PathLike) -> tuple[str, ...]:
         labels = tuple(pathlib.Path(path).read_text(encoding="utf-8").splitlines())
     except (OSError, ValueError) as error:
         raise UserError(
-            f"The labels cannot be read: {error}. Give a text file with one class a line, such as "
-            f"the {LABELS} of a run."
+            f"The labels cannot be read: {error}. Give a text file with one class per line, such "
+            f"as the {LABELS} of a run."
         ) from error
     if "" in labels:
         raise UserError(
@@ -120,7 +120,7 @@ def read_labels(path: str | os.PathLike) -> tuple[str, ...]:
 
 
 def write_labels(path: str | os.PathLike, labels: Sequence[str]) -> None:
-    """Writes the names of classes, one a line, whole or not at all."""
+    """Writes the names of classes, one per line, whole or not at all."""
     files.write_text(path, "".join(f"{name}\n" for name in labels))
 
 
@@ -131,9 +131,9 @@ def check_labels(
 
     Args:
         labels: the names of the classes.
-        classes: how many the model has.
+        classes: the number of classes of the model.
         model: what the message calls the model.
-        source: what it calls the labels.
+        source: what the message calls the labels.
 
     Raises:
         UserError: the numbers differ.
@@ -141,7 +141,7 @@ def check_labels(
     if len(labels) != classes:
         raise UserError(
             f"{source} must name the {classes} classes of {model}, one each. Received: "
-            f"{len(labels)} names. They belong to another network."
+            f"{len(labels)} names. They belong to a different network."
         )
 
 
@@ -149,7 +149,7 @@ def read_config(model: str | os.PathLike) -> dict[str, Any] | None:
     """Returns the config.json of a run's folder or beside a model file; None if there is none.
 
     Raises:
-        UserError: it is not one that a run of this version wrote.
+        UserError: it was not written by a run of this version.
     """
     path = _folder_of(model) / CONFIG
     config = _read_json(path)
@@ -165,7 +165,7 @@ def read_config(model: str | os.PathLike) -> dict[str, Any] | None:
     missing += [] if "commit" in config else ["commit"]
     if missing:
         raise UserError(
-            f"{path} is not what a run of this version wrote: it has no {', '.join(missing)}."
+            f"{path} was not written by a run of this version: it has no {', '.join(missing)}."
         )
     return config
 
@@ -180,7 +180,7 @@ def read_results(model: str | os.PathLike) -> dict[str, Any] | None:
 
 
 def versions(folder: str | os.PathLike) -> dict[int, pathlib.Path]:
-    """Returns number → folder of the SavedModels directly below `folder`, oldest first."""
+    """Returns version number → folder of the SavedModels directly in `folder`, oldest first."""
     folder = pathlib.Path(folder)
     if not folder.is_dir():
         return {}
@@ -189,7 +189,7 @@ def versions(folder: str | os.PathLike) -> dict[int, pathlib.Path]:
 
 
 def newest(folder: str | os.PathLike) -> pathlib.Path | None:
-    """Returns the SavedModel that `folder` is, or the newest version below it, or None."""
+    """Returns `folder` if it is a SavedModel, or else the newest version in it, or None."""
     folder = pathlib.Path(folder)
     if (folder / GRAPH).exists():
         return folder
@@ -229,11 +229,11 @@ def _read_json(path: pathlib.Path) -> dict[str, Any] | None:
     except ValueError as error:
         raise UserError(f"{path} is damaged: {error}.") from error
     if not isinstance(found, dict):
-        raise UserError(f"{path} is not what a run of this version wrote.")
+        raise UserError(f"{path} was not written by a run of this version.")
     return found
 
 
 def _reason(error: Exception) -> str:
-    # Keras wraps a layer's own error in a page of advice and configuration, once for each level.
+    # Keras wraps a layer's error in a page of advice and configuration, once for each level.
     innermost = str(error).rpartition("Exception encountered: ")[2].strip()
     return innermost.splitlines()[0] if innermost else first_line(error)

@@ -1,4 +1,4 @@
-"""A trained network with its labels, image plan and run: the one loader."""
+"""TrainedNetwork: a trained network with its labels, image plan and run."""
 
 import dataclasses
 import os
@@ -28,13 +28,13 @@ TOP = 5  # labels that an exported network names
 
 @dataclasses.dataclass(frozen=True)
 class TrainedNetwork:
-    """A trained network of any kind, and all that is known of it.
+    """A trained network of any file format, with everything that is known about it.
 
     Attributes:
         path: the `.keras`, `.tflite` or `.onnx` file, or the folder of a SavedModel.
         model: RGB pixels 0–255 `[N, H, W, 3]` in, float32 logits `[N, classes]` out: a
             `keras.Model`, for a SavedModel a `keras.layers.TFSMLayer`, for other files None.
-        labels: of the classes, in order; the classes' numbers where no names are known.
+        labels: the names of the classes, in order, or their numbers if no names are known.
         labels_are_names: whether `labels` are names.
         variant: the name of the network.
         plan: how an image of any size becomes an input.
@@ -68,16 +68,16 @@ class TrainedNetwork:
 
         Args:
             model: a run's folder, a `.keras` file, a SavedModel's folder (of one version, or of
-                the versions, of which the newest is loaded), a `.tflite` or `.onnx` file, or a
-                model that `build` made.
+                several, of which the newest is loaded), a `.tflite` or `.onnx` file, or a model
+                that `build` made.
             variant: the network, if the files do not say which it is.
-            labels: a text file with one class a line, or the names, in place of the network's own.
+            labels: a text file with one class per line, or the names, to replace the network's.
 
         Raises:
-            UsageError: the variant is unknown, or the files name another one; or the network's
+            UsageError: the variant is unknown or differs from that of the files, or the network's
                 input is not square.
-            UserError: there is no model, it cannot be read, `build` did not make it, or it has
-                another number of classes than there are labels.
+            UserError: there is no model, it cannot be read, `build` did not make it, or the number
+                of labels differs from the number of classes.
 
         Example:
             >>> network = TrainedNetwork.load("runs/mine")  # doctest: +SKIP
@@ -89,7 +89,7 @@ class TrainedNetwork:
         file = model_files.open_model(*run_folder.locate(model))
         if file.labels is None and labels is None:
             logging.warning(
-                "%s comes with no names of its classes (%s): class numbers are used as labels.",
+                "%s has no class names (%s), so class numbers are used as labels.",
                 *(file.path, run_folder.LABELS),
             )
         return _assemble(file, variant, labels)
@@ -111,7 +111,7 @@ class TrainedNetwork:
 
     @cached_property
     def sha256(self) -> str:
-        """Of the file."""
+        """The SHA-256 of the file."""
         return files.sha256_of(self.path)
 
     @cached_property
@@ -129,7 +129,7 @@ class TrainedNetwork:
             float32 `[N, classes]`.
 
         Raises:
-            UsageError: the images have another shape or type.
+            UsageError: the images have a different shape or type.
         """
         return self._outputs(images)["logits"]
 
@@ -141,7 +141,7 @@ class TrainedNetwork:
         """Returns the network itself, if it is a Keras model.
 
         Args:
-            purpose: what it is needed for, as the first words of the message.
+            purpose: what it is needed for, as the beginning of the message.
 
         Raises:
             UserError: it is not.
@@ -154,7 +154,7 @@ class TrainedNetwork:
         )
 
     def description(self) -> dict[str, Any]:
-        """What an exported file says of itself; clients read its `image_plan` and `labels`."""
+        """Returns what exported files say about the network, for clients that run them."""
         return {
             "format": 1,
             "variant": self.variant,
@@ -167,11 +167,11 @@ class TrainedNetwork:
         """Loads the data that the network was trained on, or other data.
 
         Args:
-            spec: what it leaves out is taken from the run; the folder and the name of the run's
-                data are used only for the same data set.
+            spec: the data set. Fields that are not set are taken from the run; the folder and the
+                name of the run's data are used only for the same data set.
 
         Raises:
-            UsageError, UserError: as `load_dataset`.
+            UsageError, UserError: as in `load_dataset`.
         """
         return run_data.load_run_data(self.config, spec)
 
@@ -181,10 +181,10 @@ class TrainedNetwork:
         run_data.check_classes(len(self.labels), names, data)
 
     def split(self, data: Dataset, name: str) -> Split:
-        """Returns the "test", "validation" or "train" images, as the network's run divided them.
+        """Returns the "test", "validation" or "train" images, as split by the network's run.
 
         Raises:
-            UsageError: the run's division is asked for, and is not known or is not of these data.
+            UsageError: the run's split is needed, but is unknown or is of different data.
         """
         return run_data.run_split(self.config, data, name)
 
@@ -219,8 +219,8 @@ def _assemble(
     height, width, _ = file.input_shape
     if height != width:
         raise UsageError(
-            f"Only square networks can be used here, because an image plan cuts squares. "
-            f"{file.path} takes images of {height} x {width}."
+            f"Only networks with square inputs can be used here, because an image plan cuts "
+            f"squares. {file.path} takes images of {height} x {width}."
         )
     name = _variant(file, variant)
     if isinstance(labels, (str, os.PathLike)):
@@ -242,12 +242,12 @@ def _assemble(
 
 
 def _variant(file: ModelFile, requested: str | None) -> str:
-    """The one rule for a network's name: what is requested counts where the file cannot tell."""
+    """Returns the network's name: that of the file, or the requested one if it has none."""
     known = file.plan is not None or file.variant in variants.list_variants()
     if known and requested not in (None, file.variant):
         raise UsageError(
-            f"{file.path} is a {file.variant}, and --variant (variant=) is for networks that do "
-            f"not say what they are. Leave it out. Received: {requested!r}."
+            f"{file.path} is a {file.variant}, and --variant (variant=) is only for files that do "
+            f"not name their network. Leave it out. Received: {requested!r}."
         )
     name = requested or file.variant
     if name is None:

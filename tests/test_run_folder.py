@@ -105,7 +105,7 @@ def test_config_of_a_folder_and_beside_a_file(tmp_path):
     ("content", "text"),
     [
         ("{", "config.json is damaged"),
-        ("[]", "not what a run of this version wrote"),
+        ("[]", "was not written by a run of this version"),
         ('{"config": {}}', "it has no config.variant, .*data.sha256, commit"),
         (json.dumps({**CONFIG, "recipe": None}), "it has no recipe.validation_fraction[.]"),
     ],

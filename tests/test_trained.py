@@ -97,7 +97,7 @@ def test_config_and_results_come_with_a_run(places, tmp_path):
     assert network.split(data, "test") is data.test
     with pytest.raises(UsageError, match="split=train is a part of the data that the run"):
         network.split(data, "train")
-    with pytest.raises(UserError, match="has 2 classes and shapes has 10"):
+    with pytest.raises(UserError, match="has 2 classes, but shapes has 10"):
         network.check_data(data)
 
 

@@ -49,9 +49,6 @@ def add_flags(parser: flags.Parser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Runs the conversion."""
     given = vars(arguments)
-    for name in ("weights", "out", "variant", "names", *_TO_KERAS):
-        if given[name] == "":
-            raise UsageError(f"--{name} is empty. Give it a value or leave it out.")
     to_torch = arguments.to == "torch"
     for name in ("from", *_TO_KERAS) if to_torch else ("names",):
         if given[name] is not None:
@@ -88,7 +85,7 @@ def _write_for_keras(arguments: argparse.Namespace) -> None:
 def _print_top(when: str, top: Any) -> None:
     print(f"{when}:")
     if top is None:
-        print("  not computed: PyTorch weights need torch, Caffe weights need opencv-python<5")
+        print('  its framework is not installed: pip install "keras_alexnet[torch,caffe]"')
         return
     for name, score in zip(top.classes, top.scores, strict=True):
         print(f"  {100 * score:5.1f} %  {name}")

@@ -13,7 +13,9 @@ from keras_alexnet.networks.variants import list_variants
 _METAVARS = {int: "N", float: "X", str: "VALUE"}
 # Fields whose values are names in a registry.
 _NAMES = {"variant": list_variants, "dataset": list_datasets}
-_FEW = 5  # so many choices are shown in place of VALUE
+# Flags for which an empty value is one; of others, it would be the current folder or nothing.
+_MAY_BE_EMPTY = ("freeze_until",)
+_FEW = 5  # choices that are shown in place of a value
 
 
 class Parser(argparse.ArgumentParser):
@@ -187,6 +189,10 @@ def _converter(name: str, kind: type, choices: Sequence[Any] | None) -> Callable
         except ValueError as error:
             wanted = "a whole number" if kind is int else "a number"
             raise argparse.ArgumentTypeError(f"must be {wanted}. Received: {typed!r}.") from error
+        if kind is int and abs(value) >= 2**63:
+            raise argparse.ArgumentTypeError(f"must be less than 2**63. Received: {typed}.")
+        if value == "" and choices is None and name not in _MAY_BE_EMPTY:
+            raise argparse.ArgumentTypeError("must not be empty. Give a value, or leave it out.")
         if choices is not None and value not in choices:
             raise argparse.ArgumentTypeError(str(unknown_name(name, value, map(str, choices))))
         return value

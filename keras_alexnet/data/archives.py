@@ -33,7 +33,7 @@ _STALE_SECONDS = 24 * 3600
 
 
 def stem(path: str | os.PathLike) -> str:
-    """A folder's or archive's name without the ending.
+    """Returns a folder's or archive's name without the ending.
 
     Example:
         >>> stem("data/cifar10-jpeg.tar.gz")
@@ -45,7 +45,7 @@ def stem(path: str | os.PathLike) -> str:
 
 
 def cache_folder() -> pathlib.Path:
-    """`$KERAS_ALEXNET_CACHE`, by default `~/.cache/keras_alexnet`."""
+    """Returns `$KERAS_ALEXNET_CACHE`, by default `~/.cache/keras_alexnet`."""
     named = os.environ.get(CACHE_VARIABLE)
     return pathlib.Path(named) if named else pathlib.Path.home() / ".cache" / "keras_alexnet"
 
@@ -53,8 +53,8 @@ def cache_folder() -> pathlib.Path:
 def unpacked(archive: str | os.PathLike) -> pathlib.Path:
     """Unpacks an archive into the cache, unless it is there already, and returns the folder.
 
-    The folder is named after the archive's contents, and gets its name only when all is unpacked:
-    neither a changed archive nor a killed process can leave a folder with wrong contents.
+    The folder is named after a hash of the archive, and gets its name only when everything is
+    unpacked: neither a changed archive nor a killed process can leave wrong contents in it.
 
     Raises:
         UserError: if the archive is damaged, or if a member's path leads out of the folder.
@@ -85,13 +85,13 @@ _DAMAGE = (
 
 @contextlib.contextmanager
 def reading(archive: str | os.PathLike) -> Iterator[None]:
-    """Turns what a damaged archive raises into a `UserError` that names it."""
+    """Turns the errors of a damaged archive into a `UserError` that names it."""
     try:
         yield
     except UserError:
         raise
     except tarfile.FilterError as error:
-        raise UserError(f"{archive} is not unpacked, because it is not safe: {error}.") from error
+        raise UserError(f"{archive} was not unpacked, because it is not safe: {error}.") from error
     except OSError as error:
         raise UserError(f"{archive} could not be read or unpacked: {error}.") from error
     except _DAMAGE as error:
@@ -124,7 +124,7 @@ _COMPRESSED = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzm
 
 @contextlib.contextmanager
 def opened_tar(path: str | os.PathLike) -> Iterator[tarfile.TarFile]:
-    """Opens a tar archive, packed with gzip, bzip2 or xz or not at all."""
+    """Opens a tar archive, uncompressed or compressed with gzip, bzip2 or xz."""
     with open(path, "rb") as file:
         start = file.read(6)
     opener = next((opener for magic, opener in _COMPRESSED if start.startswith(magic)), open)
@@ -133,22 +133,22 @@ def opened_tar(path: str | os.PathLike) -> Iterator[tarfile.TarFile]:
 
 
 def tar_in(file: Any) -> tarfile.TarFile:
-    """The tar archive in an open binary file, a member of another archive for example."""
-    in_chunks: Any = _InChunks(file)  # it has what tarfile uses of a file
+    """Opens the tar archive in an open binary file, such as a member of another archive."""
+    in_chunks: Any = _InChunks(file)  # it has all that tarfile needs of a file
     return tarfile.open(fileobj=in_chunks, mode="r:")
 
 
 def members(source: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """The members of an archive, up to its end.
+    """Yields the members of an archive, and checks its end.
 
-    One that is cut off between two members reads like a shorter one, except that the block of
-    zeros with which every archive ends is missing. (Compressed files notice by themselves.)
+    An archive that is cut off between two members looks like a shorter one, except that the block
+    of zeros at the end is missing. (Decompressors notice a missing end themselves.)
 
     Raises:
         tarfile.ReadError: if the archive is damaged or cut off.
     """
     for member in source:
-        if member.size < 0:  # which would lead back to this member, again and again
+        if member.size < 0:  # this would lead back to the same member forever
             raise tarfile.ReadError(f"{member.name!r} has {member.size} bytes")
         yield member
     file: Any = source.fileobj
@@ -162,10 +162,10 @@ _CHUNK = 2**20
 
 
 def read_up_to(file: Any, size: int) -> bytes:
-    """Reads `size` bytes, or fewer where the file ends, and takes no more memory than there are.
+    """Reads `size` bytes, or fewer if the file ends, and needs no more memory than for these.
 
-    `file.read(size)` sets memory aside for all that is asked for, and a damaged file may ask for
-    any number of bytes.
+    `file.read(size)` allocates memory for all bytes that are asked for, and a damaged file may ask
+    for any number.
 
     Example:
         >>> read_up_to(io.BytesIO(b"short"), 10**12)
@@ -210,7 +210,7 @@ def _extract_zip(archive: pathlib.Path, folder: pathlib.Path) -> None:
 
 
 def _remove_stale(target: pathlib.Path) -> None:
-    """Removes what killed processes left of the same archive a day ago or earlier."""
+    """Removes partial copies of the archive that killed processes left more than a day ago."""
     for partial in target.parent.glob(f"{target.name}.partial-*"):
         if time.time() - partial.stat().st_mtime > _STALE_SECONDS:
             shutil.rmtree(partial, ignore_errors=True)

@@ -1,7 +1,7 @@
 """Random draws of an epoch, and the augmented batches made with them.
 
-All draws of an epoch are made at once, one row an image, from the run's seed, the epoch and the
-image's place in the split: never from batch size, order or parallel calls.
+All draws of an epoch are made at once, one row per image. They depend on the run's seed, the epoch
+and the image's place in the split, and not on batch size, order or parallel calls.
 `keras_alexnet.data.augmentations` holds the augmentations themselves.
 """
 
@@ -16,13 +16,13 @@ from keras_alexnet.networks.image_plan import ImagePlan
 
 
 def key_of(seed: int, epoch: int | tf.Tensor, stream: int) -> tf.Tensor:
-    """int64 `[2]`: the key of a random stream in an epoch."""
+    """Returns the key of a random stream in an epoch, int64 `[2]`."""
     key = tf.constant([seed, stream], tf.int64)
     return tf.random.experimental.stateless_fold_in(key, tf.cast(epoch, tf.int64), alg="philox")
 
 
 def order_of_epoch(seed: int, epoch: int | tf.Tensor, images: int) -> tf.Tensor:
-    """int64 `[images]`: the order in which an epoch visits the images, from (seed, epoch).
+    """Returns the order in which an epoch visits the images, int64 `[images]`.
 
     Example:
         >>> order_of_epoch(0, epoch=3, images=50).shape
@@ -41,17 +41,17 @@ def draws_of_epoch(
     images: int,
     plan: ImagePlan,
 ) -> tuple:
-    """All of an epoch's draws at once, one element an augmentation; row i belongs to image i.
+    """Makes all draws of an epoch.
 
     Args:
-        chosen: the augmentations that draw.
+        chosen: the augmentations.
         seed: the run's seed.
         epoch: integer or integer scalar tensor.
         images: n, the images of the training split.
         plan: how an image becomes an input.
 
     Returns:
-        A tuple of what each augmentation draws: tensors `[n, ...]`.
+        A tuple of what each augmentation draws: tensors `[n, ...]`. Row i belongs to image i.
 
     Example:
         >>> plan = ImagePlan(square_size=32, crop_size=32, crop_padding=4, input_size=32)
@@ -79,7 +79,7 @@ def augmented(
     Args:
         squares: uint8 `[batch, square_size, square_size, 3]` in 0–255.
         chosen: the augmentations; without one that crops, the center is cut out.
-        draws: of each augmentation, for the images of the batch.
+        draws: what each augmentation drew for the images of the batch.
         context: the image plan, and the statistics of the training pixels.
 
     Returns:

@@ -1,6 +1,6 @@
-"""A recipe's list of augmentations: parameters, and the epochs after which they end.
+"""A recipe's list of augmentations: names, parameters, and the epochs after which they end.
 
-Reading it needs no TensorFlow, so that a wrong name is found before that loads.
+Reading it does not need TensorFlow, so a wrong name is found before TensorFlow is loaded.
 """
 
 import re
@@ -22,11 +22,11 @@ def parse(entries: Sequence[str]) -> list[Scheduled]:
     """Reads the augmentations of a recipe.
 
     Args:
-        entries: each a name, maybe with a parameter, the epochs after which it ends, or both in
-            parentheses: "flip", "color_noise(paper)", "crop(until=5)".
+        entries: each a name, optionally followed in parentheses by a parameter, by the epochs
+            after which it ends, or by both: "flip", "color_noise(paper)", "crop(until=5)".
 
     Raises:
-        UsageError: for what is not such an entry, or a name that occurs twice.
+        UsageError: an entry has a different form, or a name occurs twice.
 
     Example:
         >>> [(each.augmentation.name, each.until) for each in parse(["crop", "flip(until=5)"])]
@@ -37,7 +37,7 @@ def parse(entries: Sequence[str]) -> list[Scheduled]:
     for name in names:
         if names.count(name) > 1:
             raise UsageError(
-                f"Each augmentation can be named once. Received: {name} twice in "
+                f"Each augmentation can be named only once. Received: {name} twice in "
                 f"{','.join(entries)}."
             )
     return scheduled
@@ -57,16 +57,16 @@ def _parse_one(entry: str) -> Scheduled:
     try:
         epochs = until[0].split("=")[1].strip() if until else "0"
         if until and (len(until) > 1 or not epochs.isdecimal() or int(epochs) < 1):
-            raise ValueError("until must be one whole number of epochs from 1 up")
+            raise ValueError("until must be one whole number of epochs of at least 1")
         return Scheduled(augmentation(", ".join(others) or None), int(epochs))
     except ValueError as error:
         raise UsageError(
-            f"The augmentation {found[1]} cannot be used so: {error}. Received: {entry}."
+            f"The augmentation {found[1]} cannot be used like this: {error}. Received: {entry}."
         ) from error
 
 
 def needs_statistics(entries: Sequence[str]) -> bool:
-    """Whether one of a recipe's augmentations uses the statistics of the training pixels.
+    """Returns whether one of a recipe's augmentations uses the statistics of training pixels.
 
     Example:
         >>> needs_statistics(["crop", "flip"]), needs_statistics(["color_noise(paper)"])

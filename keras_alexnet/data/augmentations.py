@@ -1,8 +1,8 @@
 """Augmentations: random changes of training images, and their registry.
 
 To add one, write a class with a name, its random draws and what it does with them, and `register`
-it: recipes, `--augment` and `train_batches` then know it by its name. TensorFlow is imported when
-an augmentation is used, because `--help` and recipes only need their names.
+it: recipes, `--augment` and `train_batches` then find it by its name. TensorFlow is imported when
+an augmentation is used, because `--help` and recipes only need the names.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STAGES = ("squares", "crops", "inputs")
 class PixelStatistics(NamedTuple):
     """Mean `[3]` and covariance `[3, 3]` of RGB pixels on 0–255, over `images` images.
 
-    `sampled` says that the images are a seeded sample of the training set.
+    `sampled` says whether the images are a seeded sample of the training set.
     """
 
     mean: np.ndarray
@@ -71,10 +71,10 @@ class Augmentation(abc.ABC):
     needs_statistics: bool = False
 
     def __init__(self, parameter: str | None = None) -> None:
-        """Takes what is in parentheses after the name, such as "paper" in color_noise(paper).
+        """Takes the text in parentheses after the name, such as "paper" in color_noise(paper).
 
         Raises:
-            ValueError: with what the parameter must be.
+            ValueError: with a message that says what the parameter must be.
         """
         if parameter is not None:
             raise ValueError("it has no parameter")
@@ -86,7 +86,7 @@ class Augmentation(abc.ABC):
         Args:
             key: int64 `[2]`, the seed of a `tf.random.stateless_*` function. Pass `alg="philox"`
                 with it, so that every device draws the same.
-            images: n, the images of the training split.
+            images: n, the number of images of the training split.
             plan: how an image becomes an input.
 
         Returns:
@@ -113,7 +113,7 @@ class Crop(Augmentation):
     name, stage, stream = "crop", "squares", 2
 
     def draw(self, key: tf.Tensor, images: int, plan: ImagePlan) -> tf.Tensor:
-        """int32 `[n, 2]`: top and left, from 0 to what the crop leaves of the padded square."""
+        """Draws top and left, int32 `[n, 2]`, so that the crop is inside the padded square."""
         import tensorflow as tf
 
         largest = plan.square_size + 2 * plan.crop_padding - plan.crop_size
@@ -132,7 +132,7 @@ class Flip(Augmentation):
     name, stage, stream = "flip", "crops", 1
 
     def draw(self, key: tf.Tensor, images: int, plan: ImagePlan) -> tf.Tensor:
-        """bool `[n]`."""
+        """Draws which images to mirror, bool `[n]`."""
         import tensorflow as tf
 
         return tf.random.stateless_uniform([images], key, alg="philox") < 0.5
@@ -149,8 +149,8 @@ class ColorNoise(Augmentation):
     With p and λ the eigenvectors and eigenvalues of the pixels' covariance and z ~ N(0, 1):
     color_noise(paper) adds p · (0.1 z λ), λ of pixels in [0, 1], the sum brought back to 0–255;
     color_noise(2012), the form of the paper's own program, adds p · (0.1 z √λ), λ of pixels in
-    0–255, and then divides what is left after subtracting the mean by 1.1. The mean is added again
-    here, so that the model, which subtracts it, computes what the program computed.
+    0–255, and then divides the difference from the mean by 1.1. The program subtracts the mean; it
+    is added again here, because the model subtracts it.
 
     The images become float32 and are not clipped.
     """
@@ -163,7 +163,7 @@ class ColorNoise(Augmentation):
         self.form = parameter
 
     def draw(self, key: tf.Tensor, images: int, plan: ImagePlan) -> tf.Tensor:
-        """float32 `[n, 3]`: z, from N(0, 1)."""
+        """Draws z from N(0, 1), float32 `[n, 3]`."""
         import tensorflow as tf
 
         return tf.random.stateless_normal([images, 3], key, alg="philox")
@@ -180,15 +180,15 @@ class ColorNoise(Augmentation):
         return mean + (noisy - mean) / 1.1
 
     def _axes(self, covariance: np.ndarray) -> tf.Tensor:
-        """float32 `[3, 3]`: row i is what z_i = 1 adds to (R, G, B), in gray levels."""
+        """Returns what z_i = 1 adds to (R, G, B) in row i, float32 `[3, 3]`, in gray levels."""
         import numpy as np
         import tensorflow as tf
 
         eigenvalues, eigenvectors = np.linalg.eigh(covariance)
-        # An eigenvector's sign is arbitrary; fixed here, so that a seed means one color everywhere.
+        # An eigenvector's sign is arbitrary. It is fixed, so that a seed always gives one color.
         largest = eigenvectors[np.abs(eigenvectors).argmax(axis=0), range(3)]
         eigenvectors = eigenvectors * np.sign(largest)
-        eigenvalues = np.maximum(eigenvalues, 0)  # of gray data, two may be a rounding below zero
+        eigenvalues = np.maximum(eigenvalues, 0)  # for gray data, two may be just below zero
         strength = eigenvalues / 255**2 * 255 if self.form == "paper" else np.sqrt(eigenvalues)
         return tf.constant((eigenvectors * (0.1 * strength)).T, tf.float32)
 
@@ -224,14 +224,14 @@ def get(name: str) -> type[Augmentation]:
 
 
 def register(augmentation: type[Augmentation]) -> type[Augmentation]:
-    """Adds an augmentation, which recipes and `train_batches` then know by its name.
+    """Adds an augmentation, so that recipes and `train_batches` find it by its name.
 
     Raises:
         UsageError: if another augmentation has that name, or if there is no such stage.
     """
     if _AUGMENTATIONS.get(augmentation.name, augmentation) is not augmentation:
         raise UsageError(
-            f"An augmentation named {augmentation.name!r} exists already. Give yours another "
+            f"An augmentation named {augmentation.name!r} already exists. Give yours a different "
             "name, or call unregister first."
         )
     if augmentation.stage not in STAGES:

@@ -1,4 +1,4 @@
-"""Batches of decoded images from indices, in parallel and in order."""
+"""Batches of decoded images from indices, made in parallel and in order."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from keras_alexnet.networks.image_plan import ImagePlan
 
 
 def source_of(split: Split, plan: ImagePlan) -> ImageArray | EncodedImages:
-    """Where the pixels of a split come from: memory if they fit, else the decoder."""
+    """Returns the source of a split's pixels: memory if they fit, or else the decoder."""
     if isinstance(split.pixels, EncodedImages):
         return split.pixels.in_memory(plan.square_size, plan.warp) or split.pixels
     return split.pixels
@@ -32,7 +32,7 @@ def batches(
         indices: elements (int64 `[batch]` into the split, any structure of draws `[batch, ...]`).
         split: the images and labels.
         plan: says how large the squares are, and how they are made.
-        batch_size: of every batch that is not an epoch's last.
+        batch_size: the size of all batches, except that an epoch's last one may be smaller.
         finish: (squares uint8 `[batch, size, size, 3]`, draws) → images.
 
     Returns:
@@ -60,7 +60,7 @@ def batches(
     options = tf.data.Options()
     # One process reads all of its data; the batches are those of the caller on any strategy.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    # The rewriting of the graph that is on by default copies the captured pixels.
+    # Rewriting of the graph, which is on by default, would copy the captured pixels.
     options.experimental_optimization.apply_default_optimizations = False
     return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)
 
@@ -85,8 +85,8 @@ def _decoded(
         # Short batches are filled up with -1, so that batches of one size can be put together
         # again after the decoder, which need not stop at the end of an epoch.
         missing = batch_size - tf.size(index)
-        # Its result is used, because TensorFlow would drop it if not; were it declared stateful, op
-        # determinism would let every map of the pipeline run on one thread.
+        # The result is used, because TensorFlow would otherwise drop the call. If it were declared
+        # stateful, op determinism would make every map of the pipeline run on one thread.
         row = tf.numpy_function(
             source.note_asked, [tf.gather(rows, index)], tf.int64, stateful=False
         )

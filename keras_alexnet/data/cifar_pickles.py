@@ -1,4 +1,4 @@
-"""The pickles of CIFAR's python version, read without running anything that is in them."""
+"""Reads the pickles of CIFAR's python version without running anything in them."""
 
 import io
 import pickle
@@ -24,14 +24,13 @@ def load(contents: bytes) -> dict:
     """Reads a batch, or the names of the classes.
 
     Args:
-        contents: of the file.
+        contents: the bytes of the file.
 
     Returns:
-        A dictionary; keys and strings are bytes where Python 2 wrote them. `pixels` reads its
-        array.
+        A dictionary; keys and strings are bytes if Python 2 wrote them. `pixels` reads its array.
 
     Raises:
-        Exception: of many kinds, if the file is damaged or holds what CIFAR does not.
+        Exception: of many kinds, if the file is damaged or is not from CIFAR.
 
     Example:
         >>> load(pickle.dumps({b"labels": [3, 1]}))
@@ -40,7 +39,7 @@ def load(contents: bytes) -> dict:
     for opcode, argument, _ in pickletools.genops(contents):
         if opcode.name not in _ADMITTED:
             raise pickle.UnpicklingError(f"{opcode.name} does not belong in a CIFAR batch")
-        # The unpickler sets memory aside for as many places as the largest number says.
+        # The unpickler allocates memory for as many objects as the largest number says.
         if opcode.name.endswith("PUT") and int(argument or 0) > len(contents):
             raise pickle.UnpicklingError(f"there are no {argument} objects in it")
     loaded = _Unpickler(io.BytesIO(contents), encoding="bytes").load()
@@ -50,7 +49,7 @@ def load(contents: bytes) -> dict:
 
 
 def pixels(pickled: Any) -> np.ndarray:
-    """The array in a batch: uint8 `[images, 3072]`.
+    """Returns the array in a batch: uint8 `[images, 3072]`.
 
     Raises:
         ValueError: if it is not such an array.
@@ -65,7 +64,7 @@ def pixels(pickled: Any) -> np.ndarray:
 
 
 class _Pickled:
-    """An array, or the type of one, as the pickle describes it: nothing of numpy is called."""
+    """An array, or the type of one, as the pickle describes it: numpy is not called."""
 
     def __init__(self, *arguments: Any) -> None:
         self.arguments, self.state = arguments, None

@@ -1,4 +1,4 @@
-"""Configs of data: which data set to read, and what to prepare."""
+"""DataSpec and PrepareConfig: which data set to read, and what to prepare."""
 
 import dataclasses
 import os
@@ -30,14 +30,14 @@ class DataSpec:
 
     @property
     def data(self) -> "DataSpec":
-        """Only the four fields that name the data."""
+        """Returns only the four fields that name the data."""
         names = [field.name for field in dataclasses.fields(DataSpec)]
         return DataSpec(**{name: getattr(self, name) for name in names})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PrepareConfig:
-    """One preparation: images to shards of TFRecords.
+    """What to prepare: images that become shards of TFRecords.
 
     Example:
         >>> PrepareConfig(source="photos.zip", out="records/photos").images_per_shard
@@ -50,19 +50,19 @@ class PrepareConfig:
         "folder, or a .tar, .tar.gz or .zip of one.",
     )
     out: str | os.PathLike = setting(
-        None, "Folder to write; new, empty, or of an earlier preparation with the same settings."
+        None, "Folder to write: new, empty, or from an earlier preparation with the same settings."
     )
     dataset_name: str | None = setting(
         None,
-        "Name of the data in results; by default imagenet2012 or the source's stem, with -short256 "
-        "behind it if images are shrunk to 256 pixels.",
+        "Name of the data in results; by default imagenet2012 or the source's stem, followed by "
+        "-short256 if images are shrunk to 256 pixels.",
     )
     short_side: int | None = setting(
         None,
         "Shrink images whose shorter side is longer to this many pixels and encode them as JPEG "
         "of quality 95 without chroma subsampling; others keep their bytes.",
     )
-    seed: int = setting(0, "Fixes the order in which images are dealt to the shards.")
+    seed: int = setting(0, "Fixes which images each shard holds, and in which order.")
     images_per_shard: int = setting(1024, "Largest number of images in a shard.")
     skip_corrupt: bool = setting(
         False, "Leave out images that cannot be decoded, and name them in the manifest."

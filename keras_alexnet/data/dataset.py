@@ -26,14 +26,14 @@ class Dataset:
     """A data set, ready to be read.
 
     Attributes:
-        name: as results name it, for example "cifar10-jpeg".
+        name: its name in results, for example "cifar10-jpeg".
         class_names: the name of class i at index i.
         train: training images.
         test: test images.
         sha256: fingerprint of the data.
-        sha256_of: what was hashed: "images and labels" (sets in memory; the same for every copy,
-            whatever its form), "contents" (of files, with their relative names), "names and
-            sizes" (of files of more than 4 GiB) or "shards" (of images that `prepare` shrank).
+        sha256_of: what was hashed: "images and labels" (of sets in memory; the same for every copy
+            in any format), "contents" (of files, with their relative names), "names and sizes" (of
+            files of more than 4 GiB) or "shards" (of images that `prepare` shrank).
         validation: validation images, if the data set has them and test images.
         skipped: files left out because they could not be read.
         note: what a reader of results should know about the data, or None.
@@ -52,7 +52,7 @@ class Dataset:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class UnsplitDataset:
-    """What a reader finds, before it is decided what to train on and what to test on.
+    """What a reader finds, before it is divided into training and test images.
 
     `splits` has one or more of "train", "val" and "test", or only "all". The other attributes
     are those of `Dataset`.
@@ -66,10 +66,10 @@ class UnsplitDataset:
     skipped: tuple[str, ...] = ()
 
     def completed(self, seed: int, skip_corrupt: bool) -> Dataset:
-        """The data set with training and test images, divided by `seed` if it has one part.
+        """Returns the data set with training and test images; a single part is divided by `seed`.
 
         Raises:
-            UserError: if there is nothing to train on, or with `skip_corrupt` if a class has no
+            UserError: if there is nothing to train on, or, with `skip_corrupt`, if a class has no
                 image that can be read.
         """
         splits, damaged = self.splits, tuple[str, ...]()
@@ -90,10 +90,10 @@ class UnsplitDataset:
 
 
 def in_memory(name: str, arrays: Arrays, note: str | None = None) -> Dataset:
-    """The data set of that name whose images and labels are these.
+    """Returns the data set of that name with these images and labels.
 
     Raises:
-        UserError: if a label has no class, or images and labels do not go together.
+        UserError: if a label has no class, or images and labels do not match.
     """
     train = arrays.train_images, arrays.train_labels
     test = arrays.test_images, arrays.test_labels
@@ -133,8 +133,8 @@ def hold_out(
 
     Args:
         data: a data set; its own validation split is used if it has one and `count` is None.
-        count: images to hold out; None takes `fraction` of the training images.
-        fraction: from 0, which holds none out, to below 1.
+        count: number of images to hold out; by default `fraction` of the training images.
+        fraction: at least 0, which holds none out, and below 1.
         seed: fixes which images are held out.
 
     Raises:
@@ -152,7 +152,7 @@ def hold_out(
         count = round(fraction * len(data.train))
     if not 0 <= count < len(data.train):
         raise UsageError(
-            f"validation_images must leave some of the {len(data.train)} training images. "
+            f"validation_images must leave some of the {len(data.train)} images to train on. "
             f"Received: {count}."
         )
     if count == 0:

@@ -46,21 +46,21 @@ def decode_square(
     """Decodes one image and reduces it to its center square of `size` pixels a side.
 
     A JPEG whose short side is at least twice `size` is first reduced by 2, 4 or 8 inside the
-    decoder's inverse cosine transform, to no less than `size`: several times faster, and the same
-    wherever this function is used, so training and evaluation see the same pixels.
+    decoder's inverse cosine transform, to no less than `size`. This is several times faster, and
+    the same wherever this function is used, so training and evaluation see the same pixels.
 
     Args:
         contents: string scalar, the encoded file.
         size: side of the square in pixels.
         warp: squeeze the whole image into the square instead of cutting out its center.
-        python_free: only operations that run without Python, for graphs that are saved; BMP and
-            GIF are then refused.
+        python_free: use only operations that run without Python, for saved graphs; BMP and GIF are
+            then rejected.
 
     Returns:
         uint8 `[size, size, 3]` in 0–255.
 
     Raises:
-        tf.errors.InvalidArgumentError: as `decode_image`.
+        tf.errors.InvalidArgumentError: as in `decode_image`.
 
     Example:
         >>> decode_square(tf.io.encode_png(tf.zeros([40, 50, 3], tf.uint8)), 32).shape
@@ -75,7 +75,7 @@ def decode_square(
 
         # Scaled sides are rounded up by libjpeg, so side // ratio >= size is safe.
         decoded = reduced(8)
-        for ratio in (4, 2, 1):  # so nested that the smallest images pass one condition
+        for ratio in (4, 2, 1):  # nested so that the smallest images pass only one condition
             larger = decoded
             decoded = functools.partial(
                 tf.cond, short_side >= 2 * ratio * size, larger, reduced(ratio)
@@ -87,7 +87,7 @@ def decode_square(
 
 
 def square(image: tf.Tensor, size: int, warp: bool) -> tf.Tensor:
-    """`warped` or `center_square`, as an image plan asks."""
+    """Calls `warped` or `center_square`, as an image plan says."""
     return warped(image, size) if warp else center_square(image, size)
 
 
@@ -138,14 +138,14 @@ def center_square(image: tf.Tensor, size: int) -> tf.Tensor:
     def resized(method: str) -> tf.Tensor:
         return tf.cast(tf.round(tf.image.resize(square, [size, size], method)), tf.uint8)
 
-    if isinstance(side, int):  # a whole set of one size: nothing to ask for each batch
+    if isinstance(side, int):  # all images have one size, so no condition is needed
         return square if side == size else resized("area" if side > size else "bilinear")
     return tf.cond(side > size, lambda: resized("area"), lambda: resized("bilinear"))
 
 
 def reason(error: tf.errors.OpError | OSError) -> str:
-    """The one line of an error that says what is wrong with the file."""
-    if isinstance(error, OSError):  # what reading in Python raises reaches an eager caller as it is
+    """Returns the line of an error that says what is wrong with the file."""
+    if isinstance(error, OSError):  # errors of reading in Python reach an eager caller unchanged
         return str(error)
     message = re.sub(r"^\{\{.*?\}\} ", "", error.message)
     lines = message.split("[[")[0].split(" [Op:")[0].strip().splitlines()
@@ -187,19 +187,19 @@ def _decode_png(contents: tf.Tensor) -> tf.Tensor:
 
 
 def _decode_jpeg(contents: tf.Tensor, ratio: int) -> tf.Tensor:
-    # The accurate transform is the same on every machine; TensorFlow's default is not promised.
+    # The accurate transform is the same on every machine; TensorFlow's default may not be.
     return tf.io.decode_jpeg(contents, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
 
 
 def composite_on_white(rgba: tf.Tensor) -> tf.Tensor:
-    """uint8 `[..., 4]` → uint8 `[..., 3]`: color · alpha + white · (1 − alpha), rounded."""
+    """Returns color · alpha + white · (1 − alpha), rounded: uint8 `[..., 4]` → `[..., 3]`."""
     color, alpha = tf.cast(rgba[..., :3], tf.int32), tf.cast(rgba[..., 3:], tf.int32)
     return tf.cast((color * alpha + 255 * (255 - alpha) + 127) // 255, tf.uint8)
 
 
 def _refused(contents: tf.Tensor) -> tf.Tensor:
     message = "An image is neither JPEG nor PNG. Its first bytes:"
-    # An error whose text is not UTF-8 reaches Python and JSON as another error, or not at all.
+    # An error whose text is not UTF-8 reaches Python and JSON as a different error, or not at all.
     shown = tf.strings.unicode_transcode(
         tf.strings.substr(contents, 0, 8),
         input_encoding="UTF-8",

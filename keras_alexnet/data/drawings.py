@@ -1,8 +1,8 @@
 """The images of the data set "shapes": drawn shapes and textures on noisy backgrounds.
 
-Made by numpy from a seed in a few seconds, so that everything runs with no download. Position,
+Made by numpy from a seed in a few seconds, so that everything runs without a download. Position,
 size, rotation, colors and polarity (light on dark or dark on light) are random, and so are the
-streaks drawn across every image; a linear model finds little to hold on to.
+streaks drawn across every image, so that a linear model learns little.
 
 The bytes are the same on every machine: only operations that IEEE 754 rounds exactly are used
 (no sine, no exponential, no matrix product) on uniform numbers from PCG64.
@@ -57,7 +57,7 @@ _TINT = 0.25
 _TENDENCY = 0.1
 
 
-# As ships are on blue: what each class's background tends to, in red, green and blue.
+# The red, green and blue that each class's background tends to, as ships are on blue.
 _TENDENCIES = (
     (1, 0, 0),
     (0, 1, 0),
@@ -88,11 +88,11 @@ def make(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
     """Draws the data set.
 
     Args:
-        seed: the default is the published set; any other gives another of the same kind.
+        seed: the default gives the published set, any other a different set of the same kind.
 
     Returns:
         Training images uint8 `[10000, 32, 32, 3]` in 0–255 and labels int32 `[10000]`, then
-        2,000 test images and labels. Every class has the same share.
+        2,000 test images and labels. Every class has the same number of images.
 
     Example:
         >>> train_images, train_labels, test_images, test_labels = make()
@@ -111,7 +111,7 @@ def make(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def draw(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Draws one image of each label: integers `[n]` → uint8 `[n, 32, 32, 3]`."""
+    """Draws one image for each label: integers `[n]` → uint8 `[n, 32, 32, 3]`."""
     count = len(labels)
     x, y = _turned_coordinates(count, random)
     detail = _uniform(random, 0, 1, count)
@@ -124,7 +124,7 @@ def draw(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
     images = _shaded(background, random)
     images = _over(images, inside, color)
     images = _over(images, _streaks(count, random), _uniform(random, 0, 1, count, 3))
-    # The sum of three uniform numbers is near enough to a normal one.
+    # The sum of three uniform numbers is close enough to a normal one.
     noise = sum(_uniform(random, -1, 1, *images.shape) for _ in range(3))
     images = np.clip(images + np.float32(_NOISE) * noise, 0, 1)
     return np.floor(images * np.float32(255.99)).astype(np.uint8).reshape(count, SIZE, SIZE, 3)
@@ -167,7 +167,7 @@ def _turned_coordinates(count: int, random: np.random.Generator) -> tuple[np.nda
 
 
 def _colors(labels: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Colors of background and drawing, `[n, 3]` each: two grays apart, and a tint on each."""
+    """Colors of background and drawing, `[n, 3]` each: two distinct grays, each with a tint."""
     count = len(labels)
     middle = _uniform(random, 0.4, 0.6, count)
     half_contrast = _uniform(random, _LEAST_CONTRAST, _GREATEST_CONTRAST, count) / 2

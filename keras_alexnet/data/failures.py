@@ -1,4 +1,4 @@
-"""Images that cannot be read: which ones, and how a run continues without them."""
+"""Images that cannot be read: finding them, and continuing a run without them."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +25,7 @@ _READING_ERRORS = (
 
 
 def explained(batches: Iterable, split: Split) -> Iterator[Any]:
-    """Yields what `batches` of `split` holds; an image that cannot be read raises a `UserError`.
+    """Yields the batches of a split; an image that cannot be read raises a `UserError`.
 
     Example:
         >>> import keras_alexnet as ka
@@ -47,7 +47,7 @@ def explained(batches: Iterable, split: Split) -> Iterator[Any]:
 def supplied(
     batches: Iterable, split: Split, check: Callable[[], None] = lambda: None
 ) -> BackgroundBatches:
-    """Like `explained`, fetched in the background: see `BackgroundBatches`.
+    """Yields batches like `explained`, fetched in the background by `BackgroundBatches`.
 
     Example:
         >>> import keras_alexnet as ka
@@ -80,20 +80,20 @@ def explain(split: Split, error: Exception) -> UserError:
     return UserError(f"Reading the images failed: {getattr(error, 'message', error)}")
 
 
-# Beyond these it is no longer a bad file or two: a disk is gone, and the run must stop.
+# More than this is not just a bad file or two: the disk has failed, and the run must stop.
 _SHARE_ALLOWED, _NUMBER_ALLOWED = 0.01, 10
 
 
 class LostImages:
-    """Keeps count of the images of some splits that broke while a run was reading them.
+    """Keeps track of the images that became unreadable during a run.
 
     Args:
-        splits: of the run; those in memory cannot lose any.
-        gather: one worker's bytes → those of all, as `Cluster.gather` of
+        splits: the run's splits; those in memory cannot lose images.
+        gather: one worker's bytes → those of all workers, such as `Cluster.gather` of
             `keras_alexnet.distributed.cluster`.
 
-    Of several workers, each leaves out what it could not read itself. When a run is resumed, each
-    leaves out what any of them had lost.
+    Each of several workers leaves out the images that it could not read itself. When a run is
+    resumed, each worker leaves out the images that any of them had lost.
 
     Example:
         >>> import keras_alexnet as ka
@@ -111,7 +111,7 @@ class LostImages:
         }
 
     def names(self) -> list[str]:
-        """Returns the names of what any worker lost, sorted; all workers must call it."""
+        """Returns the sorted names of images that any worker lost; all workers must call it."""
         own = [pixels.name(row) for pixels, rows in self._rows.items() for row in rows]
         everyone = self._gather(json.dumps(own).encode())
         return sorted({name for names in everyone for name in json.loads(names)})
@@ -120,14 +120,14 @@ class LostImages:
         """Leaves the damaged images out from now on.
 
         Raises:
-            UserError: if more are lost than a damaged file here and there explains.
+            UserError: if too many images are lost for a few damaged files to be the reason.
         """
         pixels, lost = error.pixels, self._rows[error.pixels]
         lost.update(error.rows)
         if len(lost) > max(_NUMBER_ALLOWED, _SHARE_ALLOWED * len(pixels)):
             raise UserError(
-                f"{len(lost)} of {len(pixels)} images broke while the run was reading them, too "
-                f"many to leave out: is the disk still there? {error}"
+                f"{len(lost)} of {len(pixels)} images became unreadable during the run, too many "
+                f"to leave out. Is the disk still there? {error}"
             ) from error
         pixels.leave_out(error.rows)
         logging.warning("Left out from now on, %d in all: %s", len(lost), error)
@@ -142,7 +142,7 @@ class LostImages:
 
 
 def not_lost(split: Split) -> np.ndarray:
-    """Returns where the split's set does not leave an image out: bool `[n]`.
+    """Returns which images of a split are not left out: bool `[n]`.
 
     Example:
         >>> import keras_alexnet as ka

@@ -12,8 +12,8 @@ CONTENTS_LIMIT_BYTES = 4 * 2**30  # above this only names and sizes are hashed
 def of_files(folder: str | os.PathLike, names: Sequence[str]) -> tuple[str, str]:
     """Hashes files below a folder by relative name and contents, in sorted order.
 
-    A folder and an archive of it, unpacked, have the same fingerprint. A file that cannot be
-    read counts as empty: decoding it will name it.
+    A folder and an unpacked archive of it have the same fingerprint. A file that cannot be read
+    counts as empty; the error of decoding it will name it.
 
     Returns:
         (hexadecimal digest, "contents"), or for more than 4 GiB (digest, "names and sizes").
@@ -35,12 +35,12 @@ def of_files(folder: str | os.PathLike, names: Sequence[str]) -> tuple[str, str]
 def of_named(
     names: Sequence[str], sizes: Sequence[int], contents: Callable[[int], bytes]
 ) -> tuple[str, str]:
-    """Hashes, as `of_files` does, what is not in files of its own.
+    """Hashes images that are not in separate files, in the same way as `of_files`.
 
     Args:
         names: relative names.
-        sizes: in bytes, one a name.
-        contents: returns the bytes of the name with that number.
+        sizes: in bytes, one per name.
+        contents: returns the bytes that belong to the name at an index.
 
     Example:
         >>> of_named(["a/1.png"], [3], lambda row: b"png")[1]
@@ -58,9 +58,9 @@ def of_named(
 
 
 def of_arrays(*parts: tuple[np.ndarray, np.ndarray]) -> str:
-    """Hashes (images, labels) of each part, whatever the order of the images within it.
+    """Hashes (images, labels) of each part, regardless of the order of the images within it.
 
-    Copies of a data set differ in their order; their fingerprint is the same.
+    Copies of a data set differ in their order, but have the same fingerprint.
     """
     digest = hashlib.sha256()
     for images, labels in parts:

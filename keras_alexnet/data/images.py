@@ -1,4 +1,4 @@
-"""Sets of images: in memory, or encoded and decoded when needed."""
+"""Sets of images: in memory, or encoded until they are needed."""
 
 import abc
 import os
@@ -24,8 +24,8 @@ class DamagedImages(UserError):
     """Images that cannot be read.
 
     Attributes:
-        pixels: the `EncodedImages` that they are of.
-        rows: which.
+        pixels: the `EncodedImages` that they belong to.
+        rows: their rows in it.
     """
 
     def __init__(self, message: str, pixels: "EncodedImages", rows: Iterable[int]):
@@ -49,10 +49,10 @@ class ImageArray:
 
 
 class EncodedImages(abc.ABC):
-    """Images that stay encoded until needed; their squares are kept where they fit in memory.
+    """Images that stay encoded until needed; their squares are kept if they fit in memory.
 
-    Subclasses know how many there are, their names and how to read one's bytes. Pipelines note in
-    `recent` the rows that they are about to read, where the search for a damaged file begins.
+    Subclasses know how many there are, their names and how to read an image's bytes. Pipelines
+    note in `recent` which rows they are about to read; the search for a damaged file begins there.
     """
 
     def __init__(self) -> None:
@@ -62,23 +62,23 @@ class EncodedImages(abc.ABC):
 
     @abc.abstractmethod
     def __len__(self) -> int:
-        """How many images there are, those left out included."""
+        """The number of images, including those left out."""
 
     @abc.abstractmethod
     def name(self, row: int) -> str:
-        """What an error message calls the image."""
+        """Returns what error messages call the image."""
 
     @abc.abstractmethod
     def contents(self, row: tf.Tensor) -> tf.Tensor:
-        """The encoded bytes of one image: int64 scalar → string scalar."""
+        """Returns the encoded bytes of one image: int64 scalar → string scalar."""
 
     @abc.abstractmethod
     def size(self, row: int) -> int:
-        """Bytes of one encoded image; 0 if it cannot be read."""
+        """Returns the number of bytes of one encoded image; 0 if it cannot be read."""
 
     @abc.abstractmethod
     def read(self, row: int) -> bytes:
-        """The encoded bytes of one image, without TensorFlow."""
+        """Returns the encoded bytes of one image, without using TensorFlow."""
 
     @property
     def left_out(self) -> list[int]:
@@ -86,7 +86,7 @@ class EncodedImages(abc.ABC):
         return sorted(self._left_out)
 
     def leave_out(self, rows: Iterable[int]) -> None:
-        """Never reads these rows again: they are known to be damaged.
+        """Stops reading these rows, because they are known to be damaged.
 
         Pipelines made from now on give black images with the label -1 in their place.
         """
@@ -98,26 +98,26 @@ class EncodedImages(abc.ABC):
         return rows
 
     def square(self, row: tf.Tensor, size: int, warp: bool = False) -> tf.Tensor:
-        """One image's center square, or all of it: int64 scalar → uint8 `[size, size, 3]`."""
+        """Returns an image's square, with `warp` of all of it: int64 scalar → `[size, size, 3]`."""
         return decode.decode_square(self.contents(row), size, warp)
 
     def fetched(self, rows: tf.Tensor) -> tf.Tensor:
-        """What `square_of` needs of a batch of rows: int64 `[k]` → anything `[k]`.
+        """Returns what `square_of` needs for a batch of rows: int64 `[k]` → anything `[k]`.
 
-        Overridden where a batch is fetched faster than its images one by one.
+        Subclasses override it if they can fetch a batch faster than its images one by one.
         """
         return rows
 
     def square_of(self, fetched: tf.Tensor, size: int, warp: bool) -> tf.Tensor:
-        """What `square` gives, from an element of `fetched`."""
+        """Returns the same as `square`, from an element of `fetched`."""
         return self.square(fetched, size, warp)
 
     def in_memory(self, size: int, warp: bool = False) -> ImageArray | None:
-        """The images decoded for squares of `size`, or None if they would exceed the budget.
+        """Returns the images decoded for squares of `size`, or None if they exceed the budget.
 
         Images that are all of one shape and no larger than `size` are kept as they are, others
-        as squares of `size` (with `warp`, of the whole image). Decoded once for each kind of
-        square; later calls return the same object.
+        as squares of `size` (with `warp`, of the whole image). They are decoded once for each kind
+        of square; later calls return the same object.
 
         Raises:
             UserError: with the names of the files that cannot be decoded.
@@ -130,13 +130,13 @@ class EncodedImages(abc.ABC):
         return self._decoded[size, warp]
 
     def damaged(self, rows: np.ndarray) -> dict[int, str]:
-        """Those of `rows` (int64 `[k]`) that cannot be read or decoded, each with the reason."""
+        """Returns row → reason for those of `rows`, int64 `[k]`, that cannot be decoded."""
         whole = [part for part, _ in self._decoded_rows(rows, self._shape)]
         missing = np.setdiff1d(rows, np.concatenate(whole) if whole else [])
         return {int(row): self._reason(int(row)) for row in missing}
 
     def damage_error(self, damaged: dict[int, str]) -> DamagedImages:
-        """The error that names damaged files."""
+        """Returns the error that names damaged files."""
         named = [f"{readable_name(self.name(row))} ({reason})" for row, reason in damaged.items()]
         more = len(named) - _NAMES_IN_MESSAGE
         listing = "; ".join(named[:_NAMES_IN_MESSAGE]) + (f"; and {more} more" if more > 0 else "")
@@ -163,7 +163,7 @@ class EncodedImages(abc.ABC):
     def _decoded_rows(
         self, rows: np.ndarray, decode_row: Callable[[tf.Tensor], tf.Tensor]
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Batches of (rows, what `decode_row` gives for each), without the rows that failed."""
+        """Returns batches of (rows, results of `decode_row`), without the rows that failed."""
         dataset = tf.data.Dataset.from_tensor_slices(np.asarray(rows, np.int64))
         dataset = dataset.map(
             lambda row: (row, decode_row(row)),
@@ -207,11 +207,11 @@ class EncodedImages(abc.ABC):
         damaged = self.damaged(failed)
         if damaged:
             raise self.damage_error(damaged)
-        return None  # some are of another shape
+        return None  # some have a different shape
 
 
 class ImageFiles(EncodedImages):
-    """One file an image, below a folder."""
+    """Images in a folder, one file per image."""
 
     def __init__(self, folder: str | os.PathLike, names: Iterable[str]):
         super().__init__()

@@ -1,4 +1,4 @@
-"""load_dataset: a data set by its name, read from a copy, or downloaded."""
+"""load_dataset: a data set by its name, read from a copy or downloaded."""
 
 import dataclasses
 import functools
@@ -21,13 +21,13 @@ def load_dataset(data: DataSpec | str | None = None, *, seed: int = 0) -> Datase
 
     Args:
         data: which data set, or its name, one of `list_datasets()`. None means CIFAR-10 if there is
-            a copy or it can be downloaded, and if not, with a warning, "shapes". Its
-            `data_dir` is for "image_folder" the folder or archive; for "tfrecord" the folder that
-            `prepare` wrote; for published sets a copy, official or prepared by
-            tensorflow-datasets, or a folder that holds one; nothing is downloaded then. By default
-            `$TFDS_DATA_DIR`, `~/tensorflow_datasets` and `~/.keras/datasets` are searched, and what
-            is not there is downloaded through tensorflow-datasets. Without `dataset_name` results
-            call it by the folder's or archive's stem, or its name.
+            a copy or it can be downloaded, and if not, with a warning, "shapes". `data_dir` is, for
+            "image_folder", the folder or archive; for "tfrecord", the folder that `prepare` wrote;
+            for published sets, a copy, official or prepared by tensorflow-datasets, or a folder
+            that holds one, and nothing is downloaded. By default published sets are searched for in
+            `$TFDS_DATA_DIR`, `~/tensorflow_datasets` and `~/.keras/datasets`, and downloaded
+            through tensorflow-datasets if they are not there. Without `dataset_name`, the name in
+            results is the stem of the folder or archive, or the data set's name.
         seed: divides a set of one part, such as an image folder that has no test set of its own.
             ("shapes" is always the same set.)
 
@@ -35,7 +35,7 @@ def load_dataset(data: DataSpec | str | None = None, *, seed: int = 0) -> Datase
         The `Dataset`.
 
     Raises:
-        UsageError: for an unknown name, or a `data_dir` that is missing or out of place.
+        UsageError: if the name is unknown, or a `data_dir` is needed or cannot be used.
         UserError: if there is no copy and no download, or if the data is incomplete or damaged.
 
     Example:
@@ -64,7 +64,7 @@ def _load(reader: Reader, spec: DataSpec, seed: int) -> Dataset:
     if reader.data_dir is None:
         if spec.data_dir is not None:
             raise UsageError(
-                f"The data set {reader.dataset} is made, not read from files. Received: "
+                f"The data set {reader.dataset} is generated, not read from files. Received: "
                 f"data_dir={spec.data_dir}. Leave it out, or pass --dataset image_folder."
             )
         return _made(reader, spec.dataset_name)
@@ -79,7 +79,7 @@ def _load(reader: Reader, spec: DataSpec, seed: int) -> Dataset:
     return _completed(reader, found, spec, seed)
 
 
-@functools.cache  # once a process
+@functools.cache  # once per process
 def _made(reader: Reader, dataset_name: str | None) -> Dataset:
     found = reader.read(None)
     assert found is not None

@@ -26,7 +26,7 @@ PARTS = ("train", "val", "test", "all")
 MANIFEST = "manifest.json"
 
 
-PROGRESS = ".progress"  # the folder that is there as long as a preparation has not ended
+PROGRESS = ".progress"  # a folder that exists until a preparation has ended
 
 
 _THREADS = 4  # hashing leaves Python's lock
@@ -34,7 +34,7 @@ _THREADS = 4  # hashing leaves Python's lock
 
 def _check(value: object, kind: type, in_range: bool = True) -> None:
     if type(value) is not kind or not in_range:
-        raise ValueError(f"there is {str(value)[:100]!r} in the place of a {kind.__name__}")
+        raise ValueError(f"it has {str(value)[:100]!r} in place of a valid {kind.__name__}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,9 +54,9 @@ class File:
 
 @dataclasses.dataclass(frozen=True)
 class Shard(File):
-    """A TFRecord file; `skipped` are damaged images that have no record in it.
+    """A TFRecord file; `skipped` are the damaged images that have no record in it.
 
-    `made_from` is a hash of the names, labels and sizes of the images it was made from.
+    `made_from` is a hash of the names, labels and sizes of the images that it was made from.
     """
 
     images: int
@@ -91,7 +91,7 @@ class Part:
 
     def __post_init__(self) -> None:
         if self.images != sum(shard.images for shard in self.shards):
-            raise ValueError(f"{self.images!r} images are not those of the shards")
+            raise ValueError(f"its {self.images!r} images are not the sum of its shards")
 
     @classmethod
     def from_json(cls, value: dict) -> "Part":
@@ -109,12 +109,12 @@ class Manifest:
     """What a folder of prepared images holds.
 
     Attributes:
-        name: of the data set, as results name it.
+        name: the name of the data set in results.
         class_names: the name of class i at index i.
-        sha256: fingerprint of the data: where no image was shrunk that of the source.
+        sha256: fingerprint of the data, which is the source's if no image was shrunk.
         sha256_of: what was hashed, see `keras_alexnet.data.dataset.Dataset`.
         source: name and fingerprint of what the shards were made from.
-        settings: what decides the bytes of the shards, apart from the source.
+        settings: everything except the source that determines the bytes of the shards.
         made_with: versions of the software.
         parts: "train", "val" and "test", or some of them, or only "all".
     """
@@ -134,10 +134,11 @@ class Manifest:
         for table in (self.source, self.settings, self.made_with):
             _check(table, dict)
         if not self.parts or not set(self.parts) <= set(PARTS):
-            raise ValueError(f"{', '.join(self.parts) or 'nothing'} is not part of a data set")
+            names = ", ".join(self.parts) or "(none)"
+            raise ValueError(f"a data set cannot have the parts {names}")
 
     def files(self) -> Iterator[File]:
-        """All files that the folder must hold."""
+        """Yields all files that the folder must hold."""
         for part in self.parts.values():
             yield from (part.index, *part.shards)
 
@@ -155,10 +156,11 @@ def write(folder: str | os.PathLike, manifest: Manifest) -> None:
 
 
 def read(folder: str | os.PathLike) -> Manifest:
-    """Reads `manifest.json`, and looks whether every file is there and of its size.
+    """Reads `manifest.json`, and checks that every file exists and has the right size.
 
     Raises:
-        UserError: if it is missing, damaged or of another version, or if a file is.
+        UserError: if the manifest is missing, damaged or from a different version, or if a file is
+            missing or has a different size.
 
     Example:
         >>> read("records/flowers").class_names  # doctest: +SKIP
@@ -170,10 +172,10 @@ def read(folder: str | os.PathLike) -> Manifest:
 
 
 def verify_prepared(folder: str | os.PathLike) -> Manifest:
-    """Reads `manifest.json`, and compares the SHA-256 of every file with it.
+    """Reads `manifest.json`, and checks the SHA-256 of every file.
 
     Raises:
-        UserError: as `read`, and with the names of the files that have changed.
+        UserError: as in `read`, and with the names of the files that have changed.
 
     Example:
         >>> len(verify_prepared("records/flowers").parts["train"].shards)  # doctest: +SKIP
@@ -192,10 +194,10 @@ def verify_prepared(folder: str | os.PathLike) -> Manifest:
 
 
 def parsed(folder: pathlib.Path) -> Manifest:
-    """Reads only `manifest.json`, without a look at the files that it names.
+    """Reads only `manifest.json`, without checking the files that it names.
 
     Raises:
-        UserError: if it is missing, damaged or of another version.
+        UserError: if it is missing, damaged or from a different version.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -210,7 +212,7 @@ def parsed(folder: pathlib.Path) -> Manifest:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         if value.pop("format") != FORMAT:
-            raise ValueError("it is a file of another kind")
+            raise ValueError("it is a different kind of file")
         if (version := value.pop("format_version")) != VERSION:
             raise UserError(
                 f"{path} is of format version {version}, and this version of keras_alexnet reads "
@@ -228,7 +230,7 @@ def parsed(folder: pathlib.Path) -> Manifest:
 
 
 def is_whole(folder: str | os.PathLike, file: File) -> bool:
-    """Whether a file is there with its size and its SHA-256."""
+    """Returns whether a file exists with the right size and SHA-256."""
     path = pathlib.Path(folder) / file.file
     return _size(path) == file.bytes and files.sha256_of(path) == file.sha256
 
@@ -258,5 +260,5 @@ def _raise_for(folder: str | os.PathLike, manifest: Manifest, wrong: dict[str, s
         raise UserError(
             f"{len(named)} of {len(list(manifest.files()))} files in {folder} are not as "
             f"{MANIFEST} says: {', '.join(named[:10])}{more}. Run keras-alexnet prepare again with "
-            "the flags of the first time, which makes only these again, or copy them again."
+            "the same flags, which makes only these files again, or copy them again."
         )

@@ -1,4 +1,4 @@
-"""Batches for training and for evaluation: train_batches, eval_batches.
+"""Batches for training and evaluation: train_batches and eval_batches.
 
 Which images a batch holds and how they are augmented depends only on (seed, epoch, index).
 """
@@ -36,7 +36,7 @@ def train_batches(
     shard_index: int = 0,
     shard_count: int = 1,
 ) -> tf.data.Dataset:
-    """Batches for training, epoch after epoch without end, each image once an epoch.
+    """Returns batches for training, epoch after epoch without end, each image once per epoch.
 
     Args:
         split: the training images.
@@ -45,12 +45,12 @@ def train_batches(
             what remains.
         seed: together with the epoch fixes the order, and with the image's index its draws.
         augment: names of augmentations, see `keras_alexnet.data.augmentations`, such as "crop",
-            "flip" and "color_noise(paper)". Without "crop" the center is cut out. One that is to
-            end after some epochs has them behind it: "color_noise(paper, until=60)".
-        statistics: of the training pixels; needed for color noise.
+            "flip" and "color_noise(paper)". Without "crop" the center is cut out. With `until` an
+            augmentation ends after that many epochs: "color_noise(paper, until=60)".
+        statistics: statistics of the training pixels, which color noise needs.
         start_epoch: the epoch to begin with.
-        start_step: the step of `start_epoch` to begin with. What follows is what would have
-            followed had the dataset been iterated to this place; no image is read to get there.
+        start_step: the step of `start_epoch` to begin with. The batches are the same as if the
+            dataset had been iterated to this step, but no image is read to get there.
         drop_remainder: leave the last batch of an epoch out if it is not full.
         shard_index: which part of every batch to read, of several workers that train together.
         shard_count: the number of parts. All of them, one after the other, are the batch that one
@@ -58,13 +58,13 @@ def train_batches(
 
     Returns:
         An infinite dataset of (images, labels): uint8 `[batch, s, s, 3]` in 0–255, int32
-        `[batch]`. With color noise the images are float32 and not clipped, in all epochs, though
-        it may end.
+        `[batch]`. With color noise the images are float32 and not clipped, in all epochs, even
+        after it has ended.
 
     Raises:
-        UsageError: for an argument out of range.
-        UserError: if images that are to be kept in memory cannot be decoded. Errors of images
-            decoded later come from the iterator: see `failures.explain`.
+        UsageError: if an argument is out of range.
+        UserError: if images that are to be kept in memory cannot be decoded. For images that are
+            decoded later, the iterator raises errors: see `failures.explain`.
 
     Example:
         >>> import keras_alexnet as ka
@@ -110,7 +110,7 @@ def train_batches(
 def _until_they_end(
     batches_of: Callable, scheduled: list[Scheduled], first_epoch: int
 ) -> tf.data.Dataset:
-    """The batches of all epochs, each augmentation in those before its end."""
+    """Returns the batches of all epochs, with each augmentation in the epochs before its end."""
     batches = dtype = None
     for end in (*sorted({each.until for each in scheduled if each.until}), None):
         chosen = [
@@ -132,20 +132,20 @@ def _until_they_end(
 def eval_batches(
     split: Split, plan: ImagePlan | str, *, batch_size: int, views: int = 1
 ) -> tf.data.Dataset:
-    """Batches for evaluation: every image once, in the order of the split.
+    """Returns batches for evaluation: every image once, in the order of the split.
 
     Args:
         split: the images.
         plan: how an image becomes an input; or the name of a variant, for its default plan.
-        batch_size: images (not views) in a batch; the last holds what remains.
-        views: of each image: 1, 2 or 10, see `views.evaluation_views`.
+        batch_size: images (not views) in a batch; the last batch holds what remains.
+        views: number of views of each image: 1, 2 or 10, see `views.evaluation_views`.
 
     Returns:
         A dataset of (images, labels): uint8 `[batch, s, s, 3]` in 0–255, for more than one view
         `[batch, views, s, s, 3]`; int32 `[batch]`.
 
     Raises:
-        UsageError, UserError: as `train_batches`.
+        UsageError, UserError: as in `train_batches`.
 
     Example:
         >>> import keras_alexnet as ka
@@ -167,7 +167,7 @@ def eval_batches(
 
 
 def steps_per_epoch(split: Split, global_batch_size: int, *, drop_remainder: bool = False) -> int:
-    """Batches in one epoch of `train_batches`.
+    """Returns the number of batches in one epoch of `train_batches`.
 
     Example:
         >>> import keras_alexnet as ka
@@ -186,9 +186,9 @@ def steps_per_epoch(split: Split, global_batch_size: int, *, drop_remainder: boo
 
 
 def pixel_statistics(split: Split, plan: ImagePlan | str) -> PixelStatistics:
-    """Mean and covariance of the RGB pixels of a split's squares.
+    """Computes mean and covariance of the RGB pixels of a split's squares.
 
-    Exact over all images when their squares are in memory, else over a fixed sample of 10,000.
+    Exact over all images if their squares are in memory, or else over a fixed sample of 10,000.
 
     Raises:
         UserError: with the file's name, if an image cannot be read.
@@ -230,7 +230,8 @@ def _shard_size(global_batch_size: int, index: int, count: int) -> int:
     if not 0 <= index < count or global_batch_size % count:
         raise UsageError(
             f"shard_count must divide the {global_batch_size} images of a batch, and shard_index "
-            f"must be from 0 to below it. Received: shard_index={index}, shard_count={count}."
+            f"must be from 0 to shard_count - 1. Received: shard_index={index}, "
+            f"shard_count={count}."
         )
     return global_batch_size // count
 

@@ -1,4 +1,4 @@
-"""prepare: folders or archives of images → shards, their index and a manifest."""
+"""prepare: turns folders or archives of images into shards, their index and a manifest."""
 
 import dataclasses
 import hashlib
@@ -27,11 +27,11 @@ from keras_alexnet.utils.terminal import Progress
 
 
 def prepare(config: PrepareConfig) -> Manifest:
-    """Turns images into shards of TFRecords, every one decoded to see that it is whole.
+    """Turns images into shards of TFRecords, after decoding each image to check it.
 
-    Shards that were finished before a kill are kept after their hash has been checked; a folder
-    that is complete is checked, and its damaged shards are made again. The same source, seed and
-    settings give the same bytes, whatever the number of threads.
+    If a preparation was killed, its finished shards are kept after their hash has been checked. A
+    complete folder is checked, and its damaged shards are made again. The same source, seed and
+    settings give the same bytes with any number of threads.
 
     Args:
         config: what to prepare, where to, and how.
@@ -40,7 +40,7 @@ def prepare(config: PrepareConfig) -> Manifest:
         The `Manifest` in `out/manifest.json`.
 
     Raises:
-        UsageError: for an argument that cannot be used.
+        UsageError: if an argument cannot be used.
         UserError: if the source is missing, damaged or, without `skip_corrupt`, has images that
             cannot be decoded; or if `out` holds something else or cannot be written.
 
@@ -94,13 +94,13 @@ def _check(config: PrepareConfig) -> None:
         )
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise UsageError(
-            f"out must not be inside the source {source}, where it would be taken for a class. "
+            f"out must not be inside the source {source}, where it would be read as a class. "
             f"Received: out={out}."
         )
 
 
 def _read(config: PrepareConfig) -> UnsplitDataset:
-    """The images to prepare, with the name that the prepared ones get."""
+    """Returns the images to prepare, with the name that the prepared ones get."""
     source = pathlib.Path(config.source)
     if source.is_dir() and imagenet_tar.are_in(source):
         images = imagenet_tar.read(source, config.validation_labels)
@@ -125,8 +125,8 @@ Finished = dict[str, list[tuple[Planned, Shard]]]  # the shards of each part, in
 
 
 def _finished(folder: ShardFolder, images: UnsplitDataset, config: PrepareConfig) -> Finished:
-    """All shards of each part: those that were finished earlier, and the others made now."""
-    # The contents of all the data are one more thing that must not have changed, if known.
+    """Returns all shards of each part: those finished earlier, and the others made now."""
+    # The contents of all the data, if they are known, must not have changed either.
     data_sha256 = images.sha256 if images.sha256_of == "contents" else None
     plans, sources = {}, {}
     for part, split in images.splits.items():
@@ -140,7 +140,7 @@ def _finished(folder: ShardFolder, images: UnsplitDataset, config: PrepareConfig
         good = (
             shard is not None
             and shard.made_from == sources[planned.file]
-            and (config.skip_corrupt or not shard.skipped)  # else they may have been mended
+            and (config.skip_corrupt or not shard.skipped)  # else they may have been repaired
             and is_whole(folder.path, shard)
         )
         return shard if good else None
@@ -200,7 +200,7 @@ def _refuse_damaged(finished: Finished, skip_corrupt: bool) -> None:
 def _described(
     folder: ShardFolder, images: UnsplitDataset, finished: Finished, settings: dict
 ) -> Manifest:
-    """Writes the indices, and returns what the manifest has to say."""
+    """Writes the indices, and returns the manifest."""
     parts = {}
     for part, own in finished.items():
         made = tuple(shard for _, shard in own)

@@ -1,8 +1,8 @@
 """Random access to the images in TFRecord files.
 
-A TFRecord file is made to be read from beginning to end. Noting once where in it each encoded
-image is makes it as good as a folder of files: an epoch's order can be any permutation,
-a resumed run begins at any step, and a validation set can be taken out of it.
+A TFRecord file is made to be read from beginning to end. With an index of where each encoded image
+is, it is as good as a folder of files: an epoch's order can be any permutation, a resumed run can
+begin at any step, and a validation set can be taken out of it.
 """
 
 import mmap
@@ -33,9 +33,9 @@ _THREADS = 8  # reading waits for the disk
 
 
 class RecordIndex(NamedTuple):
-    """Where the images are: one row a record.
+    """Where the images are: one row per record.
 
-    `files` are indices into the list of files, `offsets` and `lengths` bytes of the encoded image.
+    `files` are indices into the list of files; `offsets` and `lengths` are bytes.
     """
 
     files: np.ndarray  # int64 [n]
@@ -45,7 +45,7 @@ class RecordIndex(NamedTuple):
 
 
 class RecordImages(EncodedImages):
-    """Images inside TFRecord files, or in any others of which it is known where they are."""
+    """Images inside TFRecord files, or at known places in any other files."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ def index_records(paths: Sequence[str | os.PathLike]) -> RecordIndex:
     Only the beginning of each record and what follows its image is read.
 
     Raises:
-        UserError: if a file is missing, cut off, or holds something else.
+        UserError: if a file is missing, cut off, or does not hold such records.
     """
     with ThreadPoolExecutor(_THREADS) as pool:
         found = list(pool.map(_index_file, map(pathlib.Path, paths)))
@@ -121,12 +121,12 @@ def index_records(paths: Sequence[str | os.PathLike]) -> RecordIndex:
 
 
 def _index_file(path: pathlib.Path) -> np.ndarray:
-    """int64 `[records, 3]`: offset and length of the image, label."""
+    """Returns offset and length of the image, and label, of each record: int64 `[records, 3]`."""
     rows = []
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             if hasattr(data, "madvise"):  # not on Windows
-                data.madvise(mmap.MADV_RANDOM)  # else the system reads all the images ahead
+                data.madvise(mmap.MADV_RANDOM)  # or the system would read all images in advance
             start = 0
             while start < len(data):
                 # Length (8 bytes), its checksum (4), the record, its checksum (4).
@@ -158,7 +158,7 @@ def _image_and_label(data: mmap.mmap, start: int, end: int) -> tuple[int, int, i
 
 
 def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """(number, start, end) of the fields of one message; a varint counts as its own bytes."""
+    """Yields (number, start, end) of a message's fields; for a varint, of its own bytes."""
     while start < end:
         tag, start = _varint(data, start, end)
         number, kind = tag >> 3, tag & 7
@@ -176,7 +176,7 @@ def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, i
 
 
 def _varint(data: mmap.mmap, start: int, end: int) -> tuple[int, int]:
-    """The number that begins at `start`, and where it ends; `end` is that of its message."""
+    """Returns the number that begins at `start`, and its end; `end` is that of its message."""
     value = 0
     for place in range(start, min(end, start + _LONGEST_VARINT)):
         value |= (data[place] & 127) << 7 * (place - start)

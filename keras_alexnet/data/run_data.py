@@ -1,4 +1,4 @@
-"""The data of a run: loading them again, and dividing them as the run did."""
+"""Loads the data of a run again, and splits it as the run did."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -12,15 +12,15 @@ from keras_alexnet.errors import UsageError, UserError
 
 
 def load_run_data(config: Mapping[str, Any] | None, spec: DataSpec) -> Dataset:
-    """Loads the data that a run was trained on, or other data that are named.
+    """Loads the data that a run was trained on, or other data.
 
     Args:
         config: the run's config.json, or None if there is no run.
-        spec: what it leaves out is taken from the run; the folder and the name of the run's data
-            are used only for the same data set.
+        spec: the data set. Fields that are not set are taken from the run; the folder and the name
+            of the run's data are used only for the same data set.
 
     Raises:
-        UsageError, UserError: as `load_dataset`.
+        UsageError, UserError: as in `load_dataset`.
     """
     trained_on = config["config"] if config else {}
     if spec.dataset in (None, trained_on.get("dataset")):
@@ -33,28 +33,28 @@ def load_run_data(config: Mapping[str, Any] | None, spec: DataSpec) -> Dataset:
 
 
 def run_split(config: Mapping[str, Any] | None, data: Dataset, name: str) -> Split:
-    """Returns the "test", "validation" or "train" images of data, as a run divided them.
+    """Returns the "test", "validation" or "train" images of a data set, as a run split them.
 
     Args:
         config: the run's config.json, or None if there is no run; all training images are then
             "train".
         data: a data set; for "validation" and "train" the one that the run was trained on.
-        name: of the split.
+        name: the name of the split.
 
     Raises:
-        UsageError: the run's division is needed, and is unknown or of other data.
+        UsageError: the run's split is needed, but is unknown or is of different data.
     """
     if name == "test":
         return data.test
     if config is None:
         if name == "train":
             return data.train
-        raise UsageError("split=validation needs a run's folder, whose config.json tells it.")
+        raise UsageError("split=validation needs a run's folder, because its config.json says it.")
     trained_on = config["data"]["sha256"]
     if data.sha256 != trained_on:
         raise UsageError(
-            f"split={name} is a part of the data that the run was trained on, and {data.name} is "
-            f"not that: SHA-256 {data.sha256}, not {trained_on}."
+            f"split={name} is a part of the data that the run was trained on, but {data.name} is "
+            f"different data: SHA-256 {data.sha256}, not {trained_on}."
         )
     settings, fraction = config["config"], config["recipe"]["validation_fraction"]
     training, validation = hold_out(data, settings["validation_images"], fraction, settings["seed"])
@@ -66,19 +66,19 @@ def run_split(config: Mapping[str, Any] | None, data: Dataset, name: str) -> Spl
 
 
 def check_classes(classes: int, labels: Sequence[str] | None, data: Dataset) -> None:
-    """Checks that a network with so many classes, of these names, is one for the data.
+    """Checks that the classes of a network are those of a data set.
 
     Args:
-        classes: how many the network has.
+        classes: the number of classes of the network.
         labels: their names, or None if only numbers are known.
         data: a data set.
 
     Raises:
-        UserError: it is not.
+        UserError: they are not.
     """
     if classes != len(data.class_names):
         raise UserError(
-            f"The network has {classes} classes and {data.name} has {len(data.class_names)}. "
+            f"The network has {classes} classes, but {data.name} has {len(data.class_names)}. "
             "Name the data that it was trained for with --dataset and --data_dir."
         )
     if labels is not None and tuple(labels) != tuple(data.class_names):

@@ -18,11 +18,11 @@ _SETTINGS = "settings.json"
 
 
 class ShardFolder:
-    """Shards that are done, and a note of each in `.progress` until the manifest takes over.
+    """Finished shards, with a note of each in `.progress` until the manifest is written.
 
     Attributes:
-        path: of the folder.
-        manifest: of a preparation that has ended, or None.
+        path: the folder.
+        manifest: the manifest of a preparation that has ended, or None.
     """
 
     def __init__(self, path: pathlib.Path, manifest: Manifest | None):
@@ -31,7 +31,7 @@ class ShardFolder:
         self._ended = {shard.file: shard for part in ended for shard in part.shards}
 
     def noted(self, file: str) -> Shard | None:
-        """What is known of a shard that was finished, now or earlier."""
+        """Returns what is known about a finished shard, or None if it is not finished."""
         note = self._note(file)
         if not note.exists():
             return self._ended.get(file)
@@ -42,11 +42,11 @@ class ShardFolder:
             return None
 
     def note(self, shard: Shard) -> None:
-        """Notes that a shard is finished; called after it has its name."""
+        """Notes that a shard is finished; called after its file has its final name."""
         files.write_json(self._note(shard.file), dataclasses.asdict(shard))
 
     def end(self, manifest: Manifest) -> None:
-        """Writes the manifest: from now on the folder can be trained from."""
+        """Writes the manifest: from now on the folder can be used for training."""
         write(self.path, manifest)
         shutil.rmtree(self.path / PROGRESS)
 
@@ -61,13 +61,13 @@ def opened_shard_folder(
     """Opens the folder for a preparation, a new one or one that is resumed.
 
     Args:
-        path: of a folder that is not there, empty, or was written by `prepare`.
-        identity: what must not differ from what the folder was begun with: "class_names",
-            "images" (part → number) and "settings".
-        source: must also be that of the manifest, if there is one.
+        path: a folder that does not exist, is empty, or was written by `prepare`.
+        identity: what must be the same as when the folder was started: "class_names", "images"
+            (part → number) and "settings".
+        source: must also be the same as in the manifest, if there is one.
 
     Raises:
-        UserError: if the folder holds something else, or another process is at work in it.
+        UserError: if the folder holds something else, or another process is writing to it.
     """
     path = pathlib.Path(path)
     if path.exists() and not path.is_dir():
@@ -100,7 +100,7 @@ def opened_shard_folder(
 
 
 def identity_of(manifest: Manifest) -> dict:
-    """The "identity" (see `opened_shard_folder`) of what a manifest describes."""
+    """Returns the "identity" (see `opened_shard_folder`) of what a manifest describes."""
     images = {
         name: part.images + sum(len(shard.skipped) for shard in part.shards)
         for name, part in manifest.parts.items()
@@ -133,6 +133,6 @@ def _refuse_other(path: pathlib.Path, found: dict, wanted: dict) -> None:
             for name in differing
         )
         raise UserError(
-            f"{path} was begun with other images or settings ({shown}). Name another folder, or "
-            "remove this one."
+            f"{path} was started with different images or settings ({shown}). Name another folder, "
+            "or remove this one."
         )

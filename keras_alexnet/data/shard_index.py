@@ -1,4 +1,4 @@
-"""The index of a part's shards: in which file, and where in it, each image is."""
+"""The index of a part's shards: which file each image is in, and where."""
 
 import io
 import os
@@ -43,13 +43,13 @@ def write_index(path: str | os.PathLike, index: RecordIndex, names: Sequence[str
 
 
 def read_split(folder: pathlib.Path, part: Part) -> Split:
-    """The images of one part of a folder that `prepare` wrote.
+    """Reads the images of one part of a folder that `prepare` wrote.
 
     Raises:
         UserError: if the index is damaged, or does not belong to the shards.
     """
     path = folder / part.index.file
-    # Small beside the shards, and all depends on it: its hash is compared every time.
+    # The index is small, and everything depends on it: its hash is checked every time.
     if not is_whole(folder, part.index):
         raise UserError(
             f"{path} has changed (SHA-256). Run keras-alexnet prepare again, or copy the file "
@@ -70,7 +70,7 @@ _DTYPES = {"labels": np.dtype("<i4"), "names": np.dtype("u1")}  # all others are
 
 
 def _columns(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file, none of which is larger than the file."""
+    """Reads the arrays of an .npz file, none of which is larger than the file."""
     columns = {}
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
@@ -79,7 +79,7 @@ def _columns(path: pathlib.Path) -> dict[str, np.ndarray]:
             name = member.filename.removesuffix(".npy")
             file = io.BytesIO(archive.read(member))
             if np.lib.format.read_magic(file) != (1, 0):
-                raise ValueError(f"{name} is in another format")
+                raise ValueError(f"{name} is in a different format")
             shape, _, dtype = np.lib.format.read_array_header_1_0(file)
             if len(shape) != 1 or dtype != _DTYPES.get(name, np.dtype("<i8")):
                 raise ValueError(f"{name} is an array of {dtype} {shape}")

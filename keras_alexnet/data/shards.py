@@ -1,7 +1,7 @@
 """Shards: TFRecord files, each with a random share of a data set's images.
 
 Which images a shard holds, in which order and with which bytes, depends only on the source, the
-seed and the settings: not on the number of threads, nor on what was done before a kill.
+seed and the settings, and not on the number of threads or on interruptions.
 """
 
 import hashlib
@@ -25,10 +25,10 @@ from keras_alexnet.utils import files
 JPEG_QUALITY = 95  # without chroma subsampling; 41.6 dB on average over 100 ImageNet photographs
 
 
-_PARTS = ("all", "train", "val", "test")  # their places key the shuffling
+_PARTS = ("all", "train", "val", "test")  # a part's position is a key of the shuffling
 
 
-_BATCH = 16  # encoded images that are handed over at once
+_BATCH = 16  # encoded images that are passed on at once
 
 
 Stored = Callable[[tf.Tensor], tf.Tensor]  # int64 scalar, an image's row → its bytes to store
@@ -51,7 +51,7 @@ class Checked(NamedTuple):
 
 
 def plan(part: str, images: int, images_per_shard: int, seed: int) -> list[Planned]:
-    """Deals the images of a part to shards at random, the same for the same seed.
+    """Distributes the images of a part over shards at random, in the same way for the same seed.
 
     Example:
         >>> [len(shard.rows) for shard in plan("train", 10, images_per_shard=4, seed=0)]
@@ -72,9 +72,9 @@ def plan(part: str, images: int, images_per_shard: int, seed: int) -> list[Plann
 
 
 def source_hash(split: Split, shard: Planned, data_sha256: str | None) -> str:
-    """A hash of names, labels and sizes of the images that a shard is to be made from.
+    """Returns a hash of the names, labels and sizes of the images to make a shard from.
 
-    `data_sha256`, the fingerprint of the whole data's contents where there is one, goes into it.
+    It includes `data_sha256`, the fingerprint of the contents of all data, if there is one.
     """
     digest = hashlib.sha256(json.dumps(data_sha256).encode())
     for row in shard.rows:
@@ -95,7 +95,7 @@ def checked(
         split: the images.
         rows: int64 `[n]`, each at most once.
         short_side: in pixels; None shrinks nothing.
-        threads: that decode.
+        threads: number of threads that decode.
     """
     pixels, places = split.encoded, split.rows
 
@@ -118,9 +118,9 @@ def write(
     """Writes a shard, whole or not at all, with a record for every image that can be decoded.
 
     Args:
-        path: of the file.
-        split: has names and labels of the images.
-        images: what is to be in the shard, in order.
+        path: the path of the file.
+        split: has the names and labels of the images.
+        images: the images of the shard, in order.
         made_from: see `source_hash`.
         advance: called with 1 after each image.
 
@@ -149,7 +149,7 @@ def write(
 
 
 def stored_rows(split: Split, planned: Planned, shard: Shard) -> np.ndarray:
-    """The rows of the split that a finished shard has records of, in their order."""
+    """Returns the rows of the split that a finished shard has records of, in their order."""
     if not shard.skipped:
         return planned.rows
     skipped = set(shard.skipped)
@@ -194,7 +194,7 @@ def _tried_again(pixels: EncodedImages, row: int, place: int, stored: Stored) ->
 
 
 def _stored(contents: tf.Tensor, short_side: int | None) -> tf.Tensor:
-    """string scalar → string scalar; an image that cannot be decoded is an error."""
+    """Returns the bytes to store: string scalar → string scalar; damaged images raise an error."""
     image = decode.decode_image(contents)
     if short_side is None:
         with tf.control_dependencies([image]):

@@ -18,8 +18,8 @@ class Split:
 
     Attributes:
         labels: int32 `[n]`.
-        pixels: the images, in memory or still encoded, of this split and maybe of others.
-        rows: int64 `[n]`, the place of each image of the split in `pixels`.
+        pixels: the images, in memory or still encoded, of this split and possibly of others.
+        rows: int64 `[n]`, the position of each image of the split in `pixels`.
     """
 
     labels: np.ndarray
@@ -28,30 +28,30 @@ class Split:
 
     @classmethod
     def of(cls, pixels: ImageArray | EncodedImages, labels: np.ndarray) -> "Split":
-        """The split of all the images of a set."""
+        """Returns the split of all the images of a set."""
         return cls(np.asarray(labels, np.int32), pixels, np.arange(len(labels)))
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def subset(self, indices: np.ndarray) -> "Split":
-        """The images at `indices` (integers `[k]`), in that order; pixels are shared."""
+        """Returns the images at `indices` (integers `[k]`), in that order; pixels are shared."""
         indices = np.asarray(indices, np.int64)
         return Split(self.labels[indices], self.pixels, self.rows[indices])
 
     @property
     def encoded(self) -> EncodedImages:
-        """The images of a split that are not in memory.
+        """Returns the images of a split that is not in memory.
 
         Raises:
-            TypeError: if they are.
+            TypeError: if it is.
         """
         if not isinstance(self.pixels, EncodedImages):
             raise TypeError("The images are in memory, and have no files.")
         return self.pixels
 
     def name(self, index: int) -> str:
-        """The file name of an image, below its data set's folder, or its number."""
+        """Returns an image's file name, relative to its data set's folder, or its number."""
         return self.pixels.name(int(self.rows[index]))
 
 
@@ -63,7 +63,7 @@ def split_validation(split: Split, count: int, seed: int) -> tuple[Split, Split]
     Args:
         split: the training images.
         count: images for validation, at least 1 and fewer than the split has.
-        seed: any integer from 0 up.
+        seed: any integer of at least 0.
 
     Returns:
         (training, validation), each in the order of the split.
@@ -79,8 +79,8 @@ def split_validation(split: Split, count: int, seed: int) -> tuple[Split, Split]
     """
     if not 0 < count < len(split):
         raise UsageError(
-            f"Validation images must be from 1 to {len(split) - 1}, because the training set has "
-            f"{len(split)} images. Received: {count}."
+            f"The number of validation images must be from 1 to {len(split) - 1}, because the "
+            f"training set has {len(split)} images. Received: {count}."
         )
     chosen = stratified_choice(split.labels, count, seed)
     return split.subset(np.flatnonzero(~chosen)), split.subset(np.flatnonzero(chosen))
@@ -90,8 +90,8 @@ def stratified_choice(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Chooses `count` images, each class in proportion: int `[n]` → bool `[n]`.
 
     Shares are rounded down; the images still missing come one each from the classes with the
-    largest remainders, equal remainders in random order. Classes of one image each thus make it
-    a purely random choice.
+    largest remainders, equal remainders in random order. With one image per class, the choice is
+    therefore purely random.
     """
     random = np.random.Generator(np.random.PCG64(seed))
     shuffled = np.argsort(random.random(len(labels)), kind="stable")
@@ -107,10 +107,10 @@ def stratified_choice(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def divided(parts: dict[str, Split], seed: int) -> tuple[Split, Split | None, Split, str | None]:
-    """Makes training and test set of what a data set has of "train", "val", "test" or "all".
+    """Makes the training and test set from a data set's parts, "train", "val" and "test" or "all".
 
-    A single part is divided, a tenth of it for the test. If there is a "test", "val" is the
-    validation set; if not, it is the test set.
+    A single part is divided, and a tenth of it becomes the test set. If there is a "test" part,
+    "val" is the validation set; if not, it is the test set.
 
     Returns:
         (training, validation or None, test, a note on the division or None).
@@ -125,7 +125,7 @@ def divided(parts: dict[str, Split], seed: int) -> tuple[Split, Split | None, Sp
         chosen = stratified_choice(split.labels, max(1, len(split) // _TEST_SHARE), seed)
         train, test = (split.subset(np.flatnonzero(where)) for where in (~chosen, chosen))
         which = "all images" if part == "all" else f"{part}/, the only part there is,"
-        note = f"a tenth of {which} was set apart by seed {seed} as test set"
+        note = f"a tenth of {which} was set apart by seed {seed} as the test set"
         in_one_part = len(np.setxor1d(train.labels, test.labels))
         if in_one_part:
             note += f"; {in_one_part} classes have too few images to be in both parts"

@@ -1,4 +1,4 @@
-"""Batches fetched in the background, and what a read that does not end is waiting for."""
+"""Batches fetched in the background, and messages about reads that do not end."""
 
 import queue
 import sys
@@ -11,7 +11,7 @@ from absl import logging
 
 from keras_alexnet.data.images import EncodedImages, ImageArray
 
-SILENT_SECONDS = 60.0  # without a batch, before a message says so
+SILENT_SECONDS = 60.0  # without a batch before a message is logged
 
 
 PROBE_SECONDS = 5.0  # for reading again what was asked for last
@@ -39,7 +39,7 @@ class BackgroundBatches:
     Args:
         batches: what to fetch.
         check: called before each batch and while waiting; may raise.
-        suspects: returns in words what a batch that does not come may be waiting for.
+        suspects: returns a sentence about what a missing batch may be waiting for.
 
     Example:
         >>> list(BackgroundBatches([1, 2]))
@@ -55,7 +55,7 @@ class BackgroundBatches:
         self._check, self._suspects = check, suspects
         self._requests: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
-        # A daemon, because nobody can wait at the end for a read that never returns. It fetches
+        # A daemon, so that a read that never returns does not keep the process alive. It fetches
         # nothing in advance: the batches of several hosts must come in the same order as steps.
         self._thread = threading.Thread(
             target=_fetch, args=(batches, self._requests, self._answers), daemon=True
@@ -96,7 +96,7 @@ class BackgroundBatches:
 
 
 class StalledReadProbe:
-    """Reads the last images of a pipeline again, to learn which of them does not come.
+    """Reads the last images of a pipeline again, to find out which of them does not arrive.
 
     Example:
         >>> import keras_alexnet as ka

@@ -1,4 +1,4 @@
-"""Crops, mirror images and enlarged views of batches of images.
+"""Crops, mirror images and enlarged views, for batches of images.
 
 Each function is pure, works on a whole batch and gives the same result eagerly and inside a
 `tf.data` pipeline.
@@ -22,7 +22,7 @@ def pad(images: tf.Tensor, padding: int) -> tf.Tensor:
 
 
 def crop_at(images: tf.Tensor, offsets: tf.Tensor, size: int) -> tf.Tensor:
-    """Cuts a square out of each image at an offset of its own.
+    """Cuts a square out of each image, each at its own offset.
 
     Args:
         images: `[batch, height, width, 3]`, any dtype.
@@ -66,7 +66,7 @@ def center_crop(images: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def five_crops(images: tf.Tensor, size: int) -> tf.Tensor:
-    """The center and the four corners: top left, top right, bottom left, bottom right.
+    """Cuts out the center and the corners: top left, top right, bottom left, bottom right.
 
     Args:
         images: `[batch, height, width, 3]`, any dtype.
@@ -86,7 +86,7 @@ def five_crops(images: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def with_mirrors(views: tf.Tensor) -> tf.Tensor:
-    """`[batch, v, h, w, 3]` → `[batch, 2v, h, w, 3]`: the views, then their mirror images.
+    """Adds mirror images after the views: `[batch, v, h, w, 3]` → `[batch, 2v, h, w, 3]`.
 
     Example:
         >>> with_mirrors(tf.zeros([2, 5, 32, 32, 3], tf.uint8)).shape
@@ -111,7 +111,7 @@ def enlarge(images: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def enlarge_views(views: tf.Tensor, size: int) -> tf.Tensor:
-    """`enlarge` for `[batch, v, h, w, 3]` → `[batch, v, size, size, 3]`.
+    """Does the same as `enlarge` for views: `[batch, v, h, w, 3]` → `[batch, v, size, size, 3]`.
 
     Example:
         >>> enlarge_views(tf.zeros([2, 10, 32, 32, 3], tf.uint8), 227).shape
@@ -123,7 +123,7 @@ def enlarge_views(views: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def center_view(squares: tf.Tensor, plan: ImagePlan) -> tf.Tensor:
-    """The one view that evaluation takes: the center crop, enlarged where the plan says so.
+    """Returns the single view for evaluation: the center crop, enlarged if the plan says so.
 
     Args:
         squares: uint8 `[batch, square_size, square_size, 3]` in 0–255.
@@ -141,14 +141,14 @@ def center_view(squares: tf.Tensor, plan: ImagePlan) -> tf.Tensor:
 
 
 def evaluation_views(squares: tf.Tensor, plan: ImagePlan, views: int) -> tf.Tensor:
-    """The views of each image that an evaluation averages over.
+    """Returns the views of each image that an evaluation averages over.
 
     Args:
         squares: uint8 `[batch, square_size, square_size, 3]` in 0–255.
         plan: how an image becomes an input.
-        views: 1 the center crop; 2 that and its mirror image; 10 the center and the four corners,
-            then their mirror images. Where the square is no larger than the crop, the corners are
-            those of the square padded as in training.
+        views: 1 for the center crop; 2 for it and its mirror image; 10 for the center and the four
+            corners, then their mirror images. If the square is no larger than the crop, the
+            corners are those of the square padded as in training.
 
     Returns:
         uint8 `[batch, input_size, input_size, 3]` in 0–255, for more than one view

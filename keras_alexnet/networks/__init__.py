@@ -1,4 +1,4 @@
-"""Networks: their numbers, their Keras layers, and the registry and builder of both.
+"""Networks: their specs, Keras layers, registry and builder.
 
 The names here need neither TensorFlow nor Keras. The modules `build`, `layers` and `summary`, which
 do, are imported when they are first used.

@@ -61,7 +61,7 @@ def connect(
     layer_specs: Sequence[specs.LayerSpec],
     choices: Choices,
 ) -> keras.KerasTensor:
-    """Puts a network's standardization and the given layers on an image.
+    """Applies a network's standardization and the given layers to an image.
 
     Args:
         image: `[batch, height, width, 3]`, RGB pixels 0-255.
@@ -85,7 +85,7 @@ def connect(
 
 
 def classified(logits: keras.KerasTensor, activation: str | Callable | None) -> keras.KerasTensor:
-    """Puts the layer "predictions" on the logits, in float32; without an activation there is none.
+    """Applies the layer "predictions", in float32, to the logits if there is an activation.
 
     Raises:
         UsageError: Keras has no such activation.
@@ -126,7 +126,7 @@ def standardize_layer(model: keras.Model) -> layers.Standardize:
 
 def _not_built(model: keras.Model, lacking: str) -> str:
     names = ", ".join(layer.name for layer in model.layers)
-    return f"The model has no {lacking}: it is not a network of build(). Its layers: {names}."
+    return f"The model has no {lacking}: build() did not make it. Its layers: {names}."
 
 
 # Layers -------------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ def keras_layer(layer_spec: Any, inputs: keras.KerasTensor, choices: Choices) ->
 
     Args:
         layer_spec: a subclass of `LayerSpec`.
-        inputs: the tensor that the layer will be put on.
+        inputs: the tensor that the layer will be applied to.
         choices: the caller's choices for all layers.
 
     Example:
@@ -247,7 +247,7 @@ def initializers(layer_spec: Any, fan_in: int, seed: int | None) -> dict[str, An
 
 
 def seed_of(seed: int | None, layer: str, part: str) -> int | None:
-    """Returns the seed of one part of one layer, None without a seed."""
+    """Returns the seed of one part of one layer, or None without a seed."""
     return None if seed is None else zlib.crc32(f"{seed}/{layer}/{part}".encode()) >> 1
 
 

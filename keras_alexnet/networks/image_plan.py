@@ -8,7 +8,7 @@ VIEWS = (1, 2, 10)  # how many views of an image can be averaged
 
 @dataclass(frozen=True)
 class ImagePlan:
-    """How an image of any size becomes the network's input; all numbers are pixels.
+    """How an image of any size becomes the network's input; all sizes are in pixels.
 
     The short side is resized to `square_size` and the center square is kept, or with `warp` the
     whole image is squeezed into the square. Crops of `crop_size` are cut (random ones after adding
@@ -22,7 +22,7 @@ class ImagePlan:
     warp: bool = False
 
     def scaled_to(self, input_size: int) -> "ImagePlan":
-        """Returns the plan in proportion to another `input_size`.
+        """Returns the plan scaled to a different `input_size`.
 
         A plan that enlarges its crops keeps their size, which is that of the data.
 
@@ -47,8 +47,8 @@ class ImagePlan:
 class Standardization:
     """(pixel - mean) / std for each of R, G, B on the scale 0-255.
 
-    With `mean_of_training_set` the source subtracts its own training set's mean, and `mean` is for
-    training sets that are not known. With `bgr` the first layer sees the channels as B, G, R.
+    With `mean_of_training_set` the source subtracts the mean of its training set, and `mean` is
+    for unknown training sets. With `bgr` the first layer sees the channels as B, G, R.
     """
 
     mean: tuple[float, float, float]

@@ -1,4 +1,4 @@
-"""Keras layers that Keras lacks: pixels, convolution, response normalization, dropout."""
+"""Layers that Keras lacks: standardization, convolution, response normalization, dropout."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ import tensorflow as tf
 _register = keras.saving.register_keras_serializable(package="keras_alexnet")
 
 
-# Registered by the name that it has in existing files.
+# Registered under the name that it has in existing files.
 @keras.saving.register_keras_serializable(package="keras_alexnet", name="Standardise")
 class Standardize(keras.layers.Layer):
     """(pixel - mean) / std per channel, in float32 whatever the precision policy.
@@ -51,10 +51,10 @@ class Standardize(keras.layers.Layer):
 
 @_register
 class Convolution(keras.layers.Conv2D):
-    """`keras.layers.Conv2D` with a number of zeros for each side, and groups without XLA.
+    """`keras.layers.Conv2D` with separate padding for each side, and groups without XLA.
 
     Args:
-        padding: zeros (before, after) both height and width, or one number for all four sides.
+        padding: zeros (before, after) on both axes, or one number for all four sides.
 
     All other arguments are those of Conv2D; dilation and channels-first data are not supported.
 

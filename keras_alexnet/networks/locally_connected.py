@@ -1,4 +1,4 @@
-"""Locally connected layer: a convolution with different weights at each position."""
+"""LocallyConnected: a convolution with different weights at each position."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -11,16 +11,16 @@ import tensorflow as tf
 class LocallyConnected(keras.layers.Layer):
     """A convolution of stride 1 with a different kernel and bias at each position.
 
-    It consists of slices, concatenations and matrix products, all built into TensorFlow Lite.
+    It uses only slices, concatenations and matrix products, which TensorFlow Lite supports.
 
     Args:
         filters: channels of the output.
         kernel_size: side of the windows.
-        padding: zeros (before, after) both height and width.
+        padding: zeros (before, after) on both axes.
         activation: any Keras activation; None is linear.
-        kernel_initializer: of `kernel`, `[rows, columns, kernel_size, kernel_size, channels,
-            filters]`.
-        bias_initializer: of `bias`, `[rows, columns, filters]`.
+        kernel_initializer: initializer of `kernel`, `[rows, columns, kernel_size, kernel_size,
+            channels, filters]`.
+        bias_initializer: initializer of `bias`, `[rows, columns, filters]`.
 
     Input: `[batch, height, width, channels]` with known height and width. Output: `[batch, rows,
     columns, filters]`.
@@ -98,9 +98,9 @@ class LocallyConnected(keras.layers.Layer):
 def _products(inputs: tf.Tensor, kernel: tf.Tensor, zeros: tuple[int, int]) -> tf.Tensor:
     """`[height, width, channels, batch]` and the kernel → `[rows, columns, batch, filters]`.
 
-    It computes one row of positions after the other, because its windows then stay in the
-    processor's cache. The gradient is written out for the same reason: TensorFlow's own, of 9
-    slices of everything, takes three times as long.
+    It computes one row of positions at a time, so that its windows stay in the processor's cache.
+    The gradient is written out for the same reason: TensorFlow's own, of 9 slices of everything,
+    takes three times as long.
     """
     rows = [_Row(row, inputs.shape, kernel.shape, zeros) for row in range(kernel.shape[0])]
 

@@ -1,4 +1,4 @@
-"""Options of `build`: what can be changed of a network, and the checks of every argument."""
+"""Options of `build`: changes to a network, and checks of all arguments."""
 
 import dataclasses
 import itertools
@@ -30,7 +30,7 @@ class Choices:
         activation: str | Callable | None = "relu",
         seed: int | None = None,
     ) -> "Choices":
-        """Returns the choices of the arguments of `build`.
+        """Checks arguments of `build` and returns the choices that they make.
 
         Raises:
             UsageError: an argument that cannot be used.
@@ -107,10 +107,10 @@ def image_shape(shape: Sequence[int | None], sizes_known: bool = True) -> tuple:
 def check_image_size(
     name: str, layers: Sequence[specs.LayerSpec], size: Sequence[int | None]
 ) -> None:
-    """Checks that some of an image is left after every layer.
+    """Checks that an image is large enough for all layers.
 
     Args:
-        name: the network's.
+        name: the network's name.
         layers: the layers, in order.
         size: height and width of the image; None for any.
 
@@ -121,7 +121,7 @@ def check_image_size(
         if side is not None and (layer := _too_small_at(layers, side)):
             smallest = next(n for n in itertools.count(1) if not _too_small_at(layers, n))
             raise UsageError(
-                f"{name} takes images of {smallest}x{smallest} pixels or more: nothing is left of "
+                f"{name} needs images of at least {smallest}x{smallest} pixels: nothing is left of "
                 f"this one at layer {layer}. Received: {size[0]}x{size[1]}."
             )
 
@@ -183,7 +183,7 @@ def _with_layers(
     kinds: type | tuple[type, ...],
     change: Callable[[Any], specs.LayerSpec | None],
 ) -> specs.NetworkSpec:
-    """Replaces layers of some kinds by what `change` returns for each; None leaves it out."""
+    """Replaces layers of some kinds by what `change` returns for each; None removes it."""
 
     def changed(layers: Sequence[specs.LayerSpec]) -> tuple[specs.LayerSpec, ...]:
         new = (change(each) if isinstance(each, kinds) else each for each in layers)

@@ -1,4 +1,4 @@
-"""Specs of networks as data: initial weights, layers, and the whole network."""
+"""Networks as data: specs of initial weights, of layers and of whole networks."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ InitialWeights = NormalWeights | FanInUniform | HeFanOut
 
 @dataclass(frozen=True)
 class OptionalInitialWeights:
-    """Initial weights that a source offers beside its default, chosen by name."""
+    """Initial weights that a source offers besides its default, chosen by name."""
 
     name: str
     convolutions: InitialWeights
@@ -140,7 +140,7 @@ class MaxPoolSpec(LayerSpec):
 
 @dataclass(frozen=True)
 class CeilAveragePoolSpec(LayerSpec):
-    """Average pooling, also over windows cut by the edge; these average the cells they have."""
+    """Average pooling, also over windows cut by the edge, which average the cells that are left."""
 
     size: int
     stride: int
@@ -213,8 +213,8 @@ class NetworkSpec:
 
     `name` is the variant. `parameters` and `macs` (multiply-accumulates of one forward pass) are
     the totals to expect at `image_plan.input_size` and `num_classes`, from the source and not from
-    the code. The first of `pytorch_names` is used to write files; there are none if PyTorch has no
-    such network. `other_image_plans` are the source's plans for other input sizes.
+    the code. The first of `pytorch_names` is used to write files; they are empty if PyTorch has
+    no such network. `other_image_plans` are the source's plans for other input sizes.
     """
 
     name: str
@@ -242,7 +242,7 @@ class NetworkSpec:
         return self.image_plan.input_size
 
     def image_plan_for(self, input_size: int | None = None) -> ImagePlan:
-        """Returns the image plan for an input size: the source's if it has one, else scaled.
+        """Returns the image plan for an input size: the source's if it has one, or a scaled one.
 
         Example:
             >>> keras_alexnet.variants.get("alexnet").image_plan_for(112)

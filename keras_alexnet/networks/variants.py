@@ -46,7 +46,7 @@ def get(name: str) -> NetworkSpec:
 
 
 def register(spec: NetworkSpec) -> None:
-    """Adds a network under its name, by which `build`, training and export then know it.
+    """Adds a network, so that `build`, training and export find it by its name.
 
     Args:
         spec: the network. Registering the same spec again changes nothing.
@@ -63,7 +63,7 @@ def register(spec: NetworkSpec) -> None:
     """
     if _SPECS.get(spec.name, spec) != spec:
         raise UsageError(
-            f"A network named {spec.name!r} exists already. Give yours another name, or call "
+            f"A network named {spec.name!r} already exists. Give yours a different name, or call "
             f"unregister({spec.name!r}) first."
         )
     _SPECS[spec.name] = spec
@@ -83,11 +83,11 @@ def image_plan(name: str, input_size: int) -> ImagePlan:
     """Returns how images become inputs of `input_size` pixels a side for a trained network.
 
     Raises:
-        UsageError: no variant has that name, which is then the name of a model of the user's own.
+        UsageError: no network has that name, which may be that of a user's own model.
     """
     if name not in list_variants():
         raise UsageError(
-            f"No network is named {name!r}, so the image plan is not known. Name the network's "
+            f"No network is named {name!r}, so its image plan is unknown. Name the network's "
             f"variant with --variant, one of {', '.join(list_variants())}."
         )
     return get(name).image_plan_for(input_size)

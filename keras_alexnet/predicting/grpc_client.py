@@ -29,8 +29,9 @@ try:
     )
 except ImportError as error:
     raise UserError(
-        f"gRPC needs an optional package ({error}): pip install tensorflow-serving-api. The REST "
-        "API of the same server does not need it."
+        f"gRPC needs an optional package ({error}): "
+        'pip install "keras_alexnet[serving]" installs it. '
+        "The REST address of the same server needs none."
     ) from error
 
 FORM = "grpc://host:8500/NAME[/versions/N]"

@@ -1,4 +1,4 @@
-"""Running exported models; `open_file` chooses the runtime by the suffix of a file."""
+"""Runs exported models; `open_file` chooses the runtime by the suffix of a file."""
 
 import os
 import pathlib
@@ -24,7 +24,7 @@ def open_file(path: str | os.PathLike, num_threads: int | None = None) -> "Expor
 
     Raises:
         UsageError: `num_threads` is not a positive whole number.
-        UserError: the suffix is a different one, or the file cannot be opened.
+        UserError: the suffix is unknown, or the file cannot be opened.
 
     Example:
         >>> model = open_file("saved_models/mine/onnx/cifar_v2.onnx")  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""Exported files that can be run: pixel checks, chunks, timing and messages."""
+"""ExportedFile: what all exported files that can be run have in common."""
 
 import abc
 import contextlib
@@ -29,7 +29,7 @@ class ExportedFile(abc.ABC):
 
     Attributes:
         description: what `TrainedNetwork.description()` returned at the export; None for a file
-            of another project.
+            that a different program wrote.
         input_dtype: "uint8" or "float32", the type of the pixels that the file takes.
         input_shape: height and width of an image, and 3.
         runtime: the software that runs the file, with its version.
@@ -41,6 +41,7 @@ class ExportedFile(abc.ABC):
     """
 
     kind: ClassVar[str]  # what messages call the format
+    article: ClassVar[str]  # that goes before it
 
     description: dict[str, Any] | None
     input_dtype: str
@@ -76,7 +77,7 @@ class ExportedFile(abc.ABC):
             `logits` and `probabilities`, float32 `[N, classes]`.
 
         Raises:
-            UsageError: the pixels have another shape, type or range.
+            UsageError: the pixels have a different shape, type or range.
             UserError: the file fails to run.
         """
         pixels = self._checked(np.asarray(pixels))
@@ -125,13 +126,14 @@ class ExportedFile(abc.ABC):
             raise
         except Exception as error:  # Runtimes raise many kinds of errors for damaged files.
             raise UserError(
-                f"{self.name} cannot be read as a {self.kind} file, or it is damaged or cut off: "
-                f"{first_line(error).rstrip('.')}. Copy or export it again."
+                f"{self.name} cannot be read as {self.article} {self.kind} file, or it is "
+                f"damaged or cut off: {first_line(error).rstrip('.')}. Copy or export it again."
             ) from error
 
     def _foreign(self, received: str) -> UserError:
         """Returns the error for a file of a different kind of network."""
         return UserError(
-            f"{self.name} was not exported by keras_alexnet. Wanted: the input {INPUT}, uint8 or "
-            f"float32 [N, H, W, 3], and the outputs {' and '.join(OUTPUTS)}. Received: {received}."
+            f"{self.name} was not exported by keras_alexnet. Expected: the input {INPUT}, uint8 "
+            f"or float32 [N, H, W, 3], and the outputs {' and '.join(OUTPUTS)}. Received: "
+            f"{received}."
         )

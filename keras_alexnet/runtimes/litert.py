@@ -32,14 +32,14 @@ class LiteModel(ExportedFile):
         (5, 10)
     """
 
-    kind = "TFLite"
+    article, kind = "a", "TFLite"
 
     def _open(self, file: str | os.PathLike | bytes, num_threads: int | None) -> None:
         interpreter, self.runtime = _runtime()
         source: dict[str, Any] = {"model_content": file}
         if not isinstance(file, bytes):
             source = {"model_path": os.fspath(file)}
-        # tf.lite warns that it will be removed, which `_runtime` has said.
+        # tf.lite warns that it will be removed; `_runtime` has already said so.
         with terminal.quiet(shown_on_failure=False):
             opened = interpreter(**source, num_threads=num_threads)
             opened.allocate_tensors()
@@ -80,7 +80,7 @@ def _runtime() -> tuple[Any, str]:
         logging.log_first_n(
             logging.WARNING,
             "ai-edge-litert is not installed. TensorFlow's own interpreter runs TFLite files until "
-            "a release without it. pip install 'keras_alexnet[tflite]' installs ai-edge-litert.",
+            'a release without it. pip install "keras_alexnet[tflite]" installs ai-edge-litert.',
             1,
         )
         return tf.lite.Interpreter, f"tf.lite {tf.__version__}"
@@ -96,7 +96,7 @@ def read_description(file: str | os.PathLike | bytes) -> dict[str, Any] | None:
         file: the path of a file, or its contents.
 
     Returns:
-        What `TrainedNetwork.description()` returned, or None for a file of another project.
+        What `TrainedNetwork.description()` returned, or None if a different program wrote the file.
 
     Raises:
         UserError: the file is damaged, or names a description that is not in it.
@@ -105,14 +105,14 @@ def read_description(file: str | os.PathLike | bytes) -> dict[str, Any] | None:
     try:
         if not _names_description(file):
             return None
-    except Exception as error:  # Offsets that lead anywhere give any kind of error.
+    except Exception as error:  # Damaged offsets raise many kinds of errors.
         raise UserError(
             f"{name} is not a TFLite file, or it is damaged or cut off: {first_line(error)}. Copy "
             "or export it again."
         ) from error
     try:
         return _read_zipped(file)
-    except Exception as error:  # So do the tables of a zip archive.
+    except Exception as error:  # So do the damaged tables of a zip archive.
         raise UserError(
             f"{name} is damaged or cut off: its {DESCRIPTION} cannot be read "
             f"({first_line(error)}). Copy or export it again."

@@ -26,7 +26,7 @@ class OnnxModel(ExportedFile):
         (2, 10)
     """
 
-    kind = "ONNX"
+    article, kind = "an", "ONNX"
 
     def _open(self, file: str | os.PathLike | bytes, num_threads: int | None) -> None:
         runtime = import_optional("onnxruntime")
@@ -58,7 +58,7 @@ class OnnxModel(ExportedFile):
 
 
 def import_optional(name: str) -> types.ModuleType:
-    """Imports a package that ONNX needs, by the name of the module that is used of it.
+    """Imports a module of a package that ONNX needs.
 
     Raises:
         UserError: it cannot be imported.
@@ -68,7 +68,7 @@ def import_optional(name: str) -> types.ModuleType:
     except ImportError as error:
         raise UserError(
             f"ONNX needs the package {name.partition('.')[0]}, which cannot be imported "
-            f"({error}). pip install 'keras_alexnet[onnx]' installs it."
+            f'({error}). pip install "keras_alexnet[onnx]" installs it.'
         ) from error
 
 

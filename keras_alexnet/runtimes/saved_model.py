@@ -21,14 +21,14 @@ class SavedModel:
 
     Attributes:
         layer: a `keras.layers.TFSMLayer` from pixels to logits, to build other models with.
-        description: what `TrainedNetwork.description()` gave when it was exported, or None.
-        input_dtype: "uint8"; floats are taken too.
+        description: what `TrainedNetwork.description()` returned at the export, or None.
+        input_dtype: "uint8"; floats are accepted, too.
         input_shape: height, width and 3.
-        num_classes: how many.
-        runtime: what runs it, with its version.
+        num_classes: the number of classes.
+        runtime: the software that runs it, with its version.
 
     Raises:
-        UserError: it is damaged, or another project wrote it.
+        UserError: it is damaged, or a different program wrote it.
 
     Example:
         >>> model = SavedModel("saved_models/mine/1")  # doctest: +SKIP

@@ -30,6 +30,8 @@ def check_settings(config: TrainConfig, recipe: Recipe, replicas: int) -> None:
         if value is not None and value < lowest:
             wanted = "0 or more" if lowest == 0 else "at least 1"
             raise UsageError(f"{name} must be {wanted}. Received: {value}.")
+    if config.seed >= 2**63:  # random keys are int64
+        raise UsageError(f"seed must be less than 2**63. Received: {config.seed}.")
     if not 1 < config.step_back_factor < float("inf"):
         raise UsageError(
             f"step_back_factor must be greater than 1. Received: {config.step_back_factor}."

@@ -5,7 +5,6 @@ from typing import Any
 
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.distributed.precision import PRECISIONS
-from keras_alexnet.training.recipe import OVERRIDABLE
 from keras_alexnet.utils.arguments import setting
 
 ON_NONFINITE = ("stop", "step_back")
@@ -106,9 +105,3 @@ class TrainConfig(DataSpec):
     step_backs: int = setting(3, "Largest number of step backs; at the next NaN, the run stops.")
     record: str | None = setting(None, "CSV file to which the result is appended as a row.")
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-
-FLAG_FIELDS = tuple(f for f in dataclasses.fields(TrainConfig) if f.name != "overrides")
-
-
-RECIPE_FLAG_FIELDS = OVERRIDABLE

@@ -1,1 +1,1 @@
-"""Files, terminal, provenance, arguments."""
+"""Helpers for files, arguments, terminal, machine, provenance and private TensorFlow names."""

@@ -1,4 +1,4 @@
-"""Settings with their help, and checks of arguments."""
+"""Config fields with their help texts, and checks of arguments."""
 
 import dataclasses
 import numbers
@@ -10,7 +10,7 @@ from keras_alexnet.errors import UsageError
 
 
 def setting(default: Any, help_text: str, choices: Sequence[Any] | None = None) -> Any:
-    """A dataclass field of a config, with the help and the choices of its flag.
+    """Returns a dataclass field of a config, with the help and the choices of its flag.
 
     Example:
         >>> @dataclasses.dataclass
@@ -23,7 +23,7 @@ def setting(default: Any, help_text: str, choices: Sequence[Any] | None = None) 
 
 
 def split_list(typed: str) -> list[str]:
-    """Splits what was typed at its commas, except those inside parentheses.
+    """Splits a typed list at its commas, except those inside parentheses.
 
     Example:
         >>> split_list("crop, color_noise(2012, until=68),")
@@ -41,6 +41,6 @@ def whole_number(name: str, value: Any, least: int | None = None) -> int:
     """
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not whole or (least is not None and value < least):
-        bound = "" if least is None else f" from {least} up"
+        bound = "" if least is None else f" of at least {least}"
         raise UsageError(f"{name} must be a whole number{bound}. Received: {value!r}.")
     return int(value)

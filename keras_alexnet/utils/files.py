@@ -27,7 +27,7 @@ HALF_WRITTEN = ".[0-9]*-*"  # what a kill in the middle of a write leaves, as a 
 def atomic_write(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yields a temporary path beside `path`, which takes its place when the body succeeds.
 
-    The temporary name ends as `path` does, since writers choose their format by the ending.
+    The temporary name ends as `path` does, because writers choose their format by the ending.
 
     Example:
         >>> with atomic_write("labels.txt") as temporary:
@@ -53,12 +53,12 @@ def locked(folder: str | os.PathLike, refusal: str | None = None) -> Iterator[No
     """Keeps other processes from locking a folder while the body runs.
 
     The operating system releases the lock when the process ends, however it ends. Windows and some
-    network file systems have no such locks: there a line is logged, and the body runs all the same.
+    network file systems have no such locks: a message is logged, and the body runs anyway.
 
     Args:
         folder: a folder that exists.
         refusal: the message of the error raised if the lock is held. Without it, this process
-            waits until another has released it; what it holds itself, it need not wait for.
+            waits until another one has released the lock, but never for a lock of its own.
 
     Raises:
         UserError: if the lock is held and there is a `refusal`.
@@ -83,7 +83,7 @@ def locked(folder: str | os.PathLike, refusal: str | None = None) -> Iterator[No
             raise UserError(refusal) from error
         except OSError as error:
             logging.info(
-                "%s cannot be locked (%s): let no other process write to it.",
+                "%s cannot be locked (%s): make sure that no other process writes to it.",
                 folder,
                 error.strerror,
             )
@@ -101,13 +101,15 @@ _LOCKED_HERE: list[tuple[int, int]] = []  # device and inode of the folders that
 
 @functools.cache
 def _say_that_nothing_is_locked() -> None:
-    logging.info("This system cannot lock folders: let no other process write to the same ones.")
+    logging.info(
+        "This system cannot lock folders: make sure that no other process writes to the same ones."
+    )
 
 
 def sync(path: str | os.PathLike) -> None:
     """Waits until a file's contents, or a folder's list of names, are safe on the disk.
 
-    Windows cannot open a folder, and keeps its names by itself.
+    Does nothing for a folder on Windows, which cannot open folders and saves their names itself.
     """
     if fcntl is None and os.path.isdir(path):
         return
@@ -122,7 +124,7 @@ def sync(path: str | os.PathLike) -> None:
 def remove_half_written(*folders: str | os.PathLike) -> None:
     """Removes what `atomic_write` left in folders when its process was killed.
 
-    Only for whoever has `locked` them: it may be another process's that is still writing.
+    Call it only while holding the lock of `locked`, because another process may be writing.
     """
     for folder in folders:
         for path in pathlib.Path(folder).glob(HALF_WRITTEN):
@@ -132,7 +134,7 @@ def remove_half_written(*folders: str | os.PathLike) -> None:
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Writes `text` as UTF-8 to `path`, whole or not at all."""
     with atomic_write(path) as temporary:
-        # Of a file name that is no UTF-8, the bytes; JSON reads such an escape back as it was.
+        # Bytes of file names that are not UTF-8 are escaped; JSON reads them back unchanged.
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
@@ -142,7 +144,7 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
 
 
 def readable_name(name: str) -> str:
-    r"""Returns a file's name for people: what of it is no UTF-8, as hexadecimal bytes.
+    r"""Returns a file's name for messages, with bytes that are not UTF-8 in hexadecimal.
 
     Example:
         >>> readable_name(os.fsdecode(b"caf\xe9.png"))
@@ -158,9 +160,9 @@ def sha256_of(path: str | os.PathLike) -> str:
 
 
 def record(path: str | os.PathLike, results: Mapping[str, Any], columns: tuple[str, ...]) -> None:
-    """Adds a row of `columns` to the CSV file at `path`, which it creates if need be.
+    """Adds a row of `columns` to the CSV file at `path`, which is created if it does not exist.
 
-    A row that is there already is not added again. Runs that record at the same time take turns.
+    A row that is already there is not added again. Runs that record at the same time take turns.
 
     Raises:
         UserError: if the file has other columns.
@@ -173,7 +175,7 @@ def record(path: str | os.PathLike, results: Mapping[str, Any], columns: tuple[s
 
 
 def write_csv(path: str | os.PathLike, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes `rows`, which have the keys of the first, to `path`, whole or not at all."""
+    """Writes `rows`, which all have the same keys, to `path`, whole or not at all."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
@@ -182,7 +184,7 @@ def write_csv(path: str | os.PathLike, rows: Sequence[Mapping[str, Any]]) -> Non
 
 
 def read_rows(path: str | os.PathLike, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    """Returns the rows of a results file, none where there is no file.
+    """Returns the rows of a results file, or an empty list if there is no file.
 
     Raises:
         UserError: if the file has other columns.
@@ -196,7 +198,7 @@ def read_rows(path: str | os.PathLike, columns: tuple[str, ...]) -> list[dict[st
     if tuple(reader.fieldnames or ()) != columns:
         raise UserError(
             f"{path} has the columns {reader.fieldnames}, not {', '.join(columns)}. "
-            "Give --record another file."
+            "Give --record a different file."
         )
     return rows
 

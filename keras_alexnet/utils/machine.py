@@ -6,7 +6,7 @@ import os
 def processors() -> list[int]:
     """Returns the numbers of the processors that this process may use.
 
-    Linux knows what a container or taskset leaves over; elsewhere they are all of the machine's.
+    On Linux these are the ones that a container or taskset allows; elsewhere, all of the machine's.
 
     Example:
         >>> len(processors()) >= 1
@@ -18,7 +18,7 @@ def processors() -> list[int]:
 
 
 def is_running(process_id: int) -> bool:
-    """Whether a process of this machine with that number is running.
+    """Returns whether a process with that ID is running on this machine.
 
     On Windows, where asking would stop the process, the answer is always True.
 

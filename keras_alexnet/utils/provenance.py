@@ -19,7 +19,7 @@ def provenance() -> dict[str, str]:
 
 
 def commit() -> str:
-    """Returns the commit of this package's checkout, with "+" where files differ from it.
+    """Returns the commit of this package's checkout, with "+" if files differ from it.
 
     Outside a git checkout it is "unknown".
     """

@@ -1,8 +1,8 @@
 """The private TensorFlow names that this package uses, all here and checked by version.
 
 TensorFlow has no public way to do what these do. `TESTED` is the range of versions that they were
-tried with; outside of it a warning is logged once, and a name that is gone raises a `UserError`
-where it is needed.
+tested with; outside of it a warning is logged once, and a name that no longer exists raises a
+`UserError` where it is needed.
 """
 
 import contextlib
@@ -17,18 +17,18 @@ from absl import logging
 
 from keras_alexnet.errors import UserError
 
-TESTED = ("2.21", "2.22")  # from the first, up to and without the second
+TESTED = ("2.21", "2.22")  # from the first, up to but not including the second
 
 
 def tflite_schema() -> types.ModuleType:
-    """The classes that read and write the tables of a TFLite file."""
+    """Returns the module of the classes that read and write the tables of a TFLite file."""
     return _private("tensorflow.lite.python.schema_py_generated")
 
 
 def calibrate_tflite(converter: tf.lite.TFLiteConverter) -> bytes:
     """Converts to a float TFLite file that holds the ranges of all activations.
 
-    It is what `converter.convert()` makes before it quantizes.
+    This is the file that `converter.convert()` makes before it quantizes.
     """
     if not hasattr(converter, "_experimental_calibrate_only"):
         raise _gone("TFLiteConverter._experimental_calibrate_only")
@@ -42,7 +42,7 @@ def quantize_tflite(model: bytes, **options: Any) -> bytes:
 
 
 def op_determinism_is_on() -> bool:
-    """Whether `tf.config.experimental.enable_op_determinism` was called."""
+    """Returns whether `tf.config.experimental.enable_op_determinism` was called."""
     return _private("tensorflow.python.framework.config", "is_op_determinism_enabled")()
 
 
@@ -55,8 +55,8 @@ def turn_op_determinism_off() -> None:
 def gradients_forgotten() -> Iterator[None]:
     """Removes from TensorFlow's registry the gradient functions that tracing its body registers.
 
-    Each all-reduce registers one that holds the whole graph, for good: every run in the same
-    process would cost its graph's megabytes. If the registry is gone, they are not removed.
+    Each all-reduce registers one, which keeps the whole graph in memory: every run in the same
+    process would leak its graph. If the registry no longer exists, nothing is removed.
     """
     registry = getattr(_private("tensorflow.python.framework.ops"), "gradient_registry", None)
     registered = getattr(registry, "_registry", {})
@@ -79,7 +79,7 @@ def _private(module: str, name: str | None = None) -> Any:
 
 def _gone(name: str) -> UserError:
     return UserError(
-        f"TensorFlow {tf.__version__} has no {name} any more. Install "
+        f"TensorFlow {tf.__version__} no longer has {name}. Install "
         f"tensorflow>={TESTED[0]},<{TESTED[1]}."
     )
 
@@ -89,7 +89,7 @@ def _warn_of_untested_version() -> None:
     low, high, found = (_numbers(version) for version in (*TESTED, tf.__version__))
     if not low <= found < high:
         logging.warning(
-            "keras_alexnet was tested with TensorFlow %s up to %s; this is %s.",
+            "keras_alexnet was tested with TensorFlow from %s to below %s; this is %s.",
             *(*TESTED, tf.__version__),
         )
 

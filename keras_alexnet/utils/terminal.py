@@ -1,4 +1,4 @@
-"""Progress of long work, and quieting of noisy libraries."""
+"""Progress of long tasks, and silencing of noisy libraries."""
 
 import contextlib
 import logging as standard_logging
@@ -16,7 +16,7 @@ SECONDS_BETWEEN_LINES = 30
 
 
 class Progress:
-    """Counts images against a total.
+    """Shows how many images of a total are done.
 
     Args:
         total: images in all.
@@ -42,7 +42,7 @@ class Progress:
             self._bar.close()
 
     def advance(self, images: int, **figures: str) -> None:
-        """Adds `images` to those done and shows `figures` beside them."""
+        """Adds `images` to those done and shows `figures` beside their number."""
         self._done += images
         if self._bar is not None:
             self._bar.set_postfix(figures, refresh=False)
@@ -55,12 +55,12 @@ class Progress:
 
 @contextlib.contextmanager
 def quiet(*, shown_on_failure: bool = True) -> Iterator[None]:
-    """Holds back what is printed to standard error, warned and logged.
+    """Holds back warnings, log messages and everything else that is printed to standard error.
 
-    Some of it comes from C++ and goes past Python's `sys.stderr` and past TF_CPP_MIN_LOG_LEVEL.
+    Some of it comes from C++, which ignores Python's `sys.stderr` and TF_CPP_MIN_LOG_LEVEL.
 
     Args:
-        shown_on_failure: whether to print it after all if the body fails.
+        shown_on_failure: whether to print it afterwards if the body fails.
 
     Example:
         >>> with quiet():

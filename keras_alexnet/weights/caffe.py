@@ -1,4 +1,4 @@
-"""Which blobs of a Caffe file belong to which layers, and whether its layers are a network's."""
+"""Matches the layers and blobs of a Caffe file with those of a network."""
 
 import os
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ def layer_names(spec: NetworkSpec, layers: Sequence[CaffeLayer]) -> dict[str, st
     """Returns, for each layer with weights, its name in the file.
 
     The names are the same, except for the layer to the logits: it is the file's last dense layer,
-    which has another name in networks trained on other classes.
+    which has a different name in networks trained on other classes.
     """
     weighted = [each for each in spec.layers if isinstance(each, WEIGHTED)]
     found = {each.name: each.name for each in weighted}
@@ -78,8 +78,8 @@ def check_structure(
     """Compares the order of layers, and warns if the constants of the normalization differ.
 
     Raises:
-        UserError: the file's layers have another order, as those of CaffeNet, whose weights have
-            the same shapes; or the network has layers that Caffe's AlexNet lacks.
+        UserError: the file's layers are in a different order, like those of CaffeNet, whose
+            weights have the same shapes; or the network has layers that Caffe's AlexNet lacks.
     """
     known = (*_TYPES, FlattenSpec, DropoutSpec)
     lacking = [each.name for each in spec.layers if type(each) not in known]
@@ -91,10 +91,10 @@ def check_structure(
     found = [layer for layer in layers if layer.type in _TYPES.values()]
     wanted = [each for each in spec.layers if type(each) in _TYPES]
     types = [layer.type for layer in found]
-    # A file that holds only weights does not tell the order of the other layers.
+    # A file that holds only weights does not show the order of the other layers.
     if {"LRN", "Pooling"} & set(types) and types != [_TYPES[type(each)] for each in wanted]:
         raise UserError(
-            f"{path} holds another network than {spec.name}. Its layers: "
+            f"{path} does not hold {spec.name}, but a different network. Its layers: "
             f"{', '.join(layer.name for layer in found)}; expected: "
             f"{', '.join(each.name for each in wanted)}."
         )
@@ -110,8 +110,8 @@ def _warn_of_constants(variant: str, norm: LocalResponseNormSpec, lrn: dict[str,
     ours = (2 * norm.depth_radius + 1, norm.bias, norm.alpha, norm.beta)
     if not np.allclose(theirs, ours, rtol=1e-5, atol=0):
         logging.warning(
-            "%s of %s has other constants than the file (channels, bias, alpha, beta): %s here, "
-            "%s there. The network's outputs will differ from Caffe's.",
+            "The constants of %s in %s differ from the file's (channels, bias, alpha, beta): %s "
+            "here, %s there. The network's outputs will differ from Caffe's.",
             *(norm.name, variant),
             *(", ".join(f"{value:g}" for value in values) for values in (ours, theirs)),
         )

@@ -36,7 +36,7 @@ _MESSAGES = {
     "Net": [("name", 1, "bytes"), ("*layers", 2, "OldLayer"), ("*layer", 100, "Layer")],
 }
 
-# Files of before the end of 2014 have numbers as types.
+# Files from before the end of 2014 have numbers as types.
 _OLD_TYPES = {4: "Convolution", 14: "InnerProduct", 15: "LRN", 17: "Pooling"}
 
 _LRN_DEFAULTS = {"local_size": 5, "alpha": 1.0, "beta": 0.75, "k": 1.0}
@@ -71,8 +71,8 @@ def read(path: str | os.PathLike) -> list[CaffeLayer]:
     layers += [_layer(layer, _OLD_TYPES.get(layer.type, "other"), path) for layer in net.layers]
     if not any(layer.blobs for layer in layers):
         raise UserError(
-            f"{path} is not a .caffemodel, because it has no layer with weights. It may have "
-            "another format, or hold a network of Caffe's first year, which Caffe's "
+            f"{path} is not a .caffemodel, because it has no layer with weights. It may have a "
+            "different format, or hold a network from Caffe's first year, which Caffe's "
             "upgrade_net_proto_binary updates."
         )
     return layers
@@ -85,7 +85,7 @@ def read_mean(path: str | os.PathLike) -> np.ndarray:
         path: a `.binaryproto` of Caffe, or a `.npy` as its Python tools write it.
 
     Raises:
-        UserError: the file is missing, damaged, of another format, or holds other numbers.
+        UserError: the file is missing, damaged, in a different format, or does not hold a mean.
     """
     if pathlib.Path(path).suffix == ".npy":
         mean = _numpy_array(path)
@@ -145,8 +145,8 @@ def _parsed(name: str, path: str | os.PathLike, ending: str) -> message.Message:
         parsed.ParseFromString(pathlib.Path(path).read_bytes())
     except (message.DecodeError, OSError) as error:
         raise UserError(
-            f"{path} cannot be read as a {ending}: it is missing, cut off, damaged or of another "
-            "format. Download or write it again."
+            f"{path} cannot be read as a {ending}: it is missing, cut off, damaged or in a "
+            "different format. Download or write it again."
         ) from error
     return parsed
 
@@ -178,8 +178,8 @@ def _array(blob: Any, title: str) -> np.ndarray:
     usable = len(shape) <= _MOST_AXES and min(shape, default=1) >= 1
     if not usable or np.prod(shape, dtype=object) != len(data):
         raise UserError(
-            f"{title} should hold {'x'.join(map(str, shape[:_MOST_AXES]))} numbers and holds "
-            f"{len(data)}: the file is damaged or of another format."
+            f"{title} should hold {'x'.join(map(str, shape[:_MOST_AXES]))} numbers but holds "
+            f"{len(data)}: the file is damaged or in a different format."
         )
     with np.errstate(over="ignore"):  # Numbers beyond float32 become infinite and are refused.
         return np.fromiter(data, np.float32, len(data)).reshape(shape)

@@ -1,4 +1,4 @@
-"""Whether two networks whose weights have the same shapes compute the same with them."""
+"""Compares networks whose weights have the same shapes: do they compute the same?"""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ from keras_alexnet.networks.spec import (
 )
 
 # Settings of a layer that do not change what its weights compute. The constants of the pixels are
-# taken from the file, and the shapes of the weights tell the numbers of units.
+# taken from the file, and the shapes of the weights show the numbers of units.
 _IRRELEVANT = ("name", "dtype", "trainable", "seed", "mean", "std", "units", "filters")
 _IRRELEVANT_ENDINGS = ("_initializer", "_regularizer", "_constraint")
 
@@ -62,7 +62,7 @@ def differences(ours: Mapping[str, dict], theirs: Mapping[str, dict]) -> list[st
             if here != there:
                 found.append(f"{name} has {key} {_plain(here)} here and {_plain(there)} there")
     if not found and common != [name for name in theirs if name in ours]:
-        found.append(f"the order {', '.join(common)} here and another there")
+        found.append(f"the order is {', '.join(common)} here and different there")
     return found
 
 

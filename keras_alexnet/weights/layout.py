@@ -1,4 +1,4 @@
-"""Kernels of PyTorch and Caffe as Keras lays them out, and checks of a file's tensors."""
+"""Layouts of kernels in PyTorch, Caffe and Keras, and checks of a file's tensors."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ class WeightedLayer:
     axes in the opposite order and flattens maps pixel by pixel.
 
     Attributes:
-        name: of the layer.
+        name: the layer's name.
         kernel: the kernel's shape in PyTorch and Caffe.
         flattened: height, width and channels of the map whose flattened values a dense layer takes.
     """

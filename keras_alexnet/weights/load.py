@@ -36,11 +36,11 @@ class Loaded:
     Attributes:
         path: the file.
         kind: "pytorch", "caffe", "keras" or "hdf5".
-        sha256: of the file.
+        sha256: the SHA-256 of the file.
         layers: names of the layers that were filled.
         new_layers: names of the layers that were not, because their classes differ.
-        pixel_mean: the R, G, B means 0-255 that the file brought; None if it brought none.
-        pixel_std: the deviations that it brought, as `pixel_mean`.
+        pixel_mean: the R, G, B means 0-255 from the file, or None if it has none.
+        pixel_std: the standard deviations from the file, likewise.
     """
 
     path: pathlib.Path
@@ -69,9 +69,9 @@ def load(
         path: a state dict of PyTorch (`.safetensors` or, with torch installed, `.pth`) of
             torchvision's or a document's network; a `.caffemodel`; a `.keras` file, the folder of
             a run, or a `.weights.h5` file.
-        variant: the network, if the model has another name.
+        variant: the network, if the model has a different name.
         mean: for a `.caffemodel`, its mean: a `.binaryproto` or `.npy` with one number for each of
-            B, G, R or with an image. The model then subtracts the channels' means.
+            B, G, R, or with a mean image. The model then subtracts the channels' means.
         sha256: the expected SHA-256 of the file, or its first 8 digits or more. Without it, the
             digits in a name such as `alexnet-owt-7be5be79.pth` are compared.
         new_head: whether to leave the layer "logits" as it is if its classes differ from the
@@ -84,8 +84,9 @@ def load(
 
     Raises:
         UsageError: an argument that cannot be used.
-        UserError: the file is missing or damaged, would run code, or holds another network; the
-            message names tensors that are missing, unknown or misshapen. The model is unchanged.
+        UserError: the file is missing or damaged, would run code, or holds a different network;
+            the message names tensors that are missing, unknown or misshapen. The model is
+            unchanged.
 
     Example:
         >>> trained = keras_alexnet.build("cifar_v2", seed=1)
@@ -107,17 +108,17 @@ def fill(
     new_head: bool = False,
     keep_pixels: bool = False,
 ) -> Loaded:
-    """Loads a file that was read into a network; the arguments are those of `load`.
+    """Loads the weights of a `Source` into a network; the arguments are those of `load`.
 
     Raises:
-        UserError: as `load`.
+        UserError: as in `load`.
     """
     if source.kind == "hdf5":
         _load_hdf5(model, source.file)
         return Loaded(source.file, source.kind, source.sha256, _weighted(model))
     title = f"The weights of {source.file} and {spec.name}"
     found = _TENSORS[source.kind](model, source, spec, title=title, new_head=new_head)
-    # By now everything is known to fit.
+    # Everything fits: from here on the model is changed.
     for layer, values in found.items():
         model.get_layer(layer).set_weights(values)
     pixels = None if keep_pixels else source.pixels
@@ -125,13 +126,13 @@ def fill(
         set_pixels(model, *pixels)
     elif source.kind == "caffe" and not keep_pixels:
         logging.info(
-            "No mean file came with %s. Each pixel is reduced by R %.3f, G %.3f, B %.3f.",
+            "No mean file was given with %s. R %.3f, G %.3f, B %.3f is subtracted from each pixel.",
             *(source.file, *standardize_layer(model).mean),
         )
     new_layers = tuple(name for name in _weighted(model) if name not in found)
     if new_layers:
         logging.info(
-            "Not loaded, because %s has other classes: %s.", source.file, ", ".join(new_layers)
+            "Not loaded, because %s has different classes: %s.", source.file, ", ".join(new_layers)
         )
     return Loaded(
         source.file, source.kind, source.sha256, tuple(found), new_layers, *(pixels or ())
@@ -142,7 +143,7 @@ def set_pixels(model: keras.Model, mean: Sequence[float], std: Sequence[float]) 
     """Sets the mean and deviation that a network standardizes with, R, G, B on the scale 0-255."""
     layer = standardize_layer(model)
     layer.mean, layer.std = list(mean), list(std)
-    # What Keras has compiled holds the former numbers.
+    # Functions that Keras has compiled hold the old numbers.
     model.train_function = model.test_function = model.predict_function = None
 
 
@@ -152,7 +153,7 @@ def _from_pytorch(
     wanted = weighted_layers(model, spec)
     if changed := compatibility.changes(model, spec):
         logging.warning(
-            "The weights of %s were trained without these changes of %s: %s.",
+            "The weights of %s were trained without these changes to %s: %s.",
             *(source.file, spec.name, ", ".join(changed)),
         )
     shapes = {name: layer.shapes for name, layer in wanted.items()}
@@ -171,7 +172,7 @@ def _from_caffe(model: keras.Model, source: Source, spec: NetworkSpec, **options
 
 def _from_keras(model: keras.Model, source: Source, spec: NetworkSpec, **options: Any) -> _Tensors:
     _, wanted = variables_of(model)
-    # A network without its top takes its part of a whole one.
+    # A network without its top loads its part of a whole one.
     of_network = {each.name for each in spec.layers}
     names = {layer: found for layer, found in source.names.items() if layer in of_network} | wanted
     shapes = {
@@ -181,9 +182,10 @@ def _from_keras(model: keras.Model, source: Source, spec: NetworkSpec, **options
     found = fitting_tensors(shapes, names, source.tensors, **options)
     if other := compatibility.differences(compatibility.chain(model), source.chain):
         raise UserError(
-            f"{source.file} holds another network than this {spec.name}, although its weights "
-            f"have the same shapes, and nothing was loaded. Differences: {'; '.join(other)}. Build "
-            "the network with the options that the file was written with."
+            f"The network in {source.file} is different from this {spec.name}, although its "
+            f"weights have the same shapes, and nothing was loaded. Differences: "
+            f"{'; '.join(other)}. Build the network with the options that the file was written "
+            "with."
         )
     return found
 
@@ -231,9 +233,9 @@ class PretrainedWeights:
 
     Attributes:
         file: its path, as given.
-        sha256: of the file, or of the model in a run's folder.
-        pixel_mean: R, G, B means 0-255 that come with a Keras file, else None.
-        pixel_std: the deviations that come with it, as `pixel_mean`.
+        sha256: the SHA-256 of the file, or of the model in a run's folder.
+        pixel_mean: the R, G, B means 0-255 from a Keras file, or None for other files.
+        pixel_std: the standard deviations, likewise.
     """
 
     file: str
@@ -246,7 +248,7 @@ class PretrainedWeights:
         """Describes a weights file.
 
         Raises:
-            UsageError, UserError: as `load`, if the file cannot be read at all.
+            UsageError, UserError: as in `load`, if the file cannot be read at all.
         """
         kind, file = kind_of(path)
         digest = check_sha256(file)
@@ -262,7 +264,7 @@ class PretrainedWeights:
         """Loads the weights into a network, except the layer "logits" if its classes differ.
 
         Raises:
-            UserError: as `load`; or the file has changed since `of` described it.
+            UserError: as in `load`; or the file has changed after `of` described it.
         """
         load(
             model,

@@ -1,4 +1,4 @@
-"""Opens model files of every kind: what is in them, and what they say of it."""
+"""Opens model files of every format and reads what they say about their network."""
 
 import dataclasses
 import pathlib
@@ -30,9 +30,9 @@ class ModelFile:
         model: a `keras.Model` that ends in logits, the layer of a SavedModel, or None.
         compute: computes logits and probabilities of pixels.
         input_shape: height, width and channels.
-        classes: how many.
-        variant: the network's name as far as the file says it; None if it says nothing.
-        plan: how images become inputs, if the file says it itself.
+        classes: the number of classes.
+        variant: the network's name, or None if it is not in the file.
+        plan: how images become inputs, or None if it is not in the file.
         labels: the names of the classes, if they are known.
         config: the run's `config.json`, or None.
         results: the run's `results.json`, or None.
@@ -72,12 +72,12 @@ def open_model(kind: str, path: pathlib.Path) -> ModelFile:
 
 
 def of_keras(model: keras.Model) -> ModelFile:
-    """Takes a Keras model as if it had been read from a file of its name.
+    """Returns a Keras model as if it had been read from a file of its name.
 
     Raises:
         UserError: `build` did not make it.
     """
-    logits = logits_of(model)  # a softmax behind them is cut off
+    logits = logits_of(model)  # without a softmax after them
     network = keras.Model(model.input, logits, name=model.name)
     return ModelFile(
         path=pathlib.Path(model.name),
@@ -90,7 +90,7 @@ def of_keras(model: keras.Model) -> ModelFile:
 
 
 def compiled(model: keras.Model) -> Compute:
-    """Makes the function from pixels to logits and probabilities of a Keras model."""
+    """Returns the compiled function from pixels to a Keras model's logits and probabilities."""
     signature = [tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8)]
 
     @tf.function(input_signature=signature, autograph=False)
@@ -117,12 +117,12 @@ def _exported(path: pathlib.Path, opened: SavedModel | ExportedFile) -> ModelFil
         labels = tuple(described["labels"]) if described["labels_are_names"] else None
     except (KeyError, TypeError) as error:
         raise UserError(
-            f"{path} describes itself in a form that is unknown here ({error!r}). Export it again "
+            f"{path} has a description that this version cannot read ({error!r}). Export it again "
             "with this version."
         ) from error
     if plan.input_size != opened.input_shape[0]:
         raise UserError(
-            f"{path} describes inputs of {plan.input_size} pixels and takes "
+            f"{path} describes inputs of {plan.input_size} pixels, but takes "
             f"{opened.input_shape[0]}. Export it again."
         )
     return dataclasses.replace(file, variant=variant, plan=plan, labels=labels)

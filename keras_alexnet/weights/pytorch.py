@@ -1,4 +1,4 @@
-"""Weight files of PyTorch: reading, writing, names of modules."""
+"""Weight files of PyTorch: reading, writing, and names of modules."""
 
 import importlib.util
 import os
@@ -32,7 +32,7 @@ PARTS = (".weight", ".bias")
 
 _WRAPPERS = ("state_dict", "model_state_dict")  # keys of checkpoints that hold a state dict
 
-# How many modules of an nn.Sequential a layer is, with its activation; others are one.
+# How many modules of an nn.Sequential a layer takes up, with its activation; others take up one.
 _MODULES: dict[type[LayerSpec], int] = {
     ConvolutionSpec: 2,
     DenseSpec: 2,
@@ -84,13 +84,14 @@ def _pickled(path: str) -> dict[str, np.ndarray]:
     if importlib.util.find_spec("torch") is None:
         raise UserError(
             f"{path} is a pickle, which only torch can read without running code from it, and "
-            "torch is not installed. Run pip install torch, or save the weights as .safetensors."
+            'torch is not installed. Run pip install "keras_alexnet[torch]", or save the weights '
+            "as .safetensors."
         )
     import torch
 
     try:
         with warnings.catch_warnings():
-            # torch warns about pickles of other programs before it refuses them.
+            # torch warns about pickles of other programs before it rejects them.
             warnings.filterwarnings("ignore", "Detected pickle protocol")
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds of errors for damaged files.
@@ -154,8 +155,8 @@ def _why_not(path: str, error: Exception) -> str:
     stated = re.search(r"WeightsUnpickler error:\s*(\S.*)", text)
     cause = stated[1] if stated else re.split(r"\. |\n", text or type(error).__name__)[0]
     return (
-        f"{path} cannot be read as a PyTorch state dict: {cause}. It may be cut off, damaged or of "
-        "another format: download or write it again."
+        f"{path} cannot be read as a PyTorch state dict: {cause}. It may be cut off, damaged or in "
+        "a different format: download or write it again."
     )
 
 
@@ -203,7 +204,7 @@ def tensor_names(spec: NetworkSpec, found: Iterable[str]) -> dict[str, tuple[str
     taken in order, `net.2` before `net.10`.
 
     Raises:
-        UserError: as `check_known`.
+        UserError: as in `check_known`.
     """
     found = set(found)
     check_known(spec)
@@ -212,7 +213,7 @@ def tensor_names(spec: NetworkSpec, found: Iterable[str]) -> dict[str, tuple[str
     if found != _tensors(best):
         prefixes = sorted({name.rpartition(".")[0] for name in found}, key=_natural)
         in_order = dict(zip(best, prefixes, strict=False)) if len(best) == len(prefixes) else {}
-        # If some names are known, a tensor is missing or too many, and the error should name it.
+        # If some names are known, a tensor is missing or extra, and the error should name it.
         if in_order and not found & _tensors(best) and found == _tensors(in_order):
             pairs = ", ".join(f"{layer} from {prefix}" for layer, prefix in in_order.items())
             logging.info("The names in the file are unknown and were taken in order: %s.", pairs)
@@ -225,7 +226,7 @@ def check_known(spec: NetworkSpec) -> None:
     if not spec.pytorch_names:
         raise UserError(
             f"PyTorch has no network like {spec.name}, whose layers it lacks or computes "
-            "differently. Use another network."
+            "differently. Use a different network."
         )
 
 

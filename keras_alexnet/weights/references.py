@@ -1,6 +1,6 @@
-"""Logits by a weights file's own framework, to check conversions.
+"""Logits computed by a weights file's own framework, to check conversions.
 
-Both computations use the file's tensors as they are, and so show whether a conversion is right.
+PyTorch and OpenCV use the file's tensors as they are, and so show whether a conversion is right.
 """
 
 import importlib.util
@@ -16,13 +16,13 @@ from keras_alexnet.weights.source import Source
 
 
 def installed_framework(kind: str) -> str | None:
-    """Returns the framework that computes files of a kind, or None if it is not installed."""
+    """Returns the framework that runs files of a kind, or None if it is not installed."""
     if kind == "pytorch" and importlib.util.find_spec("torch"):
         return "PyTorch"
     if kind == "caffe" and importlib.util.find_spec("cv2"):
         import cv2
 
-        return "OpenCV" if hasattr(cv2.dnn, "readNetFromCaffe") else None  # release 5 has none
+        return "OpenCV" if hasattr(cv2.dnn, "readNetFromCaffe") else None  # not in release 5
     return None
 
 

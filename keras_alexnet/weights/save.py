@@ -22,23 +22,23 @@ def save(
     variant: str | None = None,
     names: str | None = None,
 ) -> dict[str, tuple[int, ...]]:
-    """Saves a state dict that a PyTorch network of the same layers loads strictly.
+    """Saves a state dict that a PyTorch network with the same layers loads strictly.
 
     Args:
         model: a whole network of `build()`.
         path: the `.safetensors` file, which `safetensors.torch.load_file` reads.
-        variant: the network, if the model has another name.
+        variant: the network, if the model has a different name.
         names: whose module names to use: "torchvision" or "document", for `alexnet_owt`. Other
             networks have only one set of names.
 
     Returns:
         Name → shape of each tensor, float32. The standardization of the pixels is not part of the
-        weights: PyTorch's network needs pixels that are standardized as the model does it.
+        weights: PyTorch's network needs pixels that are already standardized as in the model.
 
     Raises:
         UsageError: a name or an ending that cannot be used.
         UserError: the model lacks layers of the network, has layers that PyTorch lacks, or was
-            built with another activation.
+            built with a different activation.
 
     Example:
         >>> save(keras_alexnet.build("cifar_v2"), "v2.safetensors")["fc3.weight"]
@@ -57,7 +57,7 @@ def save(
     found = weighted_layers(model, spec)
     if missing := [layer for layer in modules if layer not in found]:
         raise UserError(
-            f"{path} needs a whole {spec.name}, and this model has no {', '.join(missing)}."
+            f"{path} needs a whole {spec.name}, but this model has no {', '.join(missing)}."
         )
     if changed := compatibility.changes(model, spec):
         raise UserError(
@@ -75,7 +75,7 @@ def save(
 
 
 def _log_pixels(path: str | os.PathLike, layer: Standardize) -> None:
-    """Says which pixels the weights need, because wrong ones are a common and silent mistake."""
+    """Logs which pixels the weights need, because wrong ones are a common and silent mistake."""
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (layer.mean, layer.std))
     logging.info(
         "With %s PyTorch's network needs pixels 0-255 in the order %s, minus (R, G, B) %s, divided "

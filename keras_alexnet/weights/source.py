@@ -1,4 +1,4 @@
-"""What a weights file holds: its kind, SHA-256 and tensors, and the layers they belong to."""
+"""Reads weights files: their kind, SHA-256 and tensors, and the layers these belong to."""
 
 import dataclasses
 import os
@@ -28,7 +28,7 @@ KINDS = {
     HDF5: "hdf5",
 }
 
-# PyTorch's hub names its files as alexnet-owt-7be5be79.pth; only digits are rather a date.
+# PyTorch's hub names its files like alexnet-owt-7be5be79.pth; digits without letters are a date.
 _HASH_IN_NAME = re.compile(r"-(?!\d+\.)([0-9a-f]{8,64})\.(?:pth|pt)$")
 
 Pixels = tuple[tuple[float, ...], tuple[float, ...]]  # mean and deviation of R, G, B
@@ -41,13 +41,13 @@ class Source:
     Attributes:
         kind: "pytorch", "caffe", "keras" or "hdf5"; the tensors of the last are read by Keras.
         file: its path.
-        sha256: of the file.
+        sha256: the SHA-256 of the file.
         tensors: name → array, laid out as in the file.
         names: layer → names of its kernel and its bias, whether or not the file has them.
-        pixels: mean and deviation, R, G, B on the scale 0-255, that belong to the weights; None if
-            the file does not tell.
-        layers: of a Caffe file.
-        chain: of a Keras file, what its layers compute, as from `compatibility.chain`.
+        pixels: mean and standard deviation of R, G, B, on the scale 0-255, that belong to the
+            weights; None if they are not known.
+        layers: the layers of a Caffe file.
+        chain: for a Keras file, what its layers compute, from `compatibility.chain`.
     """
 
     kind: str
@@ -60,7 +60,7 @@ class Source:
     chain: Mapping[str, dict] = dataclasses.field(default_factory=dict)
 
     def classes(self) -> int | None:
-        """Returns the number of classes of the weights; None if they do not tell."""
+        """Returns the number of classes of the weights, or None if it is not known."""
         bias = self.tensors.get(self.names[CLASSIFIER][1])
         return bias.size or None if bias is not None else None
 
@@ -75,7 +75,7 @@ def read_source(
     """Reads a weights file for a network; the arguments are those of `load`.
 
     Raises:
-        UsageError, UserError: as `load`, for what the file itself shows.
+        UsageError, UserError: as in `load`, for problems of the file itself.
     """
     kind, file = kind_of(path)
     if mean is not None and kind != "caffe":
@@ -164,7 +164,7 @@ def _caffe_pixels(spec: NetworkSpec, path: str | os.PathLike) -> Pixels:
     known = sorted({plan.square_size, plan.crop_size}, reverse=True)
     if mean.ndim == 3 and mean.shape[1:] not in [(size, size) for size in known]:
         raise UserError(
-            f"{path} is the mean image of another network: {spec.name} needs one of "
+            f"{path} is the mean image of a different network: {spec.name} needs one of "
             f"{' or '.join(f'{size}x{size}' for size in known)} pixels. "
             f"Received: {mean.shape[1]}x{mean.shape[2]}."
         )
@@ -189,11 +189,11 @@ def check_sha256(path: str | os.PathLike, sha256: str | None = None) -> str:
 
     Raises:
         UsageError: `sha256` is not such a number.
-        UserError: the file has another SHA-256.
+        UserError: the file has a different SHA-256.
     """
     if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{8,64}", sha256):
         raise UsageError(
-            "sha256 must be 64 hexadecimal digits, or the first of them, at least 8. "
+            "sha256 must be 64 hexadecimal digits, or at least the first 8 of them. "
             f"Received: {sha256!r}."
         )
     named = _HASH_IN_NAME.search(pathlib.Path(path).name)
@@ -203,7 +203,7 @@ def check_sha256(path: str | os.PathLike, sha256: str | None = None) -> str:
     if not found.startswith(expected):
         raise UserError(
             f"{path} is not the expected file: its SHA-256 should begin with {expected}, {reason}. "
-            f"Received: {found}. Download it again. A file of your own needs another name or its "
-            "own sha256."
+            f"Received: {found}. Download it again. A file of your own needs a different name or "
+            "its own sha256."
         )
     return found

@@ -110,7 +110,7 @@ def test_predict_and_convert_take_the_run(run_folder, tiny_folder, tmp_path):
     flags = ["--to=torch", f"--weights={run_folder}", f"--out={out}"]
     done = _run("scripts/convert_weights.py", *flags)
     assert done.returncode == 0 and len(done.stderr.splitlines()) == 1, done.stderr
-    assert "wants pixels 0-255" in done.stderr
+    assert "pixels 0-255 in the order R, G, B" in done.stderr
     assert "conv1.0.weight: 64x3x5x5\n" in done.stdout and out.exists()
 
 
@@ -125,7 +125,7 @@ def test_train_refuses_a_folder_with_a_run(run_folder):
         ("train --dataset=image_folder --data_dir=/nowhere", "/nowhere"),
         ("evaluate --model=/nowhere", "There is no model at /nowhere"),
         ("export --model=/nowhere --out=/nowhere/out", "There is no model at /nowhere"),
-        ("predict --model=/nowhere a.jpg", "/nowhere does not exist"),
+        ("predict --model=/nowhere a.jpg", "There is no model at /nowhere"),
         ("prepare --source=/nowhere --out=/nowhere/out", "/nowhere"),
         ("prepare --check --out=/nowhere", "/nowhere holds no manifest.json"),
         ("figures filters --model=/nowhere --out=f.png", "There is no model at /nowhere"),

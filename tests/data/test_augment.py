@@ -196,12 +196,12 @@ def test_order_is_a_permutation_that_changes_every_epoch():
     [
         (["flop"], "Unknown augmentation 'flop'. Did you mean 'flip'.*Known: crop, flip, color"),
         (["flip("], r"a name, such as flip.*Received: 'flip\('"),
-        (["flip(3)"], r"flip cannot be used so: it has no parameter. Received: flip\(3\)"),
+        (["flip(3)"], r"flip cannot be used like this: it has no parameter. Received: flip\(3\)"),
         (["color_noise"], "its parameter must be paper or 2012. Received: color_noise"),
         (["color_noise(loud)"], r"must be paper or 2012. Received: color_noise\(loud\)"),
-        (["flip(until=0)"], "whole number of epochs from 1 up. Received: flip.until=0"),
-        (["flip(until=x)"], "whole number of epochs from 1 up"),
-        (["flip", "crop", "flip(until=3)"], "named once. Received: flip twice"),
+        (["flip(until=0)"], "whole number of epochs of at least 1. Received: flip.until=0"),
+        (["flip(until=x)"], "whole number of epochs of at least 1"),
+        (["flip", "crop", "flip(until=3)"], "named only once. Received: flip twice"),
     ],
 )
 def test_names_that_cannot_be_used(entries, message):
@@ -216,7 +216,7 @@ def test_registering():
     class Elsewhere(Flip):
         name, stage = "elsewhere", "outputs"
 
-    with pytest.raises(UsageError, match="named 'flip' exists already"):
+    with pytest.raises(UsageError, match="named 'flip' already exists"):
         augmentations.register(Other)
     with pytest.raises(UsageError, match="Unknown stage of an augmentation 'outputs'"):
         augmentations.register(Elsewhere)

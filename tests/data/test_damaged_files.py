@@ -25,6 +25,7 @@ from support.image_folders import write_images
 from support.mutations import SEARCH, damaged, damaged_json, damaged_tar, read_or_refused
 
 TRILLION = 10**12
+HUNDRED_MILLION = 10**8  # which can be had, so that only the memory taken gives it away
 
 
 def example_of(image: bytes, label: int) -> bytes:
@@ -120,7 +121,8 @@ def pickled(data: object, labels: object) -> bytes:
 @example(pickled(np.zeros((10, 3072), np.uint8), [[1]] * 10), PYTHON["batches.meta"])
 @example(pickled(np.zeros((10, 3072), np.uint8), [2**70] * 10), PYTHON["batches.meta"])
 @example(pickled(np.zeros((10, 3072), np.uint8), 7), PYTHON["batches.meta"])
-@example(b"\x80\x02Nr\xff\xff\xff\x7f.", PYTHON["batches.meta"])  # None is object 2,147,483,647
+@example(b"\x80\x02Nr\xff\xff\xff\x7f.", PYTHON["batches.meta"])  # None as object 2,147,483,647
+@example(b"\x80\x02Nr\x00\x00\x00\x01.", PYTHON["batches.meta"])  # as object 16,777,216
 @example(b"\x80\x05\x96" + TRILLION.to_bytes(8, "little") + b"x.", PYTHON["batches.meta"])
 @example(b"\x80\x04\x8e" + TRILLION.to_bytes(8, "little") + b"x.", PYTHON["batches.meta"])
 @example(PYTHON["test_batch"], pickle.dumps({b"label_names": 3}, protocol=2))
@@ -158,15 +160,17 @@ def tar(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def claiming(contents: bytes, size: int, kind: bytes = b"0") -> bytes:
-    """A tar archive whose first member says that it has `size` bytes, and is of a kind."""
-    header = bytearray(contents[:512])
+def claiming(contents: bytes, size: int, kind: bytes = b"0", member: int = 0) -> bytes:
+    """A tar archive, a member of which says that it has `size` bytes, and is of a kind."""
+    with tarfile.open(fileobj=io.BytesIO(contents)) as archive:
+        start = archive.getmembers()[member].offset
+    header = bytearray(contents[start : start + 512])
     header[124:136] = size.to_bytes(12, "big", signed=True)
     header[124] |= 0x80
     header[156:157] = kind
     header[148:156] = b" " * 8
     header[148:155] = b"%06o\0" % sum(header)
-    return bytes(header) + contents[512:]
+    return contents[:start] + bytes(header) + contents[start + 512 :]
 
 
 CIFAR_TAR = tar({f"cifar-10-batches-bin/{name}": data for name, data in BINARY.items()})
@@ -177,7 +181,9 @@ CIFAR_TAR = tar({f"cifar-10-batches-bin/{name}": data for name, data in BINARY.i
 @example(claiming(CIFAR_TAR, TRILLION))
 @example(claiming(CIFAR_TAR, TRILLION, b"L"))  # a long name
 @example(claiming(CIFAR_TAR, TRILLION, b"x"))  # extended headers
+@example(claiming(CIFAR_TAR, HUNDRED_MILLION, b"L"))
 @example(claiming(CIFAR_TAR, -512))
+@example(claiming(CIFAR_TAR, -512, member=1))  # leads back to this member
 @example(claiming(CIFAR_TAR, 2**80))
 def test_cifar_archive(tmp_path, small_cifar, contents):
     path = tmp_path / "cifar.tar"
@@ -194,7 +200,8 @@ VALIDATION = tar({f"ILSVRC2012_val_{n:08d}.JPEG": b"y" * 40 for n in (1, 2)})
 @given(damaged_tar(TRAIN), damaged_tar(VALIDATION))
 @example(TRAIN, VALIDATION)
 @example(claiming(TRAIN, TRILLION), VALIDATION)
-@example(claiming(TRAIN, -1024), VALIDATION)
+@example(claiming(TRAIN, -512, member=1), VALIDATION)
+@example(claiming(TRAIN, HUNDRED_MILLION, b"x"), VALIDATION)
 @example(TRAIN, claiming(VALIDATION, TRILLION, b"L"))
 @example(TRAIN, claiming(VALIDATION, 2**90))
 def test_imagenet_archives(tmp_path, train, validation):

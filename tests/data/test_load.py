@@ -143,12 +143,11 @@ def test_names():
         "tfrecord",
         "shapes",
     ]
-    assert ", ".join(list_datasets()) in DataSpec.__dataclass_fields__["dataset"].metadata["help"]
     with pytest.raises(UsageError, match="Did you mean 'cifar10'"):
         load_dataset("cifr10")
     with pytest.raises(UserError, match="/nowhere does not exist"):
         load_dataset(DataSpec("cifar10", data_dir="/nowhere"))
-    with pytest.raises(UsageError, match="made, not read"):
+    with pytest.raises(UsageError, match="generated, not read"):
         load_dataset(DataSpec("shapes", data_dir="/"))
     assert load_dataset(DataSpec("shapes", dataset_name="drawings")).name == "drawings"
 
@@ -200,7 +199,7 @@ def test_a_new_published_set_is_looked_for_where_the_others_are(register, isolat
 
 
 def test_a_name_is_given_once():
-    with pytest.raises(UsageError, match="named 'shapes' exists already"):
+    with pytest.raises(UsageError, match="named 'shapes' already exists"):
         readers.register(Reader(dataset="shapes", read=night))
 
 

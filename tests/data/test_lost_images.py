@@ -50,7 +50,7 @@ def test_disk_that_has_gone_is_not_skipped(config, tmp_path):
     def unmount(_):
         (tmp_path / "data").rename(tmp_path / "gone")
 
-    with pytest.raises(ka.UserError, match="too many to leave out: is the disk still there"):
+    with pytest.raises(ka.UserError, match="too many to leave out. Is the disk still there"):
         ka.train(config, callbacks=[before_epoch(2, unmount)])
 
 

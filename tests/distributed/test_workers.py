@@ -219,7 +219,7 @@ def test_error_of_the_chief_is_told_by_all(given, tmp_path):
     for one in several:
         one["config"]["record"] = str(tmp_path / "r.csv")
     for one in worker_processes.run(tmp_path / "p", several):
-        assert one.code == 1 and "Give --record another file" in one.output
+        assert one.code == 1 and "Give --record a different file" in one.output
 
 
 @pytest.mark.slow

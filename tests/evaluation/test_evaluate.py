@@ -76,7 +76,7 @@ def test_unknown_variant_asks_for_it(tiny_folder, tmp_path):
 
 
 def test_data_of_other_classes_are_refused(model, tiny_folder, tmp_path):
-    with pytest.raises(ka.UserError, match="3 classes and shapes has 10"):
+    with pytest.raises(ka.UserError, match="3 classes, but shapes has 10"):
         ka.evaluate(EvaluateConfig(model=model, dataset="shapes"))
     run_folder.save(tmp_path, model, ["cat", "dog", "emu"])
     with pytest.raises(ka.UserError, match="class 2 is 'owl', not 'emu'"):
@@ -104,7 +104,7 @@ def test_run_gives_what_is_not_named(tiny_folder, tmp_path):
     found = ka.evaluate(EvaluateConfig(model=tmp_path / "run", data_dir=tmp_path / "new"))
     assert (found["dataset"], found["images"]) == ("new", 6)
     # Only the run's own data have a part that it held out.
-    with pytest.raises(ka.UsageError, match="new is not that"):
+    with pytest.raises(ka.UsageError, match="new is different data"):
         ka.evaluate(
             EvaluateConfig(model=tmp_path / "run", data_dir=tmp_path / "new", split="validation")
         )

@@ -156,7 +156,7 @@ def test_recorded_rows_are_those_of_the_report(exported, run_folder, tmp_path):
         assert float(row["milliseconds_2_threads"]) == pytest.approx(milliseconds, rel=1e-4)
         assert float(row["top1"]) == pytest.approx(facts["agreement"]["top1"], rel=1e-4)
         assert (row["recipe"], row["test_images"]) == ("default", "24")
-    with pytest.raises(ka.UserError, match="Give --record another file"):
+    with pytest.raises(ka.UserError, match="Give --record a different file"):
         (tmp_path / "other.csv").write_text("a,b\n")
         ka.export(
             ExportConfig(model=run_folder, out=tmp_path / "out", record=str(tmp_path / "other.csv"))
@@ -200,7 +200,7 @@ def test_options_are_refused_before_anything_is_written(run_folder, tmp_path):
     refused(ka.UserError, "There is no model", model=tmp_path / "none")
     refused(ka.UsageError, "--model and --out are needed", model="")
     refused(ka.UserError, "holds no model.keras", model=tmp_path)
-    refused(ka.UserError, "3 classes and shapes has 10", dataset="shapes")
+    refused(ka.UserError, "3 classes, but shapes has 10", dataset="shapes")
     ka.build("cifar_v2", num_classes=3).save(tmp_path / "mine.keras")
     bare = tmp_path / "mine.keras"
     refused(ka.UsageError, "calibrated with training images", model=bare, quantization=["int8"])
@@ -209,7 +209,7 @@ def test_options_are_refused_before_anything_is_written(run_folder, tmp_path):
     refused(ka.UsageError, "--variant", model=tmp_path / "stranger.keras")
     refused(ka.UsageError, "is a cifar_v2, and --variant", variant="cifar_v3")
     ka.build("cifar_v3", num_classes=3, input_shape=(32, 48, 3)).save(tmp_path / "wide.keras")
-    refused(ka.UsageError, "Only square networks", model=tmp_path / "wide.keras")
+    refused(ka.UsageError, "Only networks with square inputs", model=tmp_path / "wide.keras")
 
 
 def test_files_of_earlier_exports_are_told_of_or_in_the_way(run_folder, tmp_path):

@@ -63,6 +63,6 @@ def test_damaged_image_is_named(model, tmp_path):
     one = ka.build("cifar_v2", num_classes=1, seed=0)
     with pytest.raises(ka.UserError, match="b.png"):
         figures.likeliest(one, tmp_path / "l.png", data=photos, images=2)
-    with pytest.raises(ka.UserError, match="3 classes and photos has 1"):
+    with pytest.raises(ka.UserError, match="3 classes, but photos has 1"):
         figures.likeliest(model, tmp_path / "l.png", data=photos, images=2)
     assert not (tmp_path / "l.png").exists()

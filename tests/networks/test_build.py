@@ -417,7 +417,7 @@ class TestArguments:
         "variant, arguments, message",
         [
             ("cifar_v22", {}, "Did you mean 'cifar_v2'"),
-            ("cifar_v2", {"num_classes": 0}, "num_classes must be a whole number from 1 up"),
+            ("cifar_v2", {"num_classes": 0}, "num_classes must be a whole number of at least 1"),
             ("cifar_v2", {"num_classes": 2.0}, "num_classes .* Received: 2.0"),
             ("cifar_v2", {"num_classes": True}, "num_classes .* Received: True"),
             ("cifar_v2", {"seed": "1"}, "seed must be a whole number. Received: '1'"),

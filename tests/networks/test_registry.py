@@ -36,7 +36,7 @@ def test_a_registered_network_is_known_everywhere_until_it_is_removed(wide):
 
 def test_a_name_cannot_be_taken_twice(wide):
     other = dataclasses.replace(wide, name="cifar_v2", num_classes=3)
-    with pytest.raises(UsageError, match="named 'cifar_v2' exists already. .*another name"):
+    with pytest.raises(UsageError, match="named 'cifar_v2' already exists. .*different name"):
         variants.register(other)
     assert variants.get("cifar_v2").num_classes == 10
 

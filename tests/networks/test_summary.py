@@ -63,5 +63,5 @@ def test_text_and_json_hold_the_same_figures():
 def test_a_table_needs_a_fixed_input_and_a_batch():
     with pytest.raises(UsageError, match="fixed input size"):
         layer_table(keras.Sequential([keras.Input([None, None, 3]), keras.layers.Conv2D(1, 1)]))
-    with pytest.raises(UsageError, match="batch_size must be a whole number from 1 up"):
+    with pytest.raises(UsageError, match="batch_size must be a whole number of at least 1"):
         layer_table("cifar_v2", batch_size=0)

@@ -360,7 +360,10 @@ def test_a_tflite_file_of_another_project_needs_a_variant(monkeypatch, tmp_path)
 @pytest.mark.parametrize(
     ("description", "text"),
     [
-        ({"labels": ["a", "b"], "labels_are_names": True}, "in a form that is unknown here"),
+        (
+            {"labels": ["a", "b"], "labels_are_names": True},
+            "a description that this version cannot read",
+        ),
         (
             {
                 "variant": "cifar_v2",
@@ -373,7 +376,7 @@ def test_a_tflite_file_of_another_project_needs_a_variant(monkeypatch, tmp_path)
                     "input_size": 28,
                 },
             },
-            "describes inputs of 28 pixels and takes 32",
+            "describes inputs of 28 pixels, but takes 32",
         ),
     ],
 )

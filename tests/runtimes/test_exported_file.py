@@ -105,7 +105,7 @@ def test_seconds_per_call(network, path, kind):
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, "two"])
 def test_wrong_number_of_threads(path, kind, threads):
-    with pytest.raises(UsageError, match="num_threads must be a whole number from 1 up"):
+    with pytest.raises(UsageError, match="num_threads must be a whole number of at least 1"):
         kind(path, num_threads=threads)
 
 

@@ -52,7 +52,7 @@ def test_without_litert_tensorflow_runs_it_and_says_so_once(
     )
     assert models[0].runtime == f"tf.lite {tf.__version__}"
     said = [record.message for record in caplog.records if "ai-edge-litert" in record.message]
-    assert len(said) == 1 and "pip install 'keras_alexnet[tflite]'" in said[0]
+    assert len(said) == 1 and 'pip install "keras_alexnet[tflite]"' in said[0]
     assert not [each for each in recwarn if "tf.lite.Interpreter" in str(each.message)]
 
 
@@ -77,7 +77,7 @@ def of_our_kind(image):
 def test_another_network(function):
     name = next(iter(function.input_signature)).name
     with pytest.raises(
-        UserError, match=f"not exported by keras_alexnet. Wanted: .*Received: .*'{name}'"
+        UserError, match=f"not exported by keras_alexnet. Expected: .*Received: .*'{name}'"
     ):
         LiteModel(converted(function))
 

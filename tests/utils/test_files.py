@@ -96,7 +96,7 @@ def test_rows_are_added_once_and_only_under_their_own_columns(tmp_path):
     files.record(path, {"name": "b", "top1": 1, "note": "x,y"}, columns)
     assert path.read_text() == 'name,top1,note\na,0.123457,\nb,1,"x,y"\n'
     assert [row["name"] for row in files.read_rows(path, columns)] == ["a", "b"]
-    with pytest.raises(UserError, match="Give --record another file"):
+    with pytest.raises(UserError, match="Give --record a different file"):
         files.record(path, {"name": "c"}, ("name",))
     assert files.read_rows(tmp_path / "none.csv", columns) == []
 

@@ -98,7 +98,7 @@ def test_the_head_is_replaced_where_the_classes_differ(file, trained, caplog):
         wanted = (fresh if name == "logits" else source).get_layer(name).get_weights()
         for old, new in zip(wanted, model.get_layer(name).get_weights(), strict=True):
             np.testing.assert_array_equal(old, new)
-    assert "has other classes: logits" in caplog.text
+    assert "has different classes: logits" in caplog.text
     with pytest.raises(UserError, match="misshapen: (logits/kernel|fc3.weight)"):
         weights.load(fresh, trained / file)
 
@@ -269,7 +269,7 @@ def test_what_was_changed_of_a_network_is_told_and_not_written_for_pytorch(
     trained, tmp_path, caplog
 ):
     model = keras_alexnet.build("cifar_v2", activation="tanh", weights=trained / "of.safetensors")
-    assert "these changes of cifar_v2: tanh after conv1, tanh after conv2" in caplog.text
+    assert "these changes to cifar_v2: tanh after conv1, tanh after conv2" in caplog.text
     with pytest.raises(UserError, match="would not compute the same .*: tanh after conv1"):
         weights.save(model, tmp_path / "tanh.safetensors")
     without = keras_alexnet.build("alexnet", num_classes=2, lrn=False, dropout=0)

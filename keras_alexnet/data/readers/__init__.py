@@ -1,8 +1,8 @@
-"""Readers of data sets, one module a source, and their registry.
+"""Readers of data sets, one module per source, and their registry.
 
-To add one, write a module here that registers a `Reader`, or `register` it from your own code. What
-a module imports at its top is imported whenever someone asks for the names of the data sets, by
-`--help` for example: TensorFlow, numpy and the like belong into functions.
+To add one, write a module here that registers a `Reader`, or `register` it from your own code.
+These modules are imported whenever the names of the data sets are listed, for example by `--help`:
+import TensorFlow, numpy and the like inside functions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Published:
 
     Attributes:
         title: its name in messages, such as "CIFAR-10".
-        address: of a page or file from which it can be got.
+        address: of a page or file to get it from.
         copies: which files or folders its reader knows.
         tfds_name: its name in tensorflow-datasets, through which it is downloaded; None if it
             cannot be downloaded without signing in.
@@ -44,12 +44,12 @@ class Reader:
 
     Attributes:
         dataset: the name of the data set, or of its kind.
-        read: reads what is at a place. Returns arrays, or splits whose images stay encoded; None
-            if there is nothing of the data set; raises a `UserError` if it is damaged.
+        read: reads what is at a place. Returns arrays, or splits whose images stay encoded, or
+            None if there is nothing of the data set. Raises a `UserError` if it is damaged.
         data_dir: what `data_dir` must be, such as "a folder of images"; None if the data set is
-            not read but made, so that `read` gets None.
-        published: where the data set comes from. It is looked for in the usual places, where no
-            `data_dir` is given, and downloaded.
+            generated instead of read, so that `read` gets None.
+        published: where the data set comes from. Without a `data_dir`, it is searched for in the
+            usual places, and downloaded if it is not there.
 
     Example:
         >>> import numpy as np
@@ -73,7 +73,7 @@ _READERS: dict[str, Reader] = {}
 
 
 def list_datasets() -> list[str]:
-    """Names of all data sets: published ones, kinds that need a `data_dir`, then those made here.
+    """Returns all names of data sets: published ones, then those from files, then generated ones.
 
     Example:
         >>> list_datasets()[-1]
@@ -102,15 +102,15 @@ def get(dataset: str) -> Reader:
 
 
 def register(reader: Reader) -> None:
-    """Adds a reader, whose data set `load_dataset`, training and the others then know by its name.
+    """Adds a reader, so that `load_dataset`, training and the others find its data set by name.
 
     Raises:
         UsageError: if another reader has that name.
     """
     if _READERS.get(reader.dataset, reader) != reader:
         raise UsageError(
-            f"A data set named {reader.dataset!r} exists already. Give yours another name, or call "
-            "unregister first."
+            f"A data set named {reader.dataset!r} already exists. Give yours a different name, or "
+            "call unregister first."
         )
     _READERS[reader.dataset] = reader
 

@@ -1,6 +1,6 @@
-"""The official CIFAR archives: python or binary version, packed or unpacked.
+"""Reads the official CIFAR archives: python or binary version, packed or unpacked.
 
-Reading them needs neither the network nor tensorflow-datasets.
+It needs neither a network connection nor tensorflow-datasets.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Version(NamedTuple):
     class_names: str  # the file that has them
     names_key: bytes | None = None  # python version: keys in the pickled dictionaries
     labels_key: bytes | None = None
-    label_bytes: int = 0  # binary version: labels before an image's pixels, the last one counts
+    label_bytes: int = 0  # binary version: labels before an image's pixels; the last one is used
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ def find(name: str, data_dir: str | os.PathLike) -> Arrays | None:
         The data set, or None if there is nothing of it in `data_dir`.
 
     Raises:
-        UserError: if all that is there of it is incomplete or damaged.
+        UserError: if every copy that is there is incomplete or damaged.
     """
     problem = None
     for version in VERSIONS[name]:
@@ -145,7 +145,7 @@ def _places(data_dir: pathlib.Path, version: Version) -> Iterator[pathlib.Path]:
 
 
 def _members(place: pathlib.Path, wanted: tuple[str, ...]) -> dict[str, bytes]:
-    """Contents of the wanted files, wherever in the archive or folder they stand."""
+    """Returns the contents of the wanted files, wherever in the archive or folder they are."""
     from keras_alexnet.data import archives
 
     members = {}
@@ -184,7 +184,7 @@ def _read_cifar(place: pathlib.Path, version: Version, members: dict[str, bytes]
             parts = [read_part(version, members[name]) for name in files]
             pixels, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
             if len(pixels) != count or len(labels) != count:
-                raise ValueError(f"{count} images expected in {files}, {len(pixels)} are there")
+                raise ValueError(f"{count} images expected in {files}, {len(pixels)} found")
             # Stored as planes: all red pixels, all green, all blue.
             arrays += [pixels.reshape(count, 3, 32, 32).transpose(0, 2, 3, 1).copy(), labels]
         class_names = _class_names(version, members[version.class_names])

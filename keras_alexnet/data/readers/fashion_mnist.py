@@ -1,4 +1,4 @@
-"""Fashion-MNIST's four idx files, read as they were published, packed with gzip or not."""
+"""Reads Fashion-MNIST's four published idx files, compressed with gzip or not."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def find(data_dir: str | os.PathLike) -> Arrays | None:
         data_dir: the folder with the files, or one with them in `fashion-mnist/`.
 
     Returns:
-        The data set, gray values repeated to RGB, or None if no file of it is there.
+        The data set, with gray values repeated to RGB, or None if none of its files is there.
 
     Raises:
         UserError: if a file is missing or damaged.
@@ -87,7 +87,7 @@ def find(data_dir: str | os.PathLike) -> Arrays | None:
 
 
 def _read_idx(path: pathlib.Path, rank: int) -> np.ndarray:
-    """An idx file: 2 zero bytes, type (8: uint8), rank, sizes (big-endian 32 bit), values."""
+    """Reads an idx file: 2 zero bytes, type (8: uint8), rank, sizes (32-bit big-endian), values."""
     import numpy as np
 
     from keras_alexnet.data.archives import read_up_to

@@ -1,4 +1,4 @@
-"""Image folders: one folder a class, the folder's name its label."""
+"""Reads image folders: one folder per class, named after it."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class LabeledFiles(NamedTuple):
 class ImageFolder(NamedTuple):
     """What a folder of images holds.
 
-    `splits` has one or more of "train", "val" and "test", or only "all" where the class folders
-    stand directly below `folder`.
+    `splits` has one or more of "train", "val" and "test", or only "all" if the class folders are
+    directly in `folder`.
     """
 
     folder: pathlib.Path
@@ -46,10 +46,10 @@ class ImageFolder(NamedTuple):
 
 
 def read(place: pathlib.Path | None) -> UnsplitDataset:
-    """The labeled images of a folder, or of an archive of one.
+    """Reads the labeled images of a folder, or of an archive of one.
 
     Raises:
-        UserError: as `scan`, or if the archive is damaged.
+        UserError: as in `scan`, or if the archive is damaged.
 
     Example:
         >>> sorted(read(pathlib.Path("flowers.zip")).splits)  # doctest: +SKIP
@@ -105,7 +105,7 @@ def scan(folder: str | os.PathLike) -> ImageFolder:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder is one that operating systems leave behind."""
+    """Returns whether a file or folder is one that operating systems leave behind."""
     return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
 
 
@@ -156,7 +156,7 @@ def _same_classes(folder: pathlib.Path, parts: dict[str, pathlib.Path]) -> tuple
 
 
 def _images(folder: pathlib.Path, class_folder: pathlib.Path) -> list[str]:
-    """The names of a class's images relative to `folder`, sorted; folders within are searched."""
+    """Returns the names of a class's images relative to `folder`, sorted, with subfolders."""
     names: list[str] = []
     others: list[str] = []
     for parent, subfolders, files in os.walk(class_folder):

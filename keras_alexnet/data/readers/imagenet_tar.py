@@ -1,8 +1,8 @@
-"""The two ImageNet (ILSVRC 2012) archives, read without unpacking them.
+"""Reads the two ImageNet (ILSVRC 2012) archives without unpacking them.
 
-`ILSVRC2012_img_train.tar` is a tar of one uncompressed tar a class; `ILSVRC2012_img_val.tar` holds
-50,000 images without their labels. Once it is known where in them an image is, it is read like a
-file of its own.
+`ILSVRC2012_img_train.tar` is a tar of one uncompressed tar per class; `ILSVRC2012_img_val.tar`
+holds 50,000 images without their labels. Once the place of an image in them is known, it is read
+like a separate file.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ class _Member(NamedTuple):
 
 
 def are_in(folder: str | os.PathLike) -> bool:
-    """Whether one or both of the archives are in a folder."""
+    """Returns whether one or both of the archives are in a folder."""
     return any((pathlib.Path(folder) / name).is_file() for name in (TRAIN, VALIDATION))
 
 
 def read(
     folder: str | os.PathLike, validation_labels: str | os.PathLike | None = None
 ) -> UnsplitDataset:
-    """The labeled images of both archives, in the order of a folder of class folders.
+    """Reads the labeled images of both archives, in the order of a folder of class folders.
 
     Args:
         folder: holds both archives.
@@ -75,8 +75,8 @@ def read(
         the unpacked images in `train/<WordNet id>/` and `val/<WordNet id>/`.
 
     Raises:
-        UserError: if an archive is missing, cut off or holds something else, or if labels and
-            images do not match.
+        UserError: if an archive is missing, cut off or a different one, or if labels and images do
+            not match.
 
     Example:
         >>> len(read("downloads").splits["train"])  # doctest: +SKIP
@@ -145,7 +145,7 @@ def _validation_members(path: pathlib.Path, labels: list[str]) -> Iterator[_Memb
 def _checked(
     path: pathlib.Path, archive: tarfile.TarFile, name: re.Pattern
 ) -> Iterator[tarfile.TarInfo]:
-    """The members of an archive, all of which must be plain files of that name."""
+    """Yields the members of an archive, all of which must be plain files with such names."""
     from keras_alexnet.data import archives
 
     for member in archives.members(archive):
@@ -158,7 +158,7 @@ def _checked(
 
 
 def read_labels(path: str | os.PathLike | None) -> list[str]:
-    """The WordNet id of each validation image, in the order of their numbers."""
+    """Reads the WordNet id of each validation image, in the order of their numbers."""
     if path is None:
         found = importlib.util.find_spec("tensorflow_datasets")  # imported, it would take seconds
         if found is None or not found.submodule_search_locations:
@@ -177,7 +177,7 @@ def read_labels(path: str | os.PathLike | None) -> list[str]:
             raise UserError(
                 f"{path} must have a WordNet id such as n01440764 on each line. Received: "
                 f"{label!r} for image {number}. (The numbers in the development kit count the "
-                "classes in another order than the sorted one; without --validation_labels the "
+                "classes in a different order, not the sorted one; without --validation_labels the "
                 "list in tensorflow-datasets is used.)"
             )
     return labels

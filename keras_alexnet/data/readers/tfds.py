@@ -1,4 +1,4 @@
-"""Data sets as tensorflow-datasets prepares them: found without a network, or downloaded."""
+"""Finds and reads data sets that tensorflow-datasets prepared, or downloads them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+$")
 
 
 def find(name: str, data_dir: str | os.PathLike) -> Any:
-    """Finds a data set that tensorflow-datasets has prepared, without touching the network.
+    """Finds a data set that tensorflow-datasets has prepared, without using the network.
 
     Args:
-        name: as tensorflow-datasets has it, for example "cifar10".
+        name: its name in tensorflow-datasets, for example "cifar10".
         data_dir: a `tensorflow_datasets` folder, the data set's folder in it, or one version's.
 
     Returns:
@@ -65,7 +65,7 @@ def read_arrays(name: str, data_dir: str | os.PathLike) -> Arrays | None:
     """Reads a small prepared data set into memory; gray images become RGB.
 
     Args:
-        name, data_dir: as of `find`.
+        name, data_dir: as in `find`.
 
     Returns:
         The data set, or None if it is not there.
@@ -93,10 +93,10 @@ def _arrays(builder: Any) -> Arrays:
 
 
 def read_imagenet(place: pathlib.Path | None) -> UnsplitDataset | None:
-    """ImageNet as tensorflow-datasets prepares it, its images left encoded in the TFRecord files.
+    """Reads ImageNet as tensorflow-datasets prepared it; images stay encoded in the TFRecord files.
 
     Raises:
-        UserError: if the files are cut off, or hold something else.
+        UserError: if the files are cut off, or do not hold ImageNet.
     """
     from keras_alexnet.data import fingerprints
     from keras_alexnet.data.dataset import UnsplitDataset, check_labels
@@ -126,13 +126,13 @@ def _encoded_split(builder: Any, part: str) -> Split:
         index = index_records(info.filepaths)
         if len(index.labels) != info.num_examples:
             raise ValueError(
-                f"{part} should have {info.num_examples} images, {len(index.labels)} are there"
+                f"{part} should have {info.num_examples} images, but has {len(index.labels)}"
             )
     return Split.of(RecordImages(info.filepaths, index), index.labels)
 
 
 def reachable(address: str, seconds: float = PROBE_SECONDS) -> bool:
-    """Whether an address answers within some seconds."""
+    """Returns whether an address answers within some seconds."""
     import http.client
     import urllib.request
 
@@ -144,7 +144,7 @@ def reachable(address: str, seconds: float = PROBE_SECONDS) -> bool:
             urllib.request.urlopen(request, timeout=seconds).close()
             answered.set()
 
-    # In a thread of its own, because looking up a host's name knows no time limit.
+    # In a separate thread, because looking up a host's name has no time limit.
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
     thread.join(seconds)
@@ -155,7 +155,7 @@ def download(name: str, data_dir: str | os.PathLike) -> Arrays:
     """Downloads and prepares a data set in a `tensorflow_datasets` folder, and reads it.
 
     Raises:
-        UserError: if it fails, whatever the reason.
+        UserError: if it fails, for any reason.
     """
     tfds = _tfds()
     try:

@@ -1,7 +1,7 @@
-"""Prepared images, read from the shards that `keras_alexnet.prepare` wrote.
+"""Reads prepared images from the shards that `keras_alexnet.prepare` wrote.
 
-The images are in the order of their source, whatever shard they are in, so that training from the
-shards sees the batches that it would see from the source.
+The images are in the order of their source, whatever shard they are in, so training from the
+shards sees the same batches as training from the source.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def read(place: pathlib.Path | None) -> UnsplitDataset:
-    """The labeled images of a folder that `prepare` wrote.
+    """Reads the labeled images of a folder that `prepare` wrote.
 
-    Sizes of the shards are compared with the manifest here, their hashes by `verify_prepared`.
+    The sizes of the shards are checked here, their hashes by `verify_prepared`.
 
     Raises:
-        UserError: if the manifest or a shard is missing or damaged, or of another version.
+        UserError: if the manifest or a shard is missing, damaged or from a different version.
 
     Example:
         >>> sorted(read(pathlib.Path("records/flowers")).splits)  # doctest: +SKIP

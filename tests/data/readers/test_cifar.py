@@ -79,7 +79,7 @@ def test_half_unpacked_cifar(tmp_path, form, missing):
 def test_a_batch_too_few(tmp_path):
     files = official_files("cifar10", "binary")
     files["data_batch_2.bin"] = files["data_batch_2.bin"][: 3073 * 4]
-    with pytest.raises(UserError, match="50 images expected .*, 44 are there"):
+    with pytest.raises(UserError, match="50 images expected .*, 44 found"):
         load_dataset(DataSpec("cifar10", data_dir=put(tmp_path / "data", files)))
 
 

@@ -143,7 +143,10 @@ def test_link_or_path_among_the_images(downloads, tmp_path):
     [
         (LABELS[:3], "labels for the validation images 1 to 3, and .* has 4 images up to number 4"),
         ((*LABELS, LABELS[0]), "labels for the validation images 1 to 5, and .* has 4 images"),
-        (("490", "361", "171", "822"), "WordNet id .* Received: '490' for image 1.*another order"),
+        (
+            ("490", "361", "171", "822"),
+            "WordNet id .* Received: '490' for image 1.*different order",
+        ),
         ((*LABELS[:3], "n09999999"), "has 3 classes and .* 4; only one of them has n09999999"),
     ],
     ids=["too few", "too many", "numbers", "unknown class"],

@@ -183,7 +183,7 @@ def test_cut_off_imagenet(imagenet):
     # A whole record too few, as if copied by someone who knows the format.
     first = 16 + int.from_bytes(contents[:8], "little")
     shard.write_bytes(contents[first:])
-    with pytest.raises(UserError, match="train should have 24 images, 23 are there"):
+    with pytest.raises(UserError, match="train should have 24 images, but has 23"):
         load_dataset(DataSpec("imagenet2012", data_dir=data_dir))
 
 
