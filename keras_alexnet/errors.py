@@ -1,4 +1,4 @@
-"""Errors with messages for users: what was expected, what was received, what to do.
+"""Errors with messages for users, which say what was expected and received and what to do.
 
 The command prints only the message, without a traceback. It exits with 2 for a `UsageError`, with
 128 plus the signal's number (130, 143) for an `Interrupted` run, and with 1 for any other
@@ -6,10 +6,12 @@ The command prints only the message, without a traceback. It exits with 2 for a 
 """
 
 import difflib
+import numbers
 import os
 import pathlib
 import signal
 from collections.abc import Iterable
+from typing import Any
 
 
 class UserError(ValueError):
@@ -67,3 +69,16 @@ def first_line(error: BaseException) -> str:
         ('no space', 'MemoryError')
     """
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def whole_number(name: str, value: Any, least: int | None = None) -> int:
+    """Returns an argument as int.
+
+    Raises:
+        UsageError: it is not a whole number, or below `least`.
+    """
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or (least is not None and value < least):
+        bound = "" if least is None else f" of at least {least}"
+        raise UsageError(f"{name} must be a whole number{bound}. Received: {value!r}.")
+    return int(value)

@@ -9,13 +9,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_alexnet.errors import UsageError
+from keras_alexnet.errors import UsageError, whole_number
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.build import build as build_network
 from keras_alexnet.networks.build import classified, connect
 from keras_alexnet.networks.options import Choices, image_shape
 from keras_alexnet.networks.spec import NetworkSpec
-from keras_alexnet.utils.arguments import whole_number
 
 _POOLINGS = {
     "avg": keras.layers.GlobalAveragePooling2D,

@@ -10,10 +10,10 @@ import tensorflow as tf
 from matplotlib.axes import Axes
 
 from keras_alexnet.data.config import DataSpec
+from keras_alexnet.errors import whole_number
 from keras_alexnet.figures import drawing, subjects
 from keras_alexnet.figures.captions import caption, wrapped
 from keras_alexnet.predicting.predictor import TopClasses, top_classes
-from keras_alexnet.utils.arguments import whole_number
 
 _COLUMNS = 5
 _WIDTH, _GAP, _BAR = 1.5, 0.2, 0.19  # inches: of a cell, between cells, from bar to bar

@@ -12,10 +12,9 @@ from matplotlib.lines import Line2D
 from keras_alexnet.data import failures, pipeline
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.splits import Split
-from keras_alexnet.errors import UsageError
+from keras_alexnet.errors import UsageError, whole_number
 from keras_alexnet.figures import drawing, subjects
 from keras_alexnet.figures.captions import caption, wrapped
-from keras_alexnet.utils.arguments import whole_number
 from keras_alexnet.utils.terminal import Progress
 
 _WIDTH, _GAP, _SEPARATOR = 1.0, 0.08, 0.15  # inches

@@ -15,12 +15,11 @@ from keras_alexnet.data.dataset import Dataset
 from keras_alexnet.data.images import EncodedImages
 from keras_alexnet.data.splits import Split, stratified_choice
 from keras_alexnet.data.views import center_view
-from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.errors import UsageError, UserError, whole_number
 from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.predicting.images import input_images
 from keras_alexnet.trained import TrainedNetwork, check_finite
 from keras_alexnet.utils import files
-from keras_alexnet.utils.arguments import whole_number
 
 # A run's folder, a `.keras` file, or the network itself.
 Model: TypeAlias = str | os.PathLike | keras.Model
@@ -133,7 +132,9 @@ def chosen(split: Split, images: int, indices: Sequence[int] | None, seed: int) 
     images = whole_number("images", images, 1)
     if images > len(split):
         raise UsageError(f"There are only {len(split)} images to choose from. Received: {images}.")
-    return np.flatnonzero(stratified_choice(split.labels, images, whole_number("seed", seed)))
+    return np.flatnonzero(
+        stratified_choice(split.labels, images, whole_number("seed", seed, least=0))
+    )
 
 
 def views(split: Split, indices: Iterable[int], plan: ImagePlan) -> np.ndarray:

@@ -9,9 +9,8 @@ from typing import Any
 
 import keras
 
-from keras_alexnet.errors import UsageError, unknown_name
+from keras_alexnet.errors import UsageError, unknown_name, whole_number
 from keras_alexnet.networks import spec as specs
-from keras_alexnet.utils.arguments import whole_number
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,10 +6,9 @@ from dataclasses import asdict, dataclass
 
 import keras
 
-from keras_alexnet.errors import UsageError
+from keras_alexnet.errors import UsageError, whole_number
 from keras_alexnet.networks.build import build
 from keras_alexnet.networks.locally_connected import LocallyConnected
-from keras_alexnet.utils.arguments import whole_number
 
 _FLOAT32_BYTES = 4
 

@@ -17,13 +17,12 @@ from absl import logging
 
 from keras_alexnet import run_folder
 from keras_alexnet.data import decode
-from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.errors import UsageError, UserError, whole_number
 from keras_alexnet.predicting.images import InputImage, input_images
 from keras_alexnet.predicting.local import LocalPredictor, SavedModelPredictor
 from keras_alexnet.predicting.predictor import Predictor, Refused, TopClasses, reason
 from keras_alexnet.trained import TrainedNetwork, check_finite
 from keras_alexnet.utils import machine
-from keras_alexnet.utils.arguments import whole_number
 from keras_alexnet.utils.terminal import Progress
 
 PLACES = (

@@ -9,9 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from keras_alexnet.errors import UsageError, UserError, first_line
+from keras_alexnet.errors import UsageError, UserError, first_line, whole_number
 from keras_alexnet.runtimes import INPUT_DTYPES
-from keras_alexnet.utils.arguments import whole_number
 
 INPUT, OUTPUTS = "image", ("logits", "probabilities")
 

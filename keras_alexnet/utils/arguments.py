@@ -1,12 +1,9 @@
-"""Config fields with their help texts, and checks of arguments."""
+"""Config fields with their help texts, and lists that were typed."""
 
 import dataclasses
-import numbers
 import re
 from collections.abc import Sequence
 from typing import Any
-
-from keras_alexnet.errors import UsageError
 
 
 def setting(default: Any, help_text: str, choices: Sequence[Any] | None = None) -> Any:
@@ -31,16 +28,3 @@ def split_list(typed: str) -> list[str]:
     """
     parts = re.split(r",(?![^(]*\))", typed)
     return [part.strip() for part in parts if part.strip()]
-
-
-def whole_number(name: str, value: Any, least: int | None = None) -> int:
-    """Returns an argument as int.
-
-    Raises:
-        UsageError: it is not a whole number, or below `least`.
-    """
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not whole or (least is not None and value < least):
-        bound = "" if least is None else f" of at least {least}"
-        raise UsageError(f"{name} must be a whole number{bound}. Received: {value!r}.")
-    return int(value)

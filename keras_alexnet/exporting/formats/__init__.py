@@ -195,8 +195,11 @@ def register(export_format: ExportFormat) -> None:
         UsageError: if a format with that name exists.
     """
     name = export_format.name
-    if name in _FORMATS:
-        raise UsageError(f"An export format named {name!r} exists already. Choose another name.")
+    if _FORMATS.get(name, export_format) is not export_format:
+        raise UsageError(
+            f"An export format named {name!r} exists already. Give yours another name, or call "
+            "unregister first."
+        )
     _FORMATS[name] = export_format
 
 
