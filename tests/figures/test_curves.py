@@ -73,7 +73,7 @@ def test_runs_that_cannot_be_drawn(tmp_path):
         (([run, run],), "Two runs are called 'run'"),
         (([run],), r"each of 1 run\(s\). Received: 2"),
     ]:
-        labels = ["a", "b"] if "labels" in text else None
+        labels = ["a", "b"] if "each of" in text else None
         with pytest.raises(ka.UsageError, match=text):
             figures.curves(*arguments, out, labels=labels)
     with pytest.raises(ka.UsageError, match="from 0 to 100 percent. Received: 101"):
