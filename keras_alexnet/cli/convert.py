@@ -85,7 +85,7 @@ def _write_for_keras(arguments: argparse.Namespace) -> None:
 def _print_top(when: str, top: Any) -> None:
     print(f"{when}:")
     if top is None:
-        print('  its framework is not installed: pip install "keras_alexnet[torch,caffe]"')
+        print('  its framework is not installed: pip install -e ".[torch,caffe]"')
         return
     for name, score in zip(top.classes, top.scores, strict=True):
         print(f"  {100 * score:5.1f} %  {name}")

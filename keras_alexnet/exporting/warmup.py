@@ -43,7 +43,7 @@ def write(folder: str | os.PathLike, network: TrainedNetwork, input_dtype: str =
     except ImportError as error:
         logging.warning(
             "No warm-up requests are written, because tensorflow-serving-api cannot be imported "
-            '(%s). pip install "keras_alexnet[serving]" installs it.',
+            '(%s). pip install -e ".[serving]" installs it.',
             error,
         )
         return False

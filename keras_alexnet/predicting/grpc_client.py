@@ -30,7 +30,7 @@ try:
 except ImportError as error:
     raise UserError(
         f"gRPC needs an optional package ({error}): "
-        'pip install "keras_alexnet[serving]" installs it. '
+        'pip install -e ".[serving]" installs it. '
         "The REST address of the same server needs none."
     ) from error
 

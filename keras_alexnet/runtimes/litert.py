@@ -80,7 +80,7 @@ def _runtime() -> tuple[Any, str]:
         logging.log_first_n(
             logging.WARNING,
             "ai-edge-litert is not installed. TensorFlow's own interpreter runs TFLite files until "
-            'a release without it. pip install "keras_alexnet[tflite]" installs ai-edge-litert.',
+            'a release without it. pip install -e ".[tflite]" installs ai-edge-litert.',
             1,
         )
         return tf.lite.Interpreter, f"tf.lite {tf.__version__}"

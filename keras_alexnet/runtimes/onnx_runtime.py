@@ -68,7 +68,7 @@ def import_optional(name: str) -> types.ModuleType:
     except ImportError as error:
         raise UserError(
             f"ONNX needs the package {name.partition('.')[0]}, which cannot be imported "
-            f'({error}). pip install "keras_alexnet[onnx]" installs it.'
+            f'({error}). pip install -e ".[onnx]" installs it.'
         ) from error
 
 

@@ -84,7 +84,7 @@ def _pickled(path: str) -> dict[str, np.ndarray]:
     if importlib.util.find_spec("torch") is None:
         raise UserError(
             f"{path} is a pickle, which only torch can read without running code from it, and "
-            'torch is not installed. Run pip install "keras_alexnet[torch]", or save the weights '
+            'torch is not installed. Run pip install -e ".[torch]", or save the weights '
             "as .safetensors."
         )
     import torch

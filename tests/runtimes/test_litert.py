@@ -52,7 +52,7 @@ def test_without_litert_tensorflow_runs_it_and_says_so_once(
     )
     assert models[0].runtime == f"tf.lite {tf.__version__}"
     said = [record.message for record in caplog.records if "ai-edge-litert" in record.message]
-    assert len(said) == 1 and 'pip install "keras_alexnet[tflite]"' in said[0]
+    assert len(said) == 1 and 'pip install -e ".[tflite]"' in said[0]
     assert not [each for each in recwarn if "tf.lite.Interpreter" in str(each.message)]
 
 
