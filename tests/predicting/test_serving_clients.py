@@ -354,7 +354,7 @@ def test_without_the_optional_package_rest_still_works(server, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("tensorflow_serving")]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, "keras_alexnet.predicting.grpc_client")
-    with pytest.raises(UserError, match=r"pip install .keras_alexnet\[serving\]"):
+    with pytest.raises(UserError, match=r"pip install -e ..\[serving\]"):
         predict(server.grpc_url, _pixels(1))
     assert predict(server.rest_url, _pixels(1))[0].error is None
 
