@@ -86,7 +86,7 @@ def test_run_stops_with_step_and_layer_of_the_first_and_can_step_back(config, tm
     with pytest.raises(ka.UserError) as caught:
         ka.train(config)
     message = str(caught.value)
-    assert "NaN or infinite" in message and "The checkpoint of step 0 is from before" in message
+    assert "NaN or infinite" in message and "The checkpoint of step 0 precedes it" in message
     assert re.search(r"\(epoch 1; first at step \d+, in the (activations|gradient) of ", message)
     with np.load(tmp_path / "run" / "checkpoints" / "step-000000000.npz") as arrays:
         assert all(np.all(np.isfinite(arrays[name])) for name in arrays.files)
