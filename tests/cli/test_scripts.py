@@ -86,6 +86,7 @@ def test_evaluate_gives_the_figures_of_the_run(run_folder, tmp_path):
     assert (pictures / "confusion.png").exists()
 
 
+@pytest.mark.processes
 def test_figures_draw_a_network_and_its_runs(run_folder, tmp_path):
     out, curves = tmp_path / "likeliest.png", tmp_path / "curves.png"
     flags = [f"--model={run_folder}", "--indices=5,0", "--top=2", f"--out={out}"]
@@ -101,6 +102,7 @@ def test_figures_draw_a_network_and_its_runs(run_folder, tmp_path):
     assert done.stdout == said and curves.exists()
 
 
+@pytest.mark.processes
 def test_predict_and_convert_take_the_run(run_folder, tiny_folder, tmp_path):
     photos = tiny_folder / "test" / "cat"
     done = _run("scripts/predict.py", photos, f"--model={run_folder}", "--top=1")

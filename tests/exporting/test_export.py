@@ -296,6 +296,7 @@ def test_full_disk_leaves_nothing_and_says_so(run_folder, tmp_path):
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.processes
 def test_killed_export_shows_no_version_and_the_next_one_sweeps(run_folder, tmp_path):
     out = tmp_path / "out"
     process = _script(f"--model={run_folder}", f"--out={out}", "--formats=saved_model")

@@ -20,7 +20,13 @@ def _crashed(config, step):
         ka.train(config, callbacks=[crash_at(step)])
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one device", "two devices"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(1, id="one device"),
+        pytest.param(2, id="two devices", marks=pytest.mark.processes),
+    ],
+)
 def never_stopped(request, config_in, tmp_path_factory):
     """A run of 10 steps with dropout, crops, flips and color noise, saved every 4 steps."""
     config = config_in(
@@ -55,6 +61,7 @@ def test_resumed_run_ends_as_one_never_stopped(never_stopped, tmp_path, step):
     assert found["seconds"] > 2 * found["seconds_per_epoch"]  # of both processes
 
 
+@pytest.mark.processes
 def test_run_that_max_steps_ended_resumes_where_it_was(config, tmp_path):
     config = dataclasses.replace(config, overrides={**config.overrides, "schedule": "constant"})
     ka.train(config)
@@ -70,6 +77,7 @@ def test_run_that_max_steps_ended_resumes_where_it_was(config, tmp_path):
     assert_same_end(ended.workdir, config.workdir)
 
 
+@pytest.mark.processes
 def test_changed_run_resumes_and_records_what_changed(config, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(config.data_dir, data)
@@ -138,6 +146,7 @@ def test_run_resumed_amid_drop_freezing_and_the_end_of_noise_ends_as_one_never_s
     assert_same_end(killed.workdir, config.workdir)
 
 
+@pytest.mark.processes
 def test_two_stages_of_cuda_convnet_at_24_pixels_with_ten_views(config):
     # As the note of cuda_convnet_11pct says, with its numbers made small: 58 images, then all 72.
     small = {"global_batch_size": 16, "drop_epochs": (2,)}

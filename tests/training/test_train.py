@@ -131,6 +131,7 @@ def test_folder_of_another_run_is_refused_and_left_as_it_is(ended):
     assert before == {path: path.stat().st_mtime_ns for path in files_of_run}
 
 
+@pytest.mark.processes
 def test_same_seed_same_run_and_another_seed_another(ended, tmp_path):
     config, _ = ended
     found = [metrics(config.workdir)]

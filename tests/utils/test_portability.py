@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 # Windows, as far as Linux can play it. TensorFlow and the others have their own ways around it.
 PROGRAM = """
 import builtins, importlib, os, pkgutil, signal, sys
@@ -49,6 +51,7 @@ except ka.UserError as error:
 """
 
 
+@pytest.mark.processes
 def test_imports_and_trains_without_posix(tmp_path):
     program = "import absl.logging; absl.logging.set_verbosity('info')\n" + PROGRAM
     arguments = [tmp_path / "run", tmp_path / "results.csv"]
