@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import keras
-import numpy as np
 
 Action = Callable[[keras.Model], object]  # called with the network that is trained
 
@@ -80,4 +79,4 @@ class Seen(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.batches.append(batch)
         self.rates.append(float(self.model.optimizer.learning_rate.numpy()))
-        self.kernels.append(np.array(self.model.trainable_variables[0]))
+        self.kernels.append(self.model.trainable_variables[0].numpy())
