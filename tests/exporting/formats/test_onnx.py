@@ -93,5 +93,5 @@ def test_without_the_packages(name, monkeypatch):
         monkeypatch.setitem(sys.modules, other, sys)
     monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.delitem(sys.modules, f"{name}.convert", raising=False)
-    with pytest.raises(UserError, match=f"package {name}, .* pip install .keras_alexnet.onnx.."):
+    with pytest.raises(UserError, match=rf"package {name}, .* pip install -e ..\[onnx\]"):
         onnx.OnnxFormat().check_installed()
