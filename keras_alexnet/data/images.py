@@ -12,7 +12,7 @@ from absl import logging
 
 from keras_alexnet.data import decode
 from keras_alexnet.errors import UserError
-from keras_alexnet.utils.files import readable_name
+from keras_alexnet.utils.text import printable
 
 MEMORY_BUDGET_BYTES = 4 * 2**30  # the most that is kept of one set's decoded squares
 
@@ -137,7 +137,7 @@ class EncodedImages(abc.ABC):
 
     def damage_error(self, damaged: dict[int, str]) -> DamagedImages:
         """Returns the error that names damaged files."""
-        named = [f"{readable_name(self.name(row))} ({reason})" for row, reason in damaged.items()]
+        named = [f"{printable(self.name(row))} ({reason})" for row, reason in damaged.items()]
         more = len(named) - _NAMES_IN_MESSAGE
         listing = "; ".join(named[:_NAMES_IN_MESSAGE]) + (f"; and {more} more" if more > 0 else "")
         return DamagedImages(

@@ -21,6 +21,7 @@ from keras_alexnet.data.manifest import Shard
 from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UserError
 from keras_alexnet.utils import files
+from keras_alexnet.utils.text import printable
 
 JPEG_QUALITY = 95  # without chroma subsampling; 41.6 dB on average over 100 ImageNet photographs
 
@@ -133,7 +134,7 @@ def write(
             with tf.io.TFRecordWriter(os.fspath(temporary)) as records:
                 for image in images:
                     if image.contents is None:
-                        skipped.append(files.readable_name(split.name(image.row)))
+                        skipped.append(printable(split.name(image.row)))
                         logging.warning("%s: %s", skipped[-1], image.problem)
                     else:
                         records.write(_record(split, image.row, image.contents))
@@ -153,7 +154,7 @@ def stored_rows(split: Split, planned: Planned, shard: Shard) -> np.ndarray:
     if not shard.skipped:
         return planned.rows
     skipped = set(shard.skipped)
-    names = (files.readable_name(split.name(row)) for row in planned.rows)
+    names = (printable(split.name(row)) for row in planned.rows)
     kept = [row for row, name in zip(planned.rows, names, strict=True) if name not in skipped]
     return np.array(kept, np.int64)
 

@@ -7,7 +7,7 @@ from absl import logging
 
 from keras_alexnet.data.images import EncodedImages, ImageArray
 from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.utils.files import readable_name
+from keras_alexnet.utils.text import printable
 
 _TEST_SHARE = 10  # one image in ten, where a data set has no test set of its own
 
@@ -155,7 +155,7 @@ def without_damaged(
     for part, split in parts.items():
         damaged = split.encoded.damaged(split.rows)
         split.encoded.leave_out(damaged)
-        skipped += [readable_name(split.pixels.name(row)) for row in damaged]
+        skipped += [printable(split.pixels.name(row)) for row in damaged]
         whole[part] = split.subset(np.flatnonzero(~np.isin(split.rows, list(damaged))))
         empty = np.setdiff1d(split.labels, whole[part].labels)
         if empty.size:

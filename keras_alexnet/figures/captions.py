@@ -9,7 +9,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
 from keras_alexnet import models
-from keras_alexnet.utils import files
+from keras_alexnet.utils.text import printable
 
 # matplotlib includes the first font. The others have Chinese, Japanese and Korean characters, and
 # are used if they are installed.
@@ -45,7 +45,7 @@ def caption(class_name: str) -> str:
         >>> caption("n01484850"), caption("cat")
         ('great white shark', 'cat')
     """
-    name = files.readable_name(class_name)
+    name = printable(class_name)
     return _imagenet_words().get(name, name)
 
 

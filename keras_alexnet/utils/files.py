@@ -2,12 +2,14 @@
 
 import contextlib
 import csv
+import errno
 import functools
 import hashlib
 import io
 import json
 import os
 import pathlib
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -143,14 +145,33 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def readable_name(name: str) -> str:
-    r"""Returns a file's name for messages, with bytes that are not UTF-8 in hexadecimal.
+def open_regular(path: str | os.PathLike) -> io.BufferedReader:
+    """Opens a regular file for reading, at once.
+
+    Opening a named pipe would wait for a process that writes to it, and a device may never end.
+
+    Raises:
+        OSError: it is not a regular file, or cannot be opened.
 
     Example:
-        >>> readable_name(os.fsdecode(b"caf\xe9.png"))
-        'caf\\xe9.png'
+        >>> pathlib.Path("a.txt").write_text("cat")
+        3
+        >>> with open_regular("a.txt") as file:
+        ...     file.read()
+        b'cat'
     """
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    # A pipe that was opened without waiting is found out below. (Windows has no such files.)
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", os.fspath(path))
+        return open(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+_BINARY = getattr(os, "O_BINARY", 0)  # on Windows
 
 
 def sha256_of(path: str | os.PathLike) -> str:

@@ -116,7 +116,6 @@ def test_name_that_is_no_utf8_can_be_written(tmp_path):
     name = os.fsdecode(b"caf\xe9.png")
     files.write_json(tmp_path / "results.json", {"skipped": [name]})
     assert json.loads((tmp_path / "results.json").read_text()) == {"skipped": [name]}
-    assert files.readable_name(name) == "caf\\xe9.png"
 
 
 @pytest.mark.parametrize("keep", [1, 3])

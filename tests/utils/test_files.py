@@ -1,6 +1,7 @@
 """Atomic writes, locks between and within processes, and results files."""
 
 import errno
+import os
 import subprocess
 import sys
 import threading
@@ -113,7 +114,18 @@ def test_processes_that_record_at_the_same_time_take_turns(tmp_path):
     assert len(files.read_rows(path, ("n",))) == 40
 
 
-def test_names_that_are_not_utf8_are_readable(tmp_path):
-    assert files.readable_name("caf\udce9.png") == "caf\\xe9.png"
+def test_names_that_are_not_utf8_can_be_written(tmp_path):
     files.write_json(tmp_path / "a.json", ["caf\udce9.png"])
     assert (tmp_path / "a.json").read_bytes() == b'[\n  "caf\\udce9.png"\n]\n'
+
+
+def test_only_regular_files_are_opened(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"cat")
+    with files.open_regular(tmp_path / "a.txt") as file:
+        assert file.read() == b"cat"
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, "/dev/zero"):
+        with pytest.raises(OSError, match="regular file"):
+            files.open_regular(path)
+    with pytest.raises(FileNotFoundError):
+        files.open_regular(tmp_path / "missing")

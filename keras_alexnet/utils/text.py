@@ -1,0 +1,36 @@
+"""Text from outside, such as names of files and classes, made safe to print."""
+
+import unicodedata
+
+_JOINERS = "\u200c\u200d"  # they shape letters of Persian and Hindi, and emoji
+
+
+def printable(text: object) -> str:
+    r"""Returns text that stays on its line and changes nothing else on a terminal or in a log.
+
+    Line breaks, control characters and marks that reverse the direction of writing are escaped, and
+    so are bytes of a file's name that are not UTF-8.
+
+    Example:
+        >>> printable("two\nlines"), printable("caf\udce9.png")
+        ('two\\nlines', 'caf\\xe9.png')
+    """
+    return "".join(_escaped(each) for each in str(text))
+
+
+def is_printable(text: str) -> bool:
+    r"""Returns whether `printable` would leave a text as it is.
+
+    Example:
+        >>> is_printable("Café 日本"), is_printable("red\x1b[31m")
+        (True, False)
+    """
+    return printable(text) == text
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable() or character in _JOINERS or unicodedata.category(character) == "Zs":
+        return character
+    if "\udc80" <= character <= "\udcff":  # a byte that is not UTF-8, as os.fsdecode returns it
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return repr(character)[1:-1]
