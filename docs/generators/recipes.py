@@ -57,7 +57,12 @@ def by_network(name: str) -> str:
 
 def _layers(recipe: Recipe) -> str:
     """What differs from layer to layer."""
-    return "".join(
+    drops = ", ".join(
+        f"`{layer}` after {', '.join(f'{epoch:g}' for epoch in epochs)}"
+        for layer, epochs in recipe.layer_drops.items()
+    )
+    own_drops = f" Own drops: {drops}." if drops else ""
+    return own_drops + "".join(
         f" {what}: {', '.join(f'{factor:g} × at `{layer}`' for layer, factor in factors.items())}."
         for what, factors in (("Rate", recipe.layer_rates), ("Decay", recipe.layer_decay))
         if factors
@@ -76,7 +81,8 @@ def _rate(recipe: Recipe) -> str:
         return f"up to {rate}, one_cycle"
     if recipe.schedule == "drops":
         epochs = ", ".join(f"{epoch:g}" for epoch in recipe.drop_epochs)
-        return f"{rate}, ÷ {recipe.drop_factor:g} after {epochs}"
+        which = " (kernels)" if recipe.drops_divide == "kernels" else ""
+        return f"{rate}, ÷ {recipe.drop_factor:g} after {epochs}{which}"
     if recipe.schedule == "plateau":
         return f"{rate}, ÷ {recipe.plateau_factor:g} at each plateau"
     return f"{rate}, constant"

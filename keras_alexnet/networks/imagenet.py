@@ -92,6 +92,14 @@ ALEXNET_TWO_TOWER = dataclasses.replace(
 )
 
 
+def _ceil_pool(name: str) -> MaxPoolSpec:
+    """Caffe (pooling_layer.cpp) and the 2012 program round the number of windows up.
+
+    At their own input sizes all windows are whole, so that this makes no difference there.
+    """
+    return MaxPoolSpec(name, size=3, stride=2, ceil=True)
+
+
 # Caffe's bvlc_alexnet: train_val.prototxt ---------------------------------------------------------
 def _caffe_lrn(name: str) -> LocalResponseNormSpec:
     """Caffe divides its alpha, 0.0001, by local_size, 5; its k is 1."""
@@ -109,14 +117,14 @@ ALEXNET_CAFFE = NetworkSpec(
     features=(
         ConvolutionSpec("conv1", 96, kernel=11, stride=4, initial=_SMALL),
         _caffe_lrn("lrn1"),
-        MaxPoolSpec("pool1", size=3, stride=2),
+        _ceil_pool("pool1"),
         ConvolutionSpec("conv2", 256, 5, padding=(2, 2), groups=2, initial=_CAFFE_CONVOLUTION),
         _caffe_lrn("lrn2"),
-        MaxPoolSpec("pool2", size=3, stride=2),
+        _ceil_pool("pool2"),
         ConvolutionSpec("conv3", 384, 3, padding=(1, 1), initial=_SMALL),
         ConvolutionSpec("conv4", 384, 3, padding=(1, 1), groups=2, initial=_CAFFE_CONVOLUTION),
         ConvolutionSpec("conv5", 256, 3, padding=(1, 1), groups=2, initial=_CAFFE_CONVOLUTION),
-        MaxPoolSpec("pool5", size=3, stride=2),
+        _ceil_pool("pool5"),
     ),
     head=(
         FlattenSpec("flatten"),
@@ -158,19 +166,19 @@ ALEXNET_2012 = NetworkSpec(
         # The program rounds the number of windows up: three more rows and columns of zeros.
         ConvolutionSpec("conv1", 96, 11, stride=4, padding=(0, 3), initial=_SMALL, linear=True),
         _tower_lrn("lrn1"),
-        MaxPoolSpec("pool1", size=3, stride=2),
+        _ceil_pool("pool1"),
         ActivationSpec("activation1"),
         ConvolutionSpec("conv2", 256, 5, padding=(2, 2), groups=2, initial=_SMALL_BIAS_1),
         _tower_lrn("lrn2"),
         # The program divides scale, 0.001, by size squared.
         SameMapNormSpec("norm2", size=5, bias=1.0, alpha=0.001 / 25, beta=0.75),
-        MaxPoolSpec("pool2", size=3, stride=2),
+        _ceil_pool("pool2"),
         ConvolutionSpec("conv3", 384, 3, padding=(1, 1), initial=_WIDER),
         ConvolutionSpec("conv4", 384, 3, padding=(1, 1), groups=2, initial=_WIDER_BIAS_1),
         ConvolutionSpec(
             "conv5", 256, 3, padding=(1, 1), groups=2, initial=_WIDER_BIAS_1, linear=True
         ),
-        MaxPoolSpec("pool5", size=3, stride=2),
+        _ceil_pool("pool5"),
         ActivationSpec("activation5"),
     ),
     head=(

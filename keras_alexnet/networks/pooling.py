@@ -83,8 +83,10 @@ class CeilMaxPooling2D(_CeilPooling, keras.layers.MaxPooling2D):
             return tf.nn.max_pool2d(inputs, self.pool_size, self.strides, "SAME")
         rows, columns = self._beyond(inputs)
         # A window that reaches over the edge already holds the last row: repeating it is harmless.
-        inputs = tf.concat([inputs, *[inputs[:, -1:]] * rows], axis=1)
-        inputs = tf.concat([inputs, *[inputs[:, :, -1:]] * columns], axis=2)
+        if rows:
+            inputs = tf.concat([inputs, *[inputs[:, -1:]] * rows], axis=1)
+        if columns:
+            inputs = tf.concat([inputs, *[inputs[:, :, -1:]] * columns], axis=2)
         return tf.nn.max_pool2d(inputs, self.pool_size, self.strides, "VALID")
 
 

@@ -3,6 +3,7 @@
 It exists because Keras 3's `fit` can neither resume inside an epoch nor run on several hosts.
 """
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from keras_alexnet.errors import Interrupted, UserError
 from keras_alexnet.evaluation.evaluator import Evaluator
 from keras_alexnet.training import nonfinite
 from keras_alexnet.training.nonfinite import NonFiniteError
+from keras_alexnet.training.optimizer import set_rates
 from keras_alexnet.training.signals import Interruption
 from keras_alexnet.training.state import RunState
 from keras_alexnet.utils.terminal import Progress
@@ -137,7 +139,9 @@ class TrainingLoop:
 
     def _train_on(self, batch: tuple) -> None:
         state = self.state
-        self._step.optimizer.learning_rate.assign(state.learning_rate(state.steps_done))
+        number = state.steps_done
+        factor = functools.partial(state.schedule.factor, number)
+        set_rates(self._step.optimizer, self._step.model, state.learning_rate(number), factor)
         try:
             self._step.run(*batch, epoch=state.epoch)
         except tf.errors.ResourceExhaustedError as error:

@@ -1,5 +1,6 @@
 """The optimizer, with a rate and decay for each variable, and frozen layers."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -15,9 +16,15 @@ class _RatesOfVariables:
     With momentum SGD, the factor r is inside the velocity, v ← m·v − ε·r·g, as in cuda-convnet,
     whose layers have their own rates. With Adam it scales the step, which scaling the gradient
     would not.
+
+    Attributes:
+        rates: the factors that stay the same.
+        drop_factors: a variable with the factors that change from step to step, float32
+            `[variables]`, or None if no recipe's drop is for some variables only.
     """
 
     rates: tuple[float, ...] = ()
+    drop_factors: tf.Variable | None = None
 
     def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: Any) -> None:
         # Keras passes TensorFlow's variable, which has no path.
@@ -25,6 +32,8 @@ class _RatesOfVariables:
         rate = self.rates[index] if self.rates else 1.0
         # A rate of 1 adds no operation, so that recipes without rates train the same bits.
         own = learning_rate if rate == 1 else learning_rate * rate
+        if self.drop_factors is not None:
+            own = own * self.drop_factors[index]
         super().update_step(gradient, variable, own)  # type: ignore[misc]
 
 
@@ -32,7 +41,22 @@ class _SGD(_RatesOfVariables, keras.optimizers.SGD):
     pass
 
 
-class _Adam(_RatesOfVariables, keras.optimizers.Adam):
+class _PyTorchAdam(keras.optimizers.Adam):
+    """Adam as in PyTorch, where the recipes that use it come from.
+
+    PyTorch divides by √v / √(1 − β₂ᵗ) + ε. Keras adds its epsilon to √v, before that correction, so
+    that 1e-8 would act like 3e-7 in the first step and differ from PyTorch for hundreds of steps.
+    """
+
+    def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: Any) -> None:
+        epsilon = self.epsilon
+        steps = tf.cast(self.iterations.value + 1, tf.float32)
+        self.epsilon = epsilon * tf.sqrt(1.0 - self.beta_2**steps)
+        super().update_step(gradient, variable, learning_rate)
+        self.epsilon = epsilon
+
+
+class _Adam(_RatesOfVariables, _PyTorchAdam):
     pass
 
 
@@ -43,7 +67,7 @@ def make_optimizer(recipe: Recipe, model: keras.Model) -> keras.optimizers.Optim
     `global_clipnorm` clips the gradients of the replicas before they are summed.
 
     Raises:
-        UsageError: if the recipe has a rate for a layer that the model lacks.
+        UsageError: if the recipe has a rate or drops for a layer that the model lacks.
 
     Example:
         >>> import keras_alexnet as ka
@@ -51,14 +75,40 @@ def make_optimizer(recipe: Recipe, model: keras.Model) -> keras.optimizers.Optim
         0.9
     """
     if recipe.optimizer == "adam":
-        # PyTorch's epsilon, because the recipes that use Adam come from there.
         optimizer = _Adam(recipe.learning_rate, epsilon=1e-8, name="optimizer")
     else:
         momentum = float(recipe.momentum)
         optimizer = _SGD(recipe.learning_rate, momentum=momentum, name="optimizer")
     optimizer.build(model.trainable_variables)
     optimizer.rates = rates(model, recipe)
+    _check_layers(model, recipe.layer_drops, "layer_drops")
+    if recipe.layer_drops or recipe.drops_divide != "all":
+        optimizer.drop_factors = tf.Variable(
+            tf.ones(len(optimizer.rates)),
+            trainable=False,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
     return optimizer
+
+
+def set_rates(
+    optimizer: Any,
+    model: keras.Model,
+    learning_rate: float,
+    factor: Callable[[str, str], float],
+) -> None:
+    """Sets the learning rates of the next steps.
+
+    Args:
+        optimizer: what `make_optimizer` returned.
+        model: the model that it was made for.
+        learning_rate: the rate of all variables.
+        factor: layer and weight, such as "conv1" and "kernel" → what multiplies their rate. It is
+            used only if the recipe has drops of its own for them.
+    """
+    optimizer.learning_rate.assign(learning_rate)
+    if optimizer.drop_factors is not None:
+        optimizer.drop_factors.assign([factor(*place) for place in _places(model)])
 
 
 def rates(model: keras.Model, recipe: Recipe) -> tuple[float, ...]:

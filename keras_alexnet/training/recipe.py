@@ -1,6 +1,7 @@
 """The fields of a training recipe, and the checks of their values."""
 
 import dataclasses
+import json
 
 from keras_alexnet.data import augment_list
 from keras_alexnet.errors import UsageError, unknown_name
@@ -12,8 +13,10 @@ class Recipe:
     """How a network is trained. Each field with a help text has a flag that overrides it.
 
     The other fields have none: `layer_rates` and `layer_decay` map names of layers to the factors
-    of `learning_rate` and `weight_decay` in those layers, which are 1 in all others; `input_size`,
-    `views` and `freeze_until` are the defaults of the run's settings with these names.
+    of `learning_rate` and `weight_decay` in those layers, which are 1 in all others; `layer_drops`
+    maps names of layers to the epochs after which `drop_factor` divides the rate of that layer, in
+    addition to the drops of all layers; `input_size`, `views` and `freeze_until` are the defaults
+    of the run's settings with these names.
 
     Example:
         >>> keras_alexnet.recipes.get("cifar_v2", "document").learning_rate
@@ -57,6 +60,12 @@ class Recipe:
     drop_factor: float = setting(
         10.0, "Factor by which each of drop_epochs divides the learning rate."
     )
+    drops_divide: str = setting(
+        "all",
+        "Rates that drops and plateaus divide: all, or those of kernels, which leaves the rates of "
+        "biases as they are.",
+        ("all", "kernels"),
+    )
     plateau_patience: int = setting(
         5, "Number of epochs without a better validation top-1 before a plateau divides the rate."
     )
@@ -92,6 +101,7 @@ class Recipe:
     )
     layer_rates: dict[str, float] = dataclasses.field(default_factory=dict)
     layer_decay: dict[str, float] = dataclasses.field(default_factory=dict)
+    layer_drops: dict[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
     input_size: int | None = None
     views: int = 1
     freeze_until: str = ""
@@ -99,13 +109,14 @@ class Recipe:
     def __post_init__(self) -> None:
         # JSON returns lists, and a flag is split at every comma, also inside parentheses.
         object.__setattr__(self, "drop_epochs", tuple(self.drop_epochs))
+        drops = {layer: tuple(epochs) for layer, epochs in self.layer_drops.items()}
+        object.__setattr__(self, "layer_drops", drops)
         entries = self.augment if isinstance(self.augment, str) else ",".join(self.augment)
         object.__setattr__(self, "augment", tuple(split_list("".join(entries.split()))))
 
     def as_json(self) -> dict:
         """Returns all fields as they are after a round trip through JSON."""
-        fields = dataclasses.asdict(self)
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
+        return json.loads(json.dumps(dataclasses.asdict(self)))
 
     @property
     def scaled_learning_rate(self) -> float:

@@ -76,15 +76,25 @@ IMAGENET = (_IMAGENET_DEFAULT, _PAPER)
 _PROGRAM_2012 = dataclasses.replace(
     _PAPER,
     name="document",
-    note="The 2012 program: biases at twice the rate and without decay, color noise in its own "
-    "form, conv1 frozen after 72 epochs. It switched the noise off late in training, at an epoch "
-    "that is our choice here. Its drops were made by hand, so their patience is our choice, too. "
-    "It drew one crop and flip for every 32 images; here each image has its own.",
+    note="The log in layer-params-145-2010.cfg, of the run of 37.47/17.00 on ILSVRC-2010: rate "
+    "0.01 divided by 10 at epochs 23, 51 and 78; color noise, in the program's own form, off at "
+    "epoch 68, where conv1's own rate was divided by 10 as well; conv1 frozen from epoch 72; ended "
+    "at epoch 93. (On ILSVRC-2012, layer-params-145.cfg: 25, 51, 79; 67; 72; 91.) The drops "
+    "changed the rates of weights only, so those of biases stay at 0.02, as the second file has "
+    "them at its end; the first ends with 0.002 and does not say since when. The program drew one "
+    "crop and flip for every 32 images; here each image has its own.",
+    epochs=93,
     bias_rate=2.0,
-    augment=("crop", "flip", "color_noise(2012,until=72)"),
+    schedule="drops",
+    drop_epochs=(23, 51, 78),
+    drops_divide="kernels",
+    layer_drops={"conv1": (68,)},
+    augment=("crop", "flip", "color_noise(2012,until=68)"),
     freeze_until="conv2",
     freeze_from_epoch=72,
+    validation_fraction=0.0,
     keep="last",
+    views=10,
 )
 
 
@@ -130,10 +140,7 @@ _FOUR_FIFTHS = (
 )
 
 
-_CROPS = (
-    "Random 24x24 crops and mirror images, tested on ten views. The drops also divide the rates of "
-    "biases, about which the files say nothing."
-)
+_CROPS = "Random 24x24 crops and mirror images, tested on ten views."
 
 
 def _cuda_convnet(document: Recipe) -> tuple[Recipe, ...]:
@@ -147,6 +154,7 @@ def _cuda_convnet(document: Recipe) -> tuple[Recipe, ...]:
         learning_rate=0.002,
         schedule="one_cycle",
         drop_epochs=(),
+        drops_divide="all",
         validation_fraction=0.1,
         keep="best",
         input_size=None,
@@ -207,9 +215,11 @@ RECIPES = {
             note="layer-params-conv-local-11pct.cfg: 350 epochs on four fifths of the images, 150 "
             "on all, 10 at a tenth of the rate, 10 at a hundredth. "
             + _FOUR_FIFTHS.format(epochs=350, all_epochs=520)
-            + _CROPS,
+            + _CROPS
+            + " The file names epsW for the drops, so the rates of biases stay.",
             epochs=520,
             drop_epochs=(500, 510),
+            drops_divide="kernels",
             layer_decay={"conv1": 0.0, "conv2": 0.0, "logits": 2.5},
         )
     ),
@@ -218,7 +228,10 @@ RECIPES = {
             _CUDA_CONVNET,
             note="layer-params-conv-local-13pct.cfg. The epochs are from cuda-convnet's page on "
             "its method: 100 on four fifths of the images, 40 on all, 10 at a tenth of the rate, "
-            "10 at a hundredth. " + _FOUR_FIFTHS.format(epochs=100, all_epochs=160) + _CROPS,
+            "10 at a hundredth. "
+            + _FOUR_FIFTHS.format(epochs=100, all_epochs=160)
+            + _CROPS
+            + " Neither says whether the drops divide the rates of biases; here they do.",
             epochs=160,
             drop_epochs=(140, 150),
             layer_decay={"conv1": 0.0, "conv2": 0.0},
@@ -227,8 +240,8 @@ RECIPES = {
     "cuda_convnet_18pct": _cuda_convnet(
         dataclasses.replace(
             _CUDA_CONVNET,
-            note="layer-params-18pct.cfg: rates divided by 10 after 120 epochs and again after 10 "
-            "more. The 10 epochs after that are ours. " + _CROPS,
+            note="layer-params-18pct.cfg: all rates divided by 10 after 120 epochs and again after "
+            "10 more. The 10 epochs after that are ours. " + _CROPS,
             epochs=140,
             drop_epochs=(120, 130),
             layer_decay={"logits": 250.0},
@@ -237,8 +250,8 @@ RECIPES = {
     "cuda_convnet_80sec": _cuda_convnet(
         dataclasses.replace(
             _CUDA_CONVNET,
-            note="layer-params-80sec.cfg: rates divided by 10 after 8 epochs. The 2 epochs after "
-            "that are ours. " + _CROPS,
+            note="layer-params-80sec.cfg: the learning rate divided by 10 after 8 epochs. The 2 "
+            "epochs after that are ours. " + _CROPS,
             epochs=10,
             drop_epochs=(8,),
             layer_decay={"fc64": 7.5, "logits": 7.5},

@@ -16,7 +16,7 @@ from keras_alexnet.training.recipe import OVERRIDABLE, Recipe
 # Fields of a recipe that no flag overrides: tables, and defaults of settings of the run.
 SETTINGS_OF_RECIPES = ("input_size", "views", "freeze_until")
 
-_TABLES = ("layer_rates", "layer_decay", *SETTINGS_OF_RECIPES)
+_TABLES = ("layer_rates", "layer_decay", "layer_drops", *SETTINGS_OF_RECIPES)
 
 # What may change when a run is resumed without changing the experiment; it keeps its value if it is
 # not given. The location of the data may change, because their SHA-256 may not.

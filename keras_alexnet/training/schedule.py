@@ -1,6 +1,7 @@
 """The learning rate of every step, with plateaus and early stopping."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from keras_alexnet.errors import UsageError
 from keras_alexnet.training.recipe import Recipe
@@ -52,12 +53,8 @@ class Schedule:
                 )
 
     def learning_rate(self, step: int) -> float:
-        """Returns the rate of step `step`, counted from 0."""
-        peak = self.recipe.scaled_learning_rate
-        if self.recipe.schedule == "plateau":
-            peak /= self.recipe.plateau_factor**self.drops
-        if self.recipe.schedule == "drops":
-            peak /= self.recipe.drop_factor ** self._drops_before(step)
+        """Returns the rate of step `step`, counted from 0, of a layer without its own rates."""
+        peak = self.recipe.scaled_learning_rate / self._divisor(step)
         if self.recipe.schedule == "one_cycle":
             rise = max(1, round(ONE_CYCLE_RISE * self.total_steps))
             if step < rise:
@@ -66,9 +63,31 @@ class Schedule:
             return peak * max(0.0, (self.total_steps - step) / max(1, self.total_steps - rise))
         return peak * min(1.0, (step + 1) / (self._warmup_steps + 1))
 
-    def _drops_before(self, step: int) -> int:
-        last_steps = (round(epoch * self.steps_per_epoch) for epoch in self.recipe.drop_epochs)
-        return sum(step >= last for last in last_steps)
+    def factor(self, step: int, layer: str, weight: str) -> float:
+        """Returns by what drops multiply `learning_rate(step)` for one weight of a layer.
+
+        It differs from 1 for layers with their own drops, and for the weights that drops spare.
+
+        Args:
+            step: the step, counted from 0.
+            layer: name of the layer.
+            weight: "kernel" or "bias".
+        """
+        if weight == "bias" and self.recipe.drops_divide == "kernels":
+            return self._divisor(step)
+        own = self.recipe.layer_drops.get(layer, ())
+        return 1.0 / self.recipe.drop_factor ** self._passed(own, step)
+
+    def _divisor(self, step: int) -> float:
+        """By what the drops of all layers have divided the rate."""
+        if self.recipe.schedule == "plateau":
+            return self.recipe.plateau_factor**self.drops
+        if self.recipe.schedule == "drops":
+            return self.recipe.drop_factor ** self._passed(self.recipe.drop_epochs, step)
+        return 1.0
+
+    def _passed(self, epochs: Sequence[float], step: int) -> int:
+        return sum(step >= round(epoch * self.steps_per_epoch) for epoch in epochs)
 
     @property
     def _warmup_steps(self) -> int:

@@ -151,3 +151,13 @@ def test_network_computes_what_its_layer_file_says(name):
     plain = Plain(model, images, mean)
     formulas(plain)
     assert relative_error(plain.maps, model(images).numpy()) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["alexnet_caffe", "alexnet_2012"])
+@pytest.mark.parametrize("size", [224, 227])
+def test_programs_that_round_up_pool_to_27_13_and_6_at_either_size(name, size):
+    model = keras_alexnet.build(name, num_classes=2, input_shape=(size, size, 3))
+    pools = [model.get_layer(f"pool{block}") for block in (1, 2, 5)]
+    assert [pool.output.shape[1:3] for pool in pools] == [(27, 27), (13, 13), (6, 6)]
+    own = keras_alexnet.build(name, num_classes=2)
+    assert [each.shape for each in model.weights] == [each.shape for each in own.weights]

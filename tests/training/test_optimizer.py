@@ -1,6 +1,7 @@
 """Rates and decay of each layer, and freezing, against arithmetic done by hand."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ import tensorflow as tf
 import keras_alexnet as ka
 from keras_alexnet.distributed import devices
 from keras_alexnet.training import optimizer, recipes
+from keras_alexnet.training.schedule import Schedule
 from keras_alexnet.training.step import TrainStep
 
 BATCH = 8
@@ -124,6 +126,52 @@ def test_adam_scales_the_step_and_not_the_gradient(strategies):
             w[name] = w[name] - 0.01 * _FACTORS[name][0] * m[name] / (1 - 0.9**t) / size
     for name, value in _values(step).items():
         np.testing.assert_allclose(value, w[name], atol=2e-5, err_msg=name)
+
+
+def test_adam_is_pytorchs():
+    torch = pytest.importorskip("torch")
+    start = np.float32([1.0, -2.0, 3.0, 0.5])
+    # Gradients about as small as epsilon, where it matters when epsilon is added.
+    gradients = np.float32(np.random.default_rng(0).normal(0, 1, (50, 4)) * [1e-9, 1e-8, 1e-6, 1])
+    theirs = torch.nn.Parameter(torch.tensor(start))
+    adam = torch.optim.Adam([theirs], lr=0.01)
+    ours = keras.Variable(start)
+    model = keras.Sequential([keras.Input([1]), keras.layers.Dense(4, name="logits")])
+    rule = optimizer.make_optimizer(_recipe(optimizer="adam", learning_rate=0.01), model)
+    rule = type(rule)(0.01, epsilon=rule.epsilon)
+    rule.build([ours])
+    rule.rates = (1.0,)
+    for gradient in gradients:
+        theirs.grad = torch.tensor(gradient)
+        adam.step()
+        rule.apply([tf.constant(gradient)], [ours])
+        np.testing.assert_allclose(
+            ours.numpy() - start, theirs.detach().numpy() - start, rtol=2e-4, atol=5e-7
+        )
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+@pytest.mark.parametrize("rule", ["sgd", "adam"])
+def test_drops_of_kernels_and_of_one_layer(strategies, replicas, rule):
+    fields = {"optimizer": rule, "momentum": 0.0, "schedule": "drops", "drop_epochs": (1,)}
+    recipe = dataclasses.replace(
+        _recipe(drops_divide="kernels", **fields), layer_drops={"fc": (2,)}
+    )
+    schedule = Schedule(recipe, total_steps=3, steps_per_epoch=1, has_validation=False)
+    [batch] = strategies[replicas].experimental_distribute_dataset(
+        tf.data.Dataset.from_tensors(_batch())
+    )
+    moved = {}
+    for epoch in range(3):
+        step = _step(strategies[replicas], recipe)  # a new one, so that all gradients are the same
+        before, factor = _values(step), functools.partial(schedule.factor, epoch)
+        optimizer.set_rates(step.optimizer, step.model, schedule.learning_rate(epoch), factor)
+        step.run(*batch)
+        moved[epoch] = {name: value - before[name] for name, value in _values(step).items()}
+    divisors = {"fc/kernel": (10, 100), "logits/kernel": (10, 10)}
+    for name, first in moved[0].items():
+        for epoch, divisor in zip((1, 2), divisors.get(name, (1, 1)), strict=True):
+            np.testing.assert_allclose(moved[epoch][name], first / divisor, atol=1e-6)
 
 
 @pytest.mark.parametrize("replicas", [1, 2])

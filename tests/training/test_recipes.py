@@ -73,10 +73,11 @@ def test_cuda_convnet_documents_are_the_layer_files(variant, layers, epochs, dro
 @pytest.mark.parametrize(
     ("variant", "facts"),
     [
-        ("alexnet_2012", {"global_batch_size": 128, "learning_rate": 0.01, "epochs": 90}),
-        ("alexnet_2012", {"augment": (*CROP_FLIP, "color_noise(2012,until=72)")}),
-        ("alexnet_2012", {"freeze_until": "conv2"}),
-        ("alexnet_2012", {"freeze_from_epoch": 72, "schedule": "plateau"}),
+        ("alexnet_2012", {"global_batch_size": 128, "learning_rate": 0.01, "epochs": 93}),
+        ("alexnet_2012", {"schedule": "drops", "drop_epochs": (23, 51, 78), "drop_factor": 10}),
+        ("alexnet_2012", {"drops_divide": "kernels", "layer_drops": {"conv1": (68,)}}),
+        ("alexnet_2012", {"augment": (*CROP_FLIP, "color_noise(2012,until=68)")}),
+        ("alexnet_2012", {"freeze_until": "conv2", "freeze_from_epoch": 72, "views": 10}),
         ("alexnet_caffe", {"global_batch_size": 256, "learning_rate": 0.01, "epochs": 90}),
         ("alexnet_caffe", {"augment": CROP_FLIP, "schedule": "drops", "drop_factor": 10}),
     ],
@@ -86,6 +87,36 @@ def test_documents_of_the_imagenet_programs(variant, facts):
     assert {name: recipe[name] for name in facts} == facts
     assert (recipe["bias_rate"], recipe["weight_decay"], recipe["momentum"]) == (2, 5e-4, 0.9)
     assert recipe["keep"] == "last"
+
+
+def test_rates_of_the_2012_program_are_those_of_its_log():
+    recipe = recipes.get("alexnet_2012", "document")
+    schedule = Schedule(recipe, recipe.epochs, steps_per_epoch=1, has_validation=False)
+
+    def rate(epoch, layer, weight):
+        own = {"kernel": 1.0, "bias": recipe.bias_rate}[weight]
+        return schedule.learning_rate(epoch) * schedule.factor(epoch, layer, weight) * own
+
+    kernels = [(0, 0.01), (22, 0.01), (23, 1e-3), (51, 1e-4), (77, 1e-4), (78, 1e-5), (92, 1e-5)]
+    for epoch, expected in kernels:
+        assert rate(epoch, "conv2", "kernel") == pytest.approx(expected)
+        assert rate(epoch, "conv2", "bias") == pytest.approx(0.02)
+    assert rate(67, "conv1", "kernel") == pytest.approx(1e-4)
+    assert rate(68, "conv1", "kernel") == pytest.approx(1e-5)
+    assert rate(68, "conv1", "bias") == pytest.approx(0.02)
+
+
+def test_drops_of_cuda_convnet_spare_biases_only_where_the_file_names_the_weights():
+    spared = {
+        name: recipes.get(name, "document").drops_divide
+        for name in list_variants()
+        if name.startswith("cuda_convnet")
+    }
+    assert spared == {
+        "cuda_convnet_11pct": "kernels",
+        **dict.fromkeys(("cuda_convnet_13pct", "cuda_convnet_18pct", "cuda_convnet_80sec"), "all"),
+    }
+    assert recipes.get("cuda_convnet_11pct").drops_divide == "all"
 
 
 def test_caffe_divides_every_100_000_of_450_000_iterations_on_ilsvrc_2012():
