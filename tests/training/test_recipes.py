@@ -26,7 +26,7 @@ CROP_FLIP = ("crop", "flip")
         ("cifar_v2", {"optimizer": "sgd", "learning_rate": 0.1, "momentum": 0.0, "augment": ()}),
         ("cifar_v2", {"global_batch_size": 64, "epochs": 20, "keep": "last"}),
         ("cifar_v3", {"optimizer": "adam", "learning_rate": 0.001, "augment": ("flip",)}),
-        ("cifar_v3", {"global_batch_size": 128, "epochs": 20}),
+        ("cifar_v3", {"global_batch_size": 128, "epochs": 100}),
         ("cifar_resized", {"global_batch_size": 100, "learning_rate": 0.01, "momentum": 0.9}),
     ],
 )
