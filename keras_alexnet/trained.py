@@ -209,7 +209,10 @@ load = TrainedNetwork.load
 def check_finite(values: np.ndarray) -> None:
     """Raises a UserError if a number that a network computed is NaN or infinite."""
     if not np.all(np.isfinite(values)):
-        raise UserError("The network's outputs are not finite: its weights hold NaN or inf.")
+        raise UserError(
+            "The network's outputs are not finite: its weights are too large for these images. "
+            "Train again with a smaller learning rate."
+        )
 
 
 def _assemble(
