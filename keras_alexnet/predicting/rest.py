@@ -79,7 +79,7 @@ class RestPredictor(EncodedPredictor):
         answer = self._call(":predict", request, most)
         try:
             outputs = {name: _array(answer["outputs"][name], name) for name in names}
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise unknown_answer(self._url, answer) from error
         return self.checked(outputs, names, len(images))
 
