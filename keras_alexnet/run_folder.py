@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from keras_alexnet.errors import UserError, first_line
-from keras_alexnet.utils import files
+from keras_alexnet.utils import files, finite
 
 if TYPE_CHECKING:
     import keras
@@ -88,14 +88,16 @@ def read_model(path: str | os.PathLike) -> "keras.Model":
     """Reads a `.keras` file, for inference.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: it cannot be read, or holds weights that are NaN or infinite.
     """
     import keras
 
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds of errors for damaged files.
         raise UserError(f"{path} cannot be read as a Keras model: {_reason(error)}") from error
+    finite.check_weights(path, finite.weights_of(model))
+    return model
 
 
 def read_labels(path: str | os.PathLike) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.image_plan import ImagePlan
-from keras_alexnet.utils import files
+from keras_alexnet.utils import files, finite
 from keras_alexnet.weights import model_files
 from keras_alexnet.weights.model_files import ModelFile
 
@@ -76,8 +76,8 @@ class TrainedNetwork:
         Raises:
             UsageError: the variant is unknown or differs from that of the files, or the network's
                 input is not square.
-            UserError: there is no model, it cannot be read, `build` did not make it, or the number
-                of labels differs from the number of classes.
+            UserError: there is no model, it cannot be read, `build` did not make it, its weights
+                are NaN or infinite, or the number of labels differs from the number of classes.
 
         Example:
             >>> network = TrainedNetwork.load("runs/mine")  # doctest: +SKIP
@@ -102,6 +102,7 @@ class TrainedNetwork:
         labels: str | os.PathLike | Sequence[str] | None = None,
     ) -> "TrainedNetwork":
         """Takes a model that `build` made; the arguments and errors are those of `load`."""
+        finite.check_weights(model.name, finite.weights_of(model))
         return _assemble(model_files.of_keras(model), variant, labels)
 
     @property
@@ -208,7 +209,10 @@ load = TrainedNetwork.load
 def check_finite(values: np.ndarray) -> None:
     """Raises a UserError if a number that a network computed is NaN or infinite."""
     if not np.all(np.isfinite(values)):
-        raise UserError("The network's outputs are not finite: its weights hold NaN or inf.")
+        raise UserError(
+            "The network's outputs are not finite: its weights are too large for these images. "
+            "Train again with a smaller learning rate."
+        )
 
 
 def _assemble(

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+
+from keras_alexnet.errors import UsageError
 
 _register = keras.saving.register_keras_serializable(package="keras_alexnet")
 
@@ -16,7 +19,7 @@ class Standardize(keras.layers.Layer):
 
     Args:
         mean: one number per channel, on the scale of the pixels.
-        std: one number per channel, on the same scale.
+        std: one number per channel, on the same scale, above 0.
         reverse: whether to reverse the order of the channels, R, G, B to B, G, R.
 
     Input: pixels `[batch, height, width, channels]` of any number type. Output: float32 of the same
@@ -35,6 +38,11 @@ class Standardize(keras.layers.Layer):
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.mean = [float(value) for value in mean]
         self.std = [float(value) for value in std]
+        if not np.all(np.isfinite(self.mean + self.std)) or min(self.std, default=1) <= 0:
+            raise UsageError(
+                "Pixels are standardized with finite means and deviations above 0. Received: "
+                f"{self.mean}, {self.std}."
+            )
         self.reverse = reverse
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:

@@ -1,23 +1,27 @@
 """The predictor that uses TensorFlow Serving's gRPC API."""
 
-import contextlib
+import math
 import re
 import urllib.parse
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
+from google.protobuf.message import DecodeError
 
 from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.predicting import addresses
 from keras_alexnet.predicting.predictor import (
     INPUT,
     SIGNATURE,
     EncodedPredictor,
     Refused,
-    checked_outputs,
     reason,
     unknown_answer,
 )
+from keras_alexnet.predicting.proxies import Proxy, proxy_for
 
 try:
     import grpc
@@ -37,6 +41,10 @@ except ImportError as error:
 FORM = "grpc://host:8500/NAME[/versions/N]"
 
 _DEFAULT_PORT = 8500
+
+_BASE_BYTES = 2**24  # of an answer without its predictions
+_NUMBER_BYTES, _LABEL_BYTES = 8, 2**12  # of a number and a name, generously
+_MOST_BYTES = 2**31 - 1  # that gRPC can be told
 
 _PATH = re.compile(r"/(?P<name>[^/:]+)(/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?/?")
 
@@ -64,13 +72,15 @@ class GrpcPredictor(EncodedPredictor):
     request_bytes = 16 * 2**20
 
     def __init__(self, url: str, top: int, labels: Sequence[str] | None, timeout: float):
-        self._url, self._timeout = url, timeout
-        target, self._spec = _parsed(url)
-        no_limit = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]
-        self._channel = grpc.insecure_channel(target, options=no_limit)
-        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+        self._timeout, self._url = timeout, addresses.shown(url)
+        host, self._target, self._spec = _parsed(url)
+        self._proxy = proxy_for("grpc", host)
+        if self._proxy is not None:
+            logging.info("%s is asked through %s.", self._url, self._proxy)
+            self._url = f"{self._url} (through {self._proxy})"
+        self._open(_BASE_BYTES)
         try:
-            super().__init__(url, self._signatures(), top, labels)
+            super().__init__(self._url, self._signatures(), top, labels)
         except BaseException:
             self.close()
             raise
@@ -79,6 +89,7 @@ class GrpcPredictor(EncodedPredictor):
         request = predict_pb2.PredictRequest(model_spec=self._spec, output_filter=names)
         request.model_spec.signature_name = SIGNATURE
         request.inputs[INPUT].CopyFrom(tf.make_tensor_proto(images, tf.string))
+        self._allow(images, names)
         try:
             answer = self._stub.Predict(request, timeout=self._timeout)
         except grpc.RpcError as error:
@@ -86,13 +97,40 @@ class GrpcPredictor(EncodedPredictor):
                 raise Refused(reason(error.details())) from error
             raise self._explained(error) from error
         try:
-            outputs = {name: tf.make_ndarray(tensor) for name, tensor in answer.outputs.items()}
+            outputs = {
+                name: _array(answer.outputs[name]) for name in names if name in answer.outputs
+            }
         except (TypeError, ValueError) as error:
-            raise unknown_answer(self._url, error) from error
-        return checked_outputs(outputs, names, len(images), self._url)
+            raise unknown_answer(self._url, str(error)) from error
+        return self.checked(outputs, names, len(images))
 
     def close(self) -> None:
         self._channel.close()
+
+    def _open(self, most_bytes: int) -> None:
+        """Opens a channel that accepts answers up to a size, which is a property of a channel."""
+        self._most_bytes = most_bytes
+        options = {
+            "grpc.max_send_message_length": -1,
+            "grpc.max_receive_message_length": most_bytes,
+            # gRPC would choose the proxy by rules of its own.
+            "grpc.enable_http_proxy": 0 if self._proxy is None else 1,
+        }
+        if self._proxy is not None:
+            options["grpc.http_proxy"] = _proxy_url(self._proxy)
+        self._channel = grpc.insecure_channel(self._target, options=list(options.items()))
+        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
+
+    def _allow(self, images: list[bytes], names: Sequence[str]) -> None:
+        """Accepts answers as large as the predictions of these images."""
+        each = sum(
+            self.width(name) * (_LABEL_BYTES if name == "classes" else _NUMBER_BYTES)
+            for name in names
+        )
+        needed = min(_BASE_BYTES + each * len(images), _MOST_BYTES)
+        if needed > self._most_bytes:
+            self.close()
+            self._open(needed)
 
     def _signatures(self) -> dict[str, dict[str, list[int]]]:
         request = get_model_metadata_pb2.GetModelMetadataRequest(
@@ -103,7 +141,11 @@ class GrpcPredictor(EncodedPredictor):
         except grpc.RpcError as error:
             raise self._explained(error) from error
         found = get_model_metadata_pb2.SignatureDefMap()
-        if not answer.metadata["signature_def"].Unpack(found):
+        try:
+            unpacked = answer.metadata["signature_def"].Unpack(found)
+        except DecodeError as error:
+            raise unknown_answer(self._url, str(error)) from error
+        if not unpacked:
             raise unknown_answer(self._url, "no signatures.")
         return {
             name: {
@@ -119,29 +161,66 @@ class GrpcPredictor(EncodedPredictor):
                 f"{self._url} did not answer within {self._timeout:g} seconds. Allow more time "
                 "with --timeout (timeout=), or choose a smaller --batch_size."
             )
+        if _is_too_large(error):
+            return unknown_answer(self._url, f"more than {self._most_bytes} bytes.")
         hint = _HINTS.get(error.code(), "")
         said = reason(error.details() or "")
         return UserError(f"{self._url} answered {error.code().name}: {said}. {hint}".rstrip())
 
 
-def _parsed(url: str) -> tuple[str, model_pb2.ModelSpec]:
-    match, host, port = None, None, _DEFAULT_PORT
-    with contextlib.suppress(ValueError):  # for invalid hosts and ports
-        parts = urllib.parse.urlsplit(url)
-        host, port = parts.hostname, parts.port or _DEFAULT_PORT
-        if host and not parts.query and not parts.fragment:
-            match = _PATH.fullmatch(parts.path)
-    if match is None or host is None:
-        raise UsageError(f"The address of a gRPC server has the form {FORM}. Received: {url}.")
+def _parsed(url: str) -> tuple[str, str, model_pb2.ModelSpec]:
+    """Returns the host, what gRPC connects to, and the network."""
+    found = addresses.parsed(url)
+    match = None if found is None else _PATH.fullmatch(found.path)
+    if found is None or match is None:
+        raise UsageError(
+            f"The address of a gRPC server has the form {FORM}. Received: {addresses.shown(url)}."
+        )
+    if found.user is not None:
+        raise UsageError(
+            "A gRPC server is asked without encryption, so no name and password are sent to it. "
+            f"Leave them out. Received: {addresses.shown(url)}."
+        )
     spec = model_pb2.ModelSpec(name=urllib.parse.unquote(match["name"]))
     if match["version"]:
         spec.version.value = int(match["version"])
     if match["label"]:
         spec.version_label = urllib.parse.unquote(match["label"])
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}", spec
+    return found.host, found._replace(port=found.port or _DEFAULT_PORT).netloc, spec
+
+
+def _proxy_url(proxy: Proxy) -> str:
+    server = addresses.Address("http", proxy.host, proxy.port, "", None, None).netloc
+    if proxy.user is None:
+        return f"http://{server}"
+    user, password = (
+        urllib.parse.quote(each or "", safe="") for each in (proxy.user, proxy.password)
+    )
+    return f"http://{user}:{password}@{server}"
+
+
+def _array(tensor: Any) -> np.ndarray:
+    """Returns a tensor of an answer, if it has as many values as its shape says.
+
+    A single value stands for a whole tensor, however large its shape is.
+    """
+    shape = [axis.size for axis in tensor.tensor_shape.dim]
+    if tensor.dtype not in (tf.string.as_datatype_enum, tf.float32.as_datatype_enum):
+        raise TypeError(f"{tf.as_dtype(tensor.dtype).name} in place of texts or float32.")
+    values = max(len(tensor.string_val), len(tensor.float_val), len(tensor.tensor_content) // 4)
+    if math.prod(shape) != values:
+        raise ValueError(f"{values} values in the shape {shape}.")
+    return tf.make_ndarray(tensor)
 
 
 def _is_about_the_images(error: grpc.RpcError) -> bool:
     if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return "larger than max" in (error.details() or "")  # a single image may be accepted
+        # A single image may be accepted.
+        return "larger than max" in (error.details() or "") and not _is_too_large(error)
     return error.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def _is_too_large(error: grpc.RpcError) -> bool:
+    """Returns whether this client refused an answer, rather than the server a request."""
+    exhausted, said = error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED, error.details() or ""
+    return exhausted and ("CLIENT: " in said or said.startswith("Decompressed message"))

@@ -21,6 +21,8 @@ from keras_alexnet.predicting.predictor import (
     reason,
     top_classes,
 )
+from keras_alexnet.runtimes.saved_model import variables_of
+from keras_alexnet.utils import finite
 
 
 class LocalPredictor(Predictor):
@@ -83,6 +85,8 @@ class SavedModelPredictor(EncodedPredictor):
                 f"{folder} cannot be loaded as a SavedModel: {reason(str(error))}"
             ) from error
         functions = self._loaded.signatures
+        for function in functions.values():
+            finite.check_weights(folder, variables_of(function))
         signatures = {
             name: {key: _shape(spec) for key, spec in function.structured_outputs.items()}
             for name, function in functions.items()

@@ -3,6 +3,7 @@
 import abc
 import math
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,8 +12,14 @@ import numpy as np
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.predicting.images import as_jpeg_or_png
 from keras_alexnet.run_folder import check_labels
+from keras_alexnet.utils.text import printable
 
 SIGNATURE = INPUT = "image_bytes"
+
+_MOST_CLASSES = 10**7  # that a server may claim, since answers may be as large as they need
+
+_TEXT_LENGTH = 500  # of what a server says, in a message
+_PARSED_LENGTH = 10**5  # of an error, in which the line that says what is wrong is looked for
 
 _NAMED, _ALL = ("classes", "scores"), ("probabilities",)
 
@@ -97,7 +104,11 @@ class EncodedPredictor(Predictor):
                 "scores and probabilities: it was not exported by keras_alexnet. It has: "
                 f"{_listed(signatures)}."
             )
-        named, classes = _size(outputs["classes"]), _size(outputs["probabilities"])
+        self._model = model
+        self._widths = {name: _size(outputs[name]) for name in _NAMED + _ALL}
+        named, classes = self._widths["classes"], self._widths["probabilities"]
+        if max(named, classes) > _MOST_CLASSES:
+            raise unknown_answer(model, f"{max(named, classes)} classes.")
         if labels is None and named < min(top, classes):
             labels = self.spare_labels()
         self._top, self._labels = top, labels
@@ -129,6 +140,33 @@ class EncodedPredictor(Predictor):
     def spare_labels(self) -> Sequence[str] | None:
         """Returns the labels of all classes, if known; used if the network names too few."""
         return None
+
+    def width(self, name: str) -> int:
+        """Returns how many values an output has for each image, by the signature."""
+        return self._widths[name]
+
+    def checked(
+        self, outputs: Mapping[str, np.ndarray], names: Sequence[str], images: int
+    ) -> dict[str, np.ndarray]:
+        """Returns the outputs with these names, if they are those that the signature declares.
+
+        Raises:
+            UserError: if one is missing, or has a different shape, or a score is not in 0–1.
+        """
+        found = {name: outputs[name] for name in names if name in outputs}
+        shapes = {name: value.shape for name, value in found.items()}
+        wanted = {name: (images, self._widths[name]) for name in names}
+        if shapes != wanted:
+            raise unknown_answer(
+                self._model,
+                f"{shapes or sorted(outputs)} for {images} images and {', '.join(names)}, of which "
+                f"it declares {wanted}.",
+            )
+        for name, value in found.items():
+            # Rounding may lead beyond 1; NaN is named by whoever checks what a network computed.
+            if name != "classes" and np.any((value < 0) | (value > 1.001)):
+                raise unknown_answer(self._model, f"{name} that are no probabilities.")
+        return found
 
     def preprocess(self, contents: bytes) -> bytes:
         return as_jpeg_or_png(contents)
@@ -173,42 +211,31 @@ def reason(text: str) -> str:
         >>> reason("{{function_node f}} Invalid PNG data, size 60\\n\\t [[{{node map/DecodePng}}]]")
         'Invalid PNG data, size 60'
     """
+    text = text[:_PARSED_LENGTH]
     without_nodes = re.sub(r"\{\{.*?\}\}", "", text.split("[[")[0].split(" [Op:")[0])
     lines = [line.strip() for line in without_nodes.splitlines()]
-    return next((line for line in reversed(lines) if line), text.strip() or "no reason given")
+    found = next((line for line in reversed(lines) if line), text.strip() or "no reason given")
+    return shortened(found)
+
+
+def shortened(text: str) -> str:
+    """Returns the beginning of what a server says, made safe to print."""
+    text = printable(text[: _TEXT_LENGTH + 1])
+    return text if len(text) <= _TEXT_LENGTH else f"{text[:_TEXT_LENGTH]}…"
 
 
 def unknown_answer(address: str, answer: object) -> UserError:
     """Returns the error for an answer that is not one of TensorFlow Serving's."""
-    shown = str(answer)
-    shown = shown if len(shown) <= 300 else f"{shown[:300]}…"
+    said = shortened(answer if isinstance(answer, str) else reprlib.repr(answer))
     return UserError(
-        f"{address} gave an answer that does not have the form of TensorFlow Serving's: {shown} Is "
+        f"{address} gave an answer that does not have the form of TensorFlow Serving's: {said} Is "
         "that the address of a TensorFlow Serving server?"
     )
 
 
-def checked_outputs(
-    outputs: Mapping[str, np.ndarray], names: Sequence[str], images: int, address: str
-) -> dict[str, np.ndarray]:
-    """Returns the outputs with these names, if each has one row for every image.
-
-    Raises:
-        UserError: if one is missing, or has a different shape.
-    """
-    found = {name: outputs[name] for name in names if name in outputs}
-    shapes = {name: value.shape for name, value in found.items()}
-    fits = all(len(shape) == 2 and shape[0] == images for shape in shapes.values())
-    if len(found) < len(names) or not fits or len(set(shapes.values())) != 1:
-        raise unknown_answer(
-            address, f"{shapes or sorted(outputs)} for {images} images and {', '.join(names)}."
-        )
-    return found
-
-
 def _listed(signatures: Signatures) -> str:
     described = [f"{name} ({', '.join(sorted(out))})" for name, out in sorted(signatures.items())]
-    return "; ".join(described) or "no signature"
+    return shortened("; ".join(described) or "no signature")
 
 
 def _size(shape: Sequence[int | None] | None) -> int:
@@ -217,4 +244,5 @@ def _size(shape: Sequence[int | None] | None) -> int:
 
 
 def _text(name: bytes | str) -> str:
-    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+    """A label from a graph or a server, made safe to print."""
+    return shortened(name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name))

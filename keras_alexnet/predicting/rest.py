@@ -1,28 +1,28 @@
 """The predictor that uses TensorFlow Serving's REST API."""
 
 import base64
+import http
 import http.client
 import json
 import re
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from absl import logging
 
 from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.predicting import addresses, bounded_http
 from keras_alexnet.predicting.predictor import (
     INPUT,
     SIGNATURE,
     EncodedPredictor,
     Refused,
-    checked_outputs,
     reason,
+    shortened,
     unknown_answer,
 )
+from keras_alexnet.predicting.proxies import proxy_for
 
 FORM = "http://host:8501/v1/models/NAME[/versions/N]"
 
@@ -30,118 +30,125 @@ _PATH = re.compile(r".*/v1/models/[^/:]+(/versions/\d+|/labels/[^/:]+)?")
 
 _TOO_LARGE = 413  # what gateways answer; a single image may be accepted
 
+_METADATA_BYTES = 2**24  # of an answer; that of this package's networks has some thousand
+_NUMBER_BYTES, _LABEL_BYTES = 64, 2**14  # of a number and a name in JSON, generously
+
 
 class RestPredictor(EncodedPredictor):
     """Sends images to `:predict`, after reading the network's signatures.
 
-    The environment variables `http_proxy` and `no_proxy` are respected.
+    A proxy is used where curl would use one: the environment variables `http_proxy`, `https_proxy`,
+    `all_proxy` and `no_proxy` are respected. A user's name and password in the address are sent as
+    basic authentication, and never shown.
 
     Args:
         url: an address of the form `FORM`.
         top: how many classes to name.
         labels: the names of the classes, or None.
-        timeout: seconds that the whole answer to a request may take.
+        timeout: seconds that a request and its whole answer may take.
 
     Raises:
         UsageError: if the address has a different form, or as `EncodedPredictor`.
-        UserError: if the server does not answer or answers with an error, or as `EncodedPredictor`.
+        UserError: if the server does not answer, answers with an error or with more bytes than
+            predictions have, or as `EncodedPredictor`.
     """
 
     request_bytes = 8 * 2**20  # base64 adds a third
 
     def __init__(self, url: str, top: int, labels: Sequence[str] | None, timeout: float):
-        self._url, self._timeout = _checked_url(url), timeout
-        answer = self._call("/metadata")
+        self._address, self._timeout = _checked(url), timeout
+        self._url = addresses.shown(url.removesuffix(":predict").rstrip("/"))
+        self._proxy = proxy_for(self._address.scheme, self._address.host)
+        if self._proxy is not None:
+            logging.info("%s is asked through %s.", self._url, self._proxy)
+            self._url = f"{self._url} (through {self._proxy})"
+        answer = self._call("/metadata", None, _METADATA_BYTES)
         try:
             signatures = _signatures(answer)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise unknown_answer(self._url, answer) from error
         super().__init__(self._url, signatures, top, labels)
 
     def call_signature(self, images: list[bytes], names: Sequence[str]) -> dict[str, np.ndarray]:
         encoded = [{"b64": base64.b64encode(image).decode("ascii")} for image in images]
         # The columnar form: the row form repeats the names of all outputs with every image.
-        answer = self._call(":predict", {"signature_name": SIGNATURE, "inputs": {INPUT: encoded}})
+        request = {"signature_name": SIGNATURE, "inputs": {INPUT: encoded}}
+        numbers = len(images) * sum(self.width(name) for name in names)
+        named = len(images) * self.width("classes") if "classes" in names else 0
+        most = _METADATA_BYTES + numbers * _NUMBER_BYTES + named * _LABEL_BYTES
+        answer = self._call(":predict", request, most)
         try:
-            outputs = {
-                name: np.array(answer["outputs"][name], str if name == "classes" else np.float32)
-                for name in names
-            }
-        except (KeyError, TypeError, ValueError) as error:
+            outputs = {name: _array(answer["outputs"][name], name) for name in names}
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise unknown_answer(self._url, answer) from error
-        return checked_outputs(outputs, names, len(images), self._url)
+        return self.checked(outputs, names, len(images))
 
-    def _call(self, path: str, value: object = None) -> dict[str, Any]:
-        url = self._url + path
+    def _call(self, path: str, value: object, most_bytes: int) -> Any:
+        address = self._address._replace(path=self._address.path + path)
         body = None if value is None else json.dumps(value).encode("ascii")
-        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
         try:
-            return json.loads(_answer(request, self._timeout))
-        except urllib.error.HTTPError as error:
-            raise self._explained(error, url, sends_images=value is not None) from error
-        except urllib.error.URLError as error:
-            raise self._unanswered(url, error.reason) from error
+            answer = bounded_http.send(
+                *(address, body),
+                proxy=self._proxy,
+                timeout=self._timeout,
+                most_bytes=most_bytes,
+            )
+        except bounded_http.TooLarge as error:
+            raise unknown_answer(self._url, f"more than {most_bytes} bytes.") from error
         except (OSError, http.client.HTTPException) as error:
-            raise self._unanswered(url, error) from error
-        except ValueError as error:
-            raise unknown_answer(url, f"not JSON ({error}).") from error
+            raise self._unanswered(error) from error
+        if answer.status != http.HTTPStatus.OK:
+            raise self._explained(answer, sends_images=value is not None)
+        if answer.encoding not in (None, "identity"):
+            raise unknown_answer(self._url, f"it is compressed ({answer.encoding}).")
+        try:
+            return json.loads(answer.body or b"")
+        except (ValueError, RecursionError) as error:
+            raise unknown_answer(self._url, f"not JSON ({error}).") from error
 
-    def _unanswered(self, url: str, error: object) -> UserError:
+    def _unanswered(self, error: Exception) -> UserError:
         if isinstance(error, TimeoutError):
             return UserError(
-                f"{url} did not answer completely within {self._timeout:g} seconds. Allow more "
-                "time with --timeout (timeout=), or choose a smaller --batch_size."
+                f"{self._url} did not answer completely within {self._timeout:g} seconds. Allow "
+                "more time with --timeout (timeout=), or choose a smaller --batch_size."
             )
         if isinstance(error, (ConnectionResetError, BrokenPipeError, http.client.HTTPException)):
             return UserError(
-                f"{url} closed the connection in the middle of a request ({error!r}). Has the "
-                "server stopped?"
+                f"{self._url} closed the connection in the middle of a request "
+                f"({shortened(repr(error))}). Has the server stopped?"
             )
-        return UserError(f"{url} cannot be reached: {error}. Is the server running there?")
-
-    def _explained(self, error: urllib.error.HTTPError, url: str, sends_images: bool) -> Exception:
-        try:
-            text = _error_text(error.read())
-        except (OSError, http.client.HTTPException):
-            text = "and broke off"
-        if sends_images and error.code in (http.client.BAD_REQUEST, _TOO_LARGE):
-            return Refused(reason(text))
-        hint = (
-            " Does the server have a model of this name, and this version of it?"
-            if error.code == http.client.NOT_FOUND
-            else ""
+        return UserError(
+            f"{self._url} cannot be reached: {shortened(str(error))}. Is the server running there?"
         )
-        return UserError(f"{url} answered {error.code} {error.reason}: {reason(text)}.{hint}")
+
+    def _explained(self, answer: bounded_http.Answer, sends_images: bool) -> Exception:
+        text = f"no text of it within {self._timeout:g} seconds"
+        if answer.body is not None:
+            text = reason(_error_text(answer.body))
+        if sends_images and answer.status in (http.HTTPStatus.BAD_REQUEST, _TOO_LARGE):
+            return Refused(text)
+        hint = ""
+        if answer.status == http.HTTPStatus.NOT_FOUND:
+            hint = " Does the server have a model of this name, and this version of it?"
+        elif answer.status == http.HTTPStatus.UNAUTHORIZED:
+            hint = " Does it need a name and a password, as http://name:password@host/… has them?"
+        elif answer.location is not None:
+            place = shortened(addresses.shown(answer.location))
+            hint = f" It leads to {place}: give the address of the server itself."
+        name = http.client.responses.get(answer.status, "")
+        return UserError(f"{self._url} answered {answer.status} {name}: {text}.{hint}")
 
 
-def _checked_url(url: str) -> str:
-    trimmed = url.removesuffix(":predict").rstrip("/")
-    try:
-        parts = urllib.parse.urlsplit(trimmed)
-        usable = parts.hostname and parts.port != 0  # reading the port checks it
-    except ValueError:
-        usable = False
-    if not usable or parts.query or parts.fragment or not _PATH.fullmatch(parts.path):
-        raise UsageError(f"The address of a REST server has the form {FORM}. Received: {url}.")
-    return trimmed
+def _checked(url: str) -> addresses.Address:
+    found = addresses.parsed(url.removesuffix(":predict").rstrip("/"))
+    if found is None or not _PATH.fullmatch(found.path):
+        raise UsageError(
+            f"The address of a REST server has the form {FORM}. Received: {addresses.shown(url)}."
+        )
+    return found
 
 
-def _answer(request: urllib.request.Request, timeout: float) -> bytes:
-    """Reads a whole answer; the socket's own timeout restarts with every byte."""
-    end = time.monotonic() + timeout
-    with urllib.request.urlopen(request, timeout=timeout) as response:
-        parts = []
-        while part := response.read1(2**16):
-            parts.append(part)
-            if time.monotonic() > end:
-                raise TimeoutError
-        body, promised = b"".join(parts), response.headers.get("Content-Length")
-    if promised is not None and len(body) < int(promised):
-        raise http.client.IncompleteRead(body, int(promised) - len(body))
-    return body
-
-
-def _signatures(answer: dict[str, Any]) -> dict[str, dict[str, list[int | None]]]:
+def _signatures(answer: Any) -> dict[str, dict[str, list[int | None]]]:
     defined = answer["metadata"]["signature_def"]["signature_def"]
     return {
         name: {
@@ -153,11 +160,21 @@ def _signatures(answer: dict[str, Any]) -> dict[str, dict[str, list[int | None]]
     }
 
 
+def _array(rows: Any, name: str) -> np.ndarray:
+    """Returns the rows of an output; numpy alone would take words for numbers, and the reverse."""
+    kinds = (str,) if name == "classes" else (int, float)
+    for row in rows:
+        if not isinstance(row, list) or any(type(value) not in kinds for value in row):
+            raise TypeError
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+        return np.array(rows, object if name == "classes" else np.float32)
+
+
 def _error_text(body: bytes) -> str:
     """The server's message in `{"error": …}`, or all that it answered."""
     # It may quote bytes of an image, which need not be UTF-8.
     text = body.decode("utf-8", "replace")
     try:
         return str(json.loads(text, strict=False)["error"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return text.strip()

@@ -36,7 +36,7 @@ class ExportedFile(abc.ABC):
     Raises:
         UsageError: `num_threads` is not a positive whole number.
         UserError: there is no such file, it is damaged or cut off, it is a different kind of
-            network, or the package that runs it is missing.
+            network, its weights are NaN or infinite, or the package that runs it is missing.
     """
 
     kind: ClassVar[str]  # what messages call the format

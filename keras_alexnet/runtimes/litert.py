@@ -3,7 +3,6 @@
 import importlib.metadata
 import io
 import json
-import mmap
 import os
 import zipfile
 from typing import Any
@@ -13,9 +12,9 @@ from absl import logging
 
 from keras_alexnet.errors import UserError, first_line
 from keras_alexnet.run_folder import DESCRIPTION
-from keras_alexnet.runtimes import INPUT_DTYPES
+from keras_alexnet.runtimes import INPUT_DTYPES, tflite_weights
 from keras_alexnet.runtimes.exported_file import INPUT, OUTPUTS, ExportedFile
-from keras_alexnet.utils import tensorflow_private, terminal
+from keras_alexnet.utils import finite, terminal
 
 SIGNATURE = "serving_default"
 METADATA = "TFLITE_METADATA"  # the standard's name of the buffer that lists the files inside
@@ -49,6 +48,7 @@ class LiteModel(ExportedFile):
         self.input_shape = (int(image["shape"][1]), int(image["shape"][2]), 3)
         self.num_classes = int(self._runner.get_output_details()["logits"]["shape"][-1])
         self.description = read_description(file)
+        finite.check_weights(self.name, tflite_weights.floats(file))
 
     def _checked_runner(self, interpreter: Any) -> Any:
         """Returns the signature's runner, if the file classifies images as our exports do."""
@@ -120,17 +120,7 @@ def read_description(file: str | os.PathLike | bytes) -> dict[str, Any] | None:
 
 
 def _names_description(file: str | os.PathLike | bytes) -> bool:
-    if isinstance(file, bytes):
-        return _metadata_names_description(file)
-    with (
-        open(file, "rb") as opened,
-        mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as contents,
-    ):
-        return _metadata_names_description(contents)
-
-
-def _metadata_names_description(contents: Any) -> bool:
-    model = tensorflow_private.tflite_schema().Model.GetRootAs(contents)
+    model = tflite_weights.tables(file)
     for entry in map(model.Metadata, range(model.MetadataLength())):
         if entry.Name() == METADATA.encode():
             listed = model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()

@@ -10,7 +10,9 @@ import numpy as np
 
 from keras_alexnet.errors import UserError
 from keras_alexnet.run_folder import DESCRIPTION
+from keras_alexnet.runtimes import onnx_weights
 from keras_alexnet.runtimes.exported_file import INPUT, OUTPUTS, ExportedFile
+from keras_alexnet.utils import finite
 
 _DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
 
@@ -33,6 +35,8 @@ class OnnxModel(ExportedFile):
         options = runtime.SessionOptions()
         if num_threads is not None:
             options.intra_op_num_threads = num_threads
+        # Before the runtime opens it, which would open the files that a foreign one names.
+        finite.check_weights(self.name, onnx_weights.floats(file))
         self._session = runtime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         sizes = {each.name: each.shape[-1] for each in outputs if len(each.shape) == 2}

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from keras_alexnet.errors import UserError, first_line
 from keras_alexnet.run_folder import DESCRIPTION
+from keras_alexnet.utils import finite
 
 
 class SavedModel:
@@ -28,7 +30,7 @@ class SavedModel:
         runtime: the software that runs it, with its version.
 
     Raises:
-        UserError: it is damaged, or a different program wrote it.
+        UserError: it is damaged, its weights are NaN or infinite, or a different program wrote it.
 
     Example:
         >>> model = SavedModel("saved_models/mine/1")  # doctest: +SKIP
@@ -49,6 +51,7 @@ class SavedModel:
             raise UserError(
                 f"{folder} cannot be read as a SavedModel of this package: {first_line(error)}"
             ) from error
+        finite.check_weights(folder, variables_of(function))
         self.input_shape: tuple[int, int, int] = (height, width, channels)
         self.description: dict[str, Any] | None = _description(pathlib.Path(folder))
         self._forward = tf.function(
@@ -71,6 +74,12 @@ class SavedModel:
     def _outputs(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         logits = self.layer(tf.cast(pixels, tf.float32), training=False)
         return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
+
+
+def variables_of(function: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """Yields name and array of each variable that a function of a SavedModel uses."""
+    for variable in function.variables:
+        yield variable.name.removesuffix(":0"), variable.numpy()
 
 
 def _description(folder: pathlib.Path) -> dict[str, Any] | None:

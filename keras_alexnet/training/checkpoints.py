@@ -15,7 +15,7 @@ from absl import logging
 
 from keras_alexnet.distributed.cluster import Cluster, SingleProcess
 from keras_alexnet.errors import UserError
-from keras_alexnet.utils import files
+from keras_alexnet.utils import files, finite
 
 FOLDER = "checkpoints"
 
@@ -203,4 +203,6 @@ def _read(path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict]:
     if _digest(manifest["state"]) != manifest["state_sha256"]:
         raise ValueError(f"the state in {path.name} does not match its SHA-256")
     with np.load(arrays, allow_pickle=False) as data:
-        return {name: data[name] for name in data.files}, manifest["state"]
+        variables = {name: data[name] for name in data.files}
+    finite.check_weights(arrays.name, variables.items())
+    return variables, manifest["state"]

@@ -6,11 +6,10 @@ import pathlib
 from typing import Any, NamedTuple
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
+from google.protobuf import message
 
 from keras_alexnet.errors import UserError
-
-_PACKAGE = "keras_alexnet_caffe"
+from keras_alexnet.utils import protobufs
 
 # Message → (field, number, type), with * for repeated fields.
 _MESSAGES = {
@@ -113,30 +112,12 @@ def message_class(name: str) -> type[message.Message]:
         >>> message_class("Blob")(num=1, channels=3).channels
         3
     """
-    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+    return _message_classes()[name]
 
 
 @functools.cache
-def _pool() -> descriptor_pool.DescriptorPool:
-    file = descriptor_pb2.FileDescriptorProto(
-        name="keras_alexnet_caffe.proto", package=_PACKAGE, syntax="proto2"
-    )
-    field_type = descriptor_pb2.FieldDescriptorProto
-    for name, fields in _MESSAGES.items():
-        described = file.message_type.add(name=name)
-        for field, number, kind in fields:
-            repeated = field.startswith("*")
-            new = described.field.add(name=field.lstrip("*"), number=number)
-            new.label = field_type.LABEL_REPEATED if repeated else field_type.LABEL_OPTIONAL
-            if kind in _MESSAGES:
-                new.type, new.type_name = field_type.TYPE_MESSAGE, f".{_PACKAGE}.{kind}"
-            else:
-                new.type = field_type.Type.Value(f"TYPE_{kind.upper()}")
-                if repeated:
-                    new.options.packed = True
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return pool
+def _message_classes() -> dict[str, type[message.Message]]:
+    return protobufs.message_classes("keras_alexnet_caffe", _MESSAGES)
 
 
 def _parsed(name: str, path: str | os.PathLike, ending: str) -> message.Message:

@@ -106,14 +106,13 @@ def fitting_tensors(
         new_head: whether the layer to the logits may be left out if its classes differ.
 
     Raises:
-        UserError: tensors are missing, unknown, misshapen or not finite; the message names them.
+        UserError: tensors are missing, unknown, or misshapen; the message names them.
     """
     expected = [name for part in names.values() for name in part]
     problems: dict[str, list[str]] = {
         "missing": [name for name in expected if name not in tensors],
         "unknown": [_described(name, tensors[name]) for name in tensors if name not in expected],
         "misshapen": [],
-        "not finite": [],
     }
     found = {}
     for layer, shapes in wanted.items():
@@ -125,8 +124,6 @@ def fitting_tensors(
         for name, tensor, shape in zip(names[layer], values, shapes, strict=True):
             if tensor.shape != tuple(shape):
                 problems["misshapen"].append(f"{_described(name, tensor)} for {_shape(shape)}")
-            elif not np.all(np.isfinite(tensor)):
-                problems["not finite"].append(name)
         found[layer] = values
     listings = [f"{kind}: {_listing(bad)}" for kind, bad in problems.items() if bad]
     if listings:

@@ -15,6 +15,7 @@ from keras_alexnet.errors import UserError
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.build import standardize_layer
 from keras_alexnet.networks.spec import NetworkSpec
+from keras_alexnet.utils import finite
 from keras_alexnet.weights import caffe, compatibility
 from keras_alexnet.weights.layout import fitting_tensors, weighted_layers
 from keras_alexnet.weights.source import (
@@ -85,8 +86,8 @@ def load(
     Raises:
         UsageError: an argument that cannot be used.
         UserError: the file is missing or damaged, would run code, or holds a different network;
-            the message names tensors that are missing, unknown or misshapen. The model is
-            unchanged.
+            the message names tensors that are missing, unknown or misshapen, or NaN or infinite.
+            The model is unchanged.
 
     Example:
         >>> trained = keras_alexnet.build("cifar_v2", seed=1)
@@ -118,6 +119,10 @@ def fill(
         return Loaded(source.file, source.kind, source.sha256, _weighted(model))
     title = f"The weights of {source.file} and {spec.name}"
     found = _TENSORS[source.kind](model, source, spec, title=title, new_head=new_head)
+    finite.check_weights(
+        source.file,
+        (pair for layer in found for pair in zip(source.names[layer], found[layer], strict=True)),
+    )
     # Everything fits: from here on the model is changed.
     for layer, values in found.items():
         model.get_layer(layer).set_weights(values)
@@ -210,17 +215,11 @@ def _load_hdf5(model: keras.Model, path: pathlib.Path) -> None:
             f"{path} does not hold the weights of this {model.name}, or is damaged. Name the "
             "network that wrote it, with the same number of classes."
         ) from error
-    broken = [variable.path for variable in model.weights if not _finite(variable)]
-    if broken:
+    try:
+        finite.check_weights(path, finite.weights_of(model))
+    except UserError:
         model.set_weights(before)
-        raise UserError(
-            f"{path} holds weights that are not finite, and nothing was loaded: "
-            f"{', '.join(broken)}."
-        )
-
-
-def _finite(variable: keras.Variable) -> bool:
-    return bool(np.all(np.isfinite(keras.ops.convert_to_numpy(variable))))
+        raise
 
 
 def _weighted(model: keras.Model) -> tuple[str, ...]:

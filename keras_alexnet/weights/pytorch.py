@@ -132,7 +132,8 @@ def _as_float32(name: str, array: np.ndarray, path: str) -> np.ndarray:
             f"{path} must hold float weights, and {name} is {array.dtype}. Quantized networks "
             "cannot be loaded."
         )
-    return array.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # Numbers beyond float32 become infinite and are refused.
+        return array.astype(np.float32, copy=False)
 
 
 def _why_not(path: str, error: Exception) -> str:

@@ -11,6 +11,7 @@ from keras_alexnet.errors import UsageError, UserError, unknown_name
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.build import standardize_layer
 from keras_alexnet.networks.layers import Standardize
+from keras_alexnet.utils import finite
 from keras_alexnet.weights import compatibility, pytorch
 from keras_alexnet.weights.layout import weighted_layers
 
@@ -37,8 +38,8 @@ def save(
 
     Raises:
         UsageError: a name or an ending that cannot be used.
-        UserError: the model lacks layers of the network, has layers that PyTorch lacks, or was
-            built with a different activation.
+        UserError: the model lacks layers of the network, has layers that PyTorch lacks, was built
+            with a different activation, or its weights are NaN or infinite.
 
     Example:
         >>> save(keras_alexnet.build("cifar_v2"), "v2.safetensors")["fc3.weight"]
@@ -69,6 +70,7 @@ def save(
         kernel, bias = map(np.asarray, model.get_layer(name).get_weights())
         tensors[modules[name] + pytorch.PARTS[0]] = layer.from_keras(kernel)
         tensors[modules[name] + pytorch.PARTS[1]] = bias
+    finite.check_weights(model.name, tensors.items())
     pytorch.write_tensors(path, tensors)
     _log_pixels(path, standardize_layer(model))
     return {name: array.shape for name, array in tensors.items()}

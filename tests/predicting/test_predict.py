@@ -316,7 +316,7 @@ def test_weights_that_are_not_finite(places, tmp_path):
     model = keras.models.clone_model(places.network.model)
     model.get_layer("logits").bias.assign([np.nan] * 7)
     run_folder.save(tmp_path, model, places.network.labels)
-    with pytest.raises(UserError, match="weights hold NaN or inf"):
+    with pytest.raises(UserError, match=r"NaN or infinite: logits/bias \(7 of 7\)"):
         predict(tmp_path, _pixels(1), variant="cifar_v2")
 
 

@@ -292,12 +292,22 @@ def test_an_address_that_is_the_other_ports(server):
         "grpc://host:8500/mine/versions/new",
         "grpc:///mine",
         "grpcs://host:8500/mine",
+        "http://a..b/v1/models/mine",
+        f"http://{'x' * 70}/v1/models/mine",
     ],
 )
 def test_addresses_of_another_form(url):
     with pytest.raises(UsageError) as error:
         predict(url, _pixels(1))
     assert f"Received: {url}." in str(error.value) and "NAME[/versions/N]" in str(error.value)
+
+
+def _answer(**changed):
+    """A REST answer for two images; the changed output is that of the second."""
+    outputs = {"classes": [list("abcde")] * 2, "scores": [[0.5, 0.25, 0.1, 0.1, 0.05]] * 2}
+    for name, value in changed.items():
+        outputs[name] = [outputs[name][0], value]
+    return 200, json.dumps({"outputs": outputs}).encode()
 
 
 @pytest.mark.parametrize(
@@ -311,8 +321,27 @@ def test_addresses_of_another_form(url):
             (200, b'{"outputs": {"classes": ["a", "b"], "scores": [1, 2]}}'),
             "does not have the form",
         ),
-        ((200, b'{"outputs": {"classes": [["a"], ["b"]], "scores": [["x"], ["y"]]}}'), "form"),
-        ((200, b'{"outputs": {"classes": [["a"], ["b"]], "scores": [[NaN], [0.5]]}}'), "NaN"),
+        (_answer(scores=["x"] * 5), "form"),
+        (_answer(scores=["0.5"] * 5), "form"),
+        (_answer(scores=[True] * 5), "form"),
+        (_answer(scores=[[0.5]] * 5), "form"),
+        (_answer(scores=[None] * 5), "form"),
+        (_answer(scores={"0": 0.5}), "form"),
+        (_answer(scores=[0.5, 0.5, 0.5, 0.5, 10**400]), "form"),
+        (_answer(scores=[0.5, 0.5, 0.5, 0.5, 1e39]), "no probabilities"),
+        (_answer(scores=[0.5, 0.5, 0.5, 0.5, -0.5]), "no probabilities"),
+        (_answer(scores=[0.5, 0.5, 0.5, 0.5, float("nan")]), "not finite"),
+        (_answer(scores=[0.5] * 4), "form"),
+        (_answer(classes=[1, 2, 3, 4, 5]), "form"),
+        (_answer(classes=[{"b64": "YQ=="}] * 5), "form"),
+        ((200, b"[" * 10**5 + b"]" * 10**5), "not JSON"),
+        ((200, b'{"outputs": ' + b"[" * 300 + b"]" * 300 + b"}"), "form"),
+        ((200, b"9" * 10**5), "not JSON"),
+        ((204, b""), "answered 204 No Content"),
+        ((302, b""), "answered 302 Found"),
+        ((500, b'{"error": "red\\u001b[31m\\u202e"}'), r"500 .*: red\\x1b\[31m\\u202e[.]"),
+        ((500, b"x" * 10**6), "500 Internal Server Error: x{500}….$"),
+        ((500, b'{"error": ' + b"[" * 10**5), "answered 500"),
         ((500, b'{"error": "out of luck"}'), "answered 500 .*: out of luck"),
         ((502, b"<html>Bad gateway</html>"), "answered 502 .*Bad gateway"),
         ((503, b""), "answered 503"),
@@ -332,13 +361,41 @@ def test_an_error_that_quotes_bytes_of_the_image(server):
 
 def test_a_grpc_answer_that_is_no_prediction(server):
     server.grpc_answer = predict_pb2.PredictResponse()
-    server.grpc_answer.outputs["classes"].CopyFrom(tf.make_tensor_proto([["a"]]))
+    outputs = server.grpc_answer.outputs
+    outputs["classes"].CopyFrom(tf.make_tensor_proto([["a", "b\x1b[31m", "c" * 600, "d", "e"]]))
     with pytest.raises(UserError, match="does not have the form"):
         predict(server.grpc_url, _pixels(1))
-    server.grpc_answer.outputs["scores"].CopyFrom(tf.make_tensor_proto([[0.25]]))
-    assert predict(server.grpc_url, _pixels(1))[0].scores == (0.25,)
+    outputs["scores"].CopyFrom(tf.make_tensor_proto([[0.25] * 5]))
+    [found] = predict(server.grpc_url, _pixels(1))
+    assert found.scores == (0.25,) * 5
+    assert found.classes[:2] == ("a", "b\\x1b[31m") and len(found.classes[2]) == 501
     with pytest.raises(UserError, match="for 2 images"):
         predict(server.grpc_url, _pixels(2))
+    for changed in (
+        tf.make_tensor_proto([[0.25] * 4]),
+        tf.make_tensor_proto([[25.0] * 5]),
+        tf.make_tensor_proto([[1] * 5]),
+        tf.make_tensor_proto(0.5, shape=[1, 5]),  # one number, which stands for all
+        tf.make_tensor_proto(0.5, shape=[10**6, 10**6]),
+    ):
+        outputs["scores"].CopyFrom(changed)
+        with pytest.raises(UserError, match="does not have the form"):
+            predict(server.grpc_url, _pixels(1))
+
+
+def test_a_grpc_answer_that_is_too_large(server, monkeypatch):
+    from keras_alexnet.predicting import grpc_client
+
+    monkeypatch.setattr(grpc_client, "_BASE_BYTES", 2**14)
+    server.grpc_answer = predict_pb2.PredictResponse()
+    label = tf.make_tensor_proto([["x" * 10**6] * 5])
+    server.grpc_answer.outputs["classes"].CopyFrom(label)
+    with pytest.raises(UserError, match=r"more than \d{5} bytes"):
+        predict(server.grpc_url, _pixels(1))
+    # What this many predictions need is accepted, although it is more than at the start.
+    server.grpc_answer.outputs["classes"].CopyFrom(tf.make_tensor_proto([["x" * 3000] * 5] * 8))
+    server.grpc_answer.outputs["scores"].CopyFrom(tf.make_tensor_proto([[0.2] * 5] * 8))
+    assert len(predict(server.grpc_url, _pixels(8))) == 8
 
 
 @pytest.mark.parametrize("way", WAYS)

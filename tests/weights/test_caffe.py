@@ -204,14 +204,20 @@ class TestBadInput:
         changes = {
             "conv2": tensors["conv2"][:1],
             "conv3": (kernel[:, :4], bias),
-            "fc6": (tensors["fc6"][0], np.full_like(tensors["fc6"][1], np.inf)),
             "pool1": (np.zeros(3),),
         }
         self.assert_refused(
             small,
             write(changes=changes),
             r"missing: conv2 blob 1; unknown: pool1 blob 0 \(3\); misshapen: conv3 blob 0 "
-            r"\(8x4x3x3\) for 8x8x3x3; not finite: fc6 blob 1\.",
+            r"\(8x4x3x3\) for 8x8x3x3\.",
+        )
+
+    def test_infinite_numbers_are_refused(self, small, tensors, write):
+        kernel, bias = tensors["fc6"]
+        path = write(changes={"fc6": (kernel, np.full_like(bias, np.inf))})
+        self.assert_refused(
+            small, path, rf"NaN or infinite: fc6 blob 1 \({bias.size} of {bias.size}\)"
         )
 
     def test_caffenets_order_of_layers_is_refused(self, small, write):

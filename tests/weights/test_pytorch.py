@@ -195,12 +195,19 @@ class TestBadInput:
         state = dict(v2.state)
         del state["conv2.0.bias"]
         state["fc1.0.weight"] = torch.zeros(384, 1000)
-        state["fc1.0.bias"] = torch.full([384], torch.nan)
         state["norm.weight"] = torch.zeros(3)
         message = (
             r"nothing was loaded. missing: conv2.0.bias; unknown: norm.weight \(3\); "
-            r"misshapen: fc1.0.weight \(384x1000\) for 384x1024; not finite: fc1.0.bias\."
+            r"misshapen: fc1.0.weight \(384x1000\) for 384x1024\."
         )
+        v2.assert_refused(v2.written("bad.pth", state), message)
+
+    @pytest.mark.parametrize("value", [torch.nan, 1e300])  # the latter is too large for float32
+    def test_numbers_that_are_not_finite_are_refused(self, v2, value):
+        state = dict(v2.state)
+        state["fc1.0.bias"] = torch.zeros(384, dtype=torch.float64)
+        state["fc1.0.bias"][3] = value
+        message = r"NaN or infinite: fc1.0.bias \(1 of 384\)\..* download it again"
         v2.assert_refused(v2.written("bad.pth", state), message)
 
     def test_another_network_is_refused(self, v2):

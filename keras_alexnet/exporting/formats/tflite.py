@@ -88,7 +88,8 @@ def convert(
     Raises:
         UsageError: if the quantization or the number type is unknown, or int8 is requested without
             images or with images of the wrong size or type.
-        UserError: if the network cannot be converted to TFLite's builtin operators.
+        UserError: if the network cannot be converted to TFLite's builtin operators, or a weight is
+            beyond float16's range.
 
     Example:
         >>> network = keras_alexnet.load("runs/cifar_v2")  # doctest: +SKIP
@@ -103,6 +104,8 @@ def convert(
         raise unknown_name("input_dtype", input_dtype, INPUT_DTYPES)
     if quantization == "int8":
         calibration = tflite_int8.check_calibration(calibration, network.input_shape)
+    if quantization == "float16":
+        _check_range(network)
     try:
         with terminal.quiet():
             contents = _converted(network, quantization, input_dtype, calibration)
@@ -117,6 +120,23 @@ def convert(
         ) from error
     tflite_file.check_builtin(contents)
     return tflite_metadata.packed(contents, network, quantization, input_dtype)
+
+
+def _check_range(network: "TrainedNetwork") -> None:
+    """The converter would clip larger weights to the largest number of float16, silently."""
+    import numpy as np
+
+    largest = float(np.finfo(np.float16).max)
+    beyond = [
+        f"{weight.path} ({np.abs(values).max():g})"
+        for weight in network.model.weights
+        if np.abs(values := np.asarray(weight)).max(initial=0) > largest
+    ]
+    if beyond:
+        raise UserError(
+            f"float16 holds numbers up to {largest:g}, and these weights are larger: "
+            f"{', '.join(beyond)}. Remove float16 from --quantization."
+        )
 
 
 def _converted(
