@@ -79,11 +79,8 @@ def _threads(config: PrepareConfig) -> int:
 
 
 def _check(config: PrepareConfig) -> None:
-    least = {"seed": 0, "images_per_shard": 1, "short_side": 1, "threads": 1}
-    for name, lowest in least.items():
-        value = getattr(config, name)
-        if value is not None and value < lowest:
-            raise UsageError(f"{name} must be at least {lowest}. Received: {value}.")
+    if config.source is None or config.out is None:
+        raise UsageError("source and out are needed: what to prepare, and where to.")
     source, out = pathlib.Path(config.source), pathlib.Path(config.out)
     if not source.exists():
         raise UserError(f"The source {source} does not exist.")
