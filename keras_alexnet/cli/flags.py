@@ -12,6 +12,7 @@ from keras_alexnet.errors import UsageError, unknown_name
 from keras_alexnet.networks.variants import list_variants
 from keras_alexnet.utils import arguments as checks
 from keras_alexnet.utils.arguments import Range
+from keras_alexnet.utils.text import printable
 
 _METAVARS = {int: "N", float: "X", str: "VALUE", os.PathLike: "PATH"}
 # Fields whose values are names in a registry.
@@ -32,6 +33,12 @@ class Parser(argparse.ArgumentParser):
         options.setdefault("allow_abbrev", False)
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(*arguments, **options)
+        self.add_argument(
+            "--traceback",
+            action="store_true",
+            default=argparse.SUPPRESS,
+            help="Show the traceback of an error.",
+        )
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Refuses leftover arguments here, so that the message names the right command."""
@@ -46,7 +53,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> typing.NoReturn:
         """Prints the message and exits with code 2."""
-        self.exit(2, f"{self.prog}: {message}\n{self.prog} --help lists the flags.\n")
+        self.exit(2, f"{self.prog}: {printable(message)}\n{self.prog} --help lists the flags.\n")
 
 
 class _Switch(argparse.Action):
@@ -74,7 +81,7 @@ def add_flag(
     several: bool = False,
     required: bool = False,
     may_be_empty: bool = False,
-    **bounds: float,
+    allowed: Range = Range(),  # noqa: B008
 ) -> None:
     """Adds the flag `--name` to a parser or to a group of one.
 
@@ -88,7 +95,7 @@ def add_flag(
         several: whether the value is a tuple, typed as a list separated by commas.
         required: whether the flag must be given.
         may_be_empty: whether a text may be empty.
-        **bounds: least, most, above or below, as in `utils.arguments.Range`.
+        allowed: the range of a number.
     """
     metavar = "A,B,..." if several else _METAVARS.get(kind)
     text = help_text
@@ -108,7 +115,7 @@ def add_flag(
         options["help"] = argparse.SUPPRESS
         group.add_argument(f"--no{name}", dest=name, action="store_false", **options)
         return
-    convert = _converter(name, kind, choices, Range(**bounds), may_be_empty)
+    convert = _converter(name, kind, choices, allowed, may_be_empty)
     read = (lambda typed: tuple(map(convert, _parts(typed)))) if several else convert
     group.add_argument(f"--{name}", type=read, metavar=metavar, **options)
 
@@ -161,7 +168,7 @@ def add_field_flag(
         several=typing.get_origin(field.type) is tuple,
         required=required,
         may_be_empty=field.metadata.get("may_be_empty", False),
-        **dataclasses.asdict(field.metadata.get("range", Range())),
+        allowed=field.metadata.get("range", Range()),
     )
 
 

@@ -22,7 +22,7 @@ from keras_alexnet.data.shard_index import write_index
 from keras_alexnet.data.shards import Planned
 from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.utils import files, machine
+from keras_alexnet.utils import files, machine, outputs
 from keras_alexnet.utils.terminal import Progress
 
 
@@ -89,6 +89,7 @@ def _check(config: PrepareConfig) -> None:
             f"The two ImageNet archives are read together. Received: source={source}. Name the "
             f"folder that holds both: {source.parent}."
         )
+    outputs.check_folder(out, "out")
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise UsageError(
             f"out must not be inside the source {source}, where it would be read as a class. "

@@ -44,7 +44,7 @@ def test_no_error_is_0():
     assert running.guarded(lambda: None, "program", []) == 0
 
 
-def test_defects_keep_their_traceback():
+def test_x():
     with pytest.raises(ZeroDivisionError):
         running.guarded(lambda: 1 / 0, "program", [])
 

@@ -10,10 +10,12 @@ else in the meantime.
 
 import argparse
 import importlib
+import os
 
 from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
-from keras_alexnet.errors import UsageError
+from keras_alexnet.utils import outputs
+from keras_alexnet.utils.arguments import Range
 
 # Benchmark: what it measures, its module, its default network, and its measures.
 BENCHMARKS = {
@@ -50,20 +52,19 @@ def add_flags(parser: flags.Parser) -> None:
             ("steps", 40, "Number of steps timed in each repeat, after a few untimed ones."),
             ("repeats", 5, "Number of repeats; the median over them is reported."),
         ):
-            flags.add_flag(subparser, name, int, help_text, default=default)
+            flags.add_flag(subparser, name, int, help_text, default=default, allowed=Range(1))
         help_text = "What to measure."
         flags.add_flag(
             subparser, "only", str, help_text, default=measures, choices=measures, several=True
         )
-        flags.add_flag(subparser, "json", str, "JSON file to write the measurements to.")
+        flags.add_flag(subparser, "json", os.PathLike, "JSON file to write the measurements to.")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measures, and prints a line for each measure."""
     sizes = flags.values_of(arguments, ("batch_size", "steps", "repeats"))
-    for name, value in sizes.items():
-        if value < 1:
-            raise UsageError(f"--{name} must be at least 1. Received: {value}.")
+    if arguments.json is not None:
+        outputs.check_file(arguments.json, "json")
     load_tensorflow()
     from keras_alexnet.utils import files, machine, provenance
 
