@@ -58,7 +58,24 @@ def unknown_name(kind: str, received: object, known: Iterable[str]) -> UsageErro
     known = list(known)
     nearest = difflib.get_close_matches(str(received), known, n=1, cutoff=0.0)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    return UsageError(f"Unknown {kind} {received!r}.{hint} Known: {', '.join(known)}.")
+    return UsageError(f"Unknown {kind} {shown(received)}.{hint} Known: {', '.join(known)}.")
+
+
+def shown(value: object) -> str:
+    """Returns what was received as a message shows it: in Python's notation, and not too long.
+
+    Example:
+        >>> shown("a\\tb"), len(shown("a" * 1000))
+        ("'a\\\\tb'", 100)
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of more than 4300 digits
+        text = f"a huge {type(value).__name__}"
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+_LONGEST = 100  # characters
 
 
 def first_line(error: BaseException) -> str:
@@ -86,7 +103,9 @@ def whole_number(name: str, value: Any, least: int | None = None, most: int | No
         bounds.append(f" of at most {most}")
     elif whole and abs(int(value)) > _LARGEST:
         bounds.append(" of less than 2**63")
-    raise UsageError(f"{name} must be a whole number{' and'.join(bounds)}. Received: {value!r}.")
+    raise UsageError(
+        f"{name} must be a whole number{' and'.join(bounds)}. Received: {shown(value)}."
+    )
 
 
 _LARGEST = 2**63 - 1  # of TensorFlow, numpy and TF Serving

@@ -138,9 +138,7 @@ class TrainConfig(DataSpec):
         super().__post_init__()
         fields = {field.name: field for field in OVERRIDABLE}
         overrides = {
-            name: value
-            if isinstance(value, str) or value is None or name not in fields
-            else checked(fields[name], value)
+            name: checked(fields[name], value) if name in fields else value
             for name, value in self.overrides.items()
         }
         object.__setattr__(self, "overrides", overrides)

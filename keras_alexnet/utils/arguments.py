@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from keras_alexnet.errors import UsageError, unknown_name, whole_number
+from keras_alexnet.errors import UsageError, shown, unknown_name, whole_number
 from keras_alexnet.utils.text import is_printable
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -110,7 +110,7 @@ def checked(field: dataclasses.Field, value: Any) -> Any:
     if hasattr(value, "tolist"):  # an array of numpy
         value = value.tolist()
     if not isinstance(value, Iterable):
-        raise UsageError(f"{field.name} must be a list. Received: {value!r}.")
+        raise UsageError(f"{field.name} must be a list. Received: {shown(value)}.")
     return tuple(_checked_one(field, each) for each in value)
 
 
@@ -168,14 +168,14 @@ def path_text(name: str, path: Any) -> str:
     if _CONTROL.search(given):
         raise UsageError(
             f"{name} must be a path without control characters and line breaks. "
-            f"Received: {given!r}."
+            f"Received: {shown(given)}."
         )
     found = os.path.expanduser(given)
     if found.startswith("~"):
         home = found.partition("/")[0]
         raise UsageError(
             f"{name} begins with {home}, but there is no such home folder. For a file or folder "
-            f"of that name, write ./{home}. Received: {given!r}."
+            f"of that name, write ./{home}. Received: {shown(given)}."
         )
     return found
 
@@ -191,12 +191,12 @@ def text(name: str, value: Any, may_be_empty: bool = False) -> str:
         'cats'
     """
     if not isinstance(value, str):
-        raise UsageError(f"{name} must be text. Received: {value!r}.")
+        raise UsageError(f"{name} must be text. Received: {shown(value)}.")
     if not value.strip() and not may_be_empty:
         raise UsageError(f"{name} must not be empty. Give a value, or leave it out.")
     if not is_printable(value):
         raise UsageError(
-            f"{name} must be one line without control characters. Received: {value!r}."
+            f"{name} must be one line without control characters. Received: {shown(value)}."
         )
     return unicodedata.normalize("NFC", str(value))
 
@@ -209,7 +209,7 @@ def switch(name: str, value: Any) -> bool:
     """
     value = _plain(value)
     if not isinstance(value, bool):
-        raise UsageError(f"{name} must be True or False. Received: {value!r}.")
+        raise UsageError(f"{name} must be True or False. Received: {shown(value)}.")
     return value
 
 
@@ -239,7 +239,7 @@ def number(name: str, value: Any, allowed: Range = Range()) -> int | float:  # n
         if bound is not None
     ]
     wanted = " ".join(["a number", " and ".join(bounds)]).strip()
-    raise UsageError(f"{name} must be {wanted}. Received: {value!r}.")
+    raise UsageError(f"{name} must be {wanted}. Received: {shown(value)}.")
 
 
 def split_list(typed: str) -> list[str]:

@@ -52,7 +52,7 @@ def destination(path: str | os.PathLike) -> Destination:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fspath(given))
     try:
         mode = path.stat().st_mode
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Destination(path, True)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(given))
