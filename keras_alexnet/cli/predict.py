@@ -18,8 +18,8 @@ from typing import Any
 from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
 from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.predicting.limits import BATCH, TIMEOUT, TOP
 from keras_alexnet.utils import outputs
+from keras_alexnet.utils.limits import BATCH, TIMEOUT, TOP
 from keras_alexnet.utils.text import printable
 
 OPTIONS = ("top", "batch_size", "timeout", "variant", "labels")

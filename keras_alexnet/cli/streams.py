@@ -25,6 +25,8 @@ class PlainFormatter(standard_logging.Formatter):
         plain = copy.copy(record)
         if isinstance(record.args, tuple):
             plain.args = tuple(map(_plain, record.args))
+        elif isinstance(record.args, dict):
+            plain.args = {name: _plain(value) for name, value in record.args.items()}
         lines = super().format(plain).split("\n")
         return "\n".join(map(_escaped, lines))
 

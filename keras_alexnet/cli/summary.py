@@ -11,9 +11,9 @@ import os
 
 from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
-from keras_alexnet.data.config import LARGEST_SIDE
 from keras_alexnet.utils import outputs
 from keras_alexnet.utils.arguments import Range
+from keras_alexnet.utils.limits import BATCH, LARGEST_SIDE
 
 
 def add_flags(parser: flags.Parser) -> None:
@@ -34,7 +34,7 @@ def add_flags(parser: flags.Parser) -> None:
         allowed=Range(1, LARGEST_SIDE),
     )
     help_text = "Number of images in the batch whose activations are counted."
-    flags.add_flag(parser, "batch_size", int, help_text, default=1, allowed=Range(1))
+    flags.add_flag(parser, "batch_size", int, help_text, default=1, allowed=BATCH)
     flags.add_flag(parser, "json", os.PathLike, "JSON file to write the table to as well.")
 
 

@@ -4,8 +4,7 @@ import dataclasses
 import os
 
 from keras_alexnet.utils.arguments import normalize, setting
-
-LARGEST_SIDE = 4096  # pixels of an input: a float32 image of this side takes 200 MB
+from keras_alexnet.utils.limits import LARGEST_SIDE
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.utils.arguments import setting
+from keras_alexnet.utils.limits import LARGEST_BATCH
 
 if TYPE_CHECKING:
     import keras
 
-LARGEST_BATCH = 65_536  # images: those of AlexNet would take 40 GB
 SPLITS = ("test", "validation", "train")
 
 

@@ -15,8 +15,8 @@ from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UsageError, whole_number
 from keras_alexnet.figures import drawing, subjects
 from keras_alexnet.figures.captions import caption, wrapped
-from keras_alexnet.predicting.limits import BATCH
 from keras_alexnet.utils.arguments import one_of
+from keras_alexnet.utils.limits import BATCH
 from keras_alexnet.utils.terminal import Progress
 
 _WIDTH, _GAP, _SEPARATOR = 1.0, 0.08, 0.15  # inches

@@ -16,12 +16,11 @@ from absl import logging
 from keras_alexnet import run_folder
 from keras_alexnet.data import decode
 from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.predicting import limits
 from keras_alexnet.predicting.images import InputImage, input_images
 from keras_alexnet.predicting.local import LocalPredictor, SavedModelPredictor
 from keras_alexnet.predicting.predictor import Predictor, Refused, TopClasses, reason
 from keras_alexnet.trained import TrainedNetwork, check_finite
-from keras_alexnet.utils import machine
+from keras_alexnet.utils import limits, machine
 from keras_alexnet.utils.arguments import one_of, path_text
 from keras_alexnet.utils.terminal import Progress
 
