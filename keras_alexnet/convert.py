@@ -19,7 +19,8 @@ from keras_alexnet.networks.spec import NetworkSpec
 from keras_alexnet.predicting.local import LocalPredictor
 from keras_alexnet.predicting.predictor import TopClasses, reason
 from keras_alexnet.trained import TrainedNetwork
-from keras_alexnet.utils import files
+from keras_alexnet.utils import files, outputs
+from keras_alexnet.utils.arguments import path_text
 from keras_alexnet.weights import Loaded, save
 from keras_alexnet.weights.load import fill
 from keras_alexnet.weights.references import installed_framework, reference_logits
@@ -91,8 +92,11 @@ def convert(
         ...         source="torchvision")  # doctest: +SKIP
     """
     network = variants.get(_variant(weights, source, variant))
-    path = pathlib.Path(out)
+    path = pathlib.Path(path_text("out", out))
     path = path if path.suffix == ".keras" else path / run_folder.MODEL
+    outputs.check_file(path, "out")
+    if check is not None:
+        check = path_text("check", check)
     read = read_source(weights, network, mean=mean, sha256=sha256)
     model = build(network.name, num_classes=read.classes())
     loaded = fill(model, read, network)
@@ -135,6 +139,8 @@ def to_torch(
     Example:
         >>> to_torch("runs/mine", "mine.safetensors")  # doctest: +SKIP
     """
+    out = path_text("out", out)
+    outputs.check_file(out, "out")
     network = TrainedNetwork.load(model, variant).require_keras("A conversion")
     return save(network.model, out, variant=network.variant, names=names)
 

@@ -58,7 +58,24 @@ def unknown_name(kind: str, received: object, known: Iterable[str]) -> UsageErro
     known = list(known)
     nearest = difflib.get_close_matches(str(received), known, n=1, cutoff=0.0)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    return UsageError(f"Unknown {kind} {received!r}.{hint} Known: {', '.join(known)}.")
+    return UsageError(f"Unknown {kind} {shown(received)}.{hint} Known: {', '.join(known)}.")
+
+
+def shown(value: object) -> str:
+    """Returns what was received as a message shows it: in Python's notation, and not too long.
+
+    Example:
+        >>> shown("a\\tb"), len(shown("a" * 1000))
+        ("'a\\\\tb'", 100)
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of more than 4300 digits
+        text = f"a huge {type(value).__name__}"
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+_LONGEST = 100  # characters
 
 
 def first_line(error: BaseException) -> str:
@@ -71,14 +88,24 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def whole_number(name: str, value: Any, least: int | None = None) -> int:
+def whole_number(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
     """Returns an argument as int.
 
     Raises:
-        UsageError: it is not a whole number, or below `least`.
+        UsageError: it is not a whole number, below `least`, above `most`, or not of 64 bits.
     """
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not whole or (least is not None and value < least):
-        bound = "" if least is None else f" of at least {least}"
-        raise UsageError(f"{name} must be a whole number{bound}. Received: {value!r}.")
-    return int(value)
+    low, high = (-_LARGEST if least is None else least), (_LARGEST if most is None else most)
+    if whole and low <= value <= high:
+        return int(value)
+    bounds = [] if least is None else [f" of at least {least}"]
+    if most is not None:
+        bounds.append(f" of at most {most}")
+    elif whole and abs(int(value)) > _LARGEST:
+        bounds.append(" of less than 2**63")
+    raise UsageError(
+        f"{name} must be a whole number{' and'.join(bounds)}. Received: {shown(value)}."
+    )
+
+
+_LARGEST = 2**63 - 1  # of TensorFlow, numpy and TF Serving

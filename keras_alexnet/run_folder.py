@@ -1,13 +1,20 @@
 """The files of a run's folder and of exports: their names, readers and writers."""
 
+import collections
 import json
 import os
 import pathlib
+import re
+import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from absl import logging
+
 from keras_alexnet.errors import UserError, first_line
 from keras_alexnet.utils import files, finite
+from keras_alexnet.utils.arguments import path_text
+from keras_alexnet.utils.text import printable
 
 if TYPE_CHECKING:
     import keras
@@ -23,6 +30,8 @@ GRAPH = "saved_model.pb"
 KERAS, SAVED_MODEL, TFLITE, ONNX = "keras", "saved_model", "tflite", "onnx"
 
 MODELS = "a run's folder, a .keras file, a SavedModel folder, a .tflite file or an .onnx file"
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # with all that ends a line
 
 _ENDINGS = {".keras": KERAS, ".tflite": TFLITE, ".onnx": ONNX}
 
@@ -57,7 +66,7 @@ def locate(model: str | os.PathLike, places: str = MODELS) -> tuple[str, pathlib
     Raises:
         UserError: there is no model.
     """
-    path = pathlib.Path(model)
+    path = pathlib.Path(path_text("model", model))
     if path.is_dir():
         if (path / MODEL).exists():
             return KERAS, path / MODEL
@@ -101,29 +110,60 @@ def read_model(path: str | os.PathLike) -> "keras.Model":
 
 
 def read_labels(path: str | os.PathLike) -> tuple[str, ...]:
-    """Reads the names of classes, one per line.
+    """Reads the names of classes, one per line, in Unicode's composed form.
+
+    A byte order mark and carriage returns, which Windows writes, are not part of the names. Names
+    that are used twice are logged.
 
     Raises:
-        UserError: there is no such file, it is not UTF-8 text, or a line is empty.
+        UserError: there is no such file, it is not UTF-8 text, or a line is empty or has control
+            characters.
     """
+    path = path_text("labels", path)
     try:
-        labels = tuple(pathlib.Path(path).read_text(encoding="utf-8").splitlines())
+        with files.open_regular(path) as file:
+            text = file.read().decode("utf-8-sig")
     except (OSError, ValueError) as error:
         raise UserError(
-            f"The labels cannot be read: {error}. Give a text file with one class per line, such "
-            f"as the {LABELS} of a run."
+            f"The labels cannot be read: {printable(error)}. Give a text file with one class per "
+            f"line, such as the {LABELS} of a run."
         ) from error
-    if "" in labels:
-        raise UserError(
-            f"Every class needs a label. {path} has an empty line for class {labels.index('')}. "
-            "Write its name there."
+    lines = text.replace("\r\n", "\n").split("\n")
+    labels = tuple(
+        unicodedata.normalize("NFC", line) for line in lines[: len(lines) - (not lines[-1])]
+    )
+    _check_names(labels, printable(path))
+    twice = [name for name, count in collections.Counter(labels).items() if count > 1]
+    if twice:
+        logging.info(
+            "%s names %d classes twice, such as %s (class %d).",
+            *(path, len(twice), twice[0], labels.index(twice[0])),
         )
     return labels
 
 
 def write_labels(path: str | os.PathLike, labels: Sequence[str]) -> None:
-    """Writes the names of classes, one per line, whole or not at all."""
+    """Writes the names of classes, one per line, whole or not at all.
+
+    Raises:
+        UserError: a name is empty or has control characters, so that it could not be read again.
+    """
+    _check_names(labels, "labels")
     files.write_text(path, "".join(f"{name}\n" for name in labels))
+
+
+def _check_names(labels: Sequence[str], where: str) -> None:
+    for number, name in enumerate(labels):
+        if not name.strip():
+            raise UserError(
+                f"Every class needs a label. {where} has an empty line for class {number}. Write "
+                "its name there."
+            )
+        if _CONTROL.search(name):
+            raise UserError(
+                f"A label is one line without control characters. {where} has {printable(name)} "
+                f"for class {number}. Rename that class."
+            )
 
 
 def check_labels(

@@ -8,10 +8,12 @@ r"""Converts weights from PyTorch or Caffe to a model file, or a model to PyTorc
 """
 
 import argparse
+import os
 from typing import Any
 
 from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
+from keras_alexnet.cli.streams import say
 from keras_alexnet.errors import UsageError
 
 SOURCES = ("torchvision", "pytorch", "caffe")
@@ -25,22 +27,22 @@ def add_flags(parser: flags.Parser) -> None:
         "File to convert: a PyTorch state dict as .safetensors or, with torch installed, .pth; a "
         ".caffemodel; with --to torch, a run's folder or a .keras file."
     )
-    flags.add_flag(parser, "weights", str, help_text, required=True)
+    flags.add_flag(parser, "weights", os.PathLike, help_text, required=True)
     help_text = "File to write: .keras, or .safetensors with --to torch."
-    flags.add_flag(parser, "out", str, help_text, required=True)
+    flags.add_flag(parser, "out", os.PathLike, help_text, required=True)
     flags.add_flag(parser, "to", str, "What to write.", default="keras", choices=TARGETS)
     help_text = "The network; by default alexnet_owt for torchvision and alexnet_caffe for caffe."
     flags.add_variant(parser, help_text)
     group = parser.add_argument_group("with --to keras")
     help_text = "Where the weights are from; pytorch is for the networks of the documents."
     flags.add_flag(group, "from", str, help_text, choices=SOURCES)
-    flags.add_flag(group, "mean", str, "Caffe's mean file, a .binaryproto or .npy file.")
+    flags.add_flag(group, "mean", os.PathLike, "Caffe's mean file, a .binaryproto or .npy file.")
     help_text = "Text file with one class per line, or imagenet; copied to labels.txt beside --out."
-    flags.add_flag(group, "labels", str, help_text)
+    flags.add_flag(group, "labels", os.PathLike, help_text)
     help_text = "The SHA-256 that the file must have, or at least its first 8 digits."
     flags.add_flag(group, "sha256", str, help_text)
     help_text = "Image whose likeliest classes are printed, before and after the conversion."
-    flags.add_flag(group, "check", str, help_text)
+    flags.add_flag(group, "check", os.PathLike, help_text)
     group = parser.add_argument_group("with --to torch")
     help_text = "Whose names the tensors get, torchvision or document; only for alexnet_owt."
     flags.add_flag(group, "names", str, help_text)
@@ -60,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
         _write_for_torch(arguments)
     else:
         _write_for_keras(arguments)
-    print(f"written: {arguments.out}")
+    say(f"written: {arguments.out}")
 
 
 def _write_for_keras(arguments: argparse.Namespace) -> None:
@@ -73,7 +75,7 @@ def _write_for_keras(arguments: argparse.Namespace) -> None:
         variant=arguments.variant,
         **flags.values_of(arguments, _TO_KERAS),
     )
-    print(f"{loaded.path}: SHA-256 {loaded.sha256}")
+    say(f"{loaded.path}: SHA-256 {loaded.sha256}")
     print(f"filled: {', '.join(loaded.layers)}")
     if checked:
         _print_top("before, by the converted file's own framework", checked.before)
@@ -88,7 +90,7 @@ def _print_top(when: str, top: Any) -> None:
         print('  its framework is not installed: pip install -e ".[torch,caffe]"')
         return
     for name, score in zip(top.classes, top.scores, strict=True):
-        print(f"  {100 * score:5.1f} %  {name}")
+        say(f"  {100 * score:5.1f} %  {name}")
 
 
 def _write_for_torch(arguments: argparse.Namespace) -> None:
@@ -98,4 +100,4 @@ def _write_for_torch(arguments: argparse.Namespace) -> None:
         arguments.weights, arguments.out, variant=arguments.variant, names=arguments.names
     )
     for name, shape in tensors.items():
-        print(f"{name}: {'x'.join(map(str, shape))}")
+        say(f"{name}: {'x'.join(map(str, shape))}")

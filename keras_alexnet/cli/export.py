@@ -9,6 +9,7 @@ import argparse
 
 from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
+from keras_alexnet.cli.streams import say
 from keras_alexnet.exporting.config import ExportConfig
 
 _GROUPS = {
@@ -31,7 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     report = export(config)
     for name, facts in report["files"].items():
-        print(f"{name}: {facts['file']}, {facts['bytes']:,} bytes")
+        say(f"{name}: {facts['file']}, {facts['bytes']:,} bytes")
         for figure in ("relative_difference", "top1_agreement", "top1"):
             print(f"  {figure}: {facts['agreement'][figure]}")
         for threads, seconds in facts.get("latency_seconds", {}).items():

@@ -10,34 +10,68 @@ r"""Draws what is inside a network, as the 2012 paper does.
 
 import argparse
 import dataclasses
+import os
 from typing import Any
 
 from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
+from keras_alexnet.cli.streams import say
 from keras_alexnet.data.config import DataSpec
+from keras_alexnet.utils.arguments import Range
+from keras_alexnet.utils.limits import BATCH, TOP
 
+_SOME = Range(1)
 _SCALES = ("each", "joint")
 _TABLE = "File for the numbers in the picture: .csv or .json; by default a .csv beside --out."
 _FLAGS: dict[str, dict[str, Any]] = {
-    "out": {"kind": str, "help_text": "The picture to write, a .png file.", "required": True},
-    "model": {"kind": str, "help_text": "A run's folder or a .keras file.", "required": True},
-    "images": {"kind": int, "help_text": "Test images to show, from all classes.", "default": 10},
+    "out": {
+        "kind": os.PathLike,
+        "help_text": "The picture to write, a .png file.",
+        "required": True,
+    },
+    "model": {
+        "kind": os.PathLike,
+        "help_text": "A run's folder or a .keras file.",
+        "required": True,
+    },
+    "images": {
+        "kind": int,
+        "help_text": "Test images to show, from all classes.",
+        "default": 10,
+        "allowed": _SOME,
+    },
     "indices": {
         "kind": int,
         "help_text": "Indices of the test images to show instead, counted from 0.",
         "several": True,
+        "allowed": Range(0),
     },
-    "seed": {"kind": int, "help_text": "Seed of the choice of images.", "default": 0},
+    "seed": {
+        "kind": int,
+        "help_text": "Seed of the choice of images.",
+        "default": 0,
+        "allowed": Range(0),
+    },
     "neighbors": {
         "kind": int,
         "help_text": "Training images to show beside each test image.",
         "default": 6,
+        "allowed": _SOME,
     },
-    "train_images": {"kind": int, "help_text": "Training images to search; all by default."},
-    "batch_size": {"kind": int, "help_text": "Images in one step of the search.", "default": 256},
-    "top": {"kind": int, "help_text": "Bars for each image.", "default": 5},
+    "train_images": {
+        "kind": int,
+        "help_text": "Training images to search; all by default.",
+        "allowed": _SOME,
+    },
+    "batch_size": {
+        "kind": int,
+        "help_text": "Images in one step of the search.",
+        "default": 256,
+        "allowed": BATCH,
+    },
+    "top": {"kind": int, "help_text": "Bars for each image.", "default": 5, "allowed": TOP},
     "layer": {"kind": str, "help_text": "Name of a layer.", "required": True},
-    "image": {"kind": str, "help_text": "An image file.", "required": True},
+    "image": {"kind": os.PathLike, "help_text": "An image file.", "required": True},
     "scale": {
         "kind": str,
         "help_text": "Scale of the colors: one for each filter or map, or a joint one.",
@@ -45,7 +79,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "choices": _SCALES,
     },
     "runs": {
-        "kind": str,
+        "kind": os.PathLike,
         "help_text": "Folders of runs, or their metrics.csv files.",
         "several": True,
         "required": True,
@@ -59,8 +93,9 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "kind": float,
         "help_text": "Training error in percent at which a line is drawn.",
         "default": 25.0,
+        "allowed": Range(0, 100),
     },
-    "table": {"kind": str, "help_text": _TABLE},
+    "table": {"kind": os.PathLike, "help_text": _TABLE},
 }
 _OF_IMAGES = ("images", "indices", "seed", "variant", "table")
 _DATA = tuple(field.name for field in dataclasses.fields(DataSpec))
@@ -117,8 +152,9 @@ def run(arguments: argparse.Namespace) -> None:
     subjects = [options.pop(name) for name in _SUBJECTS if name in options]
     made = draw(*subjects, arguments.out, **options)
     if arguments.figure == "curves":
-        print("\n".join(in_words(made, arguments.error)))
-    print(f"picture: {arguments.out}")
+        for line in in_words(made, arguments.error):
+            say(line)
+    say(f"picture: {arguments.out}")
 
 
 def _add_flag(parser: argparse.ArgumentParser, name: str) -> None:

@@ -2,19 +2,21 @@
 
 import argparse
 import dataclasses
+import os
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from keras_alexnet.data.readers import list_datasets
-from keras_alexnet.errors import unknown_name
+from keras_alexnet.errors import UsageError, unknown_name
 from keras_alexnet.networks.variants import list_variants
+from keras_alexnet.utils import arguments as checks
+from keras_alexnet.utils.arguments import Range
+from keras_alexnet.utils.text import printable
 
-_METAVARS = {int: "N", float: "X", str: "VALUE"}
+_METAVARS = {int: "N", float: "X", str: "VALUE", os.PathLike: "PATH"}
 # Fields whose values are names in a registry.
 _NAMES = {"variant": list_variants, "dataset": list_datasets}
-# Flags for which an empty value is one; of others, it would be the current folder or nothing.
-_MAY_BE_EMPTY = ("freeze_until",)
 _FEW = 5  # choices that are shown in place of a value
 
 
@@ -31,6 +33,12 @@ class Parser(argparse.ArgumentParser):
         options.setdefault("allow_abbrev", False)
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(*arguments, **options)
+        self.add_argument(
+            "--traceback",
+            action="store_true",
+            default=argparse.SUPPRESS,
+            help="Show the traceback of an error.",
+        )
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Refuses leftover arguments here, so that the message names the right command."""
@@ -45,7 +53,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> typing.NoReturn:
         """Prints the message and exits with code 2."""
-        self.exit(2, f"{self.prog}: {message}\n{self.prog} --help lists the flags.\n")
+        self.exit(2, f"{self.prog}: {printable(message)}\n{self.prog} --help lists the flags.\n")
 
 
 class _Switch(argparse.Action):
@@ -72,18 +80,22 @@ def add_flag(
     choices: Sequence[Any] | None = None,
     several: bool = False,
     required: bool = False,
+    may_be_empty: bool = False,
+    allowed: Range = Range(),  # noqa: B008
 ) -> None:
     """Adds the flag `--name` to a parser or to a group of one.
 
     Args:
         group: the parser or group.
         name: name of the flag, and of its value in the parsed arguments.
-        kind: bool, int, float or str.
+        kind: bool, int, float, str, or os.PathLike for a path.
         help_text: what `--help` says; choices and default are added to it.
         default: value if the flag is not given.
         choices: the only values allowed.
         several: whether the value is a tuple, typed as a list separated by commas.
         required: whether the flag must be given.
+        may_be_empty: whether a text may be empty.
+        allowed: the range of a number.
     """
     metavar = "A,B,..." if several else _METAVARS.get(kind)
     text = help_text
@@ -103,7 +115,7 @@ def add_flag(
         options["help"] = argparse.SUPPRESS
         group.add_argument(f"--no{name}", dest=name, action="store_false", **options)
         return
-    convert = _converter(name, kind, choices)
+    convert = _converter(name, kind, choices, allowed, may_be_empty)
     read = (lambda typed: tuple(map(convert, _parts(typed)))) if several else convert
     group.add_argument(f"--{name}", type=read, metavar=metavar, **options)
 
@@ -134,7 +146,9 @@ def add_config_flags(
         group = parser.add_argument_group(title)
         for name in names:
             field = fields[name]
-            required = field.default is None and name not in optional and not _takes_none(field)
+            required = (
+                field.default is None and name not in optional and not checks.takes_none(field)
+            )
             add_field_flag(group, field, default=field.default, required=required)
 
 
@@ -147,12 +161,14 @@ def add_field_flag(
     add_flag(
         group,
         field.name,
-        _kind(field),
+        checks.kind_of(field),
         field.metadata["help"],
         default=default,
         choices=choices,
         several=typing.get_origin(field.type) is tuple,
         required=required,
+        may_be_empty=field.metadata.get("may_be_empty", False),
+        allowed=field.metadata.get("range", Range()),
     )
 
 
@@ -182,35 +198,24 @@ def _as_typed(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _converter(name: str, kind: type, choices: Sequence[Any] | None) -> Callable[[str], Any]:
+def _converter(
+    name: str, kind: type, choices: Sequence[Any] | None, allowed: Range, may_be_empty: bool
+) -> Callable[[str], Any]:
     def convert(typed: str) -> Any:
+        value: Any = typed
+        if kind in (int, float):
+            try:
+                value = kind(typed)
+            except ValueError as error:
+                wanted = "a whole number" if kind is int else "a number"
+                message = f"must be {wanted}. Received: {typed!r}."
+                raise argparse.ArgumentTypeError(message) from error
         try:
-            value = kind(typed)
-        except ValueError as error:
-            wanted = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"must be {wanted}. Received: {typed!r}.") from error
-        if kind is int and abs(value) >= 2**63:
-            raise argparse.ArgumentTypeError(f"must be less than 2**63. Received: {typed}.")
-        if value == "" and choices is None and name not in _MAY_BE_EMPTY:
-            raise argparse.ArgumentTypeError("must not be empty. Give a value, or leave it out.")
-        if choices is not None and value not in choices:
-            raise argparse.ArgumentTypeError(str(unknown_name(name, value, map(str, choices))))
+            value = checks.one_of(name, value, kind, allowed, may_be_empty or choices is not None)
+            if choices is not None and value not in choices:
+                raise unknown_name(name, value, map(str, choices))
+        except UsageError as error:
+            raise argparse.ArgumentTypeError(str(error).removeprefix(f"{name} ")) from error
         return value
 
     return convert
-
-
-def _types(field: dataclasses.Field) -> tuple[Any, ...]:
-    # Types that would load Keras are written as text.
-    if isinstance(field.type, str):
-        return tuple(None if each == "None" else str for each in field.type.split(" | "))
-    return typing.get_args(field.type) or (field.type,)
-
-
-def _kind(field: dataclasses.Field) -> type:
-    types = _types(field)
-    return next((kind for kind in (bool, int, float, str) if kind in types), str)
-
-
-def _takes_none(field: dataclasses.Field) -> bool:
-    return any(each in (None, type(None)) for each in _types(field))

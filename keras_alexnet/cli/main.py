@@ -6,8 +6,7 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from keras_alexnet.cli import running
-from keras_alexnet.errors import UserError
+from keras_alexnet.cli import running, streams
 
 COMMANDS = {
     "train": "Train a network, and write model, metrics and pictures to a folder.",
@@ -47,13 +46,22 @@ def run_script(command: str) -> None:
 
 def _run(arguments: list[str], script: str | None, words: list[str]) -> int:
     try:
+        streams.settle()
         with running.imports_explained():
             parsed = _parser(arguments, script).parse_args(arguments)
-    except UserError as error:
-        return running.failed(1, f"keras-alexnet: {error}")
-    typed = words if script else [*words, parsed.command]
-    module = importlib.import_module(f"keras_alexnet.cli.{parsed.command}")
-    return running.guarded(lambda: module.run(parsed), parsed.program, typed)
+        typed = words if script else [*words, parsed.command]
+        module = importlib.import_module(f"keras_alexnet.cli.{parsed.command}")
+    except SystemExit:  # of --help, or of a wrong flag
+        streams.flush()
+        raise
+    except Exception as error:
+        return running.reported(error, "keras-alexnet", traceback="--traceback" in arguments)
+    return running.guarded(
+        lambda: module.run(parsed),
+        parsed.program,
+        typed,
+        traceback=getattr(parsed, "traceback", False),
+    )
 
 
 def _parser(arguments: Sequence[str], script: str | None) -> argparse.ArgumentParser:

@@ -11,12 +11,16 @@ below them. They may have any size and color.
 """
 
 import argparse
+import os
 import sys
 from typing import Any
 
 from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
-from keras_alexnet.errors import UserError
+from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.utils import outputs
+from keras_alexnet.utils.limits import BATCH, TIMEOUT, TOP
+from keras_alexnet.utils.text import printable
 
 OPTIONS = ("top", "batch_size", "timeout", "variant", "labels")
 
@@ -29,17 +33,27 @@ def add_flags(parser: flags.Parser) -> None:
     flags.add_flag(parser, "model", str, "The network; see above.", required=True)
     flags.add_variant(parser, "The network, if a .keras or .tflite file does not say which it is.")
     help_text = "Text file with one class per line, in place of the network's own names."
-    flags.add_flag(parser, "labels", str, help_text)
-    flags.add_flag(parser, "top", int, "Number of classes to name.", default=5)
-    flags.add_flag(parser, "batch_size", int, "Most images in one step or request.", default=32)
+    flags.add_flag(parser, "labels", os.PathLike, help_text)
+    flags.add_flag(parser, "top", int, "Number of classes to name.", default=5, allowed=TOP)
+    flags.add_flag(
+        parser, "batch_size", int, "Most images in one step or request.", default=32, allowed=BATCH
+    )
     help_text = "Seconds that a server may take for one request."
-    flags.add_flag(parser, "timeout", float, help_text, default=60.0)
-    flags.add_flag(parser, "csv", str, "CSV file to write the predictions to, one row per image.")
-    flags.add_flag(parser, "json", str, "JSON file to write the predictions to.")
+    flags.add_flag(parser, "timeout", float, help_text, default=60.0, allowed=TIMEOUT)
+    flags.add_flag(
+        parser, "csv", os.PathLike, "CSV file to write the predictions to, one row per image."
+    )
+    flags.add_flag(parser, "json", os.PathLike, "JSON file to write the predictions to.")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Predicts, and prints a line for each image."""
+    written = flags.values_of(arguments, ("csv", "json"))
+    for name, path in written.items():
+        if path is not None:
+            outputs.check_file(path, name)
+    if arguments.csv is not None and arguments.csv == arguments.json:
+        raise UsageError(f"csv and json must be two files. Received: {arguments.csv} for both.")
     # The line of a damaged image says what is wrong with it, so decoders need not.
     load_tensorflow(cpp_log_level=3)
     from tqdm import tqdm
@@ -47,18 +61,15 @@ def run(arguments: argparse.Namespace) -> None:
     from keras_alexnet.predicting import output
 
     table, failed, total = output.Table(), [], 0
-    files = flags.values_of(arguments, ("csv", "json"))
-    for each in output.written(_predictions(arguments), arguments.top, **files):
+    for each in output.written(_predictions(arguments), arguments.top, **written):
         # tqdm.write, so that the progress bar is not drawn into the table.
         tqdm.write(table.line(each), file=sys.stdout)
         total += 1
         if each.error is not None:
             failed.append(each.image)
     if failed:
-        more = ", …" if len(failed) > 3 else ""
-        raise UserError(
-            f"{len(failed)} of {total} images could not be predicted: {', '.join(failed[:3])}{more}"
-        )
+        named = ", ".join(map(printable, failed[:3])) + (", …" if len(failed) > 3 else "")
+        raise UserError(f"{len(failed)} of {total} images could not be predicted: {named}")
 
 
 def _predictions(arguments: argparse.Namespace) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 
 from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
+from keras_alexnet.cli.streams import say
 from keras_alexnet.data.config import PrepareConfig
 from keras_alexnet.errors import UsageError
 
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _print(manifest: Any) -> None:
-    print(f"dataset: {manifest.name}, {len(manifest.class_names)} classes")
+    say(f"dataset: {manifest.name}, {len(manifest.class_names)} classes")
     for name, part in manifest.parts.items():
-        print(f"{name}: {part.images} images in {len(part.shards)} shards")
+        say(f"{name}: {part.images} images in {len(part.shards)} shards")
     print(f"skipped: {len(manifest.skipped)}")

@@ -5,39 +5,79 @@ import importlib
 import logging as standard_logging
 import os
 import shlex
-import sys
 import typing
 from collections.abc import Callable, Iterator, Sequence
 
-from keras_alexnet.errors import Interrupted, UsageError, UserError
+from keras_alexnet.cli import streams
+from keras_alexnet.errors import Interrupted, UsageError, UserError, first_line
+
+TRACEBACK = "KERAS_ALEXNET_TRACEBACK"  # an environment variable, as good as --traceback
+_LONGEST = 300  # characters of an unexpected error
 
 
-def guarded(command: Callable[[], None], name: str, words: Sequence[str]) -> int:
+def guarded(
+    command: Callable[[], None], name: str, words: Sequence[str], *, traceback: bool = False
+) -> int:
     """Runs a command and returns its exit code; an error is reported in one message.
 
-    The codes are 0, 2 for wrong usage and 1 for a failure. A command that SIGINT or SIGTERM
-    stopped ends the process here, with 130 or 143.
+    The codes are 0, 2 for wrong usage, 1 for a failure, and 141 if the program that reads the
+    output ends first. A command that SIGINT or SIGTERM stopped ends the process here, with 130 or
+    143.
 
     Args:
         command: what to run.
         name: the program's name, which precedes messages.
         words: what the user typed to start the command, without its flags.
+        traceback: whether an error is shown with its traceback.
     """
     try:
+        streams.settle()
         _log_plainly()
         command()
+        streams.flush()
     except Interrupted as error:
-        resume = ""
+        resume = []
         if error.workdir is not None:
-            resume = "\n" + shlex.join([*words, "--resume", f"--workdir={error.workdir}"])
-        _leave(error.exit_code, f"{name}: {error}{resume}")
+            resume = [shlex.join([*words, "--resume", f"--workdir={error.workdir}"])]
+        _leave(error.exit_code, f"{name}: {error}", *resume)
     except KeyboardInterrupt:
         _leave(130, f"{name}: Interrupted.")
-    except UsageError as error:
-        return failed(2, f"{name}: {error}")
-    except (UserError, OSError) as error:  # OSError: a full disk, a folder that is not writable
-        return failed(1, f"{name}: {error}")
+    except Exception as error:
+        return reported(error, name, traceback=traceback)
     return 0
+
+
+def reported(error: Exception, name: str, *, traceback: bool = False) -> int:
+    """Reports an error in one message, whatever it is, and returns the exit code.
+
+    Args:
+        error: what was raised.
+        name: the program's name, which precedes the message.
+        traceback: whether to show the traceback too.
+    """
+    unread = isinstance(error, BrokenPipeError) and streams.reader_is_gone()
+    if unread or isinstance(error, OSError):  # what could not be written must not fail again
+        _flush_or_discard()
+    if unread:  # as `| head -1` does, which has what it wants
+        return 128 + 13
+    if traceback or os.environ.get(TRACEBACK, "0") not in ("", "0"):
+        streams.complain_of(error)
+    if isinstance(error, UsageError):
+        return failed(2, f"{name}: {error}")
+    if isinstance(error, (UserError, OSError)):  # OSError: a full disk, a read-only folder
+        return failed(1, f"{name}: {error}")
+    kind, message = type(error).__name__, first_line(error)[:_LONGEST]
+    if isinstance(error, MemoryError) or kind == "ResourceExhaustedError":
+        return failed(
+            1,
+            f"{name}: There is not enough memory ({message}). Use a smaller batch size or input "
+            "size, or fewer images.",
+        )
+    return failed(
+        1,
+        f"{name}: Unexpected error, {kind}: {message}. This is a defect of keras_alexnet: please "
+        "report it, with what the same command prints with --traceback.",
+    )
 
 
 @contextlib.contextmanager
@@ -69,10 +109,17 @@ def load_tensorflow(cpp_log_level: int = 2) -> None:
     standard_logging.getLogger("tensorflow").setLevel("WARNING")
 
 
-def failed(code: int, message: str) -> int:
-    """Prints a message to standard error and returns the exit code."""
-    print(message, file=sys.stderr, flush=True)
+def failed(code: int, *lines: str) -> int:
+    """Prints a message, line by line, to standard error and returns the exit code."""
+    streams.complain(*lines)
     return code
+
+
+def _flush_or_discard() -> None:
+    try:
+        streams.flush()
+    except OSError:
+        streams.discard()
 
 
 def _log_plainly() -> None:
@@ -81,12 +128,12 @@ def _log_plainly() -> None:
     flags.FLAGS.mark_as_parsed()  # absl would warn that its own flags are not parsed
     logging.use_absl_handler()
     logging.set_verbosity(logging.INFO)
-    logging.get_absl_handler().setFormatter(None)
+    logging.get_absl_handler().setFormatter(streams.PlainFormatter())
 
 
-def _leave(code: int, message: str) -> typing.NoReturn:
+def _leave(code: int, *lines: str) -> typing.NoReturn:
     """Ends the process at once; a normal exit would wait for threads, which may be waiting for data
     that never come."""
-    failed(code, message)
-    sys.stdout.flush()
+    failed(code, *lines)
+    _flush_or_discard()
     os._exit(code)

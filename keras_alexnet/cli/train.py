@@ -10,6 +10,7 @@ import argparse
 
 from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
+from keras_alexnet.cli.streams import say
 from keras_alexnet.training import recipes
 from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.training.recipe import OVERRIDABLE
@@ -49,4 +50,4 @@ def run(arguments: argparse.Namespace) -> None:
 
     results = train(config)
     for name in ("dataset", "test_loss", "test_top1", "test_top5", "seconds", "workdir"):
-        print(f"{name}: {results[name]}")
+        say(f"{name}: {results[name]}")

@@ -3,14 +3,19 @@
 import dataclasses
 import os
 
-from keras_alexnet.utils.arguments import setting
+from keras_alexnet.utils.arguments import normalize, setting
+from keras_alexnet.utils.limits import LARGEST_SIDE
 
 
 @dataclasses.dataclass(frozen=True)
 class DataSpec:
     """Names a data set: which one, where it is, and what results call it.
 
-    The configs of training, evaluation and export are `DataSpec`s with more fields.
+    The configs of training, evaluation and export are `DataSpec`s with more fields. All configs
+    take paths as text or `os.PathLike`, expand `~` in them, and take numpy's numbers.
+
+    Raises:
+        UsageError: if a field cannot have its value.
 
     Example:
         >>> DataSpec("image_folder", data_dir="photos").dataset
@@ -28,6 +33,9 @@ class DataSpec:
         False, "Leave out and count images that cannot be read, instead of stopping at them."
     )
 
+    def __post_init__(self) -> None:
+        normalize(self)
+
     @property
     def data(self) -> "DataSpec":
         """Returns only the four fields that name the data."""
@@ -38,6 +46,9 @@ class DataSpec:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PrepareConfig:
     """What to prepare: images that become shards of TFRecords.
+
+    Raises:
+        UsageError: if a field cannot have its value.
 
     Example:
         >>> PrepareConfig(source="photos.zip", out="records/photos").images_per_shard
@@ -61,9 +72,11 @@ class PrepareConfig:
         None,
         "Shrink images whose shorter side is longer to this many pixels and encode them as JPEG "
         "of quality 95 without chroma subsampling; others keep their bytes.",
+        least=1,
+        most=LARGEST_SIDE,
     )
-    seed: int = setting(0, "Fixes which images each shard holds, and in which order.")
-    images_per_shard: int = setting(1024, "Largest number of images in a shard.")
+    seed: int = setting(0, "Fixes which images each shard holds, and in which order.", least=0)
+    images_per_shard: int = setting(1024, "Largest number of images in a shard.", least=1)
     skip_corrupt: bool = setting(
         False, "Leave out images that cannot be decoded, and name them in the manifest."
     )
@@ -72,4 +85,9 @@ class PrepareConfig:
         "Text file with the WordNet id of ImageNet's validation image k on line k; by default the "
         "list in tensorflow-datasets.",
     )
-    threads: int | None = setting(None, "Threads that decode; by default one per processor.")
+    threads: int | None = setting(
+        None, "Threads that decode; by default one per processor.", least=1, most=1024
+    )
+
+    def __post_init__(self) -> None:
+        normalize(self)

@@ -11,7 +11,7 @@ from keras_alexnet.data import readers
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.dataset import Arrays, Dataset, UnsplitDataset, in_memory
 from keras_alexnet.data.readers import Reader, tfds
-from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.errors import UsageError, UserError, whole_number
 
 DEFAULT, FALLBACK = "cifar10", "shapes"  # what no name means, and what it means without a network
 
@@ -44,6 +44,7 @@ def load_dataset(data: DataSpec | str | None = None, *, seed: int = 0) -> Datase
         (10000, 2000, ('disc', 'ring'))
     """
     spec = data.data if isinstance(data, DataSpec) else DataSpec(data)
+    seed = whole_number("seed", seed, 0)
     reader = readers.get(spec.dataset or DEFAULT)
     if spec.data_dir is not None and not os.path.exists(spec.data_dir):
         raise UserError(f"The data_dir {spec.data_dir} does not exist.")

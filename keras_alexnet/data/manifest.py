@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from keras_alexnet.errors import UserError
 from keras_alexnet.utils import files
+from keras_alexnet.utils.arguments import path_text
 
 FORMAT = "keras_alexnet.data.records"
 
@@ -166,6 +167,7 @@ def read(folder: str | os.PathLike) -> Manifest:
         >>> read("records/flowers").class_names  # doctest: +SKIP
         ('daisy', 'rose')
     """
+    folder = path_text("folder", folder)
     manifest = parsed(pathlib.Path(folder))
     _raise_for(folder, manifest, _missing_or_resized(folder, manifest))
     return manifest
@@ -181,6 +183,7 @@ def verify_prepared(folder: str | os.PathLike) -> Manifest:
         >>> len(verify_prepared("records/flowers").parts["train"].shards)  # doctest: +SKIP
         4
     """
+    folder = path_text("folder", folder)
     manifest = parsed(pathlib.Path(folder))
     wrong = _missing_or_resized(folder, manifest)
     present = [file for file in manifest.files() if file.file not in wrong]

@@ -22,7 +22,7 @@ from keras_alexnet.data.shard_index import write_index
 from keras_alexnet.data.shards import Planned
 from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.utils import files, machine
+from keras_alexnet.utils import files, machine, outputs
 from keras_alexnet.utils.terminal import Progress
 
 
@@ -79,11 +79,8 @@ def _threads(config: PrepareConfig) -> int:
 
 
 def _check(config: PrepareConfig) -> None:
-    least = {"seed": 0, "images_per_shard": 1, "short_side": 1, "threads": 1}
-    for name, lowest in least.items():
-        value = getattr(config, name)
-        if value is not None and value < lowest:
-            raise UsageError(f"{name} must be at least {lowest}. Received: {value}.")
+    if config.source is None or config.out is None:
+        raise UsageError("source and out are needed: what to prepare, and where to.")
     source, out = pathlib.Path(config.source), pathlib.Path(config.out)
     if not source.exists():
         raise UserError(f"The source {source} does not exist.")
@@ -92,6 +89,7 @@ def _check(config: PrepareConfig) -> None:
             f"The two ImageNet archives are read together. Received: source={source}. Name the "
             f"folder that holds both: {source.parent}."
         )
+    outputs.check_folder(out, "out")
     if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
         raise UsageError(
             f"out must not be inside the source {source}, where it would be read as a class. "

@@ -6,7 +6,7 @@ import numpy as np
 from absl import logging
 
 from keras_alexnet.data.images import EncodedImages, ImageArray
-from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.errors import UsageError, UserError, whole_number
 from keras_alexnet.utils.text import printable
 
 _TEST_SHARE = 10  # one image in ten, where a data set has no test set of its own
@@ -77,7 +77,8 @@ def split_validation(split: Split, count: int, seed: int) -> tuple[Split, Split]
         >>> len(train), len(validation)
         (9000, 1000)
     """
-    if not 0 < count < len(split):
+    seed = whole_number("seed", seed, 0)
+    if not 0 < whole_number("count", count) < len(split):
         raise UsageError(
             f"The number of validation images must be from 1 to {len(split) - 1}, because the "
             f"training set has {len(split)} images. Received: {count}."

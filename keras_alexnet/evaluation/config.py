@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.utils.arguments import setting
+from keras_alexnet.utils.limits import LARGEST_BATCH
 
 if TYPE_CHECKING:
     import keras
@@ -18,6 +19,9 @@ class EvaluateConfig(DataSpec):
     """The settings of an evaluation.
 
     Without `dataset`, the network is evaluated on the data that it was trained on.
+
+    Raises:
+        UsageError: if a field cannot have its value.
 
     Example:
         >>> EvaluateConfig(model="runs/mine", views=10).split
@@ -38,11 +42,13 @@ class EvaluateConfig(DataSpec):
         "image, 10 adds the four corners and theirs.",
         (1, 2, 10),
     )
-    batch_size: int = setting(256, "Number of views in one step, over all devices together.")
+    batch_size: int = setting(
+        256, "Number of views in one step, over all devices together.", least=1, most=LARGEST_BATCH
+    )
     variant: str | None = setting(None, "The network, if the files do not say which it is.")
     pictures: str | os.PathLike | None = setting(
         None, "Folder to write confusion.png, per_class.png, per_class.csv and wrong.png to."
     )
     num_devices: int | None = setting(
-        None, "Number of devices to use; by default all GPUs, or the CPU."
+        None, "Number of devices to use; by default all GPUs, or the CPU.", least=1
     )

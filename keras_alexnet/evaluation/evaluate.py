@@ -8,11 +8,11 @@ import keras
 from keras_alexnet import run_folder
 from keras_alexnet.distributed import devices
 from keras_alexnet.errors import UsageError
-from keras_alexnet.evaluation.config import SPLITS, EvaluateConfig
+from keras_alexnet.evaluation.config import EvaluateConfig
 from keras_alexnet.evaluation.evaluator import Evaluator
 from keras_alexnet.evaluation.pictures import per_class, write_pictures
 from keras_alexnet.trained import TrainedNetwork
-from keras_alexnet.utils import provenance
+from keras_alexnet.utils import outputs, provenance
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, Any]:
@@ -39,8 +39,10 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         >>> ka.evaluate(ka.EvaluateConfig(model=model, dataset="shapes", views=2))["images"]
         2000
     """
-    if config.split not in SPLITS:
-        raise UsageError(f"split must be one of {', '.join(SPLITS)}. Received: {config.split!r}.")
+    if config.model is None:
+        raise UsageError("model is needed: a run's folder, a file, or a model.")
+    if config.pictures is not None:
+        outputs.check_folder(config.pictures, "pictures")
     in_memory = isinstance(config.model, keras.Model)
     is_keras = in_memory or run_folder.locate(config.model)[0] == run_folder.KERAS
     if not is_keras and config.num_devices not in (None, 1):

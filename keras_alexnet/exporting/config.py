@@ -4,7 +4,7 @@ import dataclasses
 import os
 
 from keras_alexnet.data.config import DataSpec
-from keras_alexnet.errors import UsageError, unknown_name
+from keras_alexnet.errors import UsageError
 from keras_alexnet.exporting import formats as registry
 from keras_alexnet.exporting.formats.tflite import QUANTIZATIONS
 from keras_alexnet.networks.image_plan import VIEWS
@@ -39,16 +39,24 @@ class ExportConfig(DataSpec):
         "TFLite files to write, separated by commas.",
         QUANTIZATIONS,
     )
-    version: int | None = setting(None, "Version of the SavedModel; by default the next free one.")
+    version: int | None = setting(
+        None, "Version of the SavedModel; by default the next free one.", least=1
+    )
     input_dtype: str = setting(
         "uint8", "Number type of the pixels, 0–255, that the exports take.", INPUT_DTYPES
     )
-    calibration_images: int = setting(200, "Number of training images that calibrate int8.")
+    calibration_images: int = setting(
+        200, "Number of training images that calibrate int8.", least=1
+    )
     seed: int = setting(
-        0, "Seed of the choice of calibration images and, with --test_images, of test images."
+        0,
+        "Seed of the choice of calibration images and, with --test_images, of test images.",
+        least=0,
     )
     test_images: int | None = setting(
-        None, "Number of test images to compare on and to measure accuracy with; by default all."
+        None,
+        "Number of test images to compare on and to measure accuracy with; by default all.",
+        least=1,
     )
     views: tuple[int, ...] = setting(
         (1, 2), "Numbers of views of each test image for the Keras model's accuracies.", VIEWS
@@ -59,7 +67,7 @@ class ExportConfig(DataSpec):
     variant: str | None = setting(
         None, "The network, if the model's name does not say which it is."
     )
-    record: str | None = setting(
+    record: str | os.PathLike | None = setting(
         None, "CSV file to which a row is appended for every file written."
     )
     allow_disagreement: bool = setting(
@@ -67,30 +75,12 @@ class ExportConfig(DataSpec):
     )
 
     def __post_init__(self) -> None:
-        for name in ("model", "out"):  # an empty path would be the current folder
-            object.__setattr__(self, name, getattr(self, name) and os.fspath(getattr(self, name)))
-        for name in ("formats", "quantization", "views"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        super().__post_init__()
         if not self.model or not self.out:
             raise UsageError("--model and --out are needed: what to export, and where to.")
-        for kind, values, known in (
-            ("format", self.formats, registry.NAMES),
-            ("quantization", self.quantization, QUANTIZATIONS),
-            ("input_dtype", (self.input_dtype,), INPUT_DTYPES),
-        ):
-            for value in values:
-                if value not in known:
-                    raise unknown_name(kind, value, known)
-            if not values:
-                raise UsageError(f"At least one {kind} is needed: {', '.join(known)}.")
-        for views in self.views:
-            if views not in VIEWS:
-                raise UsageError(f"views must be 1, 2 or 10. Received: {views}.")
-        for name in ("calibration_images", "test_images"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 1. Received: {getattr(self, name)}.")
-        if self.seed < 0:
-            raise UsageError(f"seed must be 0 or more. Received: {self.seed}.")
+        for name in ("formats", "quantization", "views"):
+            if not getattr(self, name):
+                raise UsageError(f"At least one of {name} is needed.")
 
     @property
     def outputs(self) -> list[registry.Output]:

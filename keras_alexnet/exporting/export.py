@@ -15,7 +15,7 @@ from keras_alexnet.exporting.comparison_images import ComparisonImages, find_ima
 from keras_alexnet.exporting.config import ExportConfig
 from keras_alexnet.exporting.formats import ExportedModel
 from keras_alexnet.trained import TrainedNetwork
-from keras_alexnet.utils import files
+from keras_alexnet.utils import files, outputs
 from keras_alexnet.utils.terminal import Progress
 
 # The errors of a full disk or of a limit on the size of files.
@@ -51,10 +51,12 @@ def export(config: ExportConfig) -> dict:
         >>> config = ka.ExportConfig(model="runs/mine", out="saved_models/mine")
         >>> report = ka.export(config)  # doctest: +SKIP
     """
-    if config.record is not None:
-        files.read_rows(config.record, reports.COLUMNS)  # fails now if the rows will not fit
+    if config.record is not None:  # what cannot take the rows fails now
+        outputs.check_file(config.record, "record")
+        files.read_rows(config.record, reports.COLUMNS)
     folder = pathlib.Path(config.out)
     version = versions.free_version(folder, config.version)
+    outputs.check_folder(folder, "out")
     for name in config.formats:
         formats.get(name).check_installed()
     network = TrainedNetwork.load(config.model, config.variant).require_keras("An export")

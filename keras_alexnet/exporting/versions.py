@@ -7,17 +7,18 @@ import platform
 import shutil
 from collections.abc import Iterator
 
-from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.errors import UserError, whole_number
 from keras_alexnet.utils import files, machine
 
 _STAGE = ".export-"
+_LARGEST = 2**63 - 1  # TF Serving keeps versions in 64 bits
 
 
 def free_version(folder: str | os.PathLike, wanted: int | None = None) -> int:
     """Returns the version to write: the requested one, or the one after the newest.
 
     Raises:
-        UsageError: if the requested version is not a positive integer.
+        UsageError: if the requested version is not a positive integer of 64 bits.
         UserError: if it exists, or `folder` is a file.
     """
     folder = pathlib.Path(folder)
@@ -25,9 +26,14 @@ def free_version(folder: str | os.PathLike, wanted: int | None = None) -> int:
         raise UserError(f"{folder} is a file. Pass a folder as --out.")
     taken = [int(each.name) for each in _entries(folder) if each.name.isdecimal()]
     if wanted is None:
-        return max(taken, default=0) + 1
-    if wanted < 1:
-        raise UsageError(f"version must be a positive integer. Received: {wanted}.")
+        wanted = max(taken, default=0) + 1
+        if wanted > _LARGEST:
+            raise UserError(
+                f"{folder} has the version {wanted - 1}, after which TF Serving knows no other. "
+                "Pass a smaller --version."
+            )
+        return wanted
+    wanted = whole_number("version", wanted, 1, _LARGEST)
     if wanted in taken:
         raise UserError(
             f"{folder / str(wanted)} exists. Versions are never overwritten: omit --version for "

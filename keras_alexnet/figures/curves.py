@@ -1,6 +1,5 @@
 """Training curves of several runs in one picture: the paper's Figure 1."""
 
-import csv
 import math
 import os
 import pathlib
@@ -13,6 +12,8 @@ from keras_alexnet import run_folder
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.figures import drawing, subjects
 from keras_alexnet.figures.captions import wrapped
+from keras_alexnet.utils import files
+from keras_alexnet.utils.arguments import Range, number, path_text
 
 _WIDTH, _HEIGHT = 7.5, 4.8  # inches, without a legend below
 _LABEL_WIDTH = 2.6  # inches of a run's name in the legend
@@ -80,8 +81,8 @@ def curves(
     """
     out = subjects.png_path(out)
     table = subjects.table_path(out, table)
-    if not 0 <= error <= 100:
-        raise UsageError(f"error must be from 0 to 100 percent. Received: {error}.")
+    error = number("error", error, Range(0, 100))
+    runs = [path_text("runs", run) for run in runs]
     found = [
         _read(pathlib.Path(run), label)
         for run, label in zip(runs, _labels(runs, labels), strict=True)
@@ -138,8 +139,7 @@ def _labels(runs: Sequence[str | os.PathLike], labels: Sequence[str] | None) -> 
 def _read(run: pathlib.Path, label: str) -> Curve:
     path = run / run_folder.METRICS if run.is_dir() else run
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        _, rows = files.read_csv(path)
         if not rows:
             raise ValueError("it has no rows")
         return Curve(
@@ -153,7 +153,7 @@ def _read(run: pathlib.Path, label: str) -> Curve:
         raise UserError(
             f"{path} cannot be read: {error.strerror}. Pass the folders of runs."
         ) from error
-    except (ValueError, KeyError, TypeError, csv.Error) as error:
+    except (ValueError, KeyError) as error:
         raise UserError(f"{path} is not the metrics.csv of a run: {error!r}.") from error
 
 

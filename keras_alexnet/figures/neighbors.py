@@ -15,6 +15,8 @@ from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UsageError, whole_number
 from keras_alexnet.figures import drawing, subjects
 from keras_alexnet.figures.captions import caption, wrapped
+from keras_alexnet.utils.arguments import one_of
+from keras_alexnet.utils.limits import BATCH
 from keras_alexnet.utils.terminal import Progress
 
 _WIDTH, _GAP, _SEPARATOR = 1.0, 0.08, 0.15  # inches
@@ -68,7 +70,7 @@ def neighbors(
     out = subjects.png_path(out)
     table = subjects.table_path(out, table)
     neighbors = whole_number("neighbors", neighbors, 1)
-    batch_size = whole_number("batch_size", batch_size, 1)
+    batch_size = one_of("batch_size", batch_size, int, BATCH)
     shown = subjects.test_images(model, data, variant, images=images, indices=indices, seed=seed)
     network, dataset = shown.network, shown.dataset
     train = subjects.training_images(network, dataset)

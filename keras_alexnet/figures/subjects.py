@@ -19,7 +19,8 @@ from keras_alexnet.errors import UsageError, UserError, whole_number
 from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.predicting.images import input_images
 from keras_alexnet.trained import TrainedNetwork, check_finite
-from keras_alexnet.utils import files
+from keras_alexnet.utils import files, outputs
+from keras_alexnet.utils.arguments import path_text
 
 # A run's folder, a `.keras` file, or the network itself.
 Model: TypeAlias = str | os.PathLike | keras.Model
@@ -209,10 +210,15 @@ def png_path(out: str | os.PathLike) -> pathlib.Path:
 
     Raises:
         UsageError: if its name does not end in .png.
+        UserError: if it cannot be written.
     """
-    if not out or pathlib.Path(out).suffix.lower() != ".png":
-        raise UsageError(f"A picture is written to a file that ends in .png. Received: {out!r}.")
-    return pathlib.Path(out)
+    path = pathlib.Path(path_text("out", out))
+    if path.suffix.lower() != ".png":
+        raise UsageError(
+            f"A picture is written to a file that ends in .png. Received: {os.fspath(out)!r}."
+        )
+    outputs.check_file(path, "out")
+    return path
 
 
 def table_path(picture: pathlib.Path, table: str | os.PathLike | None) -> pathlib.Path:
@@ -220,10 +226,14 @@ def table_path(picture: pathlib.Path, table: str | os.PathLike | None) -> pathli
 
     Raises:
         UsageError: if the name ends neither in .csv nor in .json.
+        UserError: if it cannot be written.
     """
-    path = picture.with_suffix(".csv") if table is None else pathlib.Path(table)
+    path = picture.with_suffix(".csv")
+    if table is not None:
+        path = pathlib.Path(path_text("table", table))
     if path.suffix not in (".csv", ".json"):
         raise UsageError(f"A table is written to a .csv or a .json file. Received: {str(table)!r}.")
+    outputs.check_file(path, "table")
     return path
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_alexnet.data import decode
 from keras_alexnet.data.readers.image_folder import EXTENSIONS, is_hidden
 from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.utils.arguments import path_text
 
 _WANTED = "Images are paths, encoded bytes, uint8 arrays [H, W, 3] or [N, H, W, 3], or several."
 
@@ -85,7 +86,7 @@ def _numbered(images: Iterable[Any]) -> Iterator[InputImage]:
 
 def _expanded(image: Any, number: int) -> Iterator[InputImage]:
     if isinstance(image, (str, os.PathLike)):
-        path = os.fsdecode(image)
+        path = path_text(f"image {number}", image)
         paths = _below(path) if os.path.isdir(path) else [path]
         yield from (InputImage(_printable(path), _reader(path)) for path in paths)
     elif isinstance(image, (bytes, bytearray, memoryview)):

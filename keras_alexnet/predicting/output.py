@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from keras_alexnet.errors import UserError
 from keras_alexnet.predicting.predict import Prediction
 from keras_alexnet.utils import files
+from keras_alexnet.utils.cells import cell
+from keras_alexnet.utils.text import printable
 
 _MOST_NAME_COLUMNS = 60
 
@@ -77,12 +79,13 @@ class Table:
 
     def line(self, prediction: Prediction) -> str:
         """Returns the line of one image."""
-        self._width = max(self._width, min(len(prediction.image), _MOST_NAME_COLUMNS))
+        image = printable(prediction.image)
+        self._width = max(self._width, min(len(image), _MOST_NAME_COLUMNS))
         pairs = zip(prediction.classes, prediction.scores, strict=True)
-        said = [f"{score:.4f} {name}" for name, score in pairs]
+        said = [f"{score:.4f} {printable(name)}" for name, score in pairs]
         if prediction.error is not None:
-            said = [f"error: {prediction.error}"]
-        return "  ".join([prediction.image.ljust(self._width), *said])
+            said = [f"error: {printable(prediction.error)}"]
+        return "  ".join([image.ljust(self._width), *said])
 
 
 @contextlib.contextmanager
@@ -90,15 +93,15 @@ def _csv(path: str | os.PathLike, top: int) -> Iterator[_Write]:
     ranks = range(1, top + 1)
     columns = ["image", *(f"{what}_{n}" for n in ranks for what in ("class", "score")), "error"]
     with files.atomic_write(path) as temporary:
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
+        with open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(columns)
 
             def write(prediction: Prediction) -> None:
                 pairs = zip(prediction.classes, prediction.scores, strict=True)
-                cells = [cell for pair in pairs for cell in pair]
-                cells += [""] * (2 * top - len(cells))
-                writer.writerow([prediction.image, *cells, prediction.error or ""])
+                row = [each for name, score in pairs for each in (cell(name), score)]
+                row += [""] * (2 * top - len(row))
+                writer.writerow([cell(prediction.image), *row, cell(prediction.error)])
 
             yield write
 
@@ -106,7 +109,7 @@ def _csv(path: str | os.PathLike, top: int) -> Iterator[_Write]:
 @contextlib.contextmanager
 def _json(path: str | os.PathLike) -> Iterator[_Write]:
     with files.atomic_write(path) as temporary:
-        with open(temporary, "w", encoding="utf-8") as file:
+        with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
             separator = "[\n"
 
             def write(prediction: Prediction) -> None:

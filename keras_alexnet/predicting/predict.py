@@ -2,8 +2,6 @@
 
 import contextlib
 import dataclasses
-import math
-import numbers
 import os
 import re
 from collections import deque
@@ -17,12 +15,13 @@ from absl import logging
 
 from keras_alexnet import run_folder
 from keras_alexnet.data import decode
-from keras_alexnet.errors import UsageError, UserError, whole_number
+from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.predicting.images import InputImage, input_images
 from keras_alexnet.predicting.local import LocalPredictor, SavedModelPredictor
 from keras_alexnet.predicting.predictor import Predictor, Refused, TopClasses, reason
 from keras_alexnet.trained import TrainedNetwork, check_finite
-from keras_alexnet.utils import machine
+from keras_alexnet.utils import limits, machine
+from keras_alexnet.utils.arguments import one_of, path_text
 from keras_alexnet.utils.terminal import Progress
 
 PLACES = (
@@ -78,9 +77,9 @@ def predict(
             encoded JPEG, PNG, BMP or GIF bytes; uint8 pixels `[H, W, 3]` or `[N, H, W, 3]`,
             0–255; or an iterable of these. Images may have any size and color, and are read batch
             by batch.
-        top: how many classes to name; all if the network has fewer.
-        batch_size: the largest number of images in one step or request.
-        timeout: seconds that a server may take for one request.
+        top: how many classes to name, at most 100,000; all if the network has fewer.
+        batch_size: the largest number of images in one step or request, at most 65,536.
+        timeout: seconds that a server may take for one request, at most a million.
         variant: the network, for a file that does not say which it is.
         labels: a text file with one class per line, in place of the network's own names. A server
             names five classes itself, and more only with this file.
@@ -120,7 +119,7 @@ def predictions(
         >>> for found in predictions("runs/mine", "photos", top=1):  # doctest: +SKIP
         ...     print(found.image, found.error or found.classes[0])
     """
-    batch_size = whole_number("batch_size", batch_size, 1)
+    batch_size = one_of("batch_size", batch_size, int, limits.BATCH)
     inputs = input_images(images)
     return _predicted(open_predictor(model, top, **options), inputs, batch_size)
 
@@ -134,19 +133,16 @@ def open_predictor(
     labels: str | os.PathLike | None = None,
 ) -> Predictor:
     """Loads a network, or connects to its server; arguments and errors are those of `predict`."""
-    top = whole_number("top", top, 1)
-    if not isinstance(timeout, numbers.Real) or not 0 < timeout < math.inf:
-        raise UsageError(f"timeout must be a number of seconds above 0. Received: {timeout!r}.")
+    top = one_of("top", top, int, limits.TOP)
+    timeout = one_of("timeout", timeout, float, limits.TIMEOUT)
     if not isinstance(model, (str, os.PathLike)):
         raise UsageError(f"A model is {PLACES}. Received: {type(model).__name__}.")
-    text = os.fspath(model)
-    if not text:  # pathlib would read it as the current folder
-        raise UsageError(f"A model is {PLACES}. Received: an empty name.")
+    text = path_text("model", model)
     names = None if labels is None else run_folder.read_labels(labels)
     if scheme := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text):
         _refuse_variant(variant, model)
         return _connect(scheme[1].lower(), text, top, names, timeout)
-    kind, path = run_folder.locate(model, PLACES)
+    kind, path = run_folder.locate(text, PLACES)
     if kind == run_folder.SAVED_MODEL:
         _refuse_variant(variant, model)
         return SavedModelPredictor(path, top, names)

@@ -1,11 +1,14 @@
 """TrainConfig: the settings of a training run, with their help texts."""
 
 import dataclasses
+import os
 from typing import Any
 
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.distributed.precision import PRECISIONS
-from keras_alexnet.utils.arguments import setting
+from keras_alexnet.training.recipe import OVERRIDABLE
+from keras_alexnet.utils.arguments import checked, setting
+from keras_alexnet.utils.limits import LARGEST_SIDE
 
 ON_NONFINITE = ("stop", "step_back")
 
@@ -18,6 +21,9 @@ class TrainConfig(DataSpec):
     shapes if not.
     `overrides` maps fields of `training.recipe.Recipe` to values that replace the recipe's.
 
+    Raises:
+        UsageError: if a field cannot have its value.
+
     Example:
         >>> TrainConfig(variant="cifar_v2", recipe="document", overrides={"epochs": 2}).variant
         'cifar_v2'
@@ -27,7 +33,7 @@ class TrainConfig(DataSpec):
     recipe: str = setting(
         "default", "Recipe: default, paper, fine_tune or, for some variants, document."
     )
-    workdir: str | None = setting(
+    workdir: str | os.PathLike | None = setting(
         None,
         "Folder for everything that the run writes; by default runs/<variant>-<dataset>-<time>.",
     )
@@ -38,27 +44,36 @@ class TrainConfig(DataSpec):
         "it a different experiment: names of flags, or data for different data. The changes are "
         "recorded.",
     )
-    seed: int = setting(0, "Seed of the initial weights, the data order, augmentation and dropout.")
+    seed: int = setting(
+        0, "Seed of the initial weights, the data order, augmentation and dropout.", least=0
+    )
     num_classes: int | None = setting(
-        None, "Number of classes, which must be that of the data; by default taken from the data."
+        None,
+        "Number of classes, which must be that of the data; by default taken from the data.",
+        least=1,
     )
     input_size: int | None = setting(
-        None, "Height and width of the input in pixels; by default the recipe's or the variant's."
+        None,
+        "Height and width of the input in pixels; by default the recipe's or the variant's.",
+        least=1,
+        most=LARGEST_SIDE,
     )
     activation: str = setting("relu", "Activation of the hidden layers, such as relu or tanh.")
     lrn: bool | None = setting(
         None, "Local response normalization; --no-lrn removes it. By default as in the variant."
     )
     dropout: float | None = setting(
-        None, "Dropout rate in place of the variant's; 0 removes dropout."
+        None, "Dropout rate in place of the variant's; 0 removes dropout.", least=0, below=1
     )
-    weights: str | None = setting(
+    weights: str | os.PathLike | None = setting(
         None,
         "Weights to start from: a .keras file or a run's folder, PyTorch's .safetensors or .pth, "
         "or a .caffemodel. Their classifier is not used if the classes differ.",
     )
     validation_images: int | None = setting(
-        None, "Number of training images held out for validation; by default the recipe's share."
+        None,
+        "Number of training images held out for validation; by default the recipe's share.",
+        least=0,
     )
     class_weights: bool = setting(
         False,
@@ -75,9 +90,14 @@ class TrainConfig(DataSpec):
         "for CPUs only.",
         PRECISIONS,
     )
-    num_devices: int | None = setting(None, "Number of devices to train on; by default all GPUs.")
+    num_devices: int | None = setting(
+        None, "Number of devices to train on; by default all GPUs.", least=1
+    )
     logical_cpu_devices: int | None = setting(
-        None, "Split the CPU into this many devices, to try out several replicas without GPUs."
+        None,
+        "Split the CPU into this many devices, to try out several replicas without GPUs.",
+        least=1,
+        most=256,
     )
     views: int | None = setting(
         None,
@@ -88,12 +108,15 @@ class TrainConfig(DataSpec):
         None,
         "First layer that is trained; the layers before it are frozen. By default the recipe's, "
         "which most recipes leave empty; an empty name trains all layers.",
+        may_be_empty=True,
     )
-    max_steps: int | None = setting(None, "Stop after this many optimizer steps.")
+    max_steps: int | None = setting(None, "Stop after this many optimizer steps.", least=1)
     checkpoint_every_steps: int | None = setting(
-        None, "Save a checkpoint every N steps, in addition to the one at the end of each epoch."
+        None,
+        "Save a checkpoint every N steps, in addition to the one at the end of each epoch.",
+        least=1,
     )
-    keep_checkpoints: int = setting(2, "Number of checkpoints to keep: the newest ones.")
+    keep_checkpoints: int = setting(2, "Number of checkpoints to keep: the newest ones.", least=1)
     on_nonfinite: str = setting(
         "stop",
         "What to do if the loss or a weight is NaN or infinite: stop; or step_back, which returns "
@@ -101,7 +124,22 @@ class TrainConfig(DataSpec):
         "--step_backs times.",
         ON_NONFINITE,
     )
-    step_back_factor: float = setting(2.0, "Factor by which a step back divides the learning rate.")
-    step_backs: int = setting(3, "Largest number of step backs; at the next NaN, the run stops.")
-    record: str | None = setting(None, "CSV file to which the result is appended as a row.")
+    step_back_factor: float = setting(
+        2.0, "Factor by which a step back divides the learning rate.", above=1
+    )
+    step_backs: int = setting(
+        3, "Largest number of step backs; at the next NaN, the run stops.", least=0
+    )
+    record: str | os.PathLike | None = setting(
+        None, "CSV file to which the result is appended as a row."
+    )
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        fields = {field.name: field for field in OVERRIDABLE}
+        overrides = {
+            name: checked(fields[name], value) if name in fields else value
+            for name, value in self.overrides.items()
+        }
+        object.__setattr__(self, "overrides", overrides)

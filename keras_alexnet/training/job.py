@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -27,6 +28,9 @@ from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.training.recipe import Recipe
 from keras_alexnet.training.resume import Change, RunRequest
 from keras_alexnet.weights.load import PretrainedWeights
+
+RUNS = "runs"  # where runs without a folder of their own are written
+_LONGEST_NAME = 50  # characters of a data set's name in the name of a folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -237,4 +241,5 @@ def _workdir_for(config: TrainConfig, dataset_name: str) -> pathlib.Path:
     if config.workdir is not None:
         return pathlib.Path(config.workdir)
     when = time.strftime("%Y%m%d-%H%M%S")
-    return pathlib.Path("runs") / f"{config.variant}-{dataset_name}-{when}-{os.getpid()}"
+    named = re.sub(r"[^\w.+-]+", "-", dataset_name)[:_LONGEST_NAME]  # it may have slashes
+    return pathlib.Path(RUNS) / f"{config.variant}-{named}-{when}-{os.getpid()}"

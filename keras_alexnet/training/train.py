@@ -28,7 +28,7 @@ from keras_alexnet.training.schedule import Schedule
 from keras_alexnet.training.signals import Interruption
 from keras_alexnet.training.state import History, Length, RunState
 from keras_alexnet.training.step import TrainStep
-from keras_alexnet.utils import files, provenance
+from keras_alexnet.utils import provenance
 
 
 def train(
@@ -79,13 +79,13 @@ def _train(
     config = request.config
     strategy = cluster.strategy_for(config.num_devices, config.logical_cpu_devices)
     check_settings(config, request.recipe, strategy.num_replicas_in_sync)
-    if (table := config.record) is not None:  # a table that cannot take the row fails now
-        cluster.from_chief(lambda: files.read_rows(table, report.COLUMNS))
+    cluster.from_chief(lambda: workdir.check_record(config))
     if not request.changes:
         ended = cluster.from_chief(lambda: workdir.ended_results(config))
         if ended is not None:
             logging.info("This run has ended; its results are in %s.", config.workdir)
             return ended
+    cluster.from_chief(lambda: workdir.check_folder(config))
 
     job = TrainingJob.load(request, cluster, strategy, origin)
     interruption.agree()

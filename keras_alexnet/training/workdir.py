@@ -12,8 +12,28 @@ from keras_alexnet.distributed.cluster import Cluster
 from keras_alexnet.errors import UserError
 from keras_alexnet.training import report, resume
 from keras_alexnet.training.config import TrainConfig
-from keras_alexnet.training.job import TrainingJob
-from keras_alexnet.utils import files
+from keras_alexnet.training.job import RUNS, TrainingJob
+from keras_alexnet.utils import files, outputs
+
+
+def check_record(config: TrainConfig) -> None:
+    """Checks that the table of results can take another row, before anything long is done.
+
+    Raises:
+        UserError: it is a folder, has other columns, or cannot be written.
+    """
+    if config.record is not None:
+        outputs.check_file(config.record, "record")
+        files.read_rows(config.record, report.COLUMNS)
+
+
+def check_folder(config: TrainConfig) -> None:
+    """Checks that the run's folder can be written to, without creating it.
+
+    Raises:
+        UserError: it is a file, or cannot be created or written to.
+    """
+    outputs.check_folder(config.workdir or RUNS, "workdir")
 
 
 def ended_results(config: TrainConfig) -> dict[str, Any] | None:

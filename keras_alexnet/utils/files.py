@@ -16,6 +16,8 @@ from typing import Any
 from absl import logging
 
 from keras_alexnet.errors import UserError
+from keras_alexnet.utils import cells, outputs
+from keras_alexnet.utils.text import printable
 
 try:
     import fcntl
@@ -29,7 +31,12 @@ HALF_WRITTEN = ".[0-9]*-*"  # what a kill in the middle of a write leaves, as a 
 def atomic_write(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yields a temporary path beside `path`, which takes its place when the body succeeds.
 
-    The temporary name ends as `path` does, because writers choose their format by the ending.
+    The temporary name ends as `path` does, because writers choose their format by the ending. A
+    link stays one, and what it leads to is replaced. An existing file keeps its permissions. What
+    cannot be replaced, such as a pipe or /dev/stdout, is written to at the end.
+
+    Raises:
+        OSError: `path` is a folder, or cannot be written to.
 
     Example:
         >>> with atomic_write("labels.txt") as temporary:
@@ -37,17 +44,20 @@ def atomic_write(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    target, is_plain = outputs.destination(path)
     try:
-        yield temporary
-        sync(temporary)
-        os.replace(temporary, path)
+        if not is_plain:
+            with outputs.copied_to(target) as temporary:
+                yield temporary
+            return
+        with outputs.replacement(target) as temporary:
+            yield temporary
+            sync(temporary)
+            outputs.take_place(temporary, target)
     except OSError as error:
         if error.filename is None:  # a full disk does not say which file it had no room for
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -184,47 +194,73 @@ def record(path: str | os.PathLike, results: Mapping[str, Any], columns: tuple[s
     """Adds a row of `columns` to the CSV file at `path`, which is created if it does not exist.
 
     A row that is already there is not added again. Runs that record at the same time take turns.
+    A pipe or device gets the names of the columns and the row.
 
     Raises:
         UserError: if the file has other columns.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path.parent):  # the folder, because the file itself is replaced
-        rows, row = read_rows(path, columns), {name: _cell(results[name]) for name in columns}
+    row = {name: cells.text_of(cells.cell(results[name])) for name in columns}
+    target = outputs.destination(path).path
+    with locked(target.parent):  # the folder, because the file itself is replaced
+        rows = read_rows(path, columns)
         write_csv(path, rows if row in rows else [*rows, row])
 
 
 def write_csv(path: str | os.PathLike, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes `rows`, which all have the same keys, to `path`, whole or not at all."""
+    """Writes `rows`, which all have the same keys, to `path`, whole or not at all.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe; see `utils.cells`.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    writer.writerows({name: cells.cell(value) for name, value in row.items()} for row in rows)
     write_text(path, text.getvalue())
+
+
+def read_csv(path: str | os.PathLike) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+    """Returns the names of the columns and the rows of a CSV file that `write_csv` wrote.
+
+    Spreadsheets may have saved it again. Apostrophes before formulas are removed.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not UTF-8, or not all rows have the cells of all columns.
+    """
+    with open_regular(path) as file:
+        text = file.read().decode("utf-8-sig")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        table = [[cells.text_of(each) for each in row] for row in reader if row]
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+    columns, *rows = table or [[]]
+    if any(len(row) != len(columns) for row in rows):
+        raise ValueError(f"a row does not have {len(columns)} cells")
+    return tuple(columns), [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def read_rows(path: str | os.PathLike, columns: tuple[str, ...]) -> list[dict[str, str]]:
     """Returns the rows of a results file, or an empty list if there is no file.
 
     Raises:
-        UserError: if the file has other columns.
+        UserError: if the file has other columns, or is no CSV file.
     """
     path = pathlib.Path(path)
-    if not path.exists():
+    if not path.exists() or not outputs.destination(path).is_plain:
         return []
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        rows = list(reader)
-    if tuple(reader.fieldnames or ()) != columns:
+    try:
+        found, rows = read_csv(path)
+    except ValueError as error:
         raise UserError(
-            f"{path} has the columns {reader.fieldnames}, not {', '.join(columns)}. "
+            f"{printable(path)} is not a CSV file ({printable(error)}). "
             "Give --record a different file."
+        ) from error
+    if found != columns:
+        raise UserError(
+            f"{printable(path)} has the columns {printable(', '.join(found))}, not "
+            f"{', '.join(columns)}. Give --record a different file."
         )
     return rows
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return "" if value is None else str(value)

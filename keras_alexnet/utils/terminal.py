@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from absl import logging
 from tqdm import tqdm
 
+from keras_alexnet.utils.text import printable
+
 SECONDS_BETWEEN_LINES = 30
 
 
@@ -28,10 +30,10 @@ class Progress:
     """
 
     def __init__(self, total: int, description: str):
-        self._total, self._description, self._done = total, description, 0
+        self._total, self._description, self._done = total, printable(description), 0
         self._bar = None
-        if sys.stderr.isatty():
-            self._bar = tqdm(total=total, desc=description, unit="images", leave=False)
+        if sys.stderr is not None and sys.stderr.isatty():
+            self._bar = tqdm(total=total, desc=self._description, unit="images", leave=False)
         self._last_line = time.monotonic()
 
     def __enter__(self) -> "Progress":

@@ -12,6 +12,7 @@ from keras_alexnet.networks import variants
 from keras_alexnet.networks.build import standardize_layer
 from keras_alexnet.networks.layers import Standardize
 from keras_alexnet.utils import finite
+from keras_alexnet.utils.arguments import path_text
 from keras_alexnet.weights import compatibility, pytorch
 from keras_alexnet.weights.layout import weighted_layers
 
@@ -45,6 +46,7 @@ def save(
         >>> save(keras_alexnet.build("cifar_v2"), "v2.safetensors")["fc3.weight"]
         (10, 192)
     """
+    path = path_text("path", path)
     if pathlib.Path(path).suffix != pytorch.SAFE:
         raise UsageError(
             f"Weights for PyTorch are saved to a {pytorch.SAFE} file. Received: {path}."

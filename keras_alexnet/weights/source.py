@@ -15,6 +15,7 @@ from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.networks.build import standardize_layer
 from keras_alexnet.networks.spec import NetworkSpec
 from keras_alexnet.utils import files
+from keras_alexnet.utils.arguments import path_text
 from keras_alexnet.weights import caffe, caffe_file, compatibility, pytorch
 from keras_alexnet.weights.layout import CLASSIFIER
 
@@ -113,9 +114,7 @@ def kind_of(path: str | os.PathLike) -> tuple[str, pathlib.Path]:
         UsageError: the name has no known ending.
         UserError: there is no such file.
     """
-    if not os.fspath(path):
-        raise UsageError("weights is empty. Name a file or a run's folder, or leave it out.")
-    path = pathlib.Path(path)
+    path = pathlib.Path(path_text("weights", path))
     if path.is_dir():
         return "keras", run_folder.keras_file(path)
     for ending, kind in KINDS.items():

@@ -44,9 +44,40 @@ def test_no_error_is_0():
     assert running.guarded(lambda: None, "program", []) == 0
 
 
-def test_defects_keep_their_traceback():
-    with pytest.raises(ZeroDivisionError):
-        running.guarded(lambda: 1 / 0, "program", [])
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ZeroDivisionError("by zero"), "Unexpected error, ZeroDivisionError: by zero. This is a"),
+        (RecursionError("too\ndeep"), "Unexpected error, RecursionError: too. This is a defect"),
+        (AssertionError(), "Unexpected error, AssertionError: AssertionError. This is a defect"),
+        (KeyError("a" * 5000), "Unexpected error, KeyError: 'aaa"),
+        (MemoryError(), "There is not enough memory (MemoryError). Use a smaller batch size"),
+        (UserError("two\nlines \x1b[31m of a name"), r"two\nlines \x1b[31m of a name"),
+    ],
+)
+def test_every_error_is_one_line_and_its_traceback_is_shown_if_wanted(
+    error, message, capsys, monkeypatch
+):
+    def command():
+        raise error
+
+    assert running.guarded(command, "program", []) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"program: {message}") and said.count("\n") == 1 and len(said) < 600
+    assert running.guarded(command, "program", [], traceback=True) == 1
+    shown = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in shown and shown.endswith(said)
+    monkeypatch.setenv(running.TRACEBACK, "1")
+    assert running.guarded(command, "program", []) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_deep_recursion_is_one_line(capsys):
+    def command():
+        command()
+
+    assert running.guarded(command, "program", []) == 1
+    assert capsys.readouterr().err.startswith("program: Unexpected error, RecursionError")
 
 
 @pytest.mark.parametrize(

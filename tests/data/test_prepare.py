@@ -243,9 +243,9 @@ def test_where_it_does_not_write(tiny_folder, tmp_path):
 
 def test_wrong_arguments(tiny_folder, tmp_path):
     for name in ("short_side", "images_per_shard", "threads"):
-        with pytest.raises(UsageError, match=f"{name} must be at least 1. Received: 0"):
+        with pytest.raises(UsageError, match=f"{name} must be a whole number of at least 1"):
             ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path, **{name: 0}))
-    with pytest.raises(UsageError, match="seed must be at least 0"):
+    with pytest.raises(UsageError, match="seed must be a whole number of at least 0"):
         ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path, seed=-1))
     with pytest.raises(UserError, match="nowhere does not exist"):
         ka.prepare(PrepareConfig(source=tmp_path / "nowhere", out=tmp_path / "out"))

@@ -112,11 +112,11 @@ def test_run_gives_what_is_not_named(tiny_folder, tmp_path):
 
 def test_wrong_split_and_views_are_refused(model, tiny_folder):
     folder = {"dataset": "image_folder", "data_dir": tiny_folder}
-    with pytest.raises(ka.UsageError, match="split must be one of"):
+    with pytest.raises(ka.UsageError, match="Unknown split 'dev'"):
         ka.evaluate(EvaluateConfig(model=model, **folder, split="dev"))
     with pytest.raises(ka.UsageError, match="needs a run's folder"):
         ka.evaluate(EvaluateConfig(model=model, **folder, split="validation"))
-    with pytest.raises(ka.UsageError, match="views must be"):
+    with pytest.raises(ka.UsageError, match="Unknown views 5"):
         ka.evaluate(EvaluateConfig(model=model, **folder, views=5))
 
 

@@ -76,7 +76,7 @@ def test_runs_that_cannot_be_drawn(tmp_path):
         labels = ["a", "b"] if "each of" in text else None
         with pytest.raises(ka.UsageError, match=text):
             figures.curves(*arguments, out, labels=labels)
-    with pytest.raises(ka.UsageError, match="from 0 to 100 percent. Received: 101"):
+    with pytest.raises(ka.UsageError, match="of at most 100. Received: 101"):
         figures.curves([run], out, error=101)
     with pytest.raises(ka.UserError, match="none/?.* cannot be read: No such file"):
         figures.curves([tmp_path / "none"], out)

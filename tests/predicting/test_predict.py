@@ -280,7 +280,7 @@ def test_places_where_there_is_no_network(places, tmp_path):
         (tmp_path / "damaged.keras", UserError, "cannot be read as a Keras model"),
         (tmp_path / "damaged.tflite", UserError, "damaged.tflite"),
         (tmp_path / "damaged.onnx", UserError, "damaged.onnx|onnxruntime"),
-        ("", UsageError, "Received: an empty name"),
+        ("", UsageError, "model must not be empty"),
         ("ftp://host/mine", UsageError, "Received: ftp://host/mine"),
         (places.network.model, UsageError, "Received: Functional"),
     ):

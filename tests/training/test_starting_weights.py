@@ -65,7 +65,7 @@ def test_a_run_starts_from_the_file_and_resumes_without_it(config, start):
     "weights, error, message",
     [
         ("missing.keras", UserError, "no such file"),
-        ("", UsageError, "weights is empty"),
+        ("", UsageError, "weights must not be empty"),
         ("labels.txt", UsageError, "weights must be the folder of a run or a file"),
         ("v2.keras", UserError, "missing: conv3/kernel"),
     ],

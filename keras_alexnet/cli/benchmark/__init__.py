@@ -10,10 +10,13 @@ else in the meantime.
 
 import argparse
 import importlib
+import os
 
 from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
-from keras_alexnet.errors import UsageError
+from keras_alexnet.utils import outputs
+from keras_alexnet.utils.arguments import Range
+from keras_alexnet.utils.limits import BATCH
 
 # Benchmark: what it measures, its module, its default network, and its measures.
 BENCHMARKS = {
@@ -45,25 +48,29 @@ def add_flags(parser: flags.Parser) -> None:
         )
         subparser.set_defaults(program=program)
         flags.add_variant(subparser, "The network.", default=variant)
-        for name, default, help_text in (
-            ("batch_size", 128, "Number of images in one step of one device."),
-            ("steps", 40, "Number of steps timed in each repeat, after a few untimed ones."),
-            ("repeats", 5, "Number of repeats; the median over them is reported."),
+        for name, default, allowed, help_text in (
+            ("batch_size", 128, BATCH, "Number of images in one step of one device."),
+            (
+                "steps",
+                40,
+                Range(1),
+                "Number of steps timed in each repeat, after a few untimed ones.",
+            ),
+            ("repeats", 5, Range(1), "Number of repeats; the median over them is reported."),
         ):
-            flags.add_flag(subparser, name, int, help_text, default=default)
+            flags.add_flag(subparser, name, int, help_text, default=default, allowed=allowed)
         help_text = "What to measure."
         flags.add_flag(
             subparser, "only", str, help_text, default=measures, choices=measures, several=True
         )
-        flags.add_flag(subparser, "json", str, "JSON file to write the measurements to.")
+        flags.add_flag(subparser, "json", os.PathLike, "JSON file to write the measurements to.")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measures, and prints a line for each measure."""
     sizes = flags.values_of(arguments, ("batch_size", "steps", "repeats"))
-    for name, value in sizes.items():
-        if value < 1:
-            raise UsageError(f"--{name} must be at least 1. Received: {value}.")
+    if arguments.json is not None:
+        outputs.check_file(arguments.json, "json")
     load_tensorflow()
     from keras_alexnet.utils import files, machine, provenance
 

@@ -1,0 +1,10 @@
+"""The ranges that several settings share."""
+
+from keras_alexnet.utils.arguments import Range
+
+LARGEST_SIDE = 4096  # pixels of an input: a float32 image of this side takes 200 MB
+LARGEST_BATCH = 65_536  # images: those of AlexNet would take 40 GB
+
+BATCH = Range(1, LARGEST_BATCH)
+TOP = Range(1, 100_000)  # a row of the CSV file has two cells for each
+TIMEOUT = Range(above=0, most=1e6)  # seconds: 12 days
