@@ -13,7 +13,10 @@ from keras_alexnet.evaluation.config import EvaluateConfig
 
 _GROUPS = {
     "network": ["model", "variant"],
-    "data": ["dataset", "data_dir", "dataset_name", "skip_corrupt", "split"],
+    "data": [
+        *("dataset", "data_dir", "splits", "labels_csv", "dataset_name", "skip_corrupt"),
+        "split",
+    ],
 }
 
 
