@@ -128,8 +128,7 @@ def _as_named(root: Folder, named: dict[str, str]) -> Layout:
 
 def _in_splits(root: Folder, paths: dict[str, str], *, trusted: bool) -> Layout:
     splits = {}
-    for split in sorted(paths, key=split_names.SPLITS.index):
-        path = paths[split]
+    for split, path in sorted(paths.items(), key=lambda item: item[1]):
         part = at(root, path)
         assert part is not None
         path, part = _stepped_in(path, part, split)
@@ -138,7 +137,9 @@ def _in_splits(root: Folder, paths: dict[str, str], *, trusted: bool) -> Layout:
             doubts.refuse_classes(part, subfolders(part), inside=path)
         splits[split] = _classes(part, path, path if same else split)
     _check_same_classes(root, paths, splits)
-    as_read = [f"{printable(paths[split])}/ as {split}" for split in splits]
+    as_read = [
+        f"{printable(paths[split])}/ as {split}" for split in split_names.SPLITS if split in splits
+    ]
     usual = all(split_names.EXACT.get(path) == split for split, path in paths.items())
     return Layout(splits, None if usual else f"{', '.join(as_read)} were read as splits")
 
