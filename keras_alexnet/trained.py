@@ -189,6 +189,13 @@ class TrainedNetwork:
         """
         return run_data.run_split(self.config, data, name)
 
+    def as_tested(self, data: Dataset) -> Dataset:
+        """Returns a data set without splits with all its images as test images.
+
+        Data that the network's run was trained on is returned as the run split it.
+        """
+        return run_data.as_tested(self.config, data)
+
     def _outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
         images = np.asarray(images)
         if images.dtype != np.uint8 or images.shape[1:] != self.input_shape:

@@ -16,7 +16,10 @@ from keras_alexnet.utils import outputs
 
 _GROUPS = {
     "network": ["model", "variant"],
-    "data": ["dataset", "data_dir", "dataset_name", "skip_corrupt", "split"],
+    "data": [
+        *("dataset", "data_dir", "splits", "labels_csv", "dataset_name", "skip_corrupt"),
+        "split",
+    ],
 }
 
 

@@ -22,7 +22,7 @@ _GROUPS = {
         *("weights", "freeze_until"),
     ],
     "data": [
-        *("dataset", "data_dir", "dataset_name", "skip_corrupt"),
+        *("dataset", "data_dir", "splits", "labels_csv", "dataset_name", "skip_corrupt"),
         *("validation_images", "class_weights", "views"),
     ],
     "devices": ["num_devices", "logical_cpu_devices", "precision", "deterministic"],

@@ -21,7 +21,12 @@ from typing import Any
 
 from absl import logging
 
+from keras_alexnet.data import unpacked_files
+from keras_alexnet.data.archive_room import Room
 from keras_alexnet.errors import UserError
+from keras_alexnet.utils import files
+from keras_alexnet.utils.files import open_regular
+from keras_alexnet.utils.text import printable
 
 CACHE_VARIABLE = "KERAS_ALEXNET_CACHE"
 
@@ -54,10 +59,12 @@ def unpacked(archive: str | os.PathLike) -> pathlib.Path:
     """Unpacks an archive into the cache, unless it is there already, and returns the folder.
 
     The folder is named after a hash of the archive, and gets its name only when everything is
-    unpacked: neither a changed archive nor a killed process can leave wrong contents in it.
+    unpacked: neither a changed archive nor a killed process can leave wrong contents in it. A list
+    of its files lies beside it; if files were lost or changed since, all are unpacked again.
 
     Raises:
-        UserError: if the archive is damaged, or if a member's path leads out of the folder.
+        UserError: if the archive is damaged, if a member's path leads out of the folder, or if
+            there is not enough room for what it says to hold.
 
     Example:
         >>> unpacked("flowers.zip").name  # doctest: +SKIP
@@ -65,11 +72,11 @@ def unpacked(archive: str | os.PathLike) -> pathlib.Path:
     """
     archive = pathlib.Path(archive)
     with reading(archive):
-        with open(archive, "rb") as file:
+        with open_regular(archive) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         target = cache_folder() / f"{stem(archive)}-{digest[:16]}"
-        if not target.is_dir():
-            logging.info("Unpacking %s into %s.", archive, target)
+        if not unpacked_files.are_whole(target):
+            logging.info("Unpacking %s into %s.", printable(archive), printable(target))
             target.parent.mkdir(parents=True, exist_ok=True)
             _remove_stale(target)
             _unpack_beside(archive, target)
@@ -91,32 +98,43 @@ def reading(archive: str | os.PathLike) -> Iterator[None]:
     except UserError:
         raise
     except tarfile.FilterError as error:
-        raise UserError(f"{archive} was not unpacked, because it is not safe: {error}.") from error
+        raise UserError(
+            f"{printable(archive)} was not unpacked, because it is not safe: {error}."
+        ) from error
     except OSError as error:
-        raise UserError(f"{archive} could not be read or unpacked: {error}.") from error
+        raise UserError(f"{printable(archive)} could not be read or unpacked: {error}.") from error
     except _DAMAGE as error:
         raise UserError(
-            f"{archive} is cut off, damaged, or not a tar or zip archive: {error}. Copy or "
-            "download it again."
+            f"{printable(archive)} is cut off, damaged, or not a tar or zip archive: "
+            f"{printable(error)}. Copy or download it again."
         ) from error
 
 
 def _unpack_beside(archive: pathlib.Path, target: pathlib.Path) -> None:
     partial = pathlib.Path(tempfile.mkdtemp(prefix=f"{target.name}.partial-", dir=target.parent))
     try:
-        (_extract_zip if archive.name.lower().endswith(".zip") else _extract_tar)(archive, partial)
-        try:
+        room = Room(archive, partial, f"set {CACHE_VARIABLE} to a folder on another disk")
+        extract = _extract_zip if archive.name.lower().endswith(".zip") else _extract_tar
+        extract(archive, partial, room)
+        with files.locked(target.parent):  # others may unpack the same archive
+            if unpacked_files.are_whole(target, silent=True):
+                return  # another process was faster, with the same contents
+            if target.exists():
+                target.rename(partial.with_name(f"{partial.name}-old"))
+            unpacked_files.write_list(partial, target)
             partial.rename(target)
-        except OSError:
-            if not target.is_dir():  # else another process was faster, with the same contents
-                raise
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        for folder in (partial, partial.with_name(f"{partial.name}-old")):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _extract_tar(archive: pathlib.Path, folder: pathlib.Path) -> None:
+def _extract_tar(archive: pathlib.Path, folder: pathlib.Path, room: Room) -> None:
     with opened_tar(archive) as source:
-        source.extractall(folder, members=list(members(source)), filter="data")
+        found = []
+        for member in members(source):
+            room.take(member.name, member.size)
+            found.append(member)
+        source.extractall(folder, members=found, filter="data")
 
 
 _COMPRESSED = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzma.open))
@@ -161,6 +179,9 @@ def members(source: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 _CHUNK = 2**20
 
 
+_LARGEST_READ = 64 * _CHUNK  # of a header; contents are read in chunks
+
+
 def read_up_to(file: Any, size: int) -> bytes:
     """Reads `size` bytes, or fewer if the file ends, and needs no more memory than for these.
 
@@ -187,10 +208,12 @@ class _InChunks:
         self.is_plain = isinstance(file, io.BufferedReader)
 
     def read(self, size: int) -> bytes:
+        if size > _LARGEST_READ:
+            raise tarfile.ReadError(f"a header of {size} bytes")
         return read_up_to(self._file, size)
 
 
-def _extract_zip(archive: pathlib.Path, folder: pathlib.Path) -> None:
+def _extract_zip(archive: pathlib.Path, folder: pathlib.Path, room: Room) -> None:
     with zipfile.ZipFile(archive) as source:
         for member in source.infolist():
             path = pathlib.PurePosixPath(member.filename.replace("\\", "/"))
@@ -205,7 +228,10 @@ def _extract_zip(archive: pathlib.Path, folder: pathlib.Path) -> None:
                 else None
             )
             if problem:
-                raise UserError(f"{archive} was not unpacked: {member.filename!r} {problem}.")
+                raise UserError(
+                    f"{printable(archive)} was not unpacked: {member.filename!r} {problem}."
+                )
+            room.take(member.filename, member.file_size)
         source.extractall(folder)
 
 

@@ -32,13 +32,24 @@ class DataSpec:
     skip_corrupt: bool = setting(
         False, "Leave out and count images that cannot be read, instead of stopping at them."
     )
+    splits: str | None = setting(
+        None,
+        "For image_folder: the folders in --data_dir that are splits, such as "
+        "train=Training,test=Testing; none means that all folders there are classes. By default "
+        "recognized by their usual names.",
+    )
+    labels_csv: str | os.PathLike | None = setting(
+        None,
+        "For image_folder: file with lines of file name,label or file name,label,split, for images "
+        "in no class folders; by default labels.csv in --data_dir, if there are none.",
+    )
 
     def __post_init__(self) -> None:
         normalize(self)
 
     @property
     def data(self) -> "DataSpec":
-        """Returns only the four fields that name the data."""
+        """Returns only the fields that name the data."""
         names = [field.name for field in dataclasses.fields(DataSpec)]
         return DataSpec(**{name: getattr(self, name) for name in names})
 
@@ -84,6 +95,17 @@ class PrepareConfig:
         None,
         "Text file with the WordNet id of ImageNet's validation image k on line k; by default the "
         "list in tensorflow-datasets.",
+    )
+    splits: str | None = setting(
+        None,
+        "For image folders: the folders in --source that are splits, such as "
+        "train=Training,test=Testing; none means that all folders there are classes. By default "
+        "recognized by their usual names.",
+    )
+    labels_csv: str | os.PathLike | None = setting(
+        None,
+        "For image folders: file with lines of file name,label or file name,label,split, for "
+        "images in no class folders; by default labels.csv in --source, if there are none.",
     )
     threads: int | None = setting(
         None, "Threads that decode; by default one per processor.", least=1, most=1024

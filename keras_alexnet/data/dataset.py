@@ -1,11 +1,12 @@
 """Data sets: labeled splits, class names and a fingerprint."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from keras_alexnet.data import fingerprints
+from keras_alexnet.data import class_names, fingerprints
 from keras_alexnet.data.images import ImageArray
 from keras_alexnet.data.splits import Split, divided, split_validation, without_damaged
 from keras_alexnet.errors import UsageError, UserError
@@ -19,6 +20,13 @@ class Arrays(NamedTuple):
     train_labels: np.ndarray
     test_images: np.ndarray
     test_labels: np.ndarray
+
+
+class Undivided(NamedTuple):
+    """All images of a data set of one part, and its note without the one on the division."""
+
+    images: Split
+    note: str | None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,6 +45,10 @@ class Dataset:
         validation: validation images, if the data set has them and test images.
         skipped: files left out because they could not be read.
         note: what a reader of results should know about the data, or None.
+        left_out: why other files of a folder were not read → how many.
+        undivided: what it was, if it had only one part, which was divided into `train` and `test`.
+
+    Names of classes are checked, see `keras_alexnet.data.class_names`.
     """
 
     name: str
@@ -48,6 +60,18 @@ class Dataset:
     validation: Split | None = None
     skipped: tuple[str, ...] = ()
     note: str | None = None
+    left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    undivided: Undivided | None = None
+
+    def __post_init__(self) -> None:
+        _check_class_names(self)
+
+    def with_note(self, note: str) -> "Dataset":
+        """Returns the data set with one more note."""
+        undivided = self.undivided
+        if undivided is not None:
+            undivided = Undivided(undivided.images, _joined(undivided.note, note))
+        return dataclasses.replace(self, note=_joined(self.note, note), undivided=undivided)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,6 +88,11 @@ class UnsplitDataset:
     sha256: str
     sha256_of: str
     skipped: tuple[str, ...] = ()
+    left_out: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    note: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_class_names(self)
 
     def completed(self, seed: int, skip_corrupt: bool) -> Dataset:
         """Returns the data set with training and test images; a single part is divided by `seed`.
@@ -76,6 +105,7 @@ class UnsplitDataset:
         if skip_corrupt:
             splits, damaged = without_damaged(splits, self.class_names)
         train, validation, test, note = divided(splits, seed)
+        [first, *others] = splits.values()
         return Dataset(
             name=self.name,
             class_names=self.class_names,
@@ -85,8 +115,18 @@ class UnsplitDataset:
             sha256_of=self.sha256_of,
             validation=validation,
             skipped=(*self.skipped, *damaged),
-            note=note,
+            note=_joined(self.note, note),
+            left_out=self.left_out,
+            undivided=None if others else Undivided(first, self.note),
         )
+
+
+def _joined(*notes: str | None) -> str | None:
+    return "; ".join(filter(None, notes)) or None
+
+
+def _check_class_names(data: Dataset | UnsplitDataset) -> None:
+    object.__setattr__(data, "class_names", class_names.checked(data.class_names, data.name))
 
 
 def in_memory(name: str, arrays: Arrays, note: str | None = None) -> Dataset:

@@ -2,18 +2,30 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from keras_alexnet.utils.files import open_regular
+
 CONTENTS_LIMIT_BYTES = 4 * 2**30  # above this only names and sizes are hashed
 
+_CHUNK = 2**20
 
-def of_files(folder: str | os.PathLike, names: Sequence[str]) -> tuple[str, str]:
+
+def of_files(
+    folder: str | os.PathLike, names: Sequence[str], hashed_names: Sequence[str] | None = None
+) -> tuple[str, str]:
     """Hashes files below a folder by relative name and contents, in sorted order.
 
     A folder and an unpacked archive of it have the same fingerprint. A file that cannot be read
     counts as empty; the error of decoding it will name it.
+
+    Args:
+        folder: holds the files.
+        names: their relative names.
+        hashed_names: the names to hash in place of `names`.
 
     Returns:
         (hexadecimal digest, "contents"), or for more than 4 GiB (digest, "names and sizes").
@@ -23,27 +35,30 @@ def of_files(folder: str | os.PathLike, names: Sequence[str]) -> tuple[str, str]
         return os.path.join(folder, names[row])
 
     def size(row: int) -> int:
-        return os.stat(path(row)).st_size if os.access(path(row), os.R_OK) else 0
+        found = os.stat(path(row)) if os.access(path(row), os.R_OK) else None
+        return found.st_size if found is not None and stat.S_ISREG(found.st_mode) else 0
 
-    def contents(row: int) -> bytes:
-        with open(path(row), "rb") as file:
-            return file.read()
+    def contents(row: int) -> Iterator[bytes]:
+        with open_regular(path(row)) as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
 
-    return of_named(names, [size(row) for row in range(len(names))], contents)
+    hashed = names if hashed_names is None else hashed_names
+    return of_named(hashed, [size(row) for row in range(len(names))], contents)
 
 
 def of_named(
-    names: Sequence[str], sizes: Sequence[int], contents: Callable[[int], bytes]
+    names: Sequence[str], sizes: Sequence[int], contents: Callable[[int], Iterable[bytes]]
 ) -> tuple[str, str]:
     """Hashes images that are not in separate files, in the same way as `of_files`.
 
     Args:
         names: relative names.
         sizes: in bytes, one per name.
-        contents: returns the bytes that belong to the name at an index.
+        contents: returns the bytes that belong to the name at an index, in pieces.
 
     Example:
-        >>> of_named(["a/1.png"], [3], lambda row: b"png")[1]
+        >>> of_named(["a/1.png"], [3], lambda row: [b"png"])[1]
         'contents'
     """
     # Bytes in "/" form, so that the order and the hash are the same on every system.
@@ -53,7 +68,8 @@ def of_named(
     for row in sorted(range(len(encoded)), key=encoded.__getitem__):
         digest.update(b"%s\0%d\0" % (encoded[row], sizes[row]))
         if of_contents and sizes[row]:
-            digest.update(contents(row))
+            for piece in contents(row):
+                digest.update(piece)
     return digest.hexdigest(), "contents" if of_contents else "names and sizes"
 
 

@@ -11,6 +11,7 @@ from keras_alexnet.data import readers
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.dataset import Arrays, Dataset, UnsplitDataset, in_memory
 from keras_alexnet.data.readers import Reader, tfds
+from keras_alexnet.data.table import table
 from keras_alexnet.errors import UsageError, UserError, whole_number
 
 DEFAULT, FALLBACK = "cifar10", "shapes"  # what no name means, and what it means without a network
@@ -46,6 +47,7 @@ def load_dataset(data: DataSpec | str | None = None, *, seed: int = 0) -> Datase
     spec = data.data if isinstance(data, DataSpec) else DataSpec(data)
     seed = whole_number("seed", seed, 0)
     reader = readers.get(spec.dataset or DEFAULT)
+    _check_options(reader, spec)
     if spec.data_dir is not None and not os.path.exists(spec.data_dir):
         raise UserError(f"The data_dir {spec.data_dir} does not exist.")
     try:
@@ -57,6 +59,15 @@ def load_dataset(data: DataSpec | str | None = None, *, seed: int = 0) -> Datase
         logging.warning("No --dataset was given, and %s. %s", found, error)
         made = _made(readers.get(FALLBACK), spec.dataset_name)
         return dataclasses.replace(made, note=found)
+
+
+def _check_options(reader: Reader, spec: DataSpec) -> None:
+    for name in ("splits", "labels_csv"):
+        if getattr(spec, name) is not None and name not in reader.options:
+            raise UsageError(
+                f"{name} is for --dataset image_folder. Received: {name}={getattr(spec, name)} "
+                f"with the data set {reader.dataset}. Leave it out."
+            )
 
 
 def _load(reader: Reader, spec: DataSpec, seed: int) -> Dataset:
@@ -74,7 +85,8 @@ def _load(reader: Reader, spec: DataSpec, seed: int) -> Dataset:
             f"The data set {reader.dataset} needs {reader.data_dir}. Received: no data_dir. Pass "
             "--data_dir (data_dir=)."
         )
-    found = reader.read(pathlib.Path(spec.data_dir))
+    options = {name: getattr(spec, name) for name in reader.options}
+    found = reader.read(pathlib.Path(spec.data_dir), **options)
     if found is None:
         raise UserError(f"{spec.data_dir} is not {reader.data_dir}.")
     return _completed(reader, found, spec, seed)
@@ -93,7 +105,19 @@ def _completed(
     if isinstance(found, Arrays):
         return in_memory(spec.dataset_name or reader.dataset, found)
     named = dataclasses.replace(found, name=spec.dataset_name or found.name)
-    return named.completed(seed, spec.skip_corrupt)
+    data = named.completed(seed, spec.skip_corrupt)
+    if data.undivided is not None:
+        parts = {"all": data.undivided.images}
+        note = data.undivided.note
+    else:
+        parts = {"train": data.train, "test": data.test}
+        if data.validation is not None:
+            parts = {"train": data.train, "val": data.validation, "test": data.test}
+        note = data.note
+    labels = {name: split.labels for name, split in parts.items()}
+    notes = [note] if note else []
+    logging.info("%s", table(data.name, data.class_names, labels, data.left_out, notes))
+    return data
 
 
 def _published(reader: Reader, spec: DataSpec, seed: int) -> Dataset:

@@ -21,9 +21,11 @@ from keras_alexnet.data.shard_folder import ShardFolder
 from keras_alexnet.data.shard_index import write_index
 from keras_alexnet.data.shards import Planned
 from keras_alexnet.data.splits import Split
+from keras_alexnet.data.table import table
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.utils import files, machine, outputs
 from keras_alexnet.utils.terminal import Progress
+from keras_alexnet.utils.text import printable
 
 
 def prepare(config: PrepareConfig) -> Manifest:
@@ -101,6 +103,9 @@ def _read(config: PrepareConfig) -> UnsplitDataset:
     """Returns the images to prepare, with the name that the prepared ones get."""
     source = pathlib.Path(config.source)
     if source.is_dir() and imagenet_tar.are_in(source):
+        for option in ("splits", "labels_csv"):
+            if getattr(config, option) is not None:
+                raise UsageError(f"{option} is for image folders, not for ImageNet's archives.")
         images = imagenet_tar.read(source, config.validation_labels)
     elif config.validation_labels is not None:
         raise UsageError(
@@ -108,14 +113,16 @@ def _read(config: PrepareConfig) -> UnsplitDataset:
             "them out."
         )
     else:
-        images = image_folder.read(source)
+        images = image_folder.read(source, config.splits, config.labels_csv)
+    labels = {part: split.labels for part, split in images.splits.items()}
+    notes = [images.note] if images.note else []
+    logging.info("%s", table(images.name, images.class_names, labels, images.left_out, notes))
     shrunk = f"-short{config.short_side}" if config.short_side else ""
     name = images.name + shrunk if config.dataset_name is None else config.dataset_name
-    for each in (name, *images.class_names):
-        try:
-            each.encode("utf-8")
-        except UnicodeEncodeError as error:  # which a manifest could not hold
-            raise UserError(f"{each!r} is not valid UTF-8. Rename the class folder.") from error
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError as error:  # which a manifest could not hold
+        raise UserError(f"The name {printable(name)} is not valid UTF-8.") from error
     return dataclasses.replace(images, name=name)
 
 

@@ -1,11 +1,15 @@
 """Loads the data of a run again, and splits it as the run did."""
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from absl import logging
+
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.dataset import Dataset, hold_out
+from keras_alexnet.data.folders.tree import as_nfc
 from keras_alexnet.data.load import load_dataset
 from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UsageError, UserError
@@ -23,13 +27,51 @@ def load_run_data(config: Mapping[str, Any] | None, spec: DataSpec) -> Dataset:
         UsageError, UserError: as in `load_dataset`.
     """
     trained_on = config["config"] if config else {}
-    if spec.dataset in (None, trained_on.get("dataset")):
-        spec = dataclasses.replace(spec, dataset=trained_on.get("dataset"))
-        if spec.data_dir is None:
-            name = spec.dataset_name or trained_on.get("dataset_name")
-            data_dir = trained_on.get("data_dir")
-            spec = dataclasses.replace(spec, data_dir=data_dir, dataset_name=name)
-    return load_dataset(spec)
+    if spec.dataset not in (None, trained_on.get("dataset")):
+        return load_dataset(spec)
+    spec = dataclasses.replace(spec, dataset=trained_on.get("dataset"))
+    same_place = spec.data_dir is None or _same_path(spec.data_dir, trained_on.get("data_dir"))
+    if not same_place:
+        return load_dataset(spec)
+    taken = ["data_dir", "dataset_name"]
+    if spec.splits is None and spec.labels_csv is None:
+        taken += ["splits", "labels_csv"]
+    missing: dict[str, Any] = {
+        name: trained_on.get(name) for name in taken if getattr(spec, name) is None
+    }
+    spec = dataclasses.replace(spec, **missing)
+    data = load_dataset(spec)
+    if config and data.sha256 != config["data"]["sha256"]:
+        changed = f"{data.name} has changed since the network was trained on it (SHA-256)"
+        logging.warning("%s.", changed)
+        data = data.with_note(changed)
+    return data
+
+
+def _same_path(one: str | os.PathLike, other: str | os.PathLike | None) -> bool:
+    return other is not None and os.path.realpath(one) == os.path.realpath(other)
+
+
+def as_tested(config: Mapping[str, Any] | None, data: Dataset) -> Dataset:
+    """Returns the data set whose test images are all images, if it has no splits of its own.
+
+    The run that was trained on a part of the same images is tested on the rest, which `data` has
+    as its test images already.
+
+    Args:
+        config: the run's config.json, or None if there is no run.
+        data: a data set.
+    """
+    own = config is not None and config["data"]["sha256"] == data.sha256
+    if data.undivided is not None and not own:
+        images = data.undivided.images
+        note = f"all {len(images)} images were evaluated, because the data has no splits"
+        data = dataclasses.replace(
+            data, test=images, note=data.undivided.note, undivided=None
+        ).with_note(note)
+    if data.note:
+        logging.info("%s: %s.", data.name, data.note)
+    return data
 
 
 def run_split(config: Mapping[str, Any] | None, data: Dataset, name: str) -> Split:
@@ -81,8 +123,9 @@ def check_classes(classes: int, labels: Sequence[str] | None, data: Dataset) -> 
             f"The network has {classes} classes, but {data.name} has {len(data.class_names)}. "
             "Name the data that it was trained for with --dataset and --data_dir."
         )
-    if labels is not None and tuple(labels) != tuple(data.class_names):
-        index = next(i for i, name in enumerate(labels) if name != data.class_names[i])
+    differing = [i for i, name in enumerate(labels or ()) if as_nfc(name) != data.class_names[i]]
+    if labels is not None and differing:
+        index = differing[0]
         raise UserError(
             f"The classes of {data.name} are not the network's: class {index} is "
             f"{data.class_names[index]!r}, not {labels[index]!r}."

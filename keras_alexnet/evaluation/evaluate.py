@@ -24,9 +24,10 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         config: the network and the images.
 
     Returns:
-        A dict with model, dataset, split, images, data_sha256, data_note, skipped_images, views,
-        precision, devices, loss (in nats), top1 and top5 (0–1), per_class_accuracy (class name →
-        0–1) and the provenance.
+        A dict with model, dataset, split, images, data_sha256, data_note, skipped_images,
+        left_out_files (why files of a folder were not read → how many), views, precision, devices,
+        loss (in nats), top1 and top5 (0–1), per_class_accuracy (class name → 0–1) and the
+        provenance.
 
     Raises:
         UsageError: if an argument cannot be used, or if it is unknown how images become the
@@ -60,6 +61,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         spec = dataclasses.replace(spec, skip_corrupt=skip_corrupt)
     data = network.load_data(spec)
     network.check_data(data)
+    if config.split == "test":
+        data = network.as_tested(data)
     images = network.split(data, config.split)
     evaluator = Evaluator(
         network,
@@ -81,6 +84,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         "data_sha256": data.sha256,
         "data_note": data.note,
         "skipped_images": len(data.skipped),
+        "left_out_files": dict(data.left_out),
         "views": config.views,
         "precision": "float32" if is_keras else "of the file",
         "devices": devices.describe(strategy),

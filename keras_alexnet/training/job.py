@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from keras_alexnet.data import augment_list, failures, pipeline
 from keras_alexnet.data.augmentations import PixelStatistics
@@ -88,6 +89,8 @@ class TrainingJob:
         plan = variants.get(config.variant).image_plan_for(config.input_size)
         weights = _weights(request, cluster)
         data, config = _load_data(request, cluster)
+        if data.undivided is not None:
+            logging.info("%s: %s.", data.name, data.note)
         changes = request.changes_with(data.sha256)
         _check_classes(config, data)
         training, validation = hold_out(
@@ -217,6 +220,12 @@ def _load_data(request: RunRequest, cluster: Cluster) -> tuple[Dataset, TrainCon
 
 def _check_classes(config: TrainConfig, data: Dataset) -> None:
     classes = len(data.class_names)
+    if classes < 2:
+        raise UserError(
+            f"{data.name} has one class, {data.class_names[0]}, so every answer would be right. "
+            "Training needs two or more: put the images of each class into a folder of its own, "
+            "and pass the folder that holds these as --data_dir."
+        )
     if config.num_classes not in (None, classes):
         raise UsageError(
             f"num_classes must be {classes}, the number of classes of {data.name}. "

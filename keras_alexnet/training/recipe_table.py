@@ -192,8 +192,8 @@ RECIPES = {
         _PAPER,
         dataclasses.replace(
             _DOCUMENT,
-            note="The linked repository's Adam 0.001, batch 128, flip and 100 epochs. The result on "
-            "record is of 20 epochs, with the epsilon of Keras's Adam.",
+            note="The linked repository's Adam 0.001, batch 128, flip and 100 epochs. The result "
+            "on record is of 20 epochs, with the epsilon of Keras's Adam.",
             epochs=100,
             optimizer="adam",
             learning_rate=0.001,

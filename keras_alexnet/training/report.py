@@ -51,6 +51,7 @@ def _write(
         "data_sha256_of": data.sha256_of,
         "data_note": data.note,
         "skipped_images": len(data.skipped),
+        "left_out_files": dict(data.left_out),
         "seed": config.seed,
         "epochs": len(history),
         "steps": history[-1]["step"],

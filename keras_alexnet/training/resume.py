@@ -19,10 +19,13 @@ SETTINGS_OF_RECIPES = ("input_size", "views", "freeze_until")
 _TABLES = ("layer_rates", "layer_decay", "layer_drops", *SETTINGS_OF_RECIPES)
 
 # What may change when a run is resumed without changing the experiment; it keeps its value if it is
-# not given. The location of the data may change, because their SHA-256 may not.
+# not given. The location of the data may change, because their SHA-256 may not, which depends on
+# splits and labels, too.
 _MAY_CHANGE = (
     "record",
     "data_dir",
+    "splits",
+    "labels_csv",
     "num_devices",
     "logical_cpu_devices",
     "checkpoint_every_steps",

@@ -124,6 +124,7 @@ def _described(job: TrainingJob) -> dict[str, Any]:
             "sha256_of": data.sha256_of,
             "classes": len(data.class_names),
             "skipped_images": len(data.skipped),
+            "left_out_files": dict(data.left_out),
             "note": data.note,
         },
     }

@@ -256,7 +256,7 @@ def test_wrong_arguments(tiny_folder, tmp_path):
 
 def test_class_whose_name_is_not_utf8(tmp_path):
     write_images(tmp_path / "in", ["cat", os.fsdecode(b"caf\xe9")], 1)
-    with pytest.raises(UserError, match="udce9' is not valid UTF-8. Rename"):
+    with pytest.raises(UserError, match=r"'caf\\xe9', which is not valid UTF-8"):
         ka.prepare(PrepareConfig(source=tmp_path / "in", out=tmp_path / "out"))
 
 

@@ -14,3 +14,13 @@ def write_images(folder, classes, images_per_class, size=32, seed=0):
             noise = generator.normal(0, 30, (size, size, 3))
             pixels = np.clip(color + noise, 0, 255).astype(np.uint8)
             (folder / name / f"{number:03d}.png").write_bytes(tf.io.encode_png(pixels).numpy())
+
+
+def write_names(folder, *names):
+    """Writes a PNG of its own to each name below a folder, and returns the folder."""
+    for number, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.full((4, 4, 3), number % 256, np.uint8)
+        path.write_bytes(tf.io.encode_png(pixels).numpy())
+    return folder

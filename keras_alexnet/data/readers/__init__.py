@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import pathlib
 import pkgutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -48,6 +47,7 @@ class Reader:
             None if there is nothing of the data set. Raises a `UserError` if it is damaged.
         data_dir: what `data_dir` must be, such as "a folder of images"; None if the data set is
             generated instead of read, so that `read` gets None.
+        options: fields of `DataSpec` that `read` also takes, as keywords.
         published: where the data set comes from. Without a `data_dir`, it is searched for in the
             usual places, and downloaded if it is not there.
 
@@ -64,8 +64,9 @@ class Reader:
     """
 
     dataset: str
-    read: Callable[[pathlib.Path | None], Arrays | UnsplitDataset | None]
+    read: Callable[..., Arrays | UnsplitDataset | None]
     data_dir: str | None = None
+    options: tuple[str, ...] = ()
     published: Published | None = None
 
 

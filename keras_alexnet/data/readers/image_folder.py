@@ -1,4 +1,4 @@
-"""Reads image folders: one folder per class, named after it."""
+"""Reads image folders: one folder per class, named after it, or a table of labels."""
 
 from __future__ import annotations
 
@@ -6,50 +6,47 @@ import os
 import pathlib
 from typing import TYPE_CHECKING, NamedTuple
 
+from keras_alexnet.data.folders.files import EXTENSIONS, is_hidden
 from keras_alexnet.data.readers import Reader, register
-from keras_alexnet.errors import UserError
+from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.utils.text import printable
 
 if TYPE_CHECKING:
     from keras_alexnet.data.dataset import UnsplitDataset
+    from keras_alexnet.data.folders.collect import LabeledFiles
+    from keras_alexnet.data.folders.tree import Folder
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
-
-SPLIT_NAMES = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
-
-
-_LAYOUT = "Expected train/<class>/… with test/ or val/, or <class>/…."
-
-
-class LabeledFiles(NamedTuple):
-    """Names of files below a data set's folder, and the class of each."""
-
-    names: list[str]
-    labels: list[int]
+__all__ = ["EXTENSIONS", "ImageFolder", "is_hidden", "read", "scan"]
 
 
 class ImageFolder(NamedTuple):
     """What a folder of images holds.
 
     `splits` has one or more of "train", "val" and "test", or only "all" if the class folders are
-    directly in `folder`.
+    directly in `folder`. `left_out` says why files were left out → how many, and `note` how the
+    folders were read, if their names do not say it.
     """
 
     folder: pathlib.Path
     class_names: tuple[str, ...]
     splits: dict[str, LabeledFiles]
+    left_out: dict[str, int]
+    note: str | None
 
 
-def read(place: pathlib.Path | None) -> UnsplitDataset:
+def read(
+    place: pathlib.Path | None,
+    splits: str | None = None,
+    labels_csv: str | os.PathLike | None = None,
+) -> UnsplitDataset:
     """Reads the labeled images of a folder, or of an archive of one.
 
+    Args:
+        place: the folder or archive.
+        splits, labels_csv: as in `scan`.
+
     Raises:
-        UserError: as in `scan`, or if the archive is damaged.
+        UsageError, UserError: as in `scan`, or if the archive is damaged.
 
     Example:
         >>> sorted(read(pathlib.Path("flowers.zip")).splits)  # doctest: +SKIP
@@ -63,118 +60,115 @@ def read(place: pathlib.Path | None) -> UnsplitDataset:
     from keras_alexnet.data.splits import Split
 
     assert place is not None
-    found = scan(archives.unpacked(place) if place.is_file() else place)
-    names = [name for files in found.splits.values() for name in files.names]
-    splits = {
+    folder = archives.unpacked(place) if place.is_file() else place
+    found = scan(folder, splits, labels_csv)
+    parts = {
         part: Split.of(ImageFiles(found.folder, files.names), np.array(files.labels))
         for part, files in found.splits.items()
     }
-    sha256, sha256_of = fingerprints.of_files(found.folder, names)
-    return UnsplitDataset(archives.stem(place), found.class_names, splits, sha256, sha256_of)
+    names = [name for files in found.splits.values() for name in files.names]
+    hashed = [name for files in found.splits.values() for name in files.hashed]
+    sha256, sha256_of = fingerprints.of_files(found.folder, names, hashed)
+    return UnsplitDataset(
+        name=printable(archives.stem(place)),
+        class_names=found.class_names,
+        splits=parts,
+        sha256=sha256,
+        sha256_of=sha256_of,
+        left_out=found.left_out,
+        note=found.note,
+    )
 
 
-def scan(folder: str | os.PathLike) -> ImageFolder:
+def scan(
+    folder: str | os.PathLike,
+    splits: str | None = None,
+    labels_csv: str | os.PathLike | None = None,
+) -> ImageFolder:
     """Lists the images of `train/<class>/…`, `val/…`, `test/…`, or of `<class>/…`.
 
-    Hidden files and those that operating systems leave behind are ignored, and so are files not
-    named as images. A folder that only holds another one, as in many archives, is skipped.
+    Splits are known by their usual names. Files that are not images are counted. A folder that
+    only holds another one, as in many archives, is skipped.
+
+    Args:
+        folder: the data folder.
+        splits: which folders are splits, such as "train=Training,test=Testing", or "none" if the
+            folders are classes; None if they are to be recognized.
+        labels_csv: a table of file name,label[,split], for images in no class folders. Without it,
+            a `labels.csv` in a folder without class folders is read.
 
     Raises:
-        UserError: if there is no folder, no class or a class without an image, or if the splits
-            do not have the same classes.
+        UsageError: if `splits` cannot be read.
+        UserError: if there is no folder, no class or a class without an image, if the splits
+            do not have the same classes, or if it is not clear what is a split or a class.
 
     Example:
         >>> scan("flowers").class_names  # doctest: +SKIP
         ('daisy', 'rose')
     """
+    from keras_alexnet.data.folders import layout, tree
+
     folder = pathlib.Path(folder)
     if not folder.is_dir():
-        raise UserError(f"The image folder {folder} does not exist. {_LAYOUT}")
-    folder = _unwrapped(folder)
-    parts = _split_folders(folder)
-    class_names = _same_classes(folder, parts)
-    splits = {}
-    for split, part in parts.items():
-        names, labels = [], []
-        for label, class_name in enumerate(class_names):
-            images = _images(folder, part / class_name)
-            names += images
-            labels += [label] * len(images)
-        splits[split] = LabeledFiles(names, labels)
-    return ImageFolder(folder, class_names, splits)
-
-
-def is_hidden(name: str) -> bool:
-    """Returns whether a file or folder is one that operating systems leave behind."""
-    return name.startswith(".") or name in ("__MACOSX", "Thumbs.db", "desktop.ini")
-
-
-def _subfolders(folder: pathlib.Path) -> list[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(e.name for e in entries if e.is_dir() and not is_hidden(e.name))
-    except OSError as error:
-        raise UserError(f"The folder {folder} cannot be read: {error}.") from error
-
-
-def _unwrapped(folder: pathlib.Path) -> pathlib.Path:
-    while True:
-        below = _subfolders(folder)
-        if len(below) != 1 or below[0] in SPLIT_NAMES or not _subfolders(folder / below[0]):
-            return folder
-        folder = folder / below[0]
-
-
-def _split_folders(folder: pathlib.Path) -> dict[str, pathlib.Path]:
-    named = [name for name in _subfolders(folder) if name in SPLIT_NAMES]
-    # A folder "train" that has images but no folders is a class (of vehicles), not a split.
-    if not any(_subfolders(folder / name) for name in named):
-        return {"all": folder}
-    parts = {SPLIT_NAMES[name]: folder / name for name in named}
-    if len(parts) < len(named):
-        raise UserError(f"{folder} has more than one validation folder: {', '.join(named)}.")
-    return parts
-
-
-def _same_classes(folder: pathlib.Path, parts: dict[str, pathlib.Path]) -> tuple[str, ...]:
-    classes = {part: set(_subfolders(part)) for part in parts.values()}
-    for part, names in classes.items():
-        if not names:
-            raise UserError(f"{part} has no class folder: it is empty or half unpacked. {_LAYOUT}")
-    every = sorted(set.union(*classes.values()))
-    missing = [
-        f"{part.name}/ lacks {', '.join(sorted(set(every) - names))}"
-        for part, names in classes.items()
-        if len(names) < len(every)
-    ]
-    if missing:
-        raise UserError(
-            f"The splits of {folder} must have the same class folders. Received: "
-            f"{'; '.join(missing)}. Complete or rename the folders."
+        raise UserError(f"The image folder {printable(folder)} does not exist. {layout.LAYOUT}")
+    if splits is not None and labels_csv is not None:
+        raise UsageError(
+            f"Pass splits or labels_csv, whose third column names the split. Received: {splits!r} "
+            f"and {printable(labels_csv)}."
         )
-    return tuple(every)
-
-
-def _images(folder: pathlib.Path, class_folder: pathlib.Path) -> list[str]:
-    """Returns the names of a class's images relative to `folder`, sorted, with subfolders."""
-    names: list[str] = []
-    others: list[str] = []
-    for parent, subfolders, files in os.walk(class_folder):
-        subfolders[:] = [name for name in subfolders if not is_hidden(name)]
-        relative = os.path.relpath(parent, folder)
-        for name in files:
-            if not is_hidden(name):
-                kind = names if name.lower().endswith(EXTENSIONS) else others
-                kind.append(os.path.join(relative, name))
-    if not names:
-        also = f" (but {len(others)} other files, such as {others[0]})" if others else ""
+    root = tree.read_tree(folder)
+    if root.is_run:
         raise UserError(
-            f"The class folder {class_folder} has no image{also}. Images end in "
-            f"{', '.join(EXTENSIONS)}. Add images, or remove the folder from every split."
+            f"{printable(folder)} is the folder of a training run or evaluation, not of a data set."
         )
-    return sorted(names)
+    path, inner = layout.unwrapped(root, splits)
+    inside = folder / path
+    if labels_csv is None and splits is None:
+        labels_csv = _table_of(inside, inner)
+    if labels_csv is not None:
+        return _with_table(inside, path, inner, labels_csv)
+    return _with_folders(inside, inner, splits)
+
+
+def _with_folders(folder: pathlib.Path, root: Folder, splits: str | None) -> ImageFolder:
+    from keras_alexnet.data.folders import collect, labels_csv, layout
+
+    found = layout.find_layout(root, splits)
+    files = collect.collected(root, found)
+    notes = [found.note] if found.note else []
+    if (folder / labels_csv.NAME).is_file():
+        notes.append(f"{labels_csv.NAME} was not read, because there are class folders")
+    return ImageFolder(
+        folder, files.class_names, files.splits, files.left_out, "; ".join(notes) or None
+    )
+
+
+def _with_table(
+    folder: pathlib.Path, path: str, root: Folder, table: str | os.PathLike
+) -> ImageFolder:
+    from keras_alexnet.data.folders import labels_csv
+
+    files = labels_csv.read_labels(table, root, path)
+    note = f"labels were read from {printable(os.path.basename(table))}"
+    return ImageFolder(folder, files.class_names, files.splits, files.left_out, note)
+
+
+def _table_of(folder: pathlib.Path, root: Folder) -> pathlib.Path | None:
+    """The table in a folder whose images lie in no class folders."""
+    from keras_alexnet.data.folders import labels_csv, layout, split_names
+
+    table = folder / labels_csv.NAME
+    below = {name: each for name, each in layout.subfolders(root).items() if each.count}
+    flat = all(not layout.subfolders(each) for each in below.values())
+    unlabeled = len(below) < 2 or all(split_names.split_of(name) for name in below)
+    return table if flat and unlabeled and table.is_file() else None
 
 
 register(
-    Reader(dataset="image_folder", read=read, data_dir="a folder of images, or an archive of one")
+    Reader(
+        dataset="image_folder",
+        read=read,
+        data_dir="a folder of images, or an archive of one",
+        options=("splits", "labels_csv"),
+    )
 )

@@ -224,5 +224,5 @@ def _fingerprint(splits: dict[str, Split]) -> tuple[str, str]:
     return fingerprints.of_named(
         [pixels.name(row) for pixels, row in places],
         [pixels.size(row) for pixels, row in places],
-        lambda number: places[number][0].read(places[number][1]),
+        lambda number: [places[number][0].read(places[number][1])],
     )

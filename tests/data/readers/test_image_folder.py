@@ -1,7 +1,9 @@
 """Image folders and archives of them: which files are found, and what is refused."""
 
+import gzip
 import os
 import pathlib
+import shutil
 import tarfile
 import zipfile
 
@@ -116,7 +118,7 @@ def test_a_folder_that_wraps_another_is_stepped_into(tmp_path):
 
 def test_no_image_in_a_class(tmp_path):
     write(write_classes(tmp_path, "train", 1), "train/owl/notes.txt")
-    with pytest.raises(UserError, match="owl has no image .*notes.txt"):
+    with pytest.raises(UserError, match=r"owl has no image \(left out: 1 .txt"):
         load(tmp_path)
 
 
@@ -163,7 +165,7 @@ def test_archive_is_the_same_as_the_folder(tmp_path, cache, ending):
     assert unpacked.sha256 == data.sha256 and data.sha256_of == "contents"
     assert np.array_equal(unpacked.train.labels, data.train.labels)
     assert load(archive, dataset_name="mine").name == "mine"
-    assert len(list(cache.iterdir())) == 1
+    assert len([path for path in cache.iterdir() if path.is_dir()]) == 1
 
 
 def test_the_second_time_nothing_is_unpacked(tmp_path, monkeypatch):
@@ -171,6 +173,34 @@ def test_the_second_time_nothing_is_unpacked(tmp_path, monkeypatch):
     first = archives.unpacked(archive)
     monkeypatch.setattr(tarfile, "open", None)
     assert archives.unpacked(archive) == first
+
+
+@pytest.mark.parametrize("change", ["lost", "changed", "added", "no list", "damaged list"])
+def test_a_cache_that_lost_files_is_unpacked_again(tmp_path, caplog, change):
+    archive = packed(write_classes(tmp_path / "pets", "train", 2), tmp_path / "pets.tar.gz")
+    before, folder = load(archive), archives.unpacked(archive)
+    image = folder / "pets" / "train" / "cat" / "0.png"
+    (folder / ".DS_Store").write_text("left by a system")
+    (folder / "pets" / "train" / "dog" / "Thumbs.db").write_text("left by another")
+    assert archives.unpacked(archive) == folder and (folder / ".DS_Store").exists()
+    if change == "lost":
+        image.unlink()
+    elif change == "changed":
+        image.write_bytes(image.read_bytes()[::-1])
+    elif change == "added":
+        write(image.parent, "other.png")
+    elif change == "no list":
+        folder.with_name(f"{folder.name}.json").unlink()
+    else:
+        folder.with_name(f"{folder.name}.json").write_text("[" * 100_000)
+    caplog.clear()
+    assert load(archive).sha256 == before.sha256
+    warnings = [each for each in caplog.messages if "unpacked again" in each]
+    assert len(warnings) == 1
+    caplog.clear()
+    assert archives.unpacked(archive) == folder
+    assert not [each for each in caplog.messages if "unpacked again" in each]
+    assert len(list(folder.parent.iterdir())) == 2
 
 
 def test_a_changed_archive_is_another(tmp_path):
@@ -216,7 +246,8 @@ def test_another_process_was_faster(tmp_path, monkeypatch):
     monkeypatch.setattr(tarfile.TarFile, "extractall", late)
     folder = archives.unpacked(archive)
     assert len(list(folder.rglob("*.png"))) == 4
-    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    left = sorted(path.name for path in folder.parent.iterdir())
+    assert left == [folder.name, f"{folder.name}.json"]
 
 
 @pytest.mark.parametrize("ending", [".tar", ".tar.gz", ".zip"])
@@ -264,6 +295,71 @@ def test_zip_with_a_link(tmp_path):
         target.writestr(link, "/etc")
     with pytest.raises(UserError, match="'train' is a link"):
         load(archive)
+
+
+def write_sparse(path):
+    """A tar of one member that says it has a terabyte, of which none is stored."""
+    claimed = 10**12
+    member = tarfile.TarInfo("cat/1.png")
+    member.type = tarfile.GNUTYPE_SPARSE
+    header = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    header[386:398] = b"%011o " % claimed  # one piece of no bytes, at the end
+    header[398:410] = b"%011o " % 0
+    header[483:495] = header[386:398]
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    path.write_bytes(bytes(header) + bytes(1024))
+
+
+def write_zeros(path, size=80 * 2**20):
+    """A zip of zeros, a thousandth of their size."""
+    chunk = bytes(2**20)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as target:
+        with target.open("cat/1.png", "w") as file:
+            for _ in range(size // len(chunk)):
+                file.write(chunk)
+
+
+def write_claim(path, size=2**60):
+    """A tar whose member says that it is larger than any disk."""
+    member = tarfile.TarInfo("cat/1.png")
+    member.size = size
+    path.write_bytes(member.tobuf(tarfile.GNU_FORMAT) + bytes(2048))
+
+
+def write_header(path):
+    """A compressed tar with a header of a gigabyte, which tarfile would read at once."""
+    member = tarfile.TarInfo("././@LongLink")
+    member.type, member.size = tarfile.GNUTYPE_LONGNAME, 2**30
+    with gzip.open(path, "wb") as file:
+        file.write(member.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(70):
+            file.write(bytes(2**20))
+
+
+@pytest.mark.parametrize(
+    "name, make, message",
+    [
+        ("x.tar", write_sparse, "says that it holds more than"),
+        ("x.zip", write_zeros, "over 200 times its own size"),
+        ("x.tar", write_claim, "says that it holds more than"),
+        ("x.tar.gz", write_header, "a header of 1073742336 bytes|header of"),
+    ],
+)
+def test_sizes_that_an_archive_claims(tmp_path, cache, name, make, message):
+    make(tmp_path / name)
+    with pytest.raises(UserError, match=message):
+        load(tmp_path / name)
+    assert list(cache.iterdir()) == []
+
+
+def test_no_room_on_the_disk(tmp_path, cache, monkeypatch):
+    archive = packed(write_classes(tmp_path / "pets", "train", 9), tmp_path / "pets.tar")
+    usage = shutil.disk_usage(tmp_path)._replace(free=10 * 4096)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(UserError, match=f"more than the 40,960 bytes .* {archives.CACHE_VARIABLE}"):
+        load(archive)
+    assert list(cache.iterdir()) == []
 
 
 def test_damaged_images_are_skipped_when_asked(tmp_path, caplog):

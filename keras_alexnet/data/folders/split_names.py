@@ -1,0 +1,108 @@
+"""The usual names of splits, and the setting that says which folders are splits."""
+
+import os
+import re
+
+from keras_alexnet.errors import UsageError
+
+SPLITS = ("train", "val", "test")
+
+NONE = "none"  # the setting for: the folders are classes, whatever their names
+
+EXACT = {
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
+
+_WORDS = {
+    **dict.fromkeys(("train", "training", "trn", "tr"), "train"),
+    **dict.fromkeys(("val", "valid", "validate", "validation", "dev", "development"), "val"),
+    # As in Food-11, whose training and validation folders lie beside "evaluation".
+    **dict.fromkeys(("test", "testing", "tst", "ts", "eval", "evaluation"), "test"),
+}
+
+_SHORT = ("tr", "ts")  # these are splits only if all folders around them are
+
+_SUFFIXES = "sets?|data|datasets?|images?|imgs?|pics?|pictures?|photos?|splits?|folders?|samples?"
+
+_NAME = re.compile(
+    rf"({'|'.join(sorted(_WORDS, key=len, reverse=True))})[-_. ]?({_SUFFIXES})?[-_. ]?\d*"
+)
+
+_TOKENS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+
+
+def split_of(name: str) -> str | None:
+    """Returns which split a folder of that name usually holds, or None.
+
+    Example:
+        >>> split_of("Training"), split_of("test_set"), split_of("dev"), split_of("cat")
+        ('train', 'test', 'val', None)
+    """
+    found = _NAME.fullmatch(name.lower())
+    return _WORDS[found[1]] if found else None
+
+
+def is_short(name: str) -> bool:
+    """Returns whether a split's name could as well be an abbreviation of something else."""
+    return name.lower() in _SHORT
+
+
+def hint_of(name: str) -> str | None:
+    """Returns the split that a word in a name hints at, such as that of a class, or None.
+
+    Example:
+        >>> hint_of("seg_train"), hint_of("bullet train"), hint_of("trainer")
+        ('train', 'train', None)
+    """
+    found = {_WORDS[word.lower()] for word in _TOKENS.findall(name) if word.lower() in _WORDS}
+    return found.pop() if len(found) == 1 else None
+
+
+def parsed(splits: str) -> dict[str, str]:
+    """Reads the setting `splits`: "train=Training,test=Testing" → split → folder; {} for "none".
+
+    Raises:
+        UsageError: if it cannot be read.
+
+    Example:
+        >>> parsed("train=Training, test=Testing")
+        {'train': 'Training', 'test': 'Testing'}
+    """
+    if splits.strip().lower() == NONE:
+        return {}
+    found: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in splits.split(","))):
+        split, equals, folder = (each.strip() for each in part.partition("="))
+        folder = os.path.normpath(folder) if folder else ""
+        outside = os.path.isabs(folder) or folder.split(os.sep)[0] == os.pardir
+        if not equals or not folder or split not in SPLITS or split in found or outside:
+            raise _unusable(splits, part)
+        if any(_one_holds_the_other(folder, other) for other in found.values()):
+            raise UsageError(
+                "splits must be different folders, none inside another, because images to train "
+                f"on must not be tested on. Received: {splits!r}."
+            )
+        found[split] = folder
+    if not found:
+        raise _unusable(splits, splits)
+    return found
+
+
+def _one_holds_the_other(one: str, other: str) -> bool:
+    if os.curdir in (one, other):
+        return True
+    parts = [path.split(os.sep) for path in (one, other)]
+    return all(each == its for each, its in zip(*parts, strict=False))
+
+
+def _unusable(splits: str, part: str) -> UsageError:
+    where = "" if part == splits else f", where {part!r} cannot be used"
+    return UsageError(
+        f"splits must say which folders in the data folder are {', '.join(SPLITS)}, once each, "
+        f"such as train=Training,test=Testing; or {NONE}, if all folders there are classes. "
+        f"Received: {splits!r}{where}."
+    )
