@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet.data import decode
 from keras_alexnet.data.images import EncodedImages, ImageArray
 from keras_alexnet.data.splits import Split
+from keras_alexnet.data.squares import square
 from keras_alexnet.networks.image_plan import ImagePlan
 
 
 def source_of(split: Split, plan: ImagePlan) -> ImageArray | EncodedImages:
     """Returns the source of a split's pixels: memory if they fit, or else the decoder."""
     if isinstance(split.pixels, EncodedImages):
-        return split.pixels.in_memory(plan.square_size, plan.warp) or split.pixels
+        return split.pixels.in_memory(*plan.square) or split.pixels
     return split.pixels
 
 
@@ -49,7 +49,7 @@ def batches(
     def gather_and_complete(index: tf.Tensor, draws: Any) -> tuple[tf.Tensor, tf.Tensor]:
         assert isinstance(source, ImageArray)
         images = tf.gather(source.tensor, tf.gather(rows, index))
-        return complete(index, draws, decode.square(images, plan.square_size, plan.warp))
+        return complete(index, draws, square(images, *plan.square))
 
     parallel = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
     if isinstance(source, EncodedImages):
@@ -106,10 +106,8 @@ def _decoded(
         absent = index < 0
         if left_out:
             absent |= tf.reduce_any(row == tf.constant(left_out, tf.int64))
-        square = tf.cond(
-            absent, lambda: nothing, lambda: source.square_of(fetched, size, plan.warp)
-        )
-        return index, draws, tf.ensure_shape(square, [size, size, 3])
+        made = tf.cond(absent, lambda: nothing, lambda: source.square_of(fetched, *plan.square))
+        return index, draws, tf.ensure_shape(made, [size, size, 3])
 
     def cut(index: tf.Tensor, draws: Any, squares: tf.Tensor) -> tuple[tf.Tensor, Any, tf.Tensor]:
         if indices.element_spec[0].shape[0] == batch_size:

@@ -1,17 +1,22 @@
-"""Decoding of JPEG, PNG, BMP and GIF to uint8 RGB, as TensorFlow graph operations.
+"""Decoding of image files to uint8 RGB, as TensorFlow graph operations.
 
 JPEG and PNG go through TensorFlow's own kernels, which run in parallel and wherever a saved graph
-runs; BMP and GIF, which those read only in part (palettes, transparency), go through Pillow. EXIF
-orientation is ignored, as `tf.io` and torchvision's loaders do.
+runs; all other formats go through Pillow. Images are turned upright as their EXIF data say, and
+none is decoded that states more pixels than the limit.
 """
 
 import functools
-import io
 import re
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
+
+from keras_alexnet.data.decoding import limits, orientation, other_formats
+from keras_alexnet.data.decoding.limits import MAX_IMAGE_PIXELS
+from keras_alexnet.data.decoding.transparency import composite_on_white
+from keras_alexnet.data.squares import square
+from keras_alexnet.networks.image_plan import AREA
 
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
@@ -19,29 +24,43 @@ _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _JPEG_MAGIC = b"\xff\xd8\xff"
 
 
-def decode_image(contents: tf.Tensor) -> tf.Tensor:
-    """Decodes one JPEG, PNG, BMP or GIF (first frame), recognized by its first bytes.
+def decode_image(contents: tf.Tensor, max_pixels: int = MAX_IMAGE_PIXELS) -> tf.Tensor:
+    """Decodes one image, recognized by its first bytes: JPEG, PNG or a format that Pillow reads.
 
-    Gray, palette, CMYK and 16-bit images become 8-bit RGB; alpha is composited on white.
+    Gray, palette, CMYK and 16-bit images become 8-bit RGB; alpha is composited on white; of several
+    frames or pages the first is taken. The image is turned as its EXIF orientation says.
 
     Args:
         contents: string scalar, the encoded file.
+        max_pixels: the largest number of pixels to decode.
 
     Returns:
         uint8 `[height, width, 3]` in 0–255.
 
     Raises:
-        tf.errors.InvalidArgumentError: the bytes are not an image of these kinds, or damaged.
+        tf.errors.InvalidArgumentError: the bytes are not an image of these kinds, or damaged, or
+            have more pixels.
 
     Example:
         >>> decode_image(tf.io.encode_png(tf.zeros([4, 5, 1], tf.uint8))).shape
         TensorShape([4, 5, 3])
     """
-    return _decode(contents, lambda: _decode_jpeg(contents, 1))
+
+    def jpeg() -> tf.Tensor:
+        sides = tf.io.extract_jpeg_shape(contents)[:2]
+        return _decode_jpeg(limits.checked_size(contents, sides, max_pixels), 1)
+
+    return _decode(contents, jpeg, max_pixels)
 
 
 def decode_square(
-    contents: tf.Tensor, size: int, warp: bool = False, *, python_free: bool = False
+    contents: tf.Tensor,
+    size: int,
+    warp: bool = False,
+    resize: str = AREA,
+    *,
+    max_pixels: int = MAX_IMAGE_PIXELS,
+    python_free: bool = False,
 ) -> tf.Tensor:
     """Decodes one image and reduces it to its center square of `size` pixels a side.
 
@@ -53,8 +72,10 @@ def decode_square(
         contents: string scalar, the encoded file.
         size: side of the square in pixels.
         warp: squeeze the whole image into the square instead of cutting out its center.
-        python_free: use only operations that run without Python, for saved graphs; BMP and GIF are
-            then rejected.
+        resize: "area" or "antialiased_bilinear", see `ImagePlan`.
+        max_pixels: the largest number of pixels to decode.
+        python_free: use only operations that run without Python, for saved graphs; formats other
+            than JPEG and PNG are then rejected.
 
     Returns:
         uint8 `[size, size, 3]` in 0–255.
@@ -66,135 +87,99 @@ def decode_square(
         >>> decode_square(tf.io.encode_png(tf.zeros([40, 50, 3], tf.uint8)), 32).shape
         TensorShape([32, 32, 3])
     """
+    advice = "" if python_free else limits.RAISE_IT
+    # How much larger than the square an image that the decoder has reduced must still be.
+    spare = 1 if resize == AREA else _SPARE_FOR_ANTIALIASING
 
     def jpeg() -> tf.Tensor:
-        short_side = tf.reduce_min(tf.io.extract_jpeg_shape(contents)[:2])
+        sides = tf.io.extract_jpeg_shape(contents)[:2]
+        checked = limits.checked_size(contents, sides, max_pixels, advice)
+        short_side = tf.reduce_min(sides)
 
         def reduced(ratio: int) -> Callable[[], tf.Tensor]:
-            return lambda: _decode_jpeg(contents, ratio)
+            return lambda: _decode_jpeg(checked, ratio)
 
         # Scaled sides are rounded up by libjpeg, so side // ratio >= size is safe.
         decoded = reduced(8)
         for ratio in (4, 2, 1):  # nested so that the smallest images pass only one condition
             larger = decoded
             decoded = functools.partial(
-                tf.cond, short_side >= 2 * ratio * size, larger, reduced(ratio)
+                tf.cond, short_side >= 2 * ratio * spare * size, larger, reduced(ratio)
             )
         return decoded()
 
-    image = _decode(contents, jpeg, _refused if python_free else _decode_other)
-    return square(image, size, warp)
+    image = _decode(contents, jpeg, max_pixels, python_free)
+    return square(image, size, warp, resize)
 
 
-def square(image: tf.Tensor, size: int, warp: bool) -> tf.Tensor:
-    """Calls `warped` or `center_square`, as an image plan says."""
-    return warped(image, size) if warp else center_square(image, size)
-
-
-def warped(image: tf.Tensor, size: int) -> tf.Tensor:
-    """Resizes one image or a batch to a square, whatever its shape, as Caffe's users do.
-
-    Each axis is reduced by the mean of each new pixel's area or enlarged bilinearly.
-
-    Args:
-        image: uint8 `[height, width, 3]` or `[batch, height, width, 3]` in 0–255.
-        size: side of the square in pixels.
-
-    Returns:
-        uint8 `[size, size, 3]` or `[batch, size, size, 3]`, rounded to the nearest.
-
-    Example:
-        >>> warped(tf.zeros([40, 50, 3], tf.uint8), 32).shape
-        TensorShape([32, 32, 3])
-    """
-    reduced = tf.image.resize(image, tf.minimum(tf.shape(image)[-3:-1], size), "area")
-    return tf.cast(tf.round(tf.image.resize(reduced, [size, size], "bilinear")), tf.uint8)
-
-
-def center_square(image: tf.Tensor, size: int) -> tf.Tensor:
-    """Cuts the center square out of one image or a batch and resizes it to `size`.
-
-    This is the paper's "rescale the short side, then cut the center" in the reverse order: the
-    region is the same, and nothing outside it is computed. Reducing takes the mean of each new
-    pixel's area, so that nothing aliases; enlarging is bilinear with half-pixel centers.
-
-    Args:
-        image: uint8 `[height, width, 3]` or `[batch, height, width, 3]` in 0–255.
-        size: side of the square in pixels.
-
-    Returns:
-        uint8 `[size, size, 3]` or `[batch, size, size, 3]`, rounded to the nearest.
-
-    Example:
-        >>> center_square(tf.zeros([40, 50, 3], tf.uint8), 32).shape
-        TensorShape([32, 32, 3])
-    """
-    shape = tf.shape(image)
-    height, width = (image.shape[axis] or shape[axis] for axis in (-3, -2))
-    side = min(height, width) if image.shape[-3:].is_fully_defined() else tf.minimum(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    square = image[..., top : top + side, left : left + side, :]
-
-    def resized(method: str) -> tf.Tensor:
-        return tf.cast(tf.round(tf.image.resize(square, [size, size], method)), tf.uint8)
-
-    if isinstance(side, int):  # all images have one size, so no condition is needed
-        return square if side == size else resized("area" if side > size else "bilinear")
-    return tf.cond(side > size, lambda: resized("area"), lambda: resized("bilinear"))
+_SPARE_FOR_ANTIALIASING = 4
 
 
 def reason(error: tf.errors.OpError | OSError) -> str:
     """Returns the line of an error that says what is wrong with the file."""
     if isinstance(error, OSError):  # errors of reading in Python reach an eager caller unchanged
-        return str(error)
+        return error.strerror or str(error)
     message = re.sub(r"^\{\{.*?\}\} ", "", error.message)
     lines = message.split("[[")[0].split(" [Op:")[0].strip().splitlines()
     python_error = [line for line in lines if line.startswith("ValueError: ")]
-    return python_error[-1].removeprefix("ValueError: ") if python_error else lines[0]
+    line = python_error[-1].removeprefix("ValueError: ") if python_error else lines[0]
+    asserted = re.fullmatch(r"assertion failed: \[([^]]*)\]", line)
+    return asserted[1] if asserted else line
 
 
 def _decode(
     contents: tf.Tensor,
     decode_jpeg: Callable[[], tf.Tensor],
-    decode_other: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    max_pixels: int,
+    python_free: bool = False,
 ) -> tf.Tensor:
     def starts_with(magic: bytes) -> tf.Tensor:
         return tf.equal(tf.strings.substr(contents, 0, len(magic)), magic)
 
-    def not_jpeg() -> tf.Tensor:
-        return tf.cond(
-            starts_with(_PNG_MAGIC),
-            lambda: _decode_png(contents),
-            lambda: (decode_other or _decode_other)(contents),
-        )
+    def other() -> tf.Tensor:
+        if python_free:
+            return _refused(contents)
+        return _decode_other(contents, tf.constant(max_pixels, tf.int64))
 
-    image = tf.cond(starts_with(_JPEG_MAGIC), decode_jpeg, not_jpeg)
+    def jpeg() -> tf.Tensor:
+        return orientation.turned(decode_jpeg(), orientation.of_jpeg(contents))
+
+    def png() -> tf.Tensor:
+        advice = "" if python_free else limits.RAISE_IT
+        checked = limits.checked_size(contents, limits.png_sides(contents), max_pixels, advice)
+        return _decode_png(checked)
+
+    image = tf.cond(
+        starts_with(_JPEG_MAGIC), jpeg, lambda: tf.cond(starts_with(_PNG_MAGIC), png, other)
+    )
     return tf.ensure_shape(image, [None, None, 3])
 
 
 def _decode_png(contents: tf.Tensor) -> tf.Tensor:
-    # Asked for four channels, TensorFlow fills the alpha of opaque PNGs of 1, 2 or 4 bits wrongly.
-    header = tf.strings.join([tf.strings.substr(contents, 0, 25), bytes(25)])
-    depth = tf.strings.substr(header, 24, 1)
-    has_alpha = tf.reduce_any(depth == [b"\x08", b"\x10"]) | tf.strings.regex_full_match(
-        contents, r"\C*tRNS\C*"
-    )
-    return tf.cond(
-        has_alpha,
-        lambda: composite_on_white(tf.io.decode_png(contents, channels=4)),
-        lambda: tf.io.decode_png(contents, channels=3),
-    )
+    header = tf.strings.join([tf.strings.substr(contents, 0, 26), bytes(26)])
+    color = tf.strings.substr(header, 25, 1)
+    # One search for both of the chunks that few files have.
+    has_more = tf.strings.regex_full_match(contents, r"\C*(?:tRNS|eXIf)\C*")
+
+    def opaque() -> tf.Tensor:
+        return tf.io.decode_png(contents, channels=3)
+
+    def transparent() -> tf.Tensor:
+        return composite_on_white(tf.io.decode_png(contents, channels=4))
+
+    def with_more() -> tf.Tensor:
+        has_clear_color = tf.strings.regex_full_match(contents, r"\C*tRNS\C*")
+        image = tf.cond(has_alpha | has_clear_color, transparent, opaque)
+        return orientation.turned(image, orientation.of_png(contents))
+
+    # Only these: TensorFlow fills the alpha of opaque PNGs of 1, 2 or 4 bits wrongly.
+    has_alpha = tf.reduce_any(color == [b"\x04", b"\x06"])
+    return tf.cond(has_more, with_more, lambda: tf.cond(has_alpha, transparent, opaque))
 
 
 def _decode_jpeg(contents: tf.Tensor, ratio: int) -> tf.Tensor:
     # The accurate transform is the same on every machine; TensorFlow's default may not be.
     return tf.io.decode_jpeg(contents, channels=3, ratio=ratio, dct_method="INTEGER_ACCURATE")
-
-
-def composite_on_white(rgba: tf.Tensor) -> tf.Tensor:
-    """Returns color · alpha + white · (1 − alpha), rounded: uint8 `[..., 4]` → `[..., 3]`."""
-    color, alpha = tf.cast(rgba[..., :3], tf.int32), tf.cast(rgba[..., 3:], tf.int32)
-    return tf.cast((color * alpha + 255 * (255 - alpha) + 127) // 255, tf.uint8)
 
 
 def _refused(contents: tf.Tensor) -> tf.Tensor:
@@ -212,18 +197,11 @@ def _refused(contents: tf.Tensor) -> tf.Tensor:
         return tf.zeros([1, 1, 3], tf.uint8)
 
 
-@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
-def _decode_other(contents: tf.Tensor) -> tf.Tensor:
+@tf.function(input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)])
+def _decode_other(contents: tf.Tensor, max_pixels: tf.Tensor) -> tf.Tensor:
     # A function of its own, so that errors are the same eagerly as in a pipeline.
-    return tf.numpy_function(_decode_by_pillow, [contents], tf.uint8, stateful=False)
+    return tf.numpy_function(_by_pillow, [contents, max_pixels], tf.uint8, stateful=False)
 
 
-def _decode_by_pillow(contents: bytes) -> np.ndarray:
-    from PIL import Image  # comes with matplotlib; only these rarer formats need it
-
-    try:
-        with Image.open(io.BytesIO(contents), formats=("BMP", "GIF")) as image:
-            rgba = image.convert("RGBA")
-    except Exception as error:  # Pillow raises many kinds for damaged files
-        raise ValueError("not a JPEG, PNG, BMP or GIF, or a damaged one") from error
-    return composite_on_white(np.asarray(rgba)).numpy()
+def _by_pillow(contents: bytes, max_pixels: np.int64) -> np.ndarray:
+    return other_formats.decode(contents, int(max_pixels))

@@ -3,6 +3,7 @@
 import abc
 import os
 import pathlib
+import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
@@ -11,7 +12,11 @@ import tensorflow as tf
 from absl import logging
 
 from keras_alexnet.data import decode
+from keras_alexnet.data.decoding import decoder_warnings
+from keras_alexnet.data.decoding.limits import MAX_IMAGE_PIXELS
 from keras_alexnet.errors import UserError
+from keras_alexnet.networks.image_plan import AREA
+from keras_alexnet.utils import files
 from keras_alexnet.utils.text import printable
 
 MEMORY_BUDGET_BYTES = 4 * 2**30  # the most that is kept of one set's decoded squares
@@ -53,11 +58,17 @@ class EncodedImages(abc.ABC):
 
     Subclasses know how many there are, their names and how to read an image's bytes. Pipelines
     note in `recent` which rows they are about to read; the search for a damaged file begins there.
+
+    Attributes:
+        max_pixels: the largest image that is decoded.
+        warned: row → what the JPEG decoder warned of, of the images that were checked so far.
     """
 
     def __init__(self) -> None:
         self.recent: deque[np.ndarray] = deque(maxlen=256)
-        self._decoded: dict[tuple[int, bool], ImageArray | None] = {}
+        self.max_pixels = MAX_IMAGE_PIXELS
+        self.warned: dict[int, str] = {}
+        self._decoded: dict[tuple[int, bool, str], ImageArray | None] = {}
         self._left_out: set[int] = set()
 
     @abc.abstractmethod
@@ -97,9 +108,12 @@ class EncodedImages(abc.ABC):
         self.recent.append(rows)
         return rows
 
-    def square(self, row: tf.Tensor, size: int, warp: bool = False) -> tf.Tensor:
-        """Returns an image's square, with `warp` of all of it: int64 scalar → `[size, size, 3]`."""
-        return decode.decode_square(self.contents(row), size, warp)
+    def square(
+        self, row: tf.Tensor, size: int, warp: bool = False, resize: str = AREA
+    ) -> tf.Tensor:
+        """Returns an image's square, see `squares.square`: int64 scalar → `[size, size, 3]`."""
+        contents = self.contents(row)
+        return decode.decode_square(contents, size, warp, resize, max_pixels=self.max_pixels)
 
     def fetched(self, rows: tf.Tensor) -> tf.Tensor:
         """Returns what `square_of` needs for a batch of rows: int64 `[k]` → anything `[k]`.
@@ -108,47 +122,65 @@ class EncodedImages(abc.ABC):
         """
         return rows
 
-    def square_of(self, fetched: tf.Tensor, size: int, warp: bool) -> tf.Tensor:
+    def square_of(self, fetched: tf.Tensor, size: int, warp: bool, resize: str) -> tf.Tensor:
         """Returns the same as `square`, from an element of `fetched`."""
-        return self.square(fetched, size, warp)
+        return self.square(fetched, size, warp, resize)
 
-    def in_memory(self, size: int, warp: bool = False) -> ImageArray | None:
+    def in_memory(self, size: int, warp: bool = False, resize: str = AREA) -> ImageArray | None:
         """Returns the images decoded for squares of `size`, or None if they exceed the budget.
 
         Images that are all of one shape and no larger than `size` are kept as they are, others
-        as squares of `size` (with `warp`, of the whole image). They are decoded once for each kind
-        of square; later calls return the same object.
+        as squares of `size`, see `squares.square`. They are decoded once for each kind of square;
+        later calls return the same object. Images that the JPEG decoder warns of are logged.
 
         Raises:
             UserError: with the names of the files that cannot be decoded.
         """
-        if (size, warp) not in self._decoded:
+        kind = size, warp, resize
+        if kind not in self._decoded:
             array = self._as_they_are(size)
             if array is None and _fits(len(self), (size, size, 3)):
-                array = self._squares(size, warp)
-            self._decoded[size, warp] = array
-        return self._decoded[size, warp]
+                array = self._squares(*kind)
+            self._decoded[kind] = array
+        return self._decoded[kind]
 
-    def damaged(self, rows: np.ndarray) -> dict[int, str]:
-        """Returns row → reason for those of `rows`, int64 `[k]`, that cannot be decoded."""
-        whole = [part for part, _ in self._decoded_rows(rows, self._shape)]
-        missing = np.setdiff1d(rows, np.concatenate(whole) if whole else [])
-        return {int(row): self._reason(int(row)) for row in missing}
+    def damaged(self, rows: np.ndarray, strict: bool = False) -> dict[int, str]:
+        """Returns row → reason for those of `rows`, int64 `[k]`, that cannot be decoded.
+
+        With `strict`, also those that the JPEG decoder warns of.
+        """
+        with decoder_warnings.listening() as heard:
+            whole = [part for part, _ in self._decoded_rows(rows, self._shape)]
+            missing = np.setdiff1d(rows, np.concatenate(whole) if whole else [])
+            found = {int(row): self._reason(int(row)) for row in missing}
+            self._note_warnings(np.setdiff1d(rows, missing), heard)
+        if strict:
+            found |= {int(row): self.warned[row] for row in rows if row in self.warned}
+        return found
 
     def damage_error(self, damaged: dict[int, str]) -> DamagedImages:
         """Returns the error that names damaged files."""
         named = [f"{printable(self.name(row))} ({reason})" for row, reason in damaged.items()]
-        more = len(named) - _NAMES_IN_MESSAGE
-        listing = "; ".join(named[:_NAMES_IN_MESSAGE]) + (f"; and {more} more" if more > 0 else "")
         return DamagedImages(
-            f"{len(named)} of {len(self)} images cannot be read: {listing}. Replace or remove "
-            "them, or pass --skip_corrupt (skip_corrupt=True) to leave them out.",
+            f"{len(named)} of {len(self)} images cannot be read: {_listed(named)}. Replace or "
+            "remove them, or pass --skip_corrupt (skip_corrupt=True) to leave them out.",
             self,
             damaged,
         )
 
+    def _note_warnings(self, rows: np.ndarray, heard: decoder_warnings.Heard) -> None:
+        """Notes in `warned` which of the rows the decoder has warned of, if it has."""
+        if not heard():
+            return
+
+        def decode_again(some: np.ndarray) -> None:
+            for _ in self._decoded_rows(some, self._shape):
+                pass
+
+        self.warned |= decoder_warnings.blamed(rows, decode_again, heard)
+
     def _native(self, row: tf.Tensor) -> tf.Tensor:
-        return decode.decode_image(self.contents(row))
+        return decode.decode_image(self.contents(row), self.max_pixels)
 
     def _shape(self, row: tf.Tensor) -> tf.Tensor:
         return tf.shape(self._native(row))
@@ -178,13 +210,29 @@ class EncodedImages(abc.ABC):
         """Decodes every image: uint8 `[n, *shape]` and int64 `[k]`, the rows that failed."""
         images, missing = np.zeros((len(self), *shape), np.uint8), np.ones(len(self), bool)
         missing[list(self._left_out)] = False
-        for rows, decoded in self._decoded_rows(np.flatnonzero(missing), decode_row):
-            images[rows], missing[rows] = decoded, False
+        wanted = np.flatnonzero(missing)
+        with decoder_warnings.listening() as heard:
+            for rows, decoded in self._decoded_rows(wanted, decode_row):
+                images[rows], missing[rows] = decoded, False
+            self._note_warnings(wanted[~missing[wanted]], heard)
+        self._log_warnings()
         return images, np.flatnonzero(missing)
 
-    def _squares(self, size: int, warp: bool) -> ImageArray:
+    def _log_warnings(self) -> None:
+        if self.warned:
+            named = [f"{printable(self.name(row))} ({why})" for row, why in self.warned.items()]
+            logging.warning(
+                "%d images are damaged, but were decoded: %s. With --skip_corrupt "
+                "(skip_corrupt=True) they are left out.",
+                len(named),
+                _listed(named),
+            )
+
+    def _squares(self, size: int, warp: bool, resize: str) -> ImageArray:
         logging.info("Decoding %d images to %d x %d pixels.", len(self), size, size)
-        images, failed = self._decode_all((size, size, 3), lambda row: self.square(row, size, warp))
+        images, failed = self._decode_all(
+            (size, size, 3), lambda row: self.square(row, size, warp, resize)
+        )
         if failed.size:
             raise self.damage_error({int(row): self._reason(int(row)) for row in failed})
         return ImageArray(images)
@@ -230,14 +278,56 @@ class ImageFiles(EncodedImages):
         return self._folder / self._names[row]
 
     def read(self, row: int) -> bytes:
-        return self.path(row).read_bytes()
+        with files.open_regular(self.path(row)) as file:
+            return file.read()
 
     def contents(self, row: tf.Tensor) -> tf.Tensor:
-        return tf.io.read_file(tf.gather(self._paths, row))
+        return tf.io.read_file(_regular_path(tf.gather(self._paths, row)))
+
+    def fetched(self, rows: tf.Tensor) -> tf.Tensor:
+        paths = tf.gather(self._paths, rows)
+        # One call into Python for all images of a batch: see `_regular_path`.
+        regular = tf.numpy_function(_are_regular, [paths], tf.bool, stateful=False)
+        return tf.where(tf.ensure_shape(regular, rows.shape), paths, b"")
+
+    def square_of(self, fetched: tf.Tensor, size: int, warp: bool, resize: str) -> tf.Tensor:
+        # Of no file, the error does not matter: the search for it reads the file again.
+        contents = tf.io.read_file(fetched)
+        return decode.decode_square(contents, size, warp, resize, max_pixels=self.max_pixels)
 
     def size(self, row: int) -> int:
         path = self.path(row)
         return path.stat().st_size if os.access(path, os.R_OK) else 0
+
+
+@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+def _regular_path(path: tf.Tensor) -> tf.Tensor:
+    """Returns the path, unless reading it could wait for another program without an end."""
+    # A function of its own, so that errors are the same eagerly as in a pipeline.
+    return tf.ensure_shape(tf.numpy_function(_check_regular, [path], tf.string, stateful=False), [])
+
+
+def _check_regular(path: bytes) -> bytes:
+    if not _is_regular(path):
+        raise ValueError("it is not a regular file")
+    return path
+
+
+def _are_regular(paths: np.ndarray) -> np.ndarray:
+    return np.array([_is_regular(path) for path in paths], bool)
+
+
+def _is_regular(path: bytes) -> bool:
+    """Whether a path is not a pipe, a device or a folder; a missing file is left to the reader."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return True
+
+
+def _listed(named: list[str]) -> str:
+    more = len(named) - _NAMES_IN_MESSAGE
+    return "; ".join(named[:_NAMES_IN_MESSAGE]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _fits(images: int, shape: tuple[int, ...]) -> bool:

@@ -19,6 +19,7 @@ import tensorflow as tf
 from keras_alexnet.data import decode
 from keras_alexnet.data.images import EncodedImages
 from keras_alexnet.errors import UserError
+from keras_alexnet.utils import files
 
 _VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 
@@ -77,7 +78,7 @@ class RecordImages(EncodedImages):
         return tf.ensure_shape(contents, [])
 
     def read(self, row: int) -> bytes:
-        with open(self._paths[self._index.files[row]], "rb", buffering=0) as file:
+        with files.open_regular(self._paths[self._index.files[row]]) as file:
             file.seek(self._index.offsets[row])
             return file.read(self._index.lengths[row])
 
@@ -86,8 +87,8 @@ class RecordImages(EncodedImages):
         contents = tf.numpy_function(self._read_batch, [rows], tf.string, stateful=False)
         return tf.ensure_shape(contents, rows.shape)
 
-    def square_of(self, fetched: tf.Tensor, size: int, warp: bool) -> tf.Tensor:
-        return decode.decode_square(fetched, size, warp)
+    def square_of(self, fetched: tf.Tensor, size: int, warp: bool, resize: str) -> tf.Tensor:
+        return decode.decode_square(fetched, size, warp, resize, max_pixels=self.max_pixels)
 
     def _read_batch(self, rows: np.ndarray) -> np.ndarray:
         def read(part: np.ndarray) -> list[bytes]:
@@ -124,7 +125,10 @@ def _index_file(path: pathlib.Path) -> np.ndarray:
     """Returns offset and length of the image, and label, of each record: int64 `[records, 3]`."""
     rows = []
     try:
-        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with (
+            files.open_regular(path) as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+        ):
             if hasattr(data, "madvise"):  # not on Windows
                 data.madvise(mmap.MADV_RANDOM)  # or the system would read all images in advance
             start = 0

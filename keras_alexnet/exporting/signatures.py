@@ -66,7 +66,7 @@ def inputs_from_bytes(contents: tf.Tensor, plan: ImagePlan) -> tf.Tensor:
         uint8 `[N, s, s, 3]`.
     """
     squares = tf.map_fn(
-        lambda image: decode.decode_square(image, plan.square_size, plan.warp, python_free=True),
+        lambda image: decode.decode_square(image, *plan.square, python_free=True),
         contents,
         fn_output_signature=tf.TensorSpec([plan.square_size, plan.square_size, 3], tf.uint8),
     )

@@ -12,8 +12,10 @@ import tensorflow as tf
 from keras_alexnet.data import decode
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.dataset import Dataset
+from keras_alexnet.data.decoding import other_formats
 from keras_alexnet.data.images import EncodedImages
 from keras_alexnet.data.splits import Split, stratified_choice
+from keras_alexnet.data.squares import square
 from keras_alexnet.data.views import center_view
 from keras_alexnet.errors import UsageError, UserError, whole_number
 from keras_alexnet.networks.image_plan import ImagePlan
@@ -172,13 +174,13 @@ def view_of(image: object, plan: ImagePlan) -> tuple[str, np.ndarray]:
     [source] = sources
     try:
         with tf.device("/CPU:0"):
-            square = decode.decode_square(tf.constant(source.read()), plan.square_size, plan.warp)
+            made = decode.decode_square(tf.constant(source.read()), *plan.square)
     except (OSError, tf.errors.OpError) as error:
         raise UserError(
-            f"The image {source.name} cannot be read: {decode.reason(error)}. Pass a JPEG, PNG, "
-            "BMP or GIF."
+            f"The image {source.name} cannot be read: {decode.reason(error)}. Pass a "
+            f"{other_formats.READ}."
         ) from error
-    return source.name, _center_views(square[None], plan)[0]
+    return source.name, _center_views(made[None], plan)[0]
 
 
 def compiled(model: keras.Model, output: keras.KerasTensor) -> Callable[[np.ndarray], np.ndarray]:
@@ -249,9 +251,9 @@ def _square(split: Split, row: int, plan: ImagePlan) -> tf.Tensor:
     pixels = split.pixels
     with tf.device("/CPU:0"):
         if not isinstance(pixels, EncodedImages):
-            return decode.square(tf.constant(pixels.images[row]), plan.square_size, plan.warp)
+            return square(tf.constant(pixels.images[row]), *plan.square)
         try:
-            return pixels.square(tf.constant(row, tf.int64), plan.square_size, plan.warp)
+            return pixels.square(tf.constant(row, tf.int64), *plan.square)
         except (OSError, tf.errors.OpError) as error:
             raise pixels.damage_error({row: decode.reason(error)}) from error
 

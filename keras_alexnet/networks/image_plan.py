@@ -3,7 +3,12 @@
 import dataclasses
 from dataclasses import dataclass
 
+from keras_alexnet.errors import unknown_name
+
 VIEWS = (1, 2, 10)  # how many views of an image can be averaged
+
+AREA, ANTIALIASED_BILINEAR = "area", "antialiased_bilinear"
+RESIZES = (AREA, ANTIALIASED_BILINEAR)
 
 
 @dataclass(frozen=True)
@@ -13,6 +18,10 @@ class ImagePlan:
     The short side is resized to `square_size` and the center square is kept, or with `warp` the
     whole image is squeezed into the square. Crops of `crop_size` are cut (random ones after adding
     `crop_padding` zeros on each side) and enlarged to `input_size`.
+
+    `resize` is the way to the square: with "area" the center is cut out first, and each new pixel
+    is the mean of its area; with "antialiased_bilinear" the whole image is resized as torchvision's
+    transforms do, by a triangle filter, and the center is cut out of the result.
     """
 
     square_size: int
@@ -20,6 +29,16 @@ class ImagePlan:
     crop_padding: int
     input_size: int
     warp: bool = False
+    resize: str = AREA
+
+    def __post_init__(self) -> None:
+        if self.resize not in RESIZES:
+            raise unknown_name("resize", self.resize, RESIZES)
+
+    @property
+    def square(self) -> tuple[int, bool, str]:
+        """The arguments of functions that make squares: size, warp and resize."""
+        return self.square_size, self.warp, self.resize
 
     def scaled_to(self, input_size: int) -> "ImagePlan":
         """Returns the plan scaled to a different `input_size`.

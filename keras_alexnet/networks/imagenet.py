@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from keras_alexnet.networks.image_plan import ImagePlan, Standardization
+from keras_alexnet.networks.image_plan import ANTIALIASED_BILINEAR, ImagePlan, Standardization
 from keras_alexnet.networks.spec import (
     ActivationSpec,
     AdaptiveAveragePoolSpec,
@@ -227,7 +227,8 @@ ALEXNET_OWT = NetworkSpec(
     ),
     head=(AdaptiveAveragePoolSpec("avgpool", size=6), *pytorch_head(units=4096, rate=0.5)),
     standardization=TORCHVISION,
-    image_plan=IMAGENET_PLAN,
+    # torchvision's transforms: Resize(256), CenterCrop(224).
+    image_plan=dataclasses.replace(IMAGENET_PLAN, resize=ANTIALIASED_BILINEAR),
     parameters=61_100_840,
     macs=714_188_480,
     pytorch_names=(

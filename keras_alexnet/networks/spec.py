@@ -245,8 +245,8 @@ class NetworkSpec:
         """Returns the image plan for an input size: the source's if it has one, or a scaled one.
 
         Example:
-            >>> keras_alexnet.variants.get("alexnet").image_plan_for(112)
-            ImagePlan(square_size=128, crop_size=112, crop_padding=0, input_size=112, warp=False)
+            >>> keras_alexnet.variants.get("alexnet").image_plan_for(112).square_size
+            128
         """
         if input_size is None:
             return self.image_plan

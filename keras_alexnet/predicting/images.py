@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_alexnet.data import decode
 from keras_alexnet.data.readers.image_folder import EXTENSIONS, is_hidden
 from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.utils import files
 from keras_alexnet.utils.arguments import path_text
 
 _WANTED = "Images are paths, encoded bytes, uint8 arrays [H, W, 3] or [N, H, W, 3], or several."
@@ -55,7 +56,7 @@ def input_images(images: Any) -> list[InputImage] | Iterator[InputImage]:
 
 
 def as_jpeg_or_png(contents: bytes) -> bytes:
-    """Returns JPEG and PNG unchanged, and BMP and GIF as PNG with the same pixels.
+    """Returns JPEG and PNG unchanged, and other formats as PNG with the same pixels, upright.
 
     A saved graph decodes only JPEG and PNG.
 
@@ -137,7 +138,7 @@ def _unreadable(error: OSError) -> NoReturn:
 
 def _reader(path: str) -> Callable[[], bytes]:
     def read() -> bytes:
-        with open(path, "rb") as file:
+        with files.open_regular(path) as file:
             return file.read()
 
     return read

@@ -44,7 +44,7 @@ class LocalPredictor(Predictor):
     ):
         self._probabilities, self._labels, self._top = probabilities, labels, top
         self._square = tf.function(
-            lambda contents: decode.decode_square(contents, plan.square_size, plan.warp),
+            lambda contents: decode.decode_square(contents, *plan.square),
             input_signature=[tf.TensorSpec([], tf.string)],
         )
         squares = tf.TensorSpec([None, plan.square_size, plan.square_size, 3], tf.uint8)

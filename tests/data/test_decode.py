@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_alexnet.data import decode
+from keras_alexnet.data import decode, squares
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (20, 30, 4), np.uint8)
@@ -149,7 +149,7 @@ def test_cut_off_files_are_errors(kind, kept):
 def test_other_files_are_errors():
     with pytest.raises(tf.errors.InvalidArgumentError) as caught:
         decode.decode_image(tf.constant(b"<html>no image</html>"))
-    assert "not a JPEG, PNG, BMP or GIF" in decode.reason(caught.value)
+    assert "not a JPEG, PNG, BMP, GIF" in decode.reason(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -208,14 +208,14 @@ def test_square(shape):
 
 def test_square_of_a_batch_is_that_of_each_image():
     images = RANDOM.integers(0, 256, (3, 28, 30, 3), np.uint8)
-    together = decode.center_square(tf.constant(images), 32)
+    together = squares.center_square(tf.constant(images), 32)
     for image, square in zip(images, together, strict=True):
-        assert np.array_equal(square, decode.center_square(tf.constant(image), 32))
+        assert np.array_equal(square, squares.center_square(tf.constant(image), 32))
 
 
 def test_square_that_fits_is_untouched():
     image = RANDOM.integers(0, 256, (48, 32, 3), np.uint8)
-    assert np.array_equal(decode.center_square(tf.constant(image), 32), image[8:40])
+    assert np.array_equal(squares.center_square(tf.constant(image), 32), image[8:40])
 
 
 @pytest.mark.parametrize("side, reduced_by", [(63, 1), (64, 2), (127, 2), (128, 4), (300, 8)])
@@ -239,7 +239,7 @@ def test_warping_squeezes_the_whole_image(shape):
     columns = np.clip(places * shape[1] - 0.5, 0, shape[1] - 1).round().astype(int)
     difference = np.abs(warped.astype(int) - image[np.ix_(rows, columns)])
     assert difference.mean() < 6 and difference.max() < 40
-    in_a_batch = decode.square(tf.constant(image)[None], 32, warp=True)
+    in_a_batch = squares.square(tf.constant(image)[None], 32, warp=True)
     assert np.array_equal(in_a_batch[0], warped)
     center = decode.decode_square(tf.io.encode_png(image), 32).numpy()
     assert np.array_equal(center, warped) == (shape[0] == shape[1])

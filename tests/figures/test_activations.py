@@ -78,7 +78,7 @@ def test_unknown_layer_and_image(model, image, tmp_path):
     with pytest.raises(ka.UserError, match="none.png cannot be read: .*No such file"):
         figures.activations(model, tmp_path / "none.png", "conv1", out)
     (tmp_path / "bad.jpg").write_bytes(b"no image")
-    with pytest.raises(ka.UserError, match="bad.jpg cannot be read: not a JPEG, PNG, BMP or GIF"):
+    with pytest.raises(ka.UserError, match="bad.jpg cannot be read: not a JPEG, PNG, BMP, GIF"):
         figures.activations(model, tmp_path / "bad.jpg", "conv1", out)
     with pytest.raises(ka.UsageError, match="image must be one image. Received: 8"):
         figures.activations(model, image.parent, "conv1", out)

@@ -146,7 +146,7 @@ def test_images_that_cannot_be_read_are_named_and_the_others_go_on(places, kind,
     reasons = {name: each.error for name, each in found.items() if each.error is not None}
     assert sorted(reasons) == ["b.png", "c.jpg", "d.gif", "e.jpg", "missing.png"]
     assert "PNG" in reasons["b.png"] and "JPEG" in reasons["e.jpg"]
-    assert "not a JPEG, PNG, BMP or GIF" in reasons["c.jpg"]
+    assert "not a JPEG, PNG, BMP, GIF" in reasons["c.jpg"]
     assert reasons["missing.png"] == "No such file or directory"
     assert not any("\n" in text or "{{" in text for text in reasons.values())
     assert all(found[name].classes == () for name in reasons)

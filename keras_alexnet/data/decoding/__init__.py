@@ -1,0 +1,1 @@
+"""The parts of decoding: orientation, sizes, transparency, rarer formats, warnings."""
