@@ -164,7 +164,10 @@ def of_fields(fields: Iterable[tuple[str, Any]], *, optional: bool = True) -> Sc
 
 def _of_type(kind: Any) -> Schema:
     if typing.get_origin(kind) in (types.UnionType, typing.Union):
-        return OneOf(*map(_of_type, typing.get_args(kind)))
+        kinds = dict.fromkeys(
+            str if each is os.PathLike else each for each in typing.get_args(kind)
+        )
+        return OneOf(*map(_of_type, kinds))
     origin = typing.get_origin(kind) or kind
     if origin is type(None):
         return None
