@@ -9,8 +9,8 @@ import pytest
 
 import keras_alexnet as ka
 from keras_alexnet.training.config import TrainConfig
-from keras_alexnet.utils import json_files
-from keras_alexnet.utils.json_files import COUNT, Number, OneOf
+from keras_alexnet.utils import json_files, json_schema
+from keras_alexnet.utils.json_schema import COUNT, Number, OneOf
 
 SCHEMA = {
     "name": str,
@@ -116,12 +116,12 @@ def test_only_regular_files_of_a_bounded_size_are_read(tmp_path):
         with pytest.raises(ka.UserError, match="cannot be read: ") as caught:
             json_files.read(tmp_path / f"{name}.json")
         assert "\n" not in str(caught.value)
-    with pytest.raises(ka.UserError, match="more than 100 bytes"):
+    with pytest.raises(ka.UserError, match="it has 102 bytes, more than 100"):
         json_files.read(tmp_path / "large.json", list, most_bytes=100)
 
 
 def test_fields_of_a_dataclass_are_a_schema():
-    schema = json_files.of_fields(
+    schema = json_schema.of_fields(
         (field.name, field.type) for field in dataclasses.fields(TrainConfig)
     )
     written = json.loads(json.dumps(dataclasses.asdict(TrainConfig())))
