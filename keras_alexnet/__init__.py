@@ -75,6 +75,6 @@ def _backend() -> tuple[str, str]:
     file = folder / "keras.json"
     try:
         backend = json.loads(file.read_text(encoding="utf-8")).get("backend", "tensorflow")
-    except (OSError, ValueError, AttributeError):  # there is no such file, or Keras will ignore it
-        backend = "tensorflow"
+    except (OSError, ValueError, AttributeError, RecursionError):
+        backend = "tensorflow"  # there is no such file, or Keras will ignore it
     return backend, f"the backend {backend} in {file}"

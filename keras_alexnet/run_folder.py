@@ -1,7 +1,6 @@
 """The files of a run's folder and of exports: their names, readers and writers."""
 
 import collections
-import json
 import os
 import pathlib
 import re
@@ -12,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from absl import logging
 
 from keras_alexnet.errors import UserError, first_line
-from keras_alexnet.utils import files, finite
+from keras_alexnet.utils import files, finite, json_files
 from keras_alexnet.utils.arguments import path_text
+from keras_alexnet.utils.json_schema import COUNT, Number, OneOf
 from keras_alexnet.utils.text import printable
 
 if TYPE_CHECKING:
@@ -35,12 +35,43 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # with all that ends
 
 _ENDINGS = {".keras": KERAS, ".tflite": TFLITE, ".onnx": ONNX}
 
-# The keys of config.json that are read after the run; every run writes them.
-_CONFIG_KEYS = {
-    "config": ("variant", "seed", "validation_images"),
-    "recipe": ("validation_fraction",),
-    "data": ("sha256",),
+# What is read of a config.json after the run; every run writes more.
+_CONFIG = {
+    "config": {
+        "variant": str,
+        "seed": int,
+        "validation_images": OneOf(None, COUNT),
+        "dataset?": OneOf(None, str),
+        "data_dir?": OneOf(None, str),
+        "dataset_name?": OneOf(None, str),
+        "skip_corrupt?": bool,
+    },
+    "recipe": {"validation_fraction": Number(0, 1)},
+    "data": {"sha256": str},
+    "commit": str,
+    "changes?": [dict],
 }
+
+CONFIG_ADVICE = (
+    "It was not written by a run of this version, or has changed since: put a copy back."
+)
+
+# The same for results.json.
+RESULTS_SCHEMA = {
+    **dict.fromkeys(("variant", "recipe", "dataset", "data_sha256", "data_sha256_of"), str),
+    **dict.fromkeys(("precision", "devices", "commit", "date", "overrides"), str),
+    **dict.fromkeys(("tensorflow", "keras", "workdir"), str),
+    **dict.fromkeys(("train_images", "validation_images", "test_images", "skipped_images"), COUNT),
+    **dict.fromkeys(("epochs", "steps", "global_batch_size", "views"), COUNT),
+    "seed": int,
+    **dict.fromkeys(("test_loss", "seconds", "seconds_per_epoch"), Number()),
+    **dict.fromkeys(("test_top1", "test_top5"), Number(0, 1)),
+    "data_note": OneOf(None, str),
+    "recipe_as_run": {"name": str, "note": str},
+}
+RESULTS_ADVICE = (
+    "Delete it and resume the run with train --resume: the test is repeated, the training is not."
+)
 
 
 def save(workdir: str | os.PathLike, model: "keras.Model", labels: Sequence[str]) -> None:
@@ -194,22 +225,9 @@ def read_config(model: str | os.PathLike) -> dict[str, Any] | None:
         UserError: it was not written by a run of this version.
     """
     path = _folder_of(model) / CONFIG
-    config = _read_json(path)
-    if config is None:
+    if not os.path.lexists(path):
         return None
-    found = {name: config.get(name) for name in _CONFIG_KEYS}
-    missing = [
-        f"{name}.{key}"
-        for name, keys in _CONFIG_KEYS.items()
-        for key in keys
-        if key not in (found[name] or ())
-    ]
-    missing += [] if "commit" in config else ["commit"]
-    if missing:
-        raise UserError(
-            f"{path} was not written by a run of this version: it has no {', '.join(missing)}."
-        )
-    return config
+    return json_files.read(path, _CONFIG, CONFIG_ADVICE, nan=True)
 
 
 def read_results(model: str | os.PathLike) -> dict[str, Any] | None:
@@ -218,7 +236,11 @@ def read_results(model: str | os.PathLike) -> dict[str, Any] | None:
     Raises:
         UserError: it is damaged.
     """
-    return _read_json(_folder_of(model) / RESULTS)
+    path = _folder_of(model) / RESULTS
+    if not os.path.lexists(path):
+        return None
+    schema = {f"{name}?": each for name, each in RESULTS_SCHEMA.items()}
+    return json_files.read(path, schema, RESULTS_ADVICE, nan=True)
 
 
 def versions(folder: str | os.PathLike) -> dict[int, pathlib.Path]:
@@ -261,18 +283,6 @@ def _why_no_model(folder: pathlib.Path, places: str) -> str:
 def _folder_of(model: str | os.PathLike) -> pathlib.Path:
     path = pathlib.Path(model)
     return path if path.is_dir() else path.parent
-
-
-def _read_json(path: pathlib.Path) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is damaged: {error}.") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{path} was not written by a run of this version.")
-    return found
 
 
 def _reason(error: Exception) -> str:

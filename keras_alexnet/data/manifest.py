@@ -5,15 +5,15 @@ and `<part>.npz`, the index by which every image is found in the shards.
 """
 
 import dataclasses
-import json
 import os
 import pathlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from keras_alexnet.errors import UserError
-from keras_alexnet.utils import files
+from keras_alexnet.utils import files, json_files, json_schema
 from keras_alexnet.utils.arguments import path_text
+from keras_alexnet.utils.json_schema import COUNT
 
 FORMAT = "keras_alexnet.data.records"
 
@@ -31,6 +31,21 @@ PROGRESS = ".progress"  # a folder that exists until a preparation has ended
 
 
 _THREADS = 4  # hashing leaves Python's lock
+
+
+_FILE = {"file": str, "bytes": COUNT, "sha256": str, ...: None}
+
+SHARD = {**_FILE, "images": COUNT, "skipped": [str], "made_from": str}
+
+_MANIFEST: json_schema.Schema = {
+    **dict.fromkeys(("name", "sha256", "sha256_of"), str),
+    "class_names": [str],
+    **dict.fromkeys(("source", "made_with"), {...: str}),
+    "settings": dict,
+    "parts": {...: {"images": COUNT, "index": _FILE, "shards": [SHARD]}},
+    **dict.fromkeys(("format", "format_version"), object),
+    ...: None,
+}
 
 
 def _check(value: object, kind: type, in_range: bool = True) -> None:
@@ -78,7 +93,6 @@ class Shard(File):
         Raises:
             ValueError, KeyError, TypeError: if it is damaged.
         """
-        _check(value["skipped"], list)
         return cls(**{**value, "skipped": tuple(value["skipped"])})
 
 
@@ -212,24 +226,25 @@ def parsed(folder: pathlib.Path) -> Manifest:
             "--dataset image_folder."
         )
         raise UserError(f"{folder} holds no {MANIFEST}: {found}")
+    advice = "Copy the folder or prepare the images again."
+    value = json_files.read(path, {"format": str, "format_version": object}, advice)
+    if value["format"] != FORMAT:
+        raise UserError(f"{path} is damaged: it is a different kind of file. {advice}")
+    if (version := value["format_version"]) != VERSION:
+        raise UserError(
+            f"{path} is of format version {version}, and this version of keras_alexnet reads "
+            f"version {VERSION}. Prepare the images again with keras-alexnet prepare."
+        )
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-        if value.pop("format") != FORMAT:
-            raise ValueError("it is a different kind of file")
-        if (version := value.pop("format_version")) != VERSION:
-            raise UserError(
-                f"{path} is of format version {version}, and this version of keras_alexnet reads "
-                f"version {VERSION}. Prepare the images again with keras-alexnet prepare."
-            )
-        _check(value["class_names"], list)
+        json_files.matched(value, _MANIFEST, path, advice)
+        del value["format"]
+        del value["format_version"]
         parts = {name: Part.from_json(part) for name, part in value["parts"].items()}
         return Manifest(**{**value, "class_names": tuple(value["class_names"]), "parts": parts})
     except UserError:
         raise
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(
-            f"{path} is damaged: {error}. Copy the folder or prepare the images again."
-        ) from error
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: {error}. {advice}") from error
 
 
 def is_whole(folder: str | os.PathLike, file: File) -> bool:

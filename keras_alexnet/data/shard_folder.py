@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import os
 import pathlib
 import shutil
@@ -10,11 +9,13 @@ from collections.abc import Iterator
 
 from absl import logging
 
-from keras_alexnet.data.manifest import MANIFEST, PROGRESS, Manifest, Shard, parsed, write
+from keras_alexnet.data.manifest import MANIFEST, PROGRESS, SHARD, Manifest, Shard, parsed, write
 from keras_alexnet.errors import UserError
-from keras_alexnet.utils import files
+from keras_alexnet.utils import files, json_files
+from keras_alexnet.utils.json_schema import COUNT
 
 _SETTINGS = "settings.json"
+_BEGUN = {"class_names": [str], "images": {...: COUNT}, "settings": dict}
 
 
 class ShardFolder:
@@ -36,9 +37,9 @@ class ShardFolder:
         if not note.exists():
             return self._ended.get(file)
         try:
-            return Shard.from_json(json.loads(note.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            logging.warning("%s is damaged (%s); the shard is made again.", note, error)
+            return Shard.from_json(json_files.read(note, SHARD))
+        except ValueError as error:
+            logging.warning("%s The shard is made again.", error)
             return None
 
     def note(self, shard: Shard) -> None:
@@ -114,12 +115,7 @@ def identity_of(manifest: Manifest) -> dict:
 
 def _begun_with(path: pathlib.Path) -> dict:
     settings = path / PROGRESS / _SETTINGS
-    try:
-        return json.loads(settings.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UserError(
-            f"{settings} is damaged ({error}). Remove it: every shard is checked anyway."
-        ) from error
+    return json_files.read(settings, _BEGUN, "Remove it: every shard is checked anyway.")
 
 
 def _refuse_other(path: pathlib.Path, found: dict, wanted: dict) -> None:

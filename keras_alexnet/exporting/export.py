@@ -60,6 +60,7 @@ def export(config: ExportConfig) -> dict:
     for name in config.formats:
         formats.get(name).check_installed()
     network = TrainedNetwork.load(config.model, config.variant).require_keras("An export")
+    reports.check_results(network)
     earlier = reports.earlier_files(config, network)
     images = find_images(config, network)
     with versions.staged(folder) as stage:

@@ -4,7 +4,6 @@ The models take turns, so that other work of the machine affects all of them equ
 """
 
 import contextlib
-import json
 import os
 import pathlib
 import platform
@@ -17,6 +16,7 @@ from typing import TypeVar
 
 from keras_alexnet.errors import UserError
 from keras_alexnet.exporting.formats import ExportedModel
+from keras_alexnet.utils import json_files
 
 THREADS = (1, 2)
 ROUNDS = 5
@@ -99,7 +99,7 @@ def saved_model_timer(folder: str | os.PathLike, threads: int) -> Iterator[Timer
     def timer(calls: int) -> list[float]:
         try:
             print(calls, file=requests, flush=True)
-            return json.loads(answers.readline())
+            return json_files.parsed(answers.readline(), [float], "Its answer")
         except (OSError, ValueError) as error:
             raise UserError(f"The SavedModel in {folder} cannot be timed: {error}.") from error
 

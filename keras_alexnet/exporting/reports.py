@@ -1,11 +1,12 @@
 """The reports of an export: export.json, rows of exports.csv, earlier files."""
 
 import dataclasses
-import json
+import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from keras_alexnet import run_folder
 from keras_alexnet.errors import UserError
 from keras_alexnet.evaluation.evaluator import Evaluator
 from keras_alexnet.exporting import agreement, latency
@@ -16,7 +17,8 @@ from keras_alexnet.exporting.formats import ExportedModel
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.summary import layer_table
 from keras_alexnet.trained import TrainedNetwork
-from keras_alexnet.utils import provenance
+from keras_alexnet.utils import json_files, provenance
+from keras_alexnet.utils.json_schema import COUNT, OneOf
 
 NAME = "export.json"
 
@@ -39,6 +41,34 @@ COLUMNS = (
     "commit",
     "date",
 )
+
+
+def check_results(network: TrainedNetwork) -> None:
+    """Raises a `UserError` if results.json, if there is one, lacks what model cards tell."""
+    if network.results is not None:
+        path, schema = network.path.with_name(run_folder.RESULTS), run_folder.RESULTS_SCHEMA
+        json_files.matched(network.results, schema, path, run_folder.RESULTS_ADVICE, nan=True)
+
+
+# What is read of an earlier export.json, and what a model card tells of its files.
+_EARLIER = {
+    **dict.fromkeys(("model_sha256", "input_dtype"), str),
+    "labels": [str],
+    "files": {
+        ...: {
+            **dict.fromkeys(("file", "runtime", "compared_on"), str),
+            "bytes": COUNT,
+            "sha256": {...: str},
+            "float_operators?": [str],
+            "latency_seconds?": {...: float},
+            "agreement": {
+                **dict.fromkeys(("largest_difference", "relative_difference"), float),
+                "top1": OneOf(None, float),
+                "top1_agreement": float,
+            },
+        }
+    },
+}
 
 
 def report(
@@ -166,7 +196,10 @@ def _left_in(
     left = {path.name for path in folder.glob(f"*.{name}")} - written
     if not left:
         return {}
-    found = _read(folder / NAME)
+    path, found = folder / NAME, {}
+    if os.path.lexists(path):
+        advice = f"Export {', '.join(sorted(left))} again as well, or remove the folder."
+        found = json_files.read(path, _EARLIER, advice, nan=True)
     alike = (
         found.get("model_sha256") == network.sha256
         and found.get("input_dtype") == config.input_dtype
@@ -184,10 +217,3 @@ def _left_in(
             "remove it, or pass a different --out."
         )
     return known
-
-
-def _read(path: pathlib.Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}

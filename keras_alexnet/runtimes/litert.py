@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import io
-import json
 import os
 import zipfile
 from typing import Any
@@ -14,7 +13,7 @@ from keras_alexnet.errors import UserError, first_line
 from keras_alexnet.run_folder import DESCRIPTION
 from keras_alexnet.runtimes import INPUT_DTYPES, tflite_weights
 from keras_alexnet.runtimes.exported_file import INPUT, OUTPUTS, ExportedFile
-from keras_alexnet.utils import finite, terminal
+from keras_alexnet.utils import finite, json_files, terminal
 
 SIGNATURE = "serving_default"
 METADATA = "TFLITE_METADATA"  # the standard's name of the buffer that lists the files inside
@@ -132,7 +131,4 @@ def _read_zipped(file: str | os.PathLike | bytes) -> dict[str, Any]:
     with zipfile.ZipFile(io.BytesIO(file) if isinstance(file, bytes) else file) as archive:
         if archive.getinfo(DESCRIPTION).compress_type != zipfile.ZIP_STORED:
             raise ValueError("it is compressed, which exports never are")
-        found = json.loads(archive.read(DESCRIPTION))
-    if not isinstance(found, dict):
-        raise ValueError("it is not a JSON object")
-    return found
+        return json_files.parsed(archive.read(DESCRIPTION), dict, DESCRIPTION)

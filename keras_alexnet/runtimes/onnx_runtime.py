@@ -1,7 +1,6 @@
 """ONNX files, run by ONNX Runtime on the CPU."""
 
 import importlib
-import json
 import os
 import types
 from typing import Any
@@ -12,7 +11,7 @@ from keras_alexnet.errors import UserError
 from keras_alexnet.run_folder import DESCRIPTION
 from keras_alexnet.runtimes import onnx_weights
 from keras_alexnet.runtimes.exported_file import INPUT, OUTPUTS, ExportedFile
-from keras_alexnet.utils import finite
+from keras_alexnet.utils import finite, json_files
 
 _DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
 
@@ -52,10 +51,10 @@ class OnnxModel(ExportedFile):
 
     def _read_description(self) -> dict[str, Any] | None:
         text = self._session.get_modelmeta().custom_metadata_map.get(DESCRIPTION)
-        found = json.loads(text) if text else None
-        if found is not None and not isinstance(found, dict):
-            raise ValueError(f"its {DESCRIPTION} is not a JSON object")
-        return found
+        if not text:
+            return None
+        name = f"The {DESCRIPTION} in {self.name}"
+        return json_files.parsed(text, dict, name, "Copy or export it again.")
 
     def _call(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         return dict(zip(OUTPUTS, self._session.run(OUTPUTS, {INPUT: pixels}), strict=True))

@@ -1,6 +1,5 @@
 """Runs SavedModels that this package exported, in TensorFlow."""
 
-import json
 import os
 import pathlib
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import tensorflow as tf
 
 from keras_alexnet.errors import UserError, first_line
 from keras_alexnet.run_folder import DESCRIPTION
-from keras_alexnet.utils import finite
+from keras_alexnet.utils import finite, json_files
 
 
 class SavedModel:
@@ -84,9 +83,6 @@ def variables_of(function: Any) -> Iterator[tuple[str, np.ndarray]]:
 
 def _description(folder: pathlib.Path) -> dict[str, Any] | None:
     path = folder / "assets.extra" / DESCRIPTION
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is damaged: {error}. Export the network again.") from error
+    return json_files.read(path, dict, "Export the network again.")

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -15,11 +16,20 @@ from absl import logging
 
 from keras_alexnet.distributed.cluster import Cluster, SingleProcess
 from keras_alexnet.errors import UserError
-from keras_alexnet.utils import files, finite
+from keras_alexnet.utils import files, finite, json_files
+from keras_alexnet.utils.json_schema import COUNT
+from keras_alexnet.utils.text import printable
 
 FOLDER = "checkpoints"
 
 KINDS = ("step", "best")
+
+# Exists until a new run has its first checkpoint. Without it, a run that has none has lost them.
+_NONE_YET = ".no-checkpoint-yet"
+
+_NAME = re.compile(r"(step|best)-(\d{9,15})\.(json|npz)")
+
+_MANIFEST = {"sha256": str, "state_sha256": str, "state": {"step": COUNT}}
 
 _DISK_ERRORS = {
     getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS")
@@ -52,6 +62,7 @@ class Checkpoints:
     def __init__(self, workdir: str | os.PathLike, keep: int = 2, cluster: Cluster | None = None):
         self.folder = pathlib.Path(workdir) / FOLDER
         self._keep, self._cluster = keep, cluster or SingleProcess()
+        self._ignored: set[pathlib.Path] = set()
 
     def save(
         self, step: int, variables: dict[str, np.ndarray], state: dict, kind: str = "step"
@@ -74,6 +85,7 @@ class Checkpoints:
                 written = self._write(arrays, variables, {**state, "step": step})
                 if kind == "step":
                     self._remove_old(written)
+                    (self.folder.parent / _NONE_YET).unlink(missing_ok=True)
 
         self._cluster.from_chief(write)
 
@@ -87,14 +99,23 @@ class Checkpoints:
         """
         return self._cluster.arrays_from_chief(lambda: self._newest_intact(kind))
 
-    def newest_step(self) -> int | None:
+    def newest_step(self, kind: str = "step") -> int | None:
         """Returns the step in the name of the newest checkpoint, or None if there is none."""
 
         def newest() -> int | None:
-            found = self._newest_first("step")
-            return _step_of(found[0]) if found else None
+            found = self._newest_first(kind)
+            whole = [path for path in found if path.with_suffix(".npz").is_file()]
+            return _step_of(whole[0]) if whole else None
 
         return self._cluster.from_chief(newest)
+
+    def begin(self) -> None:
+        """Notes that the run has no checkpoint yet; called before its config.json is written."""
+        files.write_text(self.folder.parent / _NONE_YET, "")
+
+    def may_be_empty(self) -> bool:
+        """Returns whether the run has had no checkpoint since `begin`."""
+        return (self.folder.parent / _NONE_YET).exists()
 
     def remove_all_but(self, step: int) -> None:
         """Removes all checkpoints except those of `step`."""
@@ -142,8 +163,8 @@ class Checkpoints:
         for path in found:
             try:
                 return _read(path)
-            except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-                logging.warning("Checkpoint %s is damaged: %s.", path, error)
+            except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                logging.warning("Checkpoint %s is damaged: %s", path, str(error).rstrip(".") + ".")
         if found:
             raise UserError(
                 f"None of the {len(found)} {kind} checkpoints in {self.folder} is intact. "
@@ -154,12 +175,17 @@ class Checkpoints:
     def _sweep(self) -> None:
         """Removes what a process that was killed while writing left: it may be large."""
         for path in self.folder.glob("*.npz"):
-            if not path.with_suffix(".json").exists():
+            if _is_ours(path) and not path.with_suffix(".json").exists():
                 path.unlink()
         files.remove_half_written(self.folder)
 
     def _newest_first(self, kind: str) -> list[pathlib.Path]:
-        return sorted(self.folder.glob(f"{kind}-*.json"), reverse=True)
+        found = list(self.folder.glob(f"{kind}-*.json"))
+        ours = [path for path in found if _is_ours(path)]
+        for path in set(found) - set(ours) - self._ignored:
+            self._ignored.add(path)
+            logging.warning("%s is not a checkpoint, and is ignored.", printable(path))
+        return sorted(ours, key=_step_of, reverse=True)
 
 
 @contextlib.contextmanager
@@ -186,6 +212,10 @@ def _remove(manifests: Iterable[pathlib.Path]) -> None:
         path.with_suffix(".npz").unlink(missing_ok=True)
 
 
+def _is_ours(path: pathlib.Path) -> bool:
+    return _NAME.fullmatch(path.name) is not None and path.is_file()
+
+
 def _step_of(path: pathlib.Path) -> int:
     return int(path.stem.rpartition("-")[2])
 
@@ -195,7 +225,7 @@ def _digest(state: dict) -> str:
 
 
 def _read(path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict]:
-    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest = json_files.read(path, _MANIFEST, nan=True)
     arrays = path.with_suffix(".npz")
     received = files.sha256_of(arrays)
     if received != manifest["sha256"]:

@@ -12,6 +12,7 @@ from keras_alexnet.errors import UsageError, UserError, unknown_name
 from keras_alexnet.training import checkpoints, recipes
 from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.training.recipe import OVERRIDABLE, Recipe
+from keras_alexnet.utils import json_files, json_schema
 
 # Fields of a recipe that no flag overrides: tables, and defaults of settings of the run.
 SETTINGS_OF_RECIPES = ("input_size", "views", "freeze_until")
@@ -42,8 +43,22 @@ _DATA = "data"
 
 _RECIPE_FIELDS = tuple(field.name for field in OVERRIDABLE)
 
+# What is read of config.json here.
+_SAVED = {
+    "config": json_schema.of_fields((f.name, f.type) for f in dataclasses.fields(TrainConfig)),
+    "recipe": {
+        **json_schema.of_fields((f.name, f.type) for f in dataclasses.fields(Recipe)),
+        **{"name": str, "note": str},
+    },
+}
+
 # What only a run leaves in a folder.
 _TRACES = (run_folder.CONFIG, run_folder.MODEL, checkpoints.FOLDER)
+
+_WITHOUT_CONFIG = (
+    "That file says how the run was trained: put it back from a copy, or start another run in "
+    "another --workdir."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +135,7 @@ def request_for(config: TrainConfig, cluster: Cluster) -> RunRequest:
     if cluster.count > 1:
         _check_same_settings(config, cluster)
         # Only the chief's file system must have the run's folder.
-        resume = config.resume or cluster.from_chief(lambda: _holds_run(config.workdir))
+        resume = config.resume or cluster.from_chief(lambda: _can_resume(config.workdir))
         config = dataclasses.replace(config, resume=resume)
     saved = cluster.from_chief(lambda: _saved_config(config))
     return new_run(config) if saved is None else resumed_run(saved, config)
@@ -178,10 +193,25 @@ def resumed_run(saved: dict, config: TrainConfig) -> RunRequest:
 
 def refuse_traces(workdir: str | os.PathLike) -> None:
     """Raises a `UserError` if a folder holds a run."""
-    if any((pathlib.Path(workdir) / trace).exists() for trace in _TRACES):
+    if not _holds_run(workdir):
+        return
+    if not _can_resume(workdir):
         raise UserError(
-            f"{workdir} already holds a run. Pass another --workdir, or --resume to resume that "
-            "run."
+            f"{workdir} already holds a run, but no {run_folder.CONFIG}. {_WITHOUT_CONFIG}"
+        )
+    raise UserError(
+        f"{workdir} already holds a run. Pass another --workdir, or --resume to resume that run."
+    )
+
+
+def refuse_without_checkpoints(workdir: str | os.PathLike) -> None:
+    """Raises a `UserError` if a run that had checkpoints has none, and so would start again."""
+    found = checkpoints.Checkpoints(workdir)
+    if found.newest_step() is None and not found.may_be_empty():
+        raise UserError(
+            f"The run in {workdir} has been trained, but there are no checkpoints in "
+            f"{found.folder}, so it cannot be resumed. Put them back from a copy, or start again "
+            "in another --workdir, with the settings that its config.json lists."
         )
 
 
@@ -206,14 +236,20 @@ def _saved_config(config: TrainConfig) -> dict | None:
         return None
     if config.workdir is None:
         raise UsageError("--resume needs --workdir, the folder of the run to resume.")
-    if not _holds_run(config.workdir):
+    if (saved := run_folder.read_config(config.workdir)) is None:
         raise UserError(
             f"There is no run to resume in {config.workdir}: it has no {run_folder.CONFIG}."
+            + (f" {_WITHOUT_CONFIG}" if _holds_run(config.workdir) else "")
         )
-    return run_folder.read_config(config.workdir)
+    path = pathlib.Path(config.workdir) / run_folder.CONFIG
+    return json_files.matched(saved, _SAVED, path, run_folder.CONFIG_ADVICE, nan=True)
 
 
-def _holds_run(workdir: str | os.PathLike | None) -> bool:
+def _holds_run(workdir: str | os.PathLike) -> bool:
+    return any((pathlib.Path(workdir) / trace).exists() for trace in _TRACES)
+
+
+def _can_resume(workdir: str | os.PathLike | None) -> bool:
     return workdir is not None and (pathlib.Path(workdir) / run_folder.CONFIG).exists()
 
 

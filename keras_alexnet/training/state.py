@@ -15,7 +15,21 @@ from keras_alexnet.training.checkpoints import Checkpoints
 from keras_alexnet.training.nonfinite import NonFiniteGuard
 from keras_alexnet.training.schedule import Schedule
 from keras_alexnet.training.step import TrainStep
-from keras_alexnet.utils import files
+from keras_alexnet.utils import files, json_files
+from keras_alexnet.utils.json_schema import COUNT, Number
+
+# What a checkpoint says of the run, besides its variables.
+_STATE = {
+    **dict.fromkeys(("step", "epoch", "step_in_epoch"), COUNT),
+    "steps_per_epoch": Number(least=1, whole=True),
+    **dict.fromkeys(("seconds_of_epoch", "seconds"), Number(least=0)),
+    "stopped": bool,
+    "totals": [float],
+    "schedule": {"drops": COUNT, "best_top1": float, "best_epoch": int, "last_drop_epoch": int},
+    "history": [{"epoch": COUNT, ...: float}],
+    "step_backs": [dict],
+    "lost_images": [str],
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,6 +197,7 @@ class RunState:
         self.take(variables, state)
         self.seconds_before = state["seconds"]
         self.checkpoints.remove_after(state["step"])
+        self._refuse_without_best()
         if state["steps_per_epoch"] != self.length.steps_per_epoch:
             # Steps are renumbered, so the names of older checkpoints no longer give their order.
             self.step_in_epoch, self.seconds_of_epoch = 0, 0.0
@@ -223,8 +238,10 @@ class RunState:
         """Restores the state of a checkpoint.
 
         Raises:
-            UserError: if it is of a different network.
+            UserError: if it is damaged, or of a different network.
         """
+        name = f"The checkpoint of step {state.get('step')} in {self.checkpoints.folder}"
+        json_files.matched(state, _STATE, name, "Remove it, to resume from another.", nan=True)
         try:
             self.step.restore(variables)
         except ValueError as error:
@@ -238,6 +255,18 @@ class RunState:
         self.lost.restore(state["lost_images"])
         # Rows written after the checkpoint are of steps that will be repeated.
         self.history.restore(state["history"])
+
+    def _refuse_without_best(self) -> None:
+        # Now, because at the end the whole training would have been for nothing.
+        has_best = self.schedule.best_epoch >= 0
+        if self.schedule.recipe.keep == "best" and has_best:
+            if self.checkpoints.newest_step("best") is None:
+                raise UserError(
+                    f"The best weights so far, of epoch {self.schedule.best_epoch + 1}, are "
+                    f"missing from {self.checkpoints.folder}. Put them back from a copy; or pass "
+                    "--keep=last --allow_change=keep to keep those of the last epoch; or start "
+                    "again in another --workdir."
+                )
 
     def restore_kept(self, keep: str) -> None:
         """Restores the weights that the run keeps, and notes their epoch.

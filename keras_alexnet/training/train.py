@@ -86,6 +86,8 @@ def _train(
             logging.info("This run has ended; its results are in %s.", config.workdir)
             return ended
     cluster.from_chief(lambda: workdir.check_folder(config))
+    if request.saved is not None:
+        cluster.from_chief(lambda: resume.refuse_without_checkpoints(config.workdir or "."))
 
     job = TrainingJob.load(request, cluster, strategy, origin)
     interruption.agree()

@@ -2,18 +2,21 @@
 
 import contextlib
 import dataclasses
-import json
+import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
+
+from absl import logging
 
 from keras_alexnet import run_folder
 from keras_alexnet.distributed.cluster import Cluster
 from keras_alexnet.errors import UserError
 from keras_alexnet.training import report, resume
+from keras_alexnet.training.checkpoints import Checkpoints
 from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.training.job import RUNS, TrainingJob
-from keras_alexnet.utils import files, outputs
+from keras_alexnet.utils import files, json_files, outputs
 
 
 def check_record(config: TrainConfig) -> None:
@@ -39,19 +42,20 @@ def check_folder(config: TrainConfig) -> None:
 def ended_results(config: TrainConfig) -> dict[str, Any] | None:
     """Returns the results of a resumed run that has already ended, else None.
 
+    A run that has lost its model has not ended: its last checkpoint has the weights.
+
     Raises:
         UserError: if its results.json is damaged.
     """
-    path = pathlib.Path(config.workdir or ".") / run_folder.RESULTS
-    if not config.resume or not path.exists():
+    folder = pathlib.Path(config.workdir or ".")
+    path = folder / run_folder.RESULTS
+    if not config.resume or not os.path.lexists(path):
         return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(
-            f"{path} is damaged, so the results of the run are not known ({error}). Delete it and "
-            "resume again: the test is repeated, the training is not."
-        ) from error
+    found = json_files.read(path, run_folder.RESULTS_SCHEMA, run_folder.RESULTS_ADVICE, nan=True)
+    for name in (run_folder.MODEL, run_folder.LABELS):
+        if not (folder / name).exists():
+            logging.warning("%s is missing, and is made again.", folder / name)
+            return None
     if config.record is not None:
         files.record(config.record, found, report.COLUMNS)
     return found
@@ -89,6 +93,7 @@ def open_workdir(job: TrainingJob) -> None:
     if not job.config.resume:
         resume.refuse_traces(job.workdir)
         with _writable(job.workdir):
+            Checkpoints(job.workdir).begin()
             files.write_json(path, {**_described(job), "changes": [], **job.origin})
     elif job.changes:
         before = run_folder.read_config(job.workdir) or {}

@@ -16,6 +16,23 @@ from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.runtimes import open_file
 from keras_alexnet.runtimes.exported_file import ExportedFile
 from keras_alexnet.runtimes.saved_model import SavedModel
+from keras_alexnet.utils import json_files, json_schema
+from keras_alexnet.utils.json_schema import Number
+
+_SIZE = Number(1, 2**14, whole=True)
+
+# What is read of what exported files say about their network.
+_DESCRIPTION: json_schema.Schema = {
+    "variant": str,
+    "labels": [str],
+    "labels_are_names": bool,
+    "image_plan": {
+        **dict.fromkeys(("square_size", "crop_size", "input_size"), _SIZE),
+        "crop_padding": Number(0, 2**14, whole=True),
+        "warp?": bool,
+        ...: None,
+    },
+}
 
 # Pixels, uint8 [N, H, W, 3] → "logits" and "probabilities", float32 [N, classes].
 Compute = Callable[[np.ndarray], dict[str, np.ndarray]]
@@ -112,14 +129,10 @@ def _exported(path: pathlib.Path, opened: SavedModel | ExportedFile) -> ModelFil
     described = opened.description
     if described is None:
         return file
-    try:
-        variant, plan = described["variant"], ImagePlan(**described["image_plan"])
-        labels = tuple(described["labels"]) if described["labels_are_names"] else None
-    except (KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} has a description that this version cannot read ({error!r}). Export it again "
-            "with this version."
-        ) from error
+    name = f"The description of {path}"
+    json_files.matched(described, _DESCRIPTION, name, "Export it again with this version.")
+    variant, plan = described["variant"], ImagePlan(**described["image_plan"])
+    labels = tuple(described["labels"]) if described["labels_are_names"] else None
     if plan.input_size != opened.input_shape[0]:
         raise UserError(
             f"{path} describes inputs of {plan.input_size} pixels, but takes "

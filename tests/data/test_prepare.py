@@ -264,7 +264,7 @@ def test_damaged_note_of_what_was_begun(tiny_folder, tmp_path):
     settings = tmp_path / ".progress" / "settings.json"
     settings.parent.mkdir()
     settings.write_text("")
-    with pytest.raises(UserError, match="settings.json is damaged .* Remove it"):
+    with pytest.raises(UserError, match="settings.json is damaged: .* Remove it"):
         ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path))
     settings.unlink()
     ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path))

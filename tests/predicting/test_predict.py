@@ -362,7 +362,7 @@ def test_a_tflite_file_of_another_project_needs_a_variant(monkeypatch, tmp_path)
     [
         (
             {"labels": ["a", "b"], "labels_are_names": True},
-            "a description that this version cannot read",
+            "description of .* is damaged: it has no variant. Export it again",
         ),
         (
             {

@@ -46,6 +46,7 @@ def both(small_variant, tmp_path_factory):
     state.history.restore([{"epoch": 1, "loss": 0.25}])
     state.guard.events = [{"back_to_step": 3}]
     state.lost.restore(["b.png"])
+    state.checkpoints.save(10, state.guard.finite_variables(), {"epoch": 1}, kind="best")
     state.save(state.guard.finite_variables())
     state.history.restore([{"epoch": 1, "loss": 0.25}, {"epoch": 2, "loss": 0.125}])
     after, pixels = _new(small_variant, workdir)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import pathlib
 import re
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_alexnet.data.readers import Published, Reader, register
 from keras_alexnet.errors import UserError
+from keras_alexnet.utils import json_files
 
 if TYPE_CHECKING:
     from keras_alexnet.data.dataset import Arrays, UnsplitDataset
@@ -181,8 +181,8 @@ def _damage_named(folder: object) -> Iterator[None]:
 
 def _name_in(info: pathlib.Path) -> str | None:
     try:
-        return json.loads(info.read_text(encoding="utf-8")).get("name")
-    except (OSError, ValueError, AttributeError):
+        return json_files.read(info, nan=True).get("name")
+    except UserError:
         return None
 
 
