@@ -93,7 +93,7 @@ def test_any_bytes(contents):
     assert peak < 2_000_000 + 400 * len(contents)
 
 
-@pytest.mark.parametrize("end", [b"Ns.", b"\x93.", b"RN."])
+@pytest.mark.parametrize("end", [b"Ns.", b"\x93."])
 def test_tuples_in_tuples_are_no_keys(end):
     """Their hash exhausts the stack of C: Python's own unpickler is killed by them."""
     with pytest.raises(pickle.UnpicklingError):
