@@ -88,11 +88,15 @@ def _connection(
         connection = http.client.HTTPSConnection(host, port, context=context)
         if proxy is not None:
             connection.set_tunnel(*server, headers=_proxy_headers(proxy))
+
+    def response(sock: socket.socket, **options: Any) -> http.client.HTTPResponse:
+        bounded: Any = _Bounded(sock, end, most_bytes)
+        return http.client.HTTPResponse(bounded, **options)
+
     # Both are how http.client connects and reads, and what its own subclasses replace.
-    connection._create_connection = lambda place, *_: _connected(place, end)
-    connection.response_class = lambda sock, **options: http.client.HTTPResponse(
-        _Bounded(sock, end, most_bytes), **options
-    )
+    replaced: Any = connection
+    replaced._create_connection = lambda place, *_: _connected(place, end)
+    replaced.response_class = response
     return connection
 
 
@@ -147,7 +151,7 @@ class _Bounded(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer) -> int | None:
+    def readinto(self, buffer: Any) -> int | None:
         self._sock.settimeout(_left(self._end))
         count = self._raw.readinto(buffer)
         self._bytes_left -= count or 0

@@ -110,7 +110,7 @@ class GrpcPredictor(EncodedPredictor):
     def _open(self, most_bytes: int) -> None:
         """Opens a channel that accepts answers up to a size, which is a property of a channel."""
         self._most_bytes = most_bytes
-        options = {
+        options: dict[str, Any] = {
             "grpc.max_send_message_length": -1,
             "grpc.max_receive_message_length": most_bytes,
             # gRPC would choose the proxy by rules of its own.

@@ -224,7 +224,7 @@ def shortened(text: str) -> str:
     return text if len(text) <= _TEXT_LENGTH else f"{text[:_TEXT_LENGTH]}…"
 
 
-def unknown_answer(address: str, answer: object) -> UserError:
+def unknown_answer(address: object, answer: object) -> UserError:
     """Returns the error for an answer that is not one of TensorFlow Serving's."""
     said = shortened(answer if isinstance(answer, str) else reprlib.repr(answer))
     return UserError(

@@ -220,6 +220,8 @@ def _class_names(version: Version, contents: bytes) -> tuple[str, ...]:
         names = cifar_pickles.load(contents)[version.names_key]
     else:
         names = contents.split()
+    if not all(isinstance(name, (bytes, str)) for name in names):
+        raise ValueError("the names of its classes are not texts")
     return tuple(name.decode() if isinstance(name, bytes) else name for name in names)
 
 
