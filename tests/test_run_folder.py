@@ -1,6 +1,7 @@
 """The files of a run's folder: what is found, read and refused."""
 
 import json
+import os
 
 import keras
 import pytest
@@ -114,3 +115,55 @@ def test_a_config_that_no_run_wrote(tmp_path, content, text):
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(UserError, match=text):
         run_folder.read_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("contents", "labels"),
+    [
+        (b"\xef\xbb\xbfcat\r\ndog\r\n", ("cat", "dog")),  # as Windows writes them
+        (b"cat\ndog", ("cat", "dog")),
+        ("cafe\u0301\n".encode(), ("caf\u00e9",)),  # as macOS writes file names
+        (b"", ()),
+        (b"cat \n", ("cat ",)),
+    ],
+)
+def test_labels_of_other_systems(tmp_path, contents, labels):
+    (tmp_path / "labels.txt").write_bytes(contents)
+    assert run_folder.read_labels(tmp_path / "labels.txt") == labels
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (b"cat\n\ndog\n", "an empty line for class 1"),
+        (b"cat\n  \n", "an empty line for class 1"),
+        (b"cat\nd\x1b[31mog\n", r"has d\\x1b\[31mog for class 1"),
+        (b"a\rb\n", "control characters"),
+        ("a\u2028b\n".encode(), "control characters"),
+        (b"\xff\xfec\0", "cannot be read"),
+    ],
+)
+def test_labels_that_would_harm_are_refused(tmp_path, contents, message):
+    (tmp_path / "labels.txt").write_bytes(contents)
+    with pytest.raises(UserError, match=message):
+        run_folder.read_labels(tmp_path / "labels.txt")
+
+
+def test_labels_that_could_not_be_read_again_are_not_written(tmp_path):
+    for name in ("two\nlines", "", "a\tb"):
+        with pytest.raises(UserError, match="class 1"):
+            run_folder.write_labels(tmp_path / "labels.txt", ["cat", name])
+    assert not list(tmp_path.iterdir())
+
+
+def test_labels_that_are_used_twice_are_logged(tmp_path, caplog):
+    caplog.set_level("INFO", logger="absl")
+    (tmp_path / "labels.txt").write_text("crane\ncat\ncrane\n")
+    assert run_folder.read_labels(tmp_path / "labels.txt") == ("crane", "cat", "crane")
+    assert "names 1 classes twice, such as crane" in caplog.text
+
+
+def test_labels_in_a_pipe_are_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "labels.txt")
+    with pytest.raises(UserError, match="not a regular file"):
+        run_folder.read_labels(tmp_path / "labels.txt")

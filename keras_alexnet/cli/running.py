@@ -66,7 +66,10 @@ def reported(error: Exception, name: str, *, traceback: bool = False) -> int:
         return failed(2, f"{name}: {error}")
     if isinstance(error, (UserError, OSError)):  # OSError: a full disk, a read-only folder
         return failed(1, f"{name}: {error}")
-    kind, message = type(error).__name__, first_line(error)[:_LONGEST]
+    kind, message = type(error).__name__, first_line(error)
+    if message.endswith(":"):  # "in user code:" of TensorFlow, which says why in the last line
+        message = str(error).strip().splitlines()[-1].strip()
+    message = message[:_LONGEST]
     if isinstance(error, MemoryError) or kind == "ResourceExhaustedError":
         return failed(
             1,

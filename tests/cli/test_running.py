@@ -51,6 +51,7 @@ def test_no_error_is_0():
         (RecursionError("too\ndeep"), "Unexpected error, RecursionError: too. This is a defect"),
         (AssertionError(), "Unexpected error, AssertionError: AssertionError. This is a defect"),
         (KeyError("a" * 5000), "Unexpected error, KeyError: 'aaa"),
+        (ValueError("in user code:\n\n  a.py\n    why\n"), "Unexpected error, ValueError: why. "),
         (MemoryError(), "There is not enough memory (MemoryError). Use a smaller batch size"),
         (UserError("two\nlines \x1b[31m of a name"), r"two\nlines \x1b[31m of a name"),
     ],

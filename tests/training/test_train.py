@@ -250,6 +250,23 @@ def test_results_file_with_different_columns_is_refused(tmp_path, config):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("field", "place"),
+    [("record", ""), ("record", "file/a.csv"), ("workdir", "file"), ("workdir", "file/a")],
+)
+def test_outputs_that_cannot_be_written_are_found_before_the_data_are_read(
+    tmp_path, config, monkeypatch, field, place
+):
+    def too_late(*_, **__):
+        raise AssertionError("the data were read")
+
+    monkeypatch.setattr("keras_alexnet.training.job.load_dataset", too_late)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ka.UserError, match=f"{field} must be a (file|folder).*Received: "):
+        ka.train(dataclasses.replace(config, **{field: tmp_path / place}))
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
 def test_corrupt_image_is_named_or_counted(tmp_path, config):
     write_images(tmp_path / "data" / "train", ["a", "b"], 10)
     write_images(tmp_path / "data" / "test", ["a", "b"], 3)
