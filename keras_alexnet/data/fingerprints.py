@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from keras_alexnet.errors import UserError
 from keras_alexnet.utils.files import open_regular
+from keras_alexnet.utils.text import printable
 
 CONTENTS_LIMIT_BYTES = 4 * 2**30  # above this only names and sizes are hashed
 
@@ -15,7 +17,11 @@ _CHUNK = 2**20
 
 
 def of_files(
-    folder: str | os.PathLike, names: Sequence[str], hashed_names: Sequence[str] | None = None
+    folder: str | os.PathLike,
+    names: Sequence[str],
+    hashed_names: Sequence[str] | None = None,
+    *,
+    largest: int | None = None,
 ) -> tuple[str, str]:
     """Hashes files below a folder by relative name and contents, in sorted order.
 
@@ -26,6 +32,10 @@ def of_files(
         folder: holds the files.
         names: their relative names.
         hashed_names: the names to hash in place of `names`.
+        largest: the most bytes that a file may have.
+
+    Raises:
+        UserError: if a file is larger than `largest`.
 
     Returns:
         (hexadecimal digest, "contents"), or for more than 4 GiB (digest, "names and sizes").
@@ -36,7 +46,13 @@ def of_files(
 
     def size(row: int) -> int:
         found = os.stat(path(row)) if os.access(path(row), os.R_OK) else None
-        return found.st_size if found is not None and stat.S_ISREG(found.st_mode) else 0
+        size = found.st_size if found is not None and stat.S_ISREG(found.st_mode) else 0
+        if largest is not None and size > largest:
+            raise UserError(
+                f"{printable(path(row))} has {size:,} bytes, more than an image that can be read. "
+                "Move it away."
+            )
+        return size
 
     def contents(row: int) -> Iterator[bytes]:
         with open_regular(path(row)) as file:

@@ -50,7 +50,8 @@ def table(
     totals = [sum(each) for each in counts.values()]
     rows = [["class", *counts], *rows, ["all", *map(str, totals)]]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [f"{title}: {sum(totals)} images of {len(class_names)} classes"]
+    classes = f"{len(class_names)} class{'' if len(class_names) == 1 else 'es'}"
+    lines = [f"{title}: {sum(totals)} images of {classes}"]
     for row in rows:
         cells = [row[0].ljust(widths[0])]
         cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]

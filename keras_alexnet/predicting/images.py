@@ -3,16 +3,20 @@
 import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from keras_alexnet.data import decode
-from keras_alexnet.data.readers.image_folder import EXTENSIONS, is_hidden
+from keras_alexnet.data.folders.collect import as_counts
+from keras_alexnet.data.folders.files import EXTENSIONS
+from keras_alexnet.data.folders.tree import read_tree
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.utils import files
 from keras_alexnet.utils.arguments import path_text
+from keras_alexnet.utils.text import printable
 
 _WANTED = "Images are paths, encoded bytes, uint8 arrays [H, W, 3] or [N, H, W, 3], or several."
 
@@ -116,24 +120,18 @@ def _encoded(pixels: np.ndarray | tf.Tensor) -> bytes:
 
 
 def _below(folder: str) -> list[str]:
-    found = []
-    for parent, subfolders, names in os.walk(folder, onerror=_unreadable):
-        subfolders[:] = [name for name in subfolders if not is_hidden(name)]
-        found += [
-            os.path.join(parent, name)
-            for name in names
-            if name.lower().endswith(EXTENSIONS) and not is_hidden(name)
-        ]
+    root = read_tree(folder)
+    found = sorted(os.path.join(folder, name) for name, _ in root.images_below())
+    left_out = as_counts(root.counted())
+    if left_out:
+        counted = "; ".join(f"{count} {reason}" for reason, count in left_out.items())
+        logging.info("Left out in %s: %s.", printable(folder), counted)
     if not found:
         raise UserError(
-            f"The folder {_printable(folder)} has no images: files that end in "
+            f"The folder {printable(folder)} has no images: files that end in "
             f"{', '.join(EXTENSIONS)}."
         )
-    return sorted(found)
-
-
-def _unreadable(error: OSError) -> NoReturn:
-    raise UserError(f"The folder {_printable(error.filename)} cannot be read: {error.strerror}.")
+    return found
 
 
 def _reader(path: str) -> Callable[[], bytes]:

@@ -1,3 +1,6 @@
+import dataclasses
+import shutil
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -108,6 +111,92 @@ def test_run_gives_what_is_not_named(tiny_folder, tmp_path):
         ka.evaluate(
             EvaluateConfig(model=tmp_path / "run", data_dir=tmp_path / "new", split="validation")
         )
+
+
+def test_all_of_a_folder_without_splits_but_the_runs_own_test_images(tmp_path, caplog):
+    caplog.set_level("INFO")
+    write_images(tmp_path / "pets", ["cat", "dog", "owl"], 10)
+    (tmp_path / "pets" / "cat" / "list.txt").write_text("no image")
+    run = tmp_path / "run"
+    config = ka.TrainConfig(
+        variant="cifar_v2",
+        dataset="image_folder",
+        data_dir=str(tmp_path / "pets"),
+        splits="none",
+        workdir=str(run),
+        max_steps=1,
+        num_devices=1,
+    )
+    results = ka.train(config)
+    assert (results["train_images"], results["test_images"]) == (24, 3)
+    assert results["left_out_files"] == {".txt (not an image)": 1}
+    saved = run_folder.read_config(run)
+    assert saved["config"]["splits"] == "none"
+    assert saved["data"]["left_out_files"] == results["left_out_files"]
+    assert any("a tenth of all images was set apart" in each for each in caplog.messages)
+
+    def evaluated(data_dir=None, model=run):
+        dataset = None if data_dir is None else "image_folder"
+        return ka.evaluate(EvaluateConfig(model=model, dataset=dataset, data_dir=data_dir))
+
+    copy = shutil.copytree(tmp_path / "pets", tmp_path / "copy")
+    for own in (None, tmp_path / "pets", copy):
+        found = evaluated(own)
+        assert found["images"] == 3 and "a tenth of all images was set" in found["data_note"]
+    ka.prepare(ka.PrepareConfig(source=copy, out=tmp_path / "shards"))
+    shards = EvaluateConfig(model=run, dataset="tfrecord", data_dir=tmp_path / "shards")
+    assert ka.evaluate(shards)["images"] == 3
+    found = evaluated(copy, model=run_folder.read_model(run / "model.keras"))
+    assert found["images"] == 30 and found["data_note"].startswith("all 30 images were evaluated")
+    write_images(tmp_path / "other", ["cat", "dog", "owl"], 4, seed=3)
+    found = evaluated(tmp_path / "other")
+    assert found["images"] == 12 and "because the data has no splits" in found["data_note"]
+    (tmp_path / "pets" / "cat" / "000.png").unlink()
+    found = evaluated()
+    assert found["images"] == 29
+    assert "pets has changed since the network was trained on it" in found["data_note"]
+
+
+def test_a_run_finds_its_splits_again(tmp_path):
+    write_images(tmp_path / "pets" / "one", ["cat", "dog", "owl"], 5)
+    write_images(tmp_path / "pets" / "two", ["cat", "dog", "owl"], 2)
+    folder = {"dataset": "image_folder", "data_dir": str(tmp_path / "pets")}
+    config = ka.TrainConfig(
+        variant="cifar_v2",
+        splits="train=one,test=two",
+        workdir=str(tmp_path / "run"),
+        max_steps=1,
+        num_devices=1,
+        **folder,
+    )
+    ka.train(config)
+    for given in ({}, folder):
+        found = ka.evaluate(EvaluateConfig(model=tmp_path / "run", **given))
+        assert found["images"] == 6 and "two/ as test" in found["data_note"]
+    (tmp_path / "pets").rename(tmp_path / "moved")
+    folder["data_dir"] = str(tmp_path / "moved")
+    with pytest.raises(ka.UserError, match="--splits"):
+        ka.evaluate(EvaluateConfig(model=tmp_path / "run", **folder))
+    found = ka.evaluate(
+        EvaluateConfig(model=tmp_path / "run", splits="train=one,test=two", **folder)
+    )
+    assert found["images"] == 6
+    resumed = dataclasses.replace(config, resume=True, max_steps=2, allow_change="max_steps")
+    with pytest.raises(ka.UserError, match="does not exist"):
+        ka.train(resumed)
+    with pytest.raises(ka.UserError, match="data: was SHA-256"):
+        swapped = dataclasses.replace(resumed, splits="train=two,test=one", **folder)
+        ka.train(swapped)
+
+
+def test_one_class_is_not_trained_on(tmp_path):
+    write_images(tmp_path / "pets", ["cat"], 10)
+    config = ka.TrainConfig(
+        variant="cifar_v2", dataset="image_folder", data_dir=str(tmp_path / "pets")
+    )
+    with pytest.raises(ka.UserError, match="pets has one class, cat"):
+        ka.train(dataclasses.replace(config, workdir=str(tmp_path / "run")))
+    assert not (tmp_path / "run").exists()
 
 
 def test_wrong_split_and_views_are_refused(model, tiny_folder):

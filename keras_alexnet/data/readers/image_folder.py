@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["EXTENSIONS", "ImageFolder", "is_hidden", "read", "scan"]
 
 
+_LARGEST_FILE_BYTES = 2**31 - 1  # what TensorFlow's decoders take
+
+
 class ImageFolder(NamedTuple):
     """What a folder of images holds.
 
@@ -46,7 +49,8 @@ def read(
         splits, labels_csv: as in `scan`.
 
     Raises:
-        UsageError, UserError: as in `scan`, or if the archive is damaged.
+        UsageError, UserError: as in `scan`, or if the archive is damaged, or if a file is larger
+            than any image that can be read.
 
     Example:
         >>> sorted(read(pathlib.Path("flowers.zip")).splits)  # doctest: +SKIP
@@ -68,7 +72,9 @@ def read(
     }
     names = [name for files in found.splits.values() for name in files.names]
     hashed = [name for files in found.splits.values() for name in files.hashed]
-    sha256, sha256_of = fingerprints.of_files(found.folder, names, hashed)
+    sha256, sha256_of = fingerprints.of_files(
+        found.folder, names, hashed, largest=_LARGEST_FILE_BYTES
+    )
     return UnsplitDataset(
         name=printable(archives.stem(place)),
         class_names=found.class_names,
