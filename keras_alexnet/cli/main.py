@@ -46,13 +46,14 @@ def run_script(command: str) -> None:
 
 
 def _run(arguments: list[str], script: str | None, words: list[str]) -> int:
-    try:
-        with running.imports_explained():
-            parsed = _parser(arguments, script).parse_args(arguments)
-    except UserError as error:
-        return running.failed(1, f"keras-alexnet: {error}")
-    typed = words if script else [*words, parsed.command]
-    module = importlib.import_module(f"keras_alexnet.cli.{parsed.command}")
+    with running.ended_at_once():
+        try:
+            with running.imports_explained():
+                parsed = _parser(arguments, script).parse_args(arguments)
+        except UserError as error:
+            return running.failed(1, f"keras-alexnet: {error}")
+        typed = words if script else [*words, parsed.command]
+        module = importlib.import_module(f"keras_alexnet.cli.{parsed.command}")
     return running.guarded(lambda: module.run(parsed), parsed.program, typed)
 
 

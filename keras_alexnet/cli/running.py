@@ -5,32 +5,47 @@ import importlib
 import logging as standard_logging
 import os
 import shlex
+import signal
 import sys
+import types
 import typing
 from collections.abc import Callable, Iterator, Sequence
 
 from keras_alexnet.errors import Interrupted, UsageError, UserError
+from keras_alexnet.utils import signals
 
 
 def guarded(command: Callable[[], None], name: str, words: Sequence[str]) -> int:
     """Runs a command and returns its exit code; an error is reported in one message.
 
-    The codes are 0, 2 for wrong usage and 1 for a failure. A command that SIGINT or SIGTERM
-    stopped ends the process here, with 130 or 143.
+    The codes are 0, 2 for wrong usage and 1 for a failure. A command that SIGINT, SIGTERM or
+    SIGHUP stopped ends the process here, with 130, 143 or 129, after it has cleaned up.
 
     Args:
         command: what to run.
         name: the program's name, which precedes messages.
         words: what the user typed to start the command, without its flags.
     """
+    heard: list[int] = []
+
+    def stop(number: int, _frame: types.FrameType | None) -> None:
+        signals.leave_lost_terminal(number)
+        if not heard:
+            heard.append(number)
+            raise signals.Stopped(number)
+        if number == signal.SIGINT:  # schedulers repeat others
+            raise KeyboardInterrupt
+
     try:
-        _log_plainly()
-        command()
+        with signals.handled(stop):
+            _stoppable(command, heard)
     except Interrupted as error:
         resume = ""
         if error.workdir is not None:
             resume = "\n" + shlex.join([*words, "--resume", f"--workdir={error.workdir}"])
         _leave(error.exit_code, f"{name}: {error}{resume}")
+    except signals.Stopped as error:
+        _leave(error.exit_code, " ".join([f"{name}: {error}", *getattr(error, "__notes__", ())]))
     except KeyboardInterrupt:
         _leave(130, f"{name}: Interrupted.")
     except UsageError as error:
@@ -38,6 +53,39 @@ def guarded(command: Callable[[], None], name: str, words: Sequence[str]) -> int
     except (UserError, OSError) as error:  # OSError: a full disk, a folder that is not writable
         return failed(1, f"{name}: {error}")
     return 0
+
+
+def _stoppable(command: Callable[[], None], heard: Sequence[int]) -> None:
+    try:
+        _log_plainly()
+        command()
+    except (Interrupted, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        if heard:  # a library took the signal for an error of its own
+            raise signals.Stopped(heard[0]) from error
+        raise
+
+
+@contextlib.contextmanager
+def ended_at_once() -> Iterator[None]:
+    """Lets a signal end the process with one line; for a body that has nothing to clean up.
+
+    An exception could come out of the middle of an import, where libraries make others of it.
+    """
+    standard_error = os.dup(2)  # which `quiet` redirects
+
+    def end(number: int, _frame: types.FrameType | None) -> None:
+        stopped = signals.Stopped(number)
+        with contextlib.suppress(OSError):
+            os.write(standard_error, f"keras-alexnet: {stopped}\n".encode())
+        os._exit(stopped.exit_code)
+
+    try:
+        with signals.handled(end):
+            yield
+    finally:
+        os.close(standard_error)
 
 
 @contextlib.contextmanager
@@ -63,7 +111,7 @@ def load_tensorflow(cpp_log_level: int = 2) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", str(cpp_log_level))
     from keras_alexnet.utils.terminal import quiet
 
-    with quiet(), imports_explained():
+    with ended_at_once(), quiet(), imports_explained():
         importlib.import_module("tensorflow").config.list_physical_devices()
         importlib.import_module("keras")
     standard_logging.getLogger("tensorflow").setLevel("WARNING")
@@ -87,6 +135,7 @@ def _log_plainly() -> None:
 def _leave(code: int, message: str) -> typing.NoReturn:
     """Ends the process at once; a normal exit would wait for threads, which may be waiting for data
     that never come."""
-    failed(code, message)
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):  # a terminal that was closed
+        failed(code, message)
+        sys.stdout.flush()
     os._exit(code)
