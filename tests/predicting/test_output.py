@@ -72,12 +72,11 @@ def test_what_was_done_is_kept_and_gone_on_from(files, tmp_path, error):
     assert f"The predictions before that are in {kept}. The same command with --resume" in said
     assert [_number_of_rows(path) for path in files.values()] == [2] * len(files)
     # Stopped again before it has come to where it was; and images were added before the others.
-    with PredictionFiles(2, **files, resume=True) as written:
+    with pytest.raises(KeyboardInterrupt), PredictionFiles(2, **files, resume=True) as written:
         assert list(written.done) == ROWS[:2]
-        with pytest.raises(KeyboardInterrupt), written:
-            written.add(ROWS[4])
-            written.add(written.done[0])
-            raise KeyboardInterrupt
+        written.add(ROWS[4])
+        written.add(written.done[0])
+        raise KeyboardInterrupt
     assert [_number_of_rows(path) for path in files.values()] == [3] * len(files)
     with PredictionFiles(2, **files, resume=True) as written:
         known = {each.image: each for each in written.done}
@@ -119,8 +118,7 @@ def test_what_cannot_be_resumed_is_refused(tmp_path, caplog):
         assert len(written.done) == 2
         with pytest.raises(UserError, match="Another process is writing predictions to"):
             _write({"csv": path}, ROWS)
-        raise_nothing = written.done
-        for each in (*raise_nothing, *ROWS[2:]):
+        for each in (*written.done, *ROWS[2:]):
             written.add(each)
     with pytest.raises(KeyboardInterrupt):
         _write({"csv": path}, ROWS[:2], KeyboardInterrupt())
