@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import keras_alexnet as ka
+from keras_alexnet import run_folder
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.predicting import journal, predict
 from keras_alexnet.predicting.output import PredictionFiles
@@ -137,9 +138,7 @@ def test_what_cannot_be_resumed_is_refused(tmp_path, caplog):
 
 
 def test_images_that_are_done_are_not_predicted_again(tmp_path, monkeypatch):
-    ka.run_folder.save(
-        tmp_path / "run", ka.build("cifar_v2", num_classes=3, seed=0), ["a", "b", "c"]
-    )
+    run_folder.save(tmp_path / "run", ka.build("cifar_v2", num_classes=3, seed=0), ["a", "b", "c"])
     write_images(tmp_path / "photos", ["x"], 6, seed=0)
     images = [str(tmp_path / "photos"), str(tmp_path / "photos")]  # each image twice
     whole = predict.predict(tmp_path / "run", images, 2)
@@ -162,12 +161,12 @@ def test_images_that_are_done_are_not_predicted_again(tmp_path, monkeypatch):
 
 
 def test_what_predictions_are_made_from(tmp_path):
-    ka.run_folder.save(tmp_path / "run", ka.build("cifar_v2", num_classes=2, seed=0), ["a", "b"])
+    run_folder.save(tmp_path / "run", ka.build("cifar_v2", num_classes=2, seed=0), ["a", "b"])
     found = predict.made_from(tmp_path / "run")
     assert found == predict.made_from(tmp_path / "run" / "model.keras")
     labels = tmp_path / "run" / "labels.txt"
     assert predict.made_from(tmp_path / "run", labels=labels)["labels"] is not None
-    ka.run_folder.save(tmp_path / "run", ka.build("cifar_v2", num_classes=2, seed=1), ["a", "b"])
+    run_folder.save(tmp_path / "run", ka.build("cifar_v2", num_classes=2, seed=1), ["a", "b"])
     assert found != predict.made_from(tmp_path / "run")
     secret = predict.made_from("https://me:secret@host/v1/models/a")["model"]
     assert secret == "https://host/v1/models/a"
