@@ -26,7 +26,7 @@ class Interrupted(UserError):
     """A run that a signal stopped after it had saved what it had done.
 
     Attributes:
-        signal: `signal.SIGTERM` or `signal.SIGINT`.
+        signal: `signal.SIGTERM`, `signal.SIGINT` or `signal.SIGHUP`.
         workdir: the folder of the run to resume, or None if nothing had been written.
 
     Example:

@@ -47,10 +47,9 @@ def run_script(command: str) -> None:
 def _run(arguments: list[str], script: str | None, words: list[str]) -> int:
     try:
         streams.settle()
-        with running.imports_explained():
+        with running.ended_at_once(), running.imports_explained():
             parsed = _parser(arguments, script).parse_args(arguments)
-        typed = words if script else [*words, parsed.command]
-        module = importlib.import_module(f"keras_alexnet.cli.{parsed.command}")
+            module = importlib.import_module(f"keras_alexnet.cli.{parsed.command}")
     except SystemExit:  # of --help, or of a wrong flag
         streams.flush()
         raise
@@ -59,7 +58,7 @@ def _run(arguments: list[str], script: str | None, words: list[str]) -> int:
     return running.guarded(
         lambda: module.run(parsed),
         parsed.program,
-        typed,
+        words if script else [*words, parsed.command],
         traceback=getattr(parsed, "traceback", False),
     )
 

@@ -2,6 +2,7 @@ r"""Names the likeliest classes of images, with a network from a file or a serve
 
     keras-alexnet predict --model runs/mine photo.jpg photos
     keras-alexnet predict --model saved_models/mine photos --csv found.csv
+    keras-alexnet predict --model saved_models/mine photos --csv found.csv --resume
     keras-alexnet predict --model grpc://localhost:8500/mine photos --top 1
 
 The network is a run's folder, a .keras, .tflite or .onnx file, a SavedModel's folder, or the
@@ -13,7 +14,8 @@ below them. They may have any size and color.
 import argparse
 import os
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
@@ -21,6 +23,10 @@ from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.utils import outputs
 from keras_alexnet.utils.limits import BATCH, TIMEOUT, TOP
 from keras_alexnet.utils.text import printable
+
+if TYPE_CHECKING:
+    from keras_alexnet.predicting.output import PredictionFiles
+    from keras_alexnet.predicting.predict import Prediction
 
 OPTIONS = ("top", "batch_size", "timeout", "variant", "labels")
 
@@ -44,6 +50,8 @@ def add_flags(parser: flags.Parser) -> None:
         parser, "csv", os.PathLike, "CSV file to write the predictions to, one row per image."
     )
     flags.add_flag(parser, "json", os.PathLike, "JSON file to write the predictions to.")
+    help_text = "Go on from the predictions that a stopped command with the same flags has written."
+    flags.add_flag(parser, "resume", bool, help_text, default=False)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -61,19 +69,34 @@ def run(arguments: argparse.Namespace) -> None:
     from keras_alexnet.predicting import output
 
     table, failed, total = output.Table(), [], 0
-    for each in output.written(_predictions(arguments), arguments.top, **written):
-        # tqdm.write, so that the progress bar is not drawn into the table.
-        tqdm.write(table.line(each), file=sys.stdout)
-        total += 1
-        if each.error is not None:
-            failed.append(each.image)
+    with _files(arguments) as written:
+        for each in _predictions(arguments, written.done):
+            written.add(each)
+            # tqdm.write, so that the progress bar is not drawn into the table.
+            tqdm.write(table.line(each), file=sys.stdout)
+            total += 1
+            if each.error is not None:
+                failed.append(each.image)
     if failed:
         named = ", ".join(map(printable, failed[:3])) + (", …" if len(failed) > 3 else "")
         raise UserError(f"{len(failed)} of {total} images could not be predicted: {named}")
 
 
-def _predictions(arguments: argparse.Namespace) -> Any:
+def _files(arguments: argparse.Namespace) -> "PredictionFiles":
+    from keras_alexnet.predicting.output import PredictionFiles
+    from keras_alexnet.predicting.predict import made_from
+
+    paths = flags.values_of(arguments, ("csv", "json"))
+    if not any(paths.values()):
+        if arguments.resume:
+            raise UsageError("--resume needs --csv or --json, the file to go on with.")
+        return PredictionFiles(arguments.top)
+    found = made_from(arguments.model, **flags.values_of(arguments, ("variant", "labels")))
+    return PredictionFiles(arguments.top, **paths, made_from=found, resume=arguments.resume)
+
+
+def _predictions(arguments: argparse.Namespace, done: Sequence["Prediction"]) -> Any:
     from keras_alexnet.predicting.predict import predictions
 
     options = flags.values_of(arguments, OPTIONS)
-    return predictions(arguments.model, arguments.images, **options)
+    return predictions(arguments.model, arguments.images, done=done, **options)

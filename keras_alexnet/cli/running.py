@@ -5,11 +5,14 @@ import importlib
 import logging as standard_logging
 import os
 import shlex
+import signal
+import types
 import typing
 from collections.abc import Callable, Iterator, Sequence
 
 from keras_alexnet.cli import streams
 from keras_alexnet.errors import Interrupted, UsageError, UserError, first_line
+from keras_alexnet.utils import signals
 
 TRACEBACK = "KERAS_ALEXNET_TRACEBACK"  # an environment variable, as good as --traceback
 _LONGEST = 300  # characters of an unexpected error
@@ -21,8 +24,8 @@ def guarded(
     """Runs a command and returns its exit code; an error is reported in one message.
 
     The codes are 0, 2 for wrong usage, 1 for a failure, and 141 if the program that reads the
-    output ends first. A command that SIGINT or SIGTERM stopped ends the process here, with 130 or
-    143.
+    output ends first. A command that SIGINT, SIGTERM or SIGHUP stopped ends the process here, with
+    130, 143 or 129, after it has cleaned up.
 
     Args:
         command: what to run.
@@ -30,16 +33,27 @@ def guarded(
         words: what the user typed to start the command, without its flags.
         traceback: whether an error is shown with its traceback.
     """
+    heard: list[int] = []
+
+    def stop(number: int, _frame: types.FrameType | None) -> None:
+        signals.leave_lost_terminal(number)
+        if not heard:
+            heard.append(number)
+            raise signals.Stopped(number)
+        if number == signal.SIGINT:  # schedulers repeat others
+            raise KeyboardInterrupt
+
     try:
         streams.settle()
-        _log_plainly()
-        command()
-        streams.flush()
+        with signals.handled(stop):
+            _stoppable(command, heard)
     except Interrupted as error:
         resume = []
         if error.workdir is not None:
             resume = [shlex.join([*words, "--resume", f"--workdir={error.workdir}"])]
         _leave(error.exit_code, f"{name}: {error}", *resume)
+    except signals.Stopped as error:
+        _leave(error.exit_code, " ".join([f"{name}: {error}", *getattr(error, "__notes__", ())]))
     except KeyboardInterrupt:
         _leave(130, f"{name}: Interrupted.")
     except Exception as error:
@@ -83,6 +97,40 @@ def reported(error: Exception, name: str, *, traceback: bool = False) -> int:
     )
 
 
+def _stoppable(command: Callable[[], None], heard: Sequence[int]) -> None:
+    try:
+        _log_plainly()
+        command()
+        streams.flush()
+    except (Interrupted, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        if heard:  # a library took the signal for an error of its own
+            raise signals.Stopped(heard[0]) from error
+        raise
+
+
+@contextlib.contextmanager
+def ended_at_once() -> Iterator[None]:
+    """Lets a signal end the process with one line; for a body that has nothing to clean up.
+
+    An exception could come out of the middle of an import, where libraries make others of it.
+    """
+    standard_error = os.dup(2)  # which `quiet` redirects
+
+    def end(number: int, _frame: types.FrameType | None) -> None:
+        stopped = signals.Stopped(number)
+        with contextlib.suppress(OSError):
+            os.write(standard_error, f"keras-alexnet: {stopped}\n".encode())
+        os._exit(stopped.exit_code)
+
+    try:
+        with signals.handled(end):
+            yield
+    finally:
+        os.close(standard_error)
+
+
 @contextlib.contextmanager
 def imports_explained() -> Iterator[None]:
     """Turns the `ImportError` of a missing package or a wrong backend into a `UserError`."""
@@ -106,7 +154,7 @@ def load_tensorflow(cpp_log_level: int = 2) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", str(cpp_log_level))
     from keras_alexnet.utils.terminal import quiet
 
-    with quiet(), imports_explained():
+    with ended_at_once(), quiet(), imports_explained():
         importlib.import_module("tensorflow").config.list_physical_devices()
         importlib.import_module("keras")
     standard_logging.getLogger("tensorflow").setLevel("WARNING")

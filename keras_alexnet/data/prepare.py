@@ -1,9 +1,11 @@
 """prepare: turns folders or archives of images into shards, their index and a manifest."""
 
+import contextlib
 import dataclasses
 import hashlib
 import itertools
 import pathlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -68,12 +70,24 @@ def prepare(config: PrepareConfig) -> Manifest:
         "settings": settings,
     }
     fingerprint = {"sha256": images.sha256, "sha256_of": images.sha256_of}
-    with shard_folder.opened_shard_folder(config.out, identity, fingerprint) as folder:
+    with (
+        _kept_at_a_signal(),
+        shard_folder.opened_shard_folder(config.out, identity, fingerprint) as folder,
+    ):
         finished = _finished(folder, images, config)
         _refuse_damaged(finished, config.skip_corrupt)
         manifest = _described(folder, images, finished, settings)
         folder.end(manifest)
     return manifest
+
+
+@contextlib.contextmanager
+def _kept_at_a_signal() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        error.add_note("Finished shards are kept: the same command goes on from there.")
+        raise
 
 
 def _threads(config: PrepareConfig) -> int:

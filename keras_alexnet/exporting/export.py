@@ -64,12 +64,13 @@ def export(config: ExportConfig) -> dict:
     earlier = reports.earlier_files(config, network)
     images = find_images(config, network)
     with versions.staged(folder) as stage:
-        with _nothing_left(folder):
-            written = _write(config, network, images, version, stage)
-        report = _compare(config, network, images, written)
-        if config.latency:
-            for name, seconds in latency.latencies(written).items():
-                report["files"][name]["latency_seconds"] = seconds
+        with _nothing_at_a_signal(folder):
+            with _nothing_left(folder):
+                written = _write(config, network, images, version, stage)
+            report = _compare(config, network, images, written)
+            if config.latency:
+                for name, seconds in latency.latencies(written).items():
+                    report["files"][name]["latency_seconds"] = seconds
         with _nothing_left(folder):
             for place in dict.fromkeys(model.card_folder for model in written.values()):
                 both = {**report, "files": {**earlier.get(place.name, {}), **report["files"]}}
@@ -100,6 +101,15 @@ def _write(
         written[output.name] = export_format.write(output, job)
         logging.info("Converted to %s.", output.name)
     return written
+
+
+@contextlib.contextmanager
+def _nothing_at_a_signal(out: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        error.add_note(f"Nothing was exported to {out}.")
+        raise
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 
 from keras_alexnet.errors import UserError, whole_number
-from keras_alexnet.utils import files, machine
+from keras_alexnet.utils import files, machine, signals
 
 _STAGE = ".export-"
 _LARGEST = 2**63 - 1  # TF Serving keeps versions in 64 bits
@@ -79,6 +79,16 @@ def publish(stage: pathlib.Path, folder: pathlib.Path) -> None:
     for parent, _, names in os.walk(stage):
         for path in (*names, "."):
             files.sync(os.path.join(parent, path))
+    try:
+        with signals.held():  # all of it, or nothing
+            _move(stage, folder)
+    except KeyboardInterrupt as error:
+        error.add_note(f"The export in {folder} is complete.")
+        raise
+    files.sync(folder)
+
+
+def _move(stage: pathlib.Path, folder: pathlib.Path) -> None:
     # Versions first, because only they can collide with those of another export.
     for source in sorted(stage.iterdir(), key=lambda path: not path.name.isdecimal()):
         if source.name.isdecimal():
@@ -89,7 +99,6 @@ def publish(stage: pathlib.Path, folder: pathlib.Path) -> None:
         for file in source.iterdir():
             os.replace(file, target / file.name)
         files.sync(target)
-    files.sync(folder)
 
 
 def _rename_version(source: pathlib.Path, target: pathlib.Path) -> None:

@@ -5,65 +5,106 @@ import csv
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+import types
+from collections.abc import Iterator, Mapping
+from typing import TextIO
 
 from keras_alexnet.errors import UserError
+from keras_alexnet.predicting.journal import Journal
 from keras_alexnet.predicting.predict import Prediction
-from keras_alexnet.utils import files
+from keras_alexnet.utils import files, signals
 from keras_alexnet.utils.cells import cell
 from keras_alexnet.utils.text import printable
 
 _MOST_NAME_COLUMNS = 60
 
-_Write = Callable[[Prediction], object]
 
+class PredictionFiles:
+    """CSV and JSON files of predictions, which appear when all are done or the work is stopped.
 
-def written(
-    predictions: Iterable[Prediction],
-    top: int,
-    *,
-    csv: str | os.PathLike | None = None,
-    json: str | os.PathLike | None = None,
-) -> Iterator[Prediction]:
-    """Yields predictions, and writes each to the files, which appear when all are done.
-
-    If the predictions end with an error, as when a server stops, the files hold those before it.
+    If the body ends with an error of the predictions, as when a server stops, or with a signal,
+    the files hold those before it, and `--resume` goes on from there: until all are done, they are
+    also in `<file>.unfinished`.
 
     Args:
-        predictions: what to write.
         top: the largest number of classes in a row of the CSV file.
         csv: a file with one row per image: image, class_1, score_1, …, error.
         json: a file with a list of objects: image, classes, scores, error.
+        made_from: what the predictions depend on, by name, such as the SHA-256 of the model.
+        resume: whether to go on from the predictions of an earlier call with the same files and
+            the same `made_from`.
+
+    Attributes:
+        done: the predictions that are resumed from.
 
     Raises:
-        UserError: the error of the predictions, with the names of the files with those before it.
+        UserError: in the body, the error of the predictions, with the names of the files; before
+            it, if there is nothing to resume.
 
     Example:
-        >>> done = written([Prediction("a.png", ("cat",), (0.5,))], 1, csv="found.csv")
-        >>> len(list(done)), open("found.csv").read()
-        (1, 'image,class_1,score_1,error\\na.png,cat,0.5,\\n')
+        >>> with PredictionFiles(1, csv="found.csv") as written:
+        ...     written.add(Prediction("a.png", ("cat",), (0.5,)))
+        >>> open("found.csv").read()
+        'image,class_1,score_1,error\\na.png,cat,0.5,\\n'
     """
-    done = 0
-    failure: UserError | None = None
-    with contextlib.ExitStack() as stack:
-        writers = [
-            stack.enter_context(opened)
-            for opened in (csv and _csv(csv, top), json and _json(json))
-            if opened
-        ]
-        try:
-            for prediction in predictions:
-                for write in writers:
-                    write(prediction)
-                done += 1
-                yield prediction
-        except UserError as error:
-            if not done or not writers:
-                raise
-            failure = error
-    if failure is not None:
-        kept = " and ".join(os.fspath(path) for path in (csv, json) if path)
-        raise type(failure)(f"{failure} The predictions before that are in {kept}.") from failure
+
+    def __init__(
+        self,
+        top: int,
+        *,
+        csv: str | os.PathLike | None = None,
+        json: str | os.PathLike | None = None,
+        made_from: Mapping[str, object] | None = None,
+        resume: bool = False,
+    ):
+        self._top, self._csv, self._json = top, csv, json
+        self._journal: Journal | None = None
+        self.done: tuple[Prediction, ...] = ()
+        paths = [path for path in (csv, json) if path]
+        self._names = " and ".join(os.fspath(path) for path in paths)
+        if paths:
+            self._journal = Journal(paths[0], {"top": top, **(made_from or {})}, resume=resume)
+            self.done = self._journal.done
+
+    def __enter__(self) -> "PredictionFiles":
+        return self
+
+    def add(self, prediction: Prediction) -> None:
+        """Adds the prediction of the next image."""
+        if self._journal is not None:
+            self._journal.add(prediction)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        if self._journal is None:
+            return
+        with self._journal as journal:
+            if error is None:
+                self._write(journal)
+                journal.remove()
+            elif not journal.count:
+                journal.remove()
+            elif isinstance(error, (UserError, KeyboardInterrupt)):
+                self._write(journal)
+                kept = f"The predictions before that are in {self._names}."
+                if journal.path is not None:
+                    kept += " The same command with --resume goes on from there."
+                if isinstance(error, UserError):
+                    raise type(error)(f"{error} {kept}") from error
+                error.add_note(kept)
+
+    def _write(self, journal: Journal) -> None:
+        with signals.held():
+            if self._csv:
+                with _replaced(self._csv, newline="") as file:
+                    _write_csv(file, journal.predictions(), self._top)
+            if self._json:
+                with _replaced(self._json) as file:
+                    _write_json(file, journal.predictions())
 
 
 class Table:
@@ -89,34 +130,30 @@ class Table:
 
 
 @contextlib.contextmanager
-def _csv(path: str | os.PathLike, top: int) -> Iterator[_Write]:
+def _replaced(path: str | os.PathLike, newline: str | None = None) -> Iterator[TextIO]:
+    with files.atomic_write(path) as temporary:
+        with open(
+            temporary, "w", encoding="utf-8", errors="backslashreplace", newline=newline
+        ) as file:
+            yield file
+
+
+def _write_csv(file: TextIO, predictions: Iterator[Prediction], top: int) -> None:
     ranks = range(1, top + 1)
     columns = ["image", *(f"{what}_{n}" for n in ranks for what in ("class", "score")), "error"]
-    with files.atomic_write(path) as temporary:
-        with open(temporary, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-
-            def write(prediction: Prediction) -> None:
-                pairs = zip(prediction.classes, prediction.scores, strict=True)
-                row = [each for name, score in pairs for each in (cell(name), score)]
-                row += [""] * (2 * top - len(row))
-                writer.writerow([cell(prediction.image), *row, cell(prediction.error)])
-
-            yield write
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(columns)
+    for prediction in predictions:
+        pairs = zip(prediction.classes, prediction.scores, strict=True)
+        row = [each for name, score in pairs for each in (cell(name), score)]
+        row += [""] * (2 * top - len(row))
+        writer.writerow([cell(prediction.image), *row, cell(prediction.error)])
 
 
-@contextlib.contextmanager
-def _json(path: str | os.PathLike) -> Iterator[_Write]:
-    with files.atomic_write(path) as temporary:
-        with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
-            separator = "[\n"
-
-            def write(prediction: Prediction) -> None:
-                nonlocal separator
-                text = json.dumps(dataclasses.asdict(prediction), ensure_ascii=False)
-                file.write(separator + text)
-                separator = ",\n"
-
-            yield write
-            file.write("[]\n" if separator == "[\n" else "\n]\n")
+def _write_json(file: TextIO, predictions: Iterator[Prediction]) -> None:
+    separator = "[\n"
+    for prediction in predictions:
+        text = json.dumps(dataclasses.asdict(prediction), ensure_ascii=False)
+        file.write(separator + text)
+        separator = ",\n"
+    file.write("[]\n" if separator == "[\n" else "\n]\n")

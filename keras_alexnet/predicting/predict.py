@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import os
 import re
 from collections import deque
@@ -20,7 +21,7 @@ from keras_alexnet.predicting.images import InputImage, input_images
 from keras_alexnet.predicting.local import LocalPredictor, SavedModelPredictor
 from keras_alexnet.predicting.predictor import Predictor, Refused, TopClasses, reason
 from keras_alexnet.trained import TrainedNetwork, check_finite
-from keras_alexnet.utils import limits, machine
+from keras_alexnet.utils import files, limits, machine
 from keras_alexnet.utils.arguments import one_of, path_text
 from keras_alexnet.utils.terminal import Progress
 
@@ -28,6 +29,8 @@ PLACES = (
     "a run's folder, a .keras file, a SavedModel folder, a .tflite file, an .onnx file, "
     "http://host:8501/v1/models/NAME[/versions/N] or grpc://host:8500/NAME[/versions/N]"
 )
+
+_URL = r"([A-Za-z][A-Za-z0-9+.-]*)://"
 
 _READ_AHEAD = 16  # number of images that are decoded while a batch is computed
 
@@ -98,17 +101,24 @@ def predict(
         >>> found.image, len(found.classes), found.error
         ('image 0', 2, None)
     """
-    options = {"timeout": timeout, "variant": variant, "labels": labels}
+    options: dict[str, Any] = {"timeout": timeout, "variant": variant, "labels": labels}
     return list(predictions(model, images, top, batch_size=batch_size, **options))
 
 
 def predictions(
-    model: str | os.PathLike, images: Any, top: int = 5, *, batch_size: int = 32, **options: Any
+    model: str | os.PathLike,
+    images: Any,
+    top: int = 5,
+    *,
+    batch_size: int = 32,
+    done: Sequence[Prediction] = (),
+    **options: Any,
 ) -> Iterator[Prediction]:
     """Like `predict`, but yields the predictions one by one while the next are computed.
 
     Args:
         model, images, top, batch_size: as in `predict`.
+        done: predictions of some of the images, which are yielded in their place as they are.
         options: timeout, variant and labels, as in `predict`.
 
     Raises:
@@ -121,7 +131,40 @@ def predictions(
     """
     batch_size = one_of("batch_size", batch_size, int, limits.BATCH)
     inputs = input_images(images)
-    return _predicted(open_predictor(model, top, **options), inputs, batch_size)
+    predictor = open_predictor(model, top, **options)
+    if not done:
+        return _predicted(predictor, inputs, batch_size)
+    return _completed(predictor, list(inputs), batch_size, done)
+
+
+def made_from(
+    model: str | os.PathLike, *, variant: str | None = None, labels: str | os.PathLike | None = None
+) -> dict[str, str | None]:
+    """Returns what predictions depend on besides the images: names and SHA-256 of files.
+
+    A server is known by its address alone.
+
+    Raises:
+        UserError: there is no such model.
+
+    Example:
+        >>> made_from("grpc://localhost:8500/mine")["model"]
+        'grpc://localhost:8500/mine'
+    """
+    text = re.sub(r"//[^/@]*@", "//", os.fspath(model))  # without a password
+    if not re.match(_URL, text):
+        kind, path = run_folder.locate(model, PLACES)
+        if kind == run_folder.SAVED_MODEL:
+            parts = sorted(each for each in path.rglob("*") if each.is_file())
+            hashes = "".join(f"{part.relative_to(path)} {files.sha256_of(part)}" for part in parts)
+            text = hashlib.sha256(os.fsencode(hashes)).hexdigest()
+        else:
+            text = files.sha256_of(path)
+    names = None
+    if labels is not None:
+        listed = "\n".join(run_folder.read_labels(labels))
+        names = hashlib.sha256(listed.encode()).hexdigest()
+    return {"model": text, "variant": variant, "labels": names}
 
 
 def open_predictor(
@@ -139,7 +182,7 @@ def open_predictor(
         raise UsageError(f"A model is {PLACES}. Received: {type(model).__name__}.")
     text = path_text("model", model)
     names = None if labels is None else run_folder.read_labels(labels)
-    if scheme := re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", text):
+    if scheme := re.match(_URL, text):
         _refuse_variant(variant, model)
         return _connect(scheme[1].lower(), text, top, names, timeout)
     kind, path = run_folder.locate(text, PLACES)
@@ -182,7 +225,7 @@ class _Item(NamedTuple):
 
 def _predicted(
     predictor: Predictor, images: list[InputImage] | Iterator[InputImage], batch_size: int
-) -> Iterator[Prediction]:
+) -> Generator[Prediction, None, None]:
     done = 0
     try:
         with contextlib.closing(_one_by_one(predictor, images, batch_size)) as found:
@@ -194,6 +237,20 @@ def _predicted(
             raise
         total = f" of {len(images)}" if isinstance(images, list) else ""
         raise type(error)(f"{error} {done}{total} images were done.") from error
+
+
+def _completed(
+    predictor: Predictor, images: list[InputImage], batch_size: int, done: Sequence[Prediction]
+) -> Iterator[Prediction]:
+    """Yields the predictions of all images, in order, of which some are done."""
+    known: dict[str, deque[Prediction]] = {}
+    for each in done:
+        known.setdefault(each.image, deque()).append(each)
+    given = [known[image.name].popleft() if known.get(image.name) else None for image in images]
+    left = [image for image, each in zip(images, given, strict=True) if each is None]
+    with contextlib.closing(_predicted(predictor, left, batch_size)) as found:
+        for known_one in given:
+            yield next(found) if known_one is None else known_one
 
 
 def _one_by_one(

@@ -1,27 +1,24 @@
-"""Handling of SIGTERM and SIGINT: a run stops after a step, not inside it."""
+"""Handling of SIGTERM, SIGINT and SIGHUP: a run stops after a step, not inside it."""
 
 import contextlib
 import pathlib
 import signal
-import threading
 import types
 from collections.abc import Iterator
-from typing import Any
 
 from absl import logging
 
 from keras_alexnet.distributed.cluster import Cluster, SingleProcess
 from keras_alexnet.errors import Interrupted
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+from keras_alexnet.utils import signals
 
 
 class Interruption:
-    """A context in which the first SIGTERM or SIGINT ends the body with an `Interrupted`.
+    """A context in which the first SIGTERM, SIGINT or SIGHUP ends the body with an `Interrupted`.
 
     It does so at once, except inside `held()`: there the signal is only noted, and the next
-    `check()` raises. A second SIGINT raises `KeyboardInterrupt` at once; a second SIGTERM is
-    ignored, because schedulers repeat it. Python catches signals only in the main thread; in a
+    `check()` raises. A second SIGINT raises `KeyboardInterrupt` at once; other second signals are
+    ignored, because schedulers repeat them. Python catches signals only in the main thread; in a
     different thread the context does nothing. The previous handlers are restored at the end.
 
     Workers that train together must all stop at the same place, because those that continued would
@@ -44,11 +41,10 @@ class Interruption:
         self._shared = self._cluster.count > 1
         self._held = self._shared
         self._signal: int | None = None
-        self._former: dict[signal.Signals, Any] = {}
+        self._handled = contextlib.ExitStack()
 
     def __enter__(self) -> "Interruption":
-        if threading.current_thread() is threading.main_thread():
-            self._former = {number: signal.signal(number, self._noted) for number in SIGNALS}
+        self._handled.enter_context(signals.handled(self._noted))
         return self
 
     def __exit__(
@@ -57,9 +53,7 @@ class Interruption:
         error: BaseException | None,
         traceback: types.TracebackType | None,
     ) -> None:
-        for number, handler in self._former.items():
-            # None means a handler that was not set from Python and cannot be restored.
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        self._handled.close()
         if kind is _AtOnce:
             raise self.interrupted("before it had ended") from None
 
@@ -100,6 +94,7 @@ class Interruption:
             raise self.interrupted("before it had ended")
 
     def _noted(self, number: int, _frame: types.FrameType | None) -> None:
+        signals.leave_lost_terminal(number)
         if self._signal is not None:
             if number == signal.SIGINT:
                 raise KeyboardInterrupt

@@ -1,1 +1,1 @@
-"""Helpers for files, arguments, terminal, machine, provenance and private TensorFlow names."""
+"""Helpers for files, JSON, signals, arguments, terminal, machine, and TensorFlow's internals."""

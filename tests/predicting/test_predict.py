@@ -15,7 +15,6 @@ import tensorflow as tf
 
 import keras_alexnet
 from keras_alexnet import UsageError, UserError, run_folder
-from keras_alexnet.predicting import output
 from keras_alexnet.predicting.images import input_images
 from keras_alexnet.predicting.local import LocalPredictor
 from keras_alexnet.predicting.predict import Prediction, predict, predictions
@@ -385,37 +384,6 @@ def test_a_tflite_file_that_describes_itself_wrongly(monkeypatch, tmp_path, desc
     monkeypatch.setattr(litert, "LiteModel", type("L", (_Foreign,), {"description": description}))
     with pytest.raises(UserError, match=text):
         predict(tmp_path / "mine.tflite", _pixels(1))
-
-
-def test_files_appear_whole_or_not_at_all(tmp_path):
-    def broken_off(done, error):
-        yield from [Prediction("a.png", ("cat",), (0.5,))] * done
-        raise error
-
-    files = {"csv": tmp_path / "found.csv", "json": tmp_path / "found.json"}
-    for done, error in ((0, UserError("The server has gone.")), (2, KeyboardInterrupt())):
-        with pytest.raises(type(error)) as caught:
-            list(output.written(broken_off(done, error), 1, **files))
-        assert caught.value is error and os.listdir(tmp_path) == []
-    for names in (["csv"], ["json"], ["csv", "json"]):
-        wanted = {name: files[name] for name in names}
-        with pytest.raises(UsageError) as caught:
-            list(output.written(broken_off(2, UsageError("It has gone.")), 1, **wanted))
-        kept = " and ".join(str(path) for path in wanted.values())
-        assert str(caught.value) == f"It has gone. The predictions before that are in {kept}."
-        assert sorted(tmp_path.iterdir()) == sorted(wanted.values())
-        for path in wanted.values():
-            text = path.read_text()
-            rows = json.loads(text) if path.suffix == ".json" else text.splitlines()[1:]
-            assert len(rows) == 2
-            path.unlink()
-    mixed = [Prediction("a.png", ("cat",), (0.5,)), Prediction("b.png", error="no image")]
-    assert list(output.written(mixed, 2, **files)) == mixed
-    assert files["csv"].read_text().splitlines()[1:] == ["a.png,cat,0.5,,,", "b.png,,,,,no image"]
-    assert [row["error"] for row in json.loads(files["json"].read_text())] == [None, "no image"]
-    assert list(output.written([], 2, **files)) == []
-    assert files["csv"].read_text() == "image,class_1,score_1,class_2,score_2,error\n"
-    assert json.loads(files["json"].read_text()) == []
 
 
 def test_a_file_name_that_is_no_utf8_is_shown_all_the_same(places, tmp_path):

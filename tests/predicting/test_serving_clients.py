@@ -249,9 +249,11 @@ def test_what_was_done_before_a_server_died_is_kept(mortal, way, tmp_path):
     found = predictions(_url(mortal, way), iter(_pixels(6)), batch_size=2, timeout=10)
     kept = tmp_path / "found.csv"
     with pytest.raises(
-        UserError, match=f" 4 images were done. The predictions before that are in {kept}[.]$"
+        UserError, match=f" 4 images were done. The predictions before that are in {kept}[.] "
     ):
-        list(output.written(found, 5, csv=kept))
+        with output.PredictionFiles(5, csv=kept) as written:
+            for each in found:
+                written.add(each)
     rows = kept.read_text(encoding="utf-8").splitlines()[1:]
     assert [row.split(",")[0] for row in rows] == [f"image {number}" for number in range(4)]
 
