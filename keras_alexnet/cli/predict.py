@@ -69,9 +69,9 @@ def run(arguments: argparse.Namespace) -> None:
     from keras_alexnet.predicting import output
 
     table, failed, total = output.Table(), [], 0
-    with _files(arguments) as written:
-        for each in _predictions(arguments, written.done):
-            written.add(each)
+    with _files(arguments) as output_files:
+        for each in _predictions(arguments, output_files.done):
+            output_files.add(each)
             # tqdm.write, so that the progress bar is not drawn into the table.
             tqdm.write(table.line(each), file=sys.stdout)
             total += 1

@@ -1,6 +1,6 @@
 """The optimizer, with a rate and decay for each variable, and frozen layers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -197,7 +197,7 @@ def _places(model: keras.Model) -> list[tuple[str, str]]:
     ]
 
 
-def _check_layers(model: keras.Model, table: dict[str, float], name: str) -> None:
+def _check_layers(model: keras.Model, table: Iterable[str], name: str) -> None:
     known = [layer.name for layer in model.layers if layer.trainable_variables]
     unknown = [layer for layer in table if layer not in known]
     if unknown:
