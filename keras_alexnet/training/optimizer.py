@@ -48,6 +48,8 @@ class _PyTorchAdam(keras.optimizers.Adam):
     that 1e-8 would act like 3e-7 in the first step and differ from PyTorch for hundreds of steps.
     """
 
+    epsilon: Any
+
     def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: Any) -> None:
         epsilon = self.epsilon
         steps = tf.cast(self.iterations.value + 1, tf.float32)
