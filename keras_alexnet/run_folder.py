@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from keras_alexnet.errors import UserError, first_line
-from keras_alexnet.utils import files, finite
+from keras_alexnet.utils import files, finite, keras_archive
 
 if TYPE_CHECKING:
     import keras
@@ -92,6 +92,7 @@ def read_model(path: str | os.PathLike) -> "keras.Model":
     """
     import keras
 
+    keras_archive.check(path)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds of errors for damaged files.
@@ -237,5 +238,7 @@ def _read_json(path: pathlib.Path) -> dict[str, Any] | None:
 
 def _reason(error: Exception) -> str:
     # Keras wraps a layer's error in a page of advice and configuration, once for each level.
+    if isinstance(error, MemoryError) or "OOM when allocating" in str(error):
+        return "it needs more memory than there is"
     innermost = str(error).rpartition("Exception encountered: ")[2].strip()
     return innermost.splitlines()[0] if innermost else first_line(error)
