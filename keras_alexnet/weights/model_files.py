@@ -115,11 +115,13 @@ def _exported(path: pathlib.Path, opened: SavedModel | ExportedFile) -> ModelFil
         return file
     try:
         variant, plan = described["variant"], ImagePlan(**described["image_plan"])
-        labels = _labels(described["labels"]) if described["labels_are_names"] else None
+        # Anyone may have written them, and they are printed.
+        names = tuple(map(printable, described["labels"]))
+        labels = names if described["labels_are_names"] else None
     except (KeyError, TypeError) as error:
         raise UserError(
-            f"{path} has a description that this version cannot read ({printable(repr(error))}). "
-            "Export it again with this version."
+            f"{path} has a description that this version cannot read ({error!r}). Export it again "
+            "with this version."
         ) from error
     if plan.input_size != opened.input_shape[0]:
         raise UserError(
@@ -127,10 +129,3 @@ def _exported(path: pathlib.Path, opened: SavedModel | ExportedFile) -> ModelFil
             f"{opened.input_shape[0]}. Export it again."
         )
     return dataclasses.replace(file, variant=variant, plan=plan, labels=labels)
-
-
-def _labels(names: Any) -> tuple[str, ...]:
-    """Returns the names of a description, which anyone may have written, safe to print."""
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise TypeError("labels are not texts")
-    return tuple(map(printable, names))
