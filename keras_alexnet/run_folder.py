@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from absl import logging
 
 from keras_alexnet.errors import UserError, first_line
-from keras_alexnet.utils import files, finite, json_files
+from keras_alexnet.utils import files, finite, json_files, keras_archive
 from keras_alexnet.utils.arguments import path_text
 from keras_alexnet.utils.json_schema import COUNT, Number, OneOf
 from keras_alexnet.utils.text import printable
@@ -132,6 +132,7 @@ def read_model(path: str | os.PathLike) -> "keras.Model":
     """
     import keras
 
+    keras_archive.check(path)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds of errors for damaged files.
@@ -287,5 +288,7 @@ def _folder_of(model: str | os.PathLike) -> pathlib.Path:
 
 def _reason(error: Exception) -> str:
     # Keras wraps a layer's error in a page of advice and configuration, once for each level.
+    if isinstance(error, MemoryError) or "OOM when allocating" in str(error):
+        return "it needs more memory than there is"
     innermost = str(error).rpartition("Exception encountered: ")[2].strip()
     return innermost.splitlines()[0] if innermost else first_line(error)

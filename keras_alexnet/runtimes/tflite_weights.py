@@ -12,6 +12,9 @@ from keras_alexnet.utils import tensorflow_private
 _FLOAT32, _FLOAT16, _FLOAT64, _BFLOAT16 = 0, 1, 10, 18
 _DTYPES = {_FLOAT32: "<f4", _FLOAT16: "<f2", _FLOAT64: "<f8", _BFLOAT16: "<u2"}
 
+# How often the bytes of a file may be read: the writer stores equal scales only once.
+_MOST_READ = 16
+
 
 def tables(file: str | os.PathLike | bytes) -> Any:
     """Returns the `Model` table of a TFLite file, which reads its parts where they lie.
@@ -39,14 +42,28 @@ def floats(file: str | os.PathLike | bytes) -> Iterator[tuple[str, np.ndarray]]:
         Exception: of many kinds, if the file is damaged.
     """
     model = tables(file)
+    bounded = _Bounded(model)
     for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
         for tensor in map(graph.Tensors, range(graph.TensorsLength())):
-            name = (tensor.Name() or b"?").decode("utf-8", "backslashreplace")
+            name = bounded(tensor.Name() or b"?").decode("utf-8", "backslashreplace")
             if tensor.Type() in _DTYPES:
-                yield name, _numbers(model, tensor)
+                yield name, bounded(_numbers(model, tensor))
             quantization = tensor.Quantization()
             if quantization is not None and quantization.ScaleLength():
-                yield f"{name} (scales)", quantization.ScaleAsNumpy()
+                yield f"{name} (scales)", bounded(quantization.ScaleAsNumpy())
+
+
+class _Bounded:
+    """Counts what is read: parts of a file may lie in the same place, any number of times."""
+
+    def __init__(self, model: Any):
+        self._left = _MOST_READ * len(model._tab.Bytes)
+
+    def __call__(self, part: Any) -> Any:
+        self._left -= memoryview(part).nbytes
+        if self._left < 0:
+            raise ValueError("its tensors claim more bytes than it has")
+        return part
 
 
 def _numbers(model: Any, tensor: Any) -> np.ndarray:

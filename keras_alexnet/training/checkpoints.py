@@ -232,7 +232,13 @@ def _read(path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict]:
         raise ValueError(f"{arrays.name} has SHA-256 {received}, not {manifest['sha256']}")
     if _digest(manifest["state"]) != manifest["state_sha256"]:
         raise ValueError(f"the state in {path.name} does not match its SHA-256")
-    with np.load(arrays, allow_pickle=False) as data:
-        variables = {name: data[name] for name in data.files}
+    with zipfile.ZipFile(arrays) as archive:
+        if any(each.compress_type != zipfile.ZIP_STORED for each in archive.infolist()):
+            raise ValueError(f"{arrays.name} is compressed, which checkpoints never are")
+    try:
+        with np.load(arrays, allow_pickle=False) as data:
+            variables = {name: data[name] for name in data.files}
+    except MemoryError as error:
+        raise ValueError(f"{arrays.name} claims more memory than there is") from error
     finite.check_weights(arrays.name, variables.items())
     return variables, manifest["state"]

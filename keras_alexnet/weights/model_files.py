@@ -18,6 +18,7 @@ from keras_alexnet.runtimes.exported_file import ExportedFile
 from keras_alexnet.runtimes.saved_model import SavedModel
 from keras_alexnet.utils import json_files, json_schema
 from keras_alexnet.utils.json_schema import Number
+from keras_alexnet.utils.text import printable
 
 _SIZE = Number(1, 2**14, whole=True)
 
@@ -132,7 +133,9 @@ def _exported(path: pathlib.Path, opened: SavedModel | ExportedFile) -> ModelFil
     name = f"The description of {path}"
     json_files.matched(described, _DESCRIPTION, name, "Export it again with this version.")
     variant, plan = described["variant"], ImagePlan(**described["image_plan"])
-    labels = tuple(described["labels"]) if described["labels_are_names"] else None
+    # Anyone may have written them, and they are printed.
+    names = tuple(map(printable, described["labels"]))
+    labels = names if described["labels_are_names"] else None
     if plan.input_size != opened.input_shape[0]:
         raise UserError(
             f"{path} describes inputs of {plan.input_size} pixels, but takes "

@@ -30,6 +30,9 @@ SAFE = ".safetensors"
 
 PARTS = (".weight", ".bias")
 
+# How often a file's bytes may count: tensors may share them, and one number may stand for many.
+_SHARED = 4
+
 _WRAPPERS = ("state_dict", "model_state_dict")  # keys of checkpoints that hold a state dict
 
 # How many modules of an nn.Sequential a layer takes up, with its activation; others take up one.
@@ -116,6 +119,13 @@ def _pickled(path: str) -> dict[str, np.ndarray]:
         raise UserError(
             f"{path} must hold a state dict of dense tensors. These entries are not: "
             f"{', '.join(others[:10])}. Write one with torch.save(network.state_dict(), …)."
+        )
+    claimed = sum(value.numel() * value.element_size() for value in loaded.values())
+    if claimed > _SHARED * os.path.getsize(path):
+        raise UserError(
+            f"{path} claims {claimed} bytes of weights, far more than the file has: it is packed, "
+            "or its tensors share their numbers. Write it again with "
+            "torch.save(network.state_dict(), …)."
         )
     return {name: _as_float32(name, _numpy_array(value), path) for name, value in loaded.items()}
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import json
 import re
 import zipfile
 
@@ -14,6 +15,7 @@ from keras_alexnet.exporting.formats import onnx, saved_model, tflite
 from keras_alexnet.runtimes.litert import LiteModel
 from keras_alexnet.trained import TrainedNetwork
 from keras_alexnet.training.checkpoints import Checkpoints
+from keras_alexnet.utils import files
 from support import predict_places
 
 needs_onnx = pytest.mark.skipif(
@@ -152,3 +154,23 @@ def test_a_checkpoint_with_such_weights_counts_as_damaged(tmp_path, caplog):
     variables, state = checkpoints.restore()
     assert state["step"] == 1 and variables["w"].tolist() == [0.5] * 3
     assert "NaN or infinite: w (3 of 3)" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["compressed", "claims"])
+def test_sizes_that_a_checkpoint_claims(kind, tmp_path, caplog):
+    checkpoints = Checkpoints(tmp_path)
+    for step in (1, 2):
+        checkpoints.save(step, {"w": np.zeros(10**5)}, {"epoch": step})
+    arrays = checkpoints.folder / "step-000000002.npz"
+    if kind == "compressed":
+        np.savez_compressed(arrays, w=np.zeros(10**5))
+    else:
+        true, claimed = b"(100000,), }", b"(100000000000000,), }"
+        contents = arrays.read_bytes()
+        assert true.ljust(len(claimed)) in contents
+        arrays.write_bytes(contents.replace(true.ljust(len(claimed)), claimed))
+    manifest = arrays.with_suffix(".json")
+    found = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**found, "sha256": files.sha256_of(arrays)}))
+    assert checkpoints.restore()[1]["step"] == 1
+    assert ("is compressed" if kind == "compressed" else "claims more memory") in caplog.text

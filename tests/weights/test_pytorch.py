@@ -214,6 +214,15 @@ class TestBadInput:
         state = document_modules.document_000().state_dict()
         v2.assert_refused(v2.written("v1.pth", state), "missing: conv1.0.weight.*unknown: feat")
 
+    def test_tensors_that_claim_more_than_the_file_has_are_refused(self, v2):
+        one = torch.zeros(1, dtype=torch.float16)
+        shared = torch.zeros(1000)
+        for state in (
+            {"x": one.expand(10**6, 10**6)},  # would be made float32
+            {f"x{number}": shared for number in range(100)},
+        ):
+            v2.assert_refused(v2.written("small.pth", state), "claims .* far more than the file")
+
     @pytest.mark.parametrize(
         "contents, message",
         [
