@@ -22,6 +22,7 @@ from typing import Any
 from absl import logging
 
 from keras_alexnet.errors import UserError
+from keras_alexnet.utils.arguments import path_text
 
 CACHE_VARIABLE = "KERAS_ALEXNET_CACHE"
 
@@ -47,7 +48,11 @@ def stem(path: str | os.PathLike) -> str:
 def cache_folder() -> pathlib.Path:
     """Returns `$KERAS_ALEXNET_CACHE`, by default `~/.cache/keras_alexnet`."""
     named = os.environ.get(CACHE_VARIABLE)
-    return pathlib.Path(named) if named else pathlib.Path.home() / ".cache" / "keras_alexnet"
+    return (
+        pathlib.Path(path_text(CACHE_VARIABLE, named))
+        if named
+        else pathlib.Path.home() / ".cache" / "keras_alexnet"
+    )
 
 
 def unpacked(archive: str | os.PathLike) -> pathlib.Path:
