@@ -13,7 +13,7 @@ from typing import Any
 from keras_alexnet.errors import UsageError, shown, unknown_name, whole_number
 from keras_alexnet.utils.text import is_printable
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL, _NUL = re.compile(r"[\x00-\x1f\x7f]"), re.compile(r"\x00")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,8 +147,13 @@ def one_of(name: str, value: Any, kind: type, allowed: Range, may_be_empty: bool
     return text(name, value, may_be_empty)
 
 
-def path_text(name: str, path: Any) -> str:
+def path_text(name: str, path: Any, *, any_name: bool = False) -> str:
     """Returns a path as text, with `~` expanded.
+
+    Args:
+        name: what the message calls the argument.
+        path: text or `os.PathLike`.
+        any_name: whether it may have control characters, as files that others named may.
 
     Raises:
         UsageError: it is empty, is no path, has control characters, or names an unknown home.
@@ -165,13 +170,13 @@ def path_text(name: str, path: Any) -> str:
     given = os.fsdecode(path)
     if not given.strip():
         raise UsageError(f"{name} must not be empty. Give a path, or leave it out.")
-    if _CONTROL.search(given):
+    if (_CONTROL if not any_name else _NUL).search(given):
         raise UsageError(
             f"{name} must be a path without control characters and line breaks. "
             f"Received: {shown(given)}."
         )
     found = os.path.expanduser(given)
-    if found.startswith("~"):
+    if found.startswith("~") and not os.path.lexists(found):
         home = found.partition("/")[0]
         raise UsageError(
             f"{name} begins with {home}, but there is no such home folder. For a file or folder "
