@@ -30,6 +30,18 @@ class Range:
     above: float | None = None
     below: float | None = None
 
+    def __str__(self) -> str:
+        """Returns the bounds in words, or an empty text if there are none."""
+        bounds = {
+            "above": self.above,
+            "at least": self.least,
+            "below": self.below,
+            "at most": self.most,
+        }
+        return " and ".join(
+            f"{words} {bound:,.15g}" for words, bound in bounds.items() if bound is not None
+        )
+
 
 def setting(
     default: Any,
@@ -233,17 +245,7 @@ def number(name: str, value: Any, allowed: Range = Range()) -> int | float:  # n
     # Whole numbers that are too large for a float are not finite here.
     if right and abs(value) <= 1.7e308 and _within(value, allowed):
         return value if isinstance(value, int) else float(value)
-    bounds = [
-        f"{words} {bound:g}"
-        for words, bound in (
-            ("above", allowed.above),
-            ("of at least", allowed.least),
-            ("of at most", allowed.most),
-            ("below", allowed.below),
-        )
-        if bound is not None
-    ]
-    wanted = " ".join(["a number", " and ".join(bounds)]).strip()
+    wanted = f"a number {allowed}".strip().replace("at ", "of at ")
     raise UsageError(f"{name} must be {wanted}. Received: {shown(value)}.")
 
 
