@@ -210,8 +210,9 @@ def check_labels(
         source: what the message calls the labels.
 
     Raises:
-        UserError: the numbers differ.
+        UserError: the numbers differ, or a name is empty or has control characters.
     """
+    _check_names(labels, str(source))
     if len(labels) != classes:
         raise UserError(
             f"{source} must name the {classes} classes of {model}, one each. Received: "

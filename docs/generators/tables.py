@@ -1,8 +1,9 @@
 """Markdown tables."""
 
-import csv
 import pathlib
 from collections.abc import Iterable, Sequence
+
+from keras_alexnet.utils import files
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -22,5 +23,4 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def read_csv(path: pathlib.Path) -> list[dict[str, str]]:
     """Returns the rows of a CSV file with a header."""
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return files.read_csv(path)[1]

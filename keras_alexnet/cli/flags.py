@@ -103,6 +103,8 @@ def add_flag(
         metavar = f"{{{','.join(map(str, choices))}}}"
     elif choices is not None:
         text += f" Choices: {', '.join(map(str, choices))}."
+    if bounds := str(allowed):
+        text += f" {bounds.capitalize()}."
     if required:
         text += " Required."
     elif default is not None:

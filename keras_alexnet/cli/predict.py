@@ -60,7 +60,8 @@ def run(arguments: argparse.Namespace) -> None:
     for name, path in written.items():
         if path is not None:
             outputs.check_file(path, name)
-    if arguments.csv is not None and arguments.csv == arguments.json:
+    places = [outputs.destination(path) for path in written.values() if path is not None]
+    if len(places) == 2 and places[0] == places[1] and places[0].is_plain:
         raise UsageError(f"csv and json must be two files. Received: {arguments.csv} for both.")
     # The line of a damaged image says what is wrong with it, so decoders need not.
     load_tensorflow(cpp_log_level=3)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from keras_alexnet.cli import streams
 from keras_alexnet.errors import Interrupted, UsageError, UserError, first_line
-from keras_alexnet.utils import signals
+from keras_alexnet.utils import logs, signals
 
 TRACEBACK = "KERAS_ALEXNET_TRACEBACK"  # an environment variable, as good as --traceback
 _LONGEST = 300  # characters of an unexpected error
@@ -179,7 +179,7 @@ def _log_plainly() -> None:
     flags.FLAGS.mark_as_parsed()  # absl would warn that its own flags are not parsed
     logging.use_absl_handler()
     logging.set_verbosity(logging.INFO)
-    logging.get_absl_handler().setFormatter(streams.PlainFormatter())
+    logging.get_absl_handler().setFormatter(logs.PlainFormatter())
 
 
 def _leave(code: int, *lines: str) -> typing.NoReturn:

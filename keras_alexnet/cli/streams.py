@@ -1,34 +1,11 @@
-"""Standard output, standard error and the log, none of which gets a control character."""
+"""Standard output and standard error, which get no control characters."""
 
-import copy
-import logging as standard_logging
 import os
 import select
 import sys
 import traceback
-from typing import Any
 
 from keras_alexnet.utils.text import printable
-
-
-class PlainFormatter(standard_logging.Formatter):
-    r"""Formats log messages without a prefix, with names from outside on one line.
-
-    Example:
-        >>> record = standard_logging.makeLogRecord({"msg": "Read %s.", "args": ("two\nlines",)})
-        >>> PlainFormatter().format(record)
-        'Read two\\nlines.'
-    """
-
-    def format(self, record: standard_logging.LogRecord) -> str:
-        """Returns the message, and the traceback if there is one."""
-        plain = copy.copy(record)
-        if isinstance(record.args, tuple):
-            plain.args = tuple(map(_plain, record.args))
-        elif isinstance(record.args, dict):
-            plain.args = {name: _plain(value) for name, value in record.args.items()}
-        lines = super().format(plain).split("\n")
-        return "\n".join(map(_escaped, lines))
 
 
 def settle() -> None:
@@ -95,12 +72,3 @@ def discard() -> None:
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, sys.stdout.fileno())
         os.close(nothing)
-
-
-def _plain(value: Any) -> Any:
-    # Numbers keep their type, for formats such as %d.
-    return printable(value) if isinstance(value, (str, os.PathLike, BaseException)) else value
-
-
-def _escaped(line: str) -> str:
-    return "\t".join(map(printable, line.split("\t")))

@@ -25,6 +25,7 @@ from keras_alexnet.data import unpacked_files
 from keras_alexnet.data.archive_room import Room
 from keras_alexnet.errors import UserError
 from keras_alexnet.utils import files
+from keras_alexnet.utils.arguments import path_text
 from keras_alexnet.utils.files import open_regular
 from keras_alexnet.utils.text import printable
 
@@ -52,7 +53,11 @@ def stem(path: str | os.PathLike) -> str:
 def cache_folder() -> pathlib.Path:
     """Returns `$KERAS_ALEXNET_CACHE`, by default `~/.cache/keras_alexnet`."""
     named = os.environ.get(CACHE_VARIABLE)
-    return pathlib.Path(named) if named else pathlib.Path.home() / ".cache" / "keras_alexnet"
+    return (
+        pathlib.Path(path_text(CACHE_VARIABLE, named))
+        if named
+        else pathlib.Path.home() / ".cache" / "keras_alexnet"
+    )
 
 
 def unpacked(archive: str | os.PathLike) -> pathlib.Path:

@@ -13,6 +13,7 @@ from keras_alexnet.data.dataset import Arrays, Dataset, UnsplitDataset, in_memor
 from keras_alexnet.data.readers import Reader, tfds
 from keras_alexnet.data.table import table
 from keras_alexnet.errors import UsageError, UserError, whole_number
+from keras_alexnet.utils.arguments import path_text
 
 DEFAULT, FALLBACK = "cifar10", "shapes"  # what no name means, and what it means without a network
 
@@ -151,4 +152,4 @@ def _usual_places() -> list[pathlib.Path]:
     named = os.environ.get("TFDS_DATA_DIR")
     home = pathlib.Path.home()
     places = [home / "tensorflow_datasets", home / ".keras" / "datasets"]
-    return [pathlib.Path(named), *places] if named else places
+    return [pathlib.Path(path_text("TFDS_DATA_DIR", named)), *places] if named else places

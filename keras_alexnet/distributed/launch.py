@@ -13,6 +13,7 @@ from absl import logging
 from keras_alexnet.distributed import devices
 from keras_alexnet.distributed.cluster import Cluster, SingleProcess, Workers
 from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.utils.logs import PlainFormatter
 
 LOGS = "logs"  # subfolder of the run's folder
 
@@ -143,7 +144,7 @@ def _own_log(logs: pathlib.Path, workers: Workers) -> Iterator[None]:
     path = logs / f"worker-{workers.index}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = standard_logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(standard_logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(PlainFormatter("%(asctime)s %(levelname)s %(message)s"))
     logger, verbosity = logging.get_absl_logger(), logging.get_verbosity()
     logger.addHandler(handler)
     logging.set_verbosity(max(verbosity, logging.INFO))

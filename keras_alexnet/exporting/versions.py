@@ -33,7 +33,7 @@ def free_version(folder: str | os.PathLike, wanted: int | None = None) -> int:
                 "Pass a smaller --version."
             )
         return wanted
-    wanted = whole_number("version", wanted, 1, _LARGEST)
+    wanted = whole_number("version", wanted, 1)
     if wanted in taken:
         raise UserError(
             f"{folder / str(wanted)} exists. Versions are never overwritten: omit --version for "

@@ -68,7 +68,7 @@ def wrapped(text: str, inches: float, size: float, *, lines: int = 2, bold: bool
     """
     font = FontProperties(family=fonts(), size=size, weight="bold" if bold else "normal")
     found: list[str] = []
-    rest = " ".join(text.split())
+    rest = " ".join(map(printable, text.split()))
     while rest and len(found) < lines:
         line, rest = _first_line(rest, 72 * inches, font, last=len(found) == lines - 1)
         found.append(line)

@@ -20,6 +20,7 @@ from matplotlib.transforms import Bbox
 
 from keras_alexnet.figures.captions import fonts, not_shown, wrapped
 from keras_alexnet.utils import files
+from keras_alexnet.utils.text import is_printable, printable
 
 DPI = 128  # a power of two, so that lengths in inches are exact in pixels
 SMALL, NORMAL = 8, 10  # sizes of text in points
@@ -203,8 +204,13 @@ def mosaic(cells: np.ndarray, columns: int, *, factor: int, gap: int, fill: floa
 def save(figure: Figure, path: str | os.PathLike) -> None:
     """Writes a figure, with everything around its axes, to a PNG, completely or not at all.
 
-    A warning lists texts that no installed font can show.
+    Control characters, and bytes that are not UTF-8, are drawn escaped: matplotlib would fail. A
+    warning lists texts that no installed font can show.
     """
+    for text in figure.findobj(Text):
+        lines = text.get_text().split("\n")
+        if not all(map(is_printable, lines)):
+            text.set_text("\n".join(map(printable, lines)))
     figure.draw_without_rendering()  # computes the layout, and with it the size of everything
     box = figure.get_tightbbox().padded(_MARGIN)
     whole_pixels = Bbox(np.round(box.get_points() * DPI) / DPI)

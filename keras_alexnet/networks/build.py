@@ -12,6 +12,7 @@ from keras_alexnet.errors import UserError
 from keras_alexnet.networks import layers, options, pooling, variants
 from keras_alexnet.networks import spec as specs
 from keras_alexnet.networks.locally_connected import LocallyConnected
+from keras_alexnet.networks.memory import check_memory
 from keras_alexnet.networks.options import Choices
 
 
@@ -73,9 +74,10 @@ def connect(
         The output of the last layer.
 
     Raises:
-        UsageError: the image is too small.
+        UsageError: the image is too small, or so large that there is no memory for the weights.
     """
     options.check_image_size(spec.name, layer_specs, image.shape[1:3])
+    check_memory(spec.name, layer_specs, image.shape[1:3], choices.num_classes)
     pixels = spec.standardization
     standardize = layers.Standardize(pixels.mean, pixels.std, pixels.bgr, name="standardize")
     outputs = standardize(image)

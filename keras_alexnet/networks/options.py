@@ -11,6 +11,7 @@ import keras
 
 from keras_alexnet.errors import UsageError, unknown_name, whole_number
 from keras_alexnet.networks import spec as specs
+from keras_alexnet.utils.limits import LARGEST_SIDE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,10 +98,14 @@ def image_shape(shape: Sequence[int | None], sizes_known: bool = True) -> tuple:
             f"alpha channel first. Received: {shape!r}."
         )
     sides = (
-        None if side is None and not sizes_known else whole_number(f"input_shape's {name}", side, 1)
+        None if side is None and not sizes_known else _side(name, side)
         for name, side in zip(("height", "width"), shape, strict=False)
     )
     return (*sides, 3)
+
+
+def _side(name: str, side: int | None) -> int:
+    return whole_number(f"input_shape's {name}", side, 1, LARGEST_SIDE)
 
 
 def check_image_size(

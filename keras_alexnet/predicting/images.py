@@ -91,7 +91,7 @@ def _numbered(images: Iterable[Any]) -> Iterator[InputImage]:
 
 def _expanded(image: Any, number: int) -> Iterator[InputImage]:
     if isinstance(image, (str, os.PathLike)):
-        path = path_text(f"image {number}", image)
+        path = path_text(f"image {number}", image, any_name=True)
         paths = _below(path) if os.path.isdir(path) else [path]
         yield from (InputImage(_printable(path), _reader(path)) for path in paths)
     elif isinstance(image, (bytes, bytearray, memoryview)):

@@ -11,22 +11,33 @@ from absl import logging
 
 from keras_alexnet import run_folder
 from keras_alexnet.distributed.cluster import Cluster
-from keras_alexnet.errors import UserError
+from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.training import report, resume
 from keras_alexnet.training.checkpoints import Checkpoints
 from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.training.job import RUNS, TrainingJob
 from keras_alexnet.utils import files, json_files, outputs
 
+_OWN_FILES = (
+    *(run_folder.MODEL, run_folder.CONFIG, run_folder.METRICS, run_folder.RESULTS),
+    *(run_folder.LABELS, "per_class.csv"),
+)
+
 
 def check_record(config: TrainConfig) -> None:
     """Checks that the table of results can take another row, before anything long is done.
 
     Raises:
+        UsageError: it is a file that the run writes itself.
         UserError: it is a folder, has other columns, or cannot be written.
     """
     if config.record is not None:
         outputs.check_file(config.record, "record")
+        folder, name = os.path.split(os.path.realpath(config.record))
+        if name in _OWN_FILES and folder == os.path.realpath(config.workdir or RUNS):
+            raise UsageError(
+                f"record must not be a file of the run itself. Received: {config.record}."
+            )
         files.read_rows(config.record, report.COLUMNS)
 
 

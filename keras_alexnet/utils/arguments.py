@@ -13,7 +13,7 @@ from typing import Any
 from keras_alexnet.errors import UsageError, shown, unknown_name, whole_number
 from keras_alexnet.utils.text import is_printable
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL, _NUL = re.compile(r"[\x00-\x1f\x7f]"), re.compile(r"\x00")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +29,18 @@ class Range:
     most: float | None = None
     above: float | None = None
     below: float | None = None
+
+    def __str__(self) -> str:
+        """Returns the bounds in words, or an empty text if there are none."""
+        bounds = {
+            "above": self.above,
+            "at least": self.least,
+            "below": self.below,
+            "at most": self.most,
+        }
+        return " and ".join(
+            f"{words} {bound:,.15g}" for words, bound in bounds.items() if bound is not None
+        )
 
 
 def setting(
@@ -147,8 +159,13 @@ def one_of(name: str, value: Any, kind: type, allowed: Range, may_be_empty: bool
     return text(name, value, may_be_empty)
 
 
-def path_text(name: str, path: Any) -> str:
+def path_text(name: str, path: Any, *, any_name: bool = False) -> str:
     """Returns a path as text, with `~` expanded.
+
+    Args:
+        name: what the message calls the argument.
+        path: text or `os.PathLike`.
+        any_name: whether it may have control characters, as files that others named may.
 
     Raises:
         UsageError: it is empty, is no path, has control characters, or names an unknown home.
@@ -165,13 +182,13 @@ def path_text(name: str, path: Any) -> str:
     given = os.fsdecode(path)
     if not given.strip():
         raise UsageError(f"{name} must not be empty. Give a path, or leave it out.")
-    if _CONTROL.search(given):
+    if (_CONTROL if not any_name else _NUL).search(given):
         raise UsageError(
             f"{name} must be a path without control characters and line breaks. "
             f"Received: {shown(given)}."
         )
     found = os.path.expanduser(given)
-    if found.startswith("~"):
+    if found.startswith("~") and not os.path.lexists(found):
         home = found.partition("/")[0]
         raise UsageError(
             f"{name} begins with {home}, but there is no such home folder. For a file or folder "
@@ -228,17 +245,7 @@ def number(name: str, value: Any, allowed: Range = Range()) -> int | float:  # n
     # Whole numbers that are too large for a float are not finite here.
     if right and abs(value) <= 1.7e308 and _within(value, allowed):
         return value if isinstance(value, int) else float(value)
-    bounds = [
-        f"{words} {bound:g}"
-        for words, bound in (
-            ("above", allowed.above),
-            ("of at least", allowed.least),
-            ("of at most", allowed.most),
-            ("below", allowed.below),
-        )
-        if bound is not None
-    ]
-    wanted = " ".join(["a number", " and ".join(bounds)]).strip()
+    wanted = f"a number {allowed}".strip().replace("at ", "of at ")
     raise UsageError(f"{name} must be {wanted}. Received: {shown(value)}.")
 
 

@@ -36,3 +36,16 @@ def is_running(process_id: int) -> bool:
     except PermissionError:  # it belongs to another user
         return True
     return True
+
+
+def memory() -> int | None:
+    """Returns the bytes of memory of this machine, or None if the system does not say.
+
+    Example:
+        >>> memory() > 10**8
+        True
+    """
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # on Windows
+        return None

@@ -95,8 +95,11 @@ def test_outputs_that_cannot_be_written_are_found_before_tensorflow_is_loaded(
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_two_outputs_of_predict_are_two_files(tmp_path, capsys):
-    both = ["--csv", str(tmp_path / "a"), "--json", str(tmp_path / "a")]
+@pytest.mark.parametrize("link", [False, True])
+def test_two_outputs_of_predict_are_two_files(tmp_path, capsys, link):
+    if link:
+        (tmp_path / "b").symlink_to("a")
+    both = ["--csv", str(tmp_path / "a"), "--json", str(tmp_path / ("b" if link else "a"))]
     assert entry.main(["predict", "--model=m", "a.jpg", *both]) == 2
     assert "must be two files" in capsys.readouterr().err
 

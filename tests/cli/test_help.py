@@ -120,7 +120,7 @@ def test_version():
             "--seed: must be a whole number of at least 0 and of less",
         ),
         ("benchmark layers --only layer", "Did you mean 'layers'?"),
-        ("benchmark train --steps 0", "--steps must be at least 1"),
+        ("benchmark train --steps 0", "--steps: must be a whole number of at least 1"),
     ],
 )
 def test_usage_errors_exit_with_2_before_anything_heavy_is_loaded(arguments, message):

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from keras_alexnet.cli.streams import PlainFormatter, say
+from keras_alexnet.cli.streams import say
+from keras_alexnet.utils.logs import PlainFormatter
 
 # Prints and logs names that would do harm, as a command does.
 PROGRAM = r"""

@@ -234,7 +234,7 @@ def test_where_it_does_not_write(tiny_folder, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(UserError, match="is not empty, and keras-alexnet prepare did not"):
         ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path))
-    with pytest.raises(UserError, match="notes.txt is a file"):
+    with pytest.raises(UserError, match="notes.txt, which is a file"):
         ka.prepare(PrepareConfig(source=tiny_folder, out=tmp_path / "notes.txt"))
     with pytest.raises(UsageError, match="must not be inside the source"):
         ka.prepare(PrepareConfig(source=tiny_folder, out=tiny_folder / "train" / "records"))

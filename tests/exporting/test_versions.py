@@ -37,8 +37,12 @@ def test_free_version_never_is_one_that_exists(tmp_path):
     assert versions.free_version(tmp_path, 5) == 5
     with pytest.raises(ka.UserError, match="Versions are never overwritten"):
         versions.free_version(tmp_path, 7)
-    with pytest.raises(ka.UsageError, match="positive integer"):
-        versions.free_version(tmp_path, 0)
+    for wanted in (0, 2**63, "1"):
+        with pytest.raises(ka.UsageError, match="version must be a whole number of at least 1"):
+            versions.free_version(tmp_path, wanted)
+    (tmp_path / "9223372036854775807").mkdir()
+    with pytest.raises(ka.UserError, match="Pass a smaller --version"):
+        versions.free_version(tmp_path)
 
 
 def test_stage_is_hidden_and_gone_at_the_end(tmp_path):

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from keras_alexnet.figures import plots
+from keras_alexnet.utils.text import is_printable, printable
 from support.pictures import read_png, texts_of
 
 LONG = "a very long name of a class that no picture has room for"
@@ -65,3 +67,16 @@ def test_sheet_of_images(number, drawn, tmp_path):
         np.testing.assert_array_equal(axes.images[0].get_array(), images[i])
         first, second = axes.get_xlabel().split("\n")
         assert first.startswith(f"{i} % a very") and first.endswith("…") and second == "is cat"
+
+
+@pytest.mark.parametrize(
+    "name", ["two\nlines", "caf\udce9", "\x1b[31m", "$\\frac$", "a\tb", "\u202eb"]
+)
+def test_every_name_can_be_drawn(drawn, tmp_path, name):
+    rows = [{"epoch": epoch, "loss": 1.0, "top1": 0.5} for epoch in (1, 2)]
+    plots.curves(tmp_path / "a.png", rows, title=f"cifar_v2 on {name}")
+    plots.per_class(tmp_path / "b.png", {name: 0.5}, f"cifar_v2 on {name}")
+    texts = [text.get_text() for figure in drawn for text in figure.findobj(Text)]
+    first = printable(name.split("\n")[0])
+    assert sum(first in text for text in texts) >= 3
+    assert all(is_printable(line) for text in texts for line in text.split("\n"))

@@ -267,6 +267,13 @@ def test_outputs_that_cannot_be_written_are_found_before_the_data_are_read(
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize("name", ["metrics.csv", "results.json"])
+def test_a_record_that_the_run_would_overwrite_is_refused(tmp_path, config, name):
+    with pytest.raises(ka.UsageError, match="record must not be a file of the run itself"):
+        ka.train(dataclasses.replace(config, record=tmp_path / "run" / name))
+    assert not list(tmp_path.iterdir())
+
+
 def test_corrupt_image_is_named_or_counted(tmp_path, config):
     write_images(tmp_path / "data" / "train", ["a", "b"], 10)
     write_images(tmp_path / "data" / "test", ["a", "b"], 3)

@@ -12,7 +12,7 @@ import pytest
 
 import keras_alexnet as ka
 from keras_alexnet.errors import UsageError
-from keras_alexnet.utils.arguments import Range, kind_of, number, one_of, takes_none
+from keras_alexnet.utils.arguments import Range, kind_of, number, one_of, path_text, takes_none
 
 NEEDED = {
     ka.DataSpec: {},
@@ -175,3 +175,13 @@ def test_ranges_hold_in_functions_too():
     ):
         with pytest.raises(UsageError):
             call()
+
+
+def test_files_that_others_named_may_have_any_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert path_text("image", "two\nlines.png", any_name=True) == "two\nlines.png"
+    (tmp_path / "~$photo.jpg").touch()
+    assert path_text("image", "~$photo.jpg") == "~$photo.jpg"
+    for wrong in ("a\0b", "", "~$other.jpg"):
+        with pytest.raises(UsageError, match="^image "):
+            path_text("image", wrong, any_name=True)
