@@ -14,6 +14,16 @@ _SMALL_BYTES = 64 * 2**20
 _BLOCK = 4096  # what a file takes of a disk at least
 
 
+def most_unpacked(packed: int) -> int:
+    """Returns the most bytes that an archive of so many bytes may unpack to.
+
+    Example:
+        >>> most_unpacked(10**9)
+        200000000000
+    """
+    return max(_RATIO * packed, _SMALL_BYTES)
+
+
 class Room:
     """The room that an archive may fill, counted before anything of it is written.
 
@@ -38,7 +48,7 @@ class Room:
     ):
         self._archive, self._folder, self._advice = archive, folder, advice
         packed = os.stat(archive).st_size if archive_bytes is None else archive_bytes
-        self._most = max(_RATIO * packed, _SMALL_BYTES)
+        self._most = most_unpacked(packed)
         self._free = shutil.disk_usage(folder).free
         self._bytes = self._on_disk = 0
 

@@ -22,7 +22,7 @@ from typing import Any
 from absl import logging
 
 from keras_alexnet.data import unpacked_files
-from keras_alexnet.data.archive_room import Room
+from keras_alexnet.data.archive_room import Room, most_unpacked
 from keras_alexnet.errors import UserError
 from keras_alexnet.utils import files
 from keras_alexnet.utils.arguments import path_text
@@ -151,13 +151,17 @@ def opened_tar(path: str | os.PathLike) -> Iterator[tarfile.TarFile]:
     with open(path, "rb") as file:
         start = file.read(6)
     opener = next((opener for magic, opener in _COMPRESSED if start.startswith(magic)), open)
-    with opener(path, "rb") as unpacked_file, tar_in(unpacked_file) as archive:
+    most = None if opener is open else most_unpacked(os.path.getsize(path))
+    with opener(path, "rb") as unpacked_file, tar_in(unpacked_file, most) as archive:
         yield archive
 
 
-def tar_in(file: Any) -> tarfile.TarFile:
-    """Opens the tar archive in an open binary file, such as a member of another archive."""
-    in_chunks: Any = _InChunks(file)  # it has all that tarfile needs of a file
+def tar_in(file: Any, most: int | None = None) -> tarfile.TarFile:
+    """Opens the tar archive in an open binary file, such as a member of another archive.
+
+    If `most` is not None, it is damage if the archive is longer than that.
+    """
+    in_chunks: Any = _InChunks(file, most)  # it has all that tarfile needs of a file
     return tarfile.open(fileobj=in_chunks, mode="r:")
 
 
@@ -207,10 +211,15 @@ def read_up_to(file: Any, size: int) -> bytes:
 class _InChunks:
     """A file for `tarfile` that is read by `read_up_to`."""
 
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+    def __init__(self, file: Any, most: int | None) -> None:
+        self._file, self._most = file, most
+        self.tell, self.seekable = file.tell, file.seekable
         self.is_plain = isinstance(file, io.BufferedReader)
+
+    def seek(self, position: int, whence: int = os.SEEK_SET) -> int:
+        if self._most is not None and position > self._most:
+            raise tarfile.ReadError(f"more than {self._most:,} bytes, if the sizes in it are right")
+        return self._file.seek(position, whence)
 
     def read(self, size: int) -> bytes:
         if size > _LARGEST_READ:

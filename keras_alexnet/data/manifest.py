@@ -132,6 +132,8 @@ class Manifest:
         settings: everything except the source that determines the bytes of the shards.
         made_with: versions of the software.
         parts: "train", "val" and "test", or some of them, or only "all".
+        left_out: why other files of the source were not read → how many.
+        note: what a reader of results should know about the data, or None.
     """
 
     name: str
@@ -142,12 +144,17 @@ class Manifest:
     settings: dict
     made_with: dict[str, str]
     parts: dict[str, Part]
+    left_out: dict[str, int] = dataclasses.field(default_factory=dict)
+    note: str | None = None
 
     def __post_init__(self) -> None:
         for value in (self.name, self.sha256, self.sha256_of, *self.class_names):
             _check(value, str)
-        for table in (self.source, self.settings, self.made_with):
+        for table in (self.source, self.settings, self.made_with, self.left_out):
             _check(table, dict)
+        for count in self.left_out.values():
+            _check(count, int)
+        _check(self.note or "", str)
         if not self.parts or not set(self.parts) <= set(PARTS):
             names = ", ".join(self.parts) or "(none)"
             raise ValueError(f"a data set cannot have the parts {names}")

@@ -239,6 +239,8 @@ def _described(
         settings=settings,
         made_with={"keras_alexnet": __version__, "tensorflow": tf.__version__},
         parts=parts,
+        left_out=dict(images.left_out),
+        note=images.note,
     )
 
 

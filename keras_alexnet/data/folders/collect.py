@@ -39,11 +39,15 @@ def collected(root: Folder, layout: Layout) -> Collected:
 
     A file that links reach twice counts once in its class.
 
+    Args:
+        root: the folder that was read; all that is in it and not listed is counted.
+        layout: what is listed.
+
     Raises:
         UserError: if a file is in two classes or two splits, by links.
     """
     class_names = tuple(sorted(set().union(*layout.splits.values())))
-    once = _Once()
+    once = _Once(any(folder.links for _, folder in root.all_below()))
     splits = {}
     for split, classes in layout.splits.items():
         found = LabeledFiles([], [], [])
@@ -71,12 +75,12 @@ def _by_name(found: tuple[str, str]) -> tuple[str, str]:
 
 
 class _Once:
-    """What was listed so far: folders by their identity, links' files by their real path."""
+    """What was listed so far: folders by their identity and, if there are links, files by path."""
 
-    def __init__(self) -> None:
+    def __init__(self, links: bool) -> None:
         self.folders: dict[int, tuple[str, str, str]] = {}  # → split, class, path
         self.twice = 0
-        self._files: dict[str, tuple[str, str, str]] = {}
+        self._files: dict[str, tuple[str, str, str]] | None = {} if links else None
 
     def of(self, split: str, class_name: str, place: Place) -> Iterator[tuple[str, str]]:
         """Yields (name, name in the fingerprint) of a class's files."""
@@ -90,11 +94,12 @@ class _Once:
             waiting += [(os.path.join(path, name), each) for name, each in folder.folders.items()]
             for name in folder.images:
                 file = os.path.join(path, name)
-                real = folder.links.get(name) or os.path.join(folder.path, name)
-                if self._known(self._files, real, (split, class_name, file)):
-                    self.twice += 1
-                else:
-                    yield file, as_nfc(place.hashed + file[start:])
+                if self._files is not None:
+                    real = folder.links.get(name) or os.path.join(folder.path, name)
+                    if self._known(self._files, real, (split, class_name, file)):
+                        self.twice += 1
+                        continue
+                yield file, as_nfc(place.hashed + file[start:])
 
     def _known(self, seen: dict, key: object, here: tuple[str, str, str]) -> bool:
         """Whether a file or folder was listed before, in the same class."""

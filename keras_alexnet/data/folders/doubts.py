@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
@@ -13,10 +14,6 @@ from keras_alexnet.utils.text import printable
 
 _SHOWN = 6
 _NONE = "--splits none (splits='none') if all folders there are classes"
-_LABELS = (
-    "Put a file labels.csv with lines of file name,label (and ,split) into the data folder, or "
-    "name it with --labels_csv; or sort the images into class folders"
-)
 # Names of the only folder in a class's folder that say nothing.
 _SAYS_NOTHING = {"image", "images", "img", "imgs", "jpg", "jpeg", "png", "photos", "pictures"}
 
@@ -68,23 +65,23 @@ def refuse_unlabeled(root: Folder, name: str, folder: Folder, *, advise_splits: 
             f"{printable(name)}/ in {printable(root.path)} holds {len(folder.images)} images, such "
             f"as {printable(folder.images[0])}, but no class folders, so their labels are not "
             "known. keras-alexnet predict is for images without labels. To leave them out, move "
-            f"the folder away{others}. If the labels are known: {_LABELS[0].lower()}{_LABELS[1:]}."
+            f"the folder away{others}. If the labels are known: {_labels(root)}."
         )
 
 
 def refuse_flat(root: Folder, below: Mapping[str, Folder], named: Mapping[str, str]) -> None:
     """Raises a `UserError` for images that lie in no class folders."""
     flat = [name for name in named if below[name].images]
-    if len({named[name] for name in flat}) > 1:
+    if len({named[name] for name in flat}) > 1 or (flat and len(below) == 1):
         raise UserError(
-            f"{_as_folders(flat)} in {printable(root.path)} {_looks(flat)}, but hold images and no "
-            f"class folders (such as {_example(below[flat[0]])}), so their labels are not known. "
-            f"{_LABELS}. Pass {_NONE}."
+            f"{_as_folders(flat)} in {printable(root.path)} {_looks(flat)}, with images (such as "
+            f"{_example(below[flat[0]])}) but no class folders, so their labels are not known. "
+            f"{_labels(root)}. Pass {_NONE}. (keras-alexnet predict is for images without labels.)"
         )
     if root.images and not below:
         raise UserError(
             f"{printable(root.path)} holds {len(root.images)} images, such as {_example(root)}, "
-            f"but no class folder, so their labels are not known. {_LABELS}. (keras-alexnet "
+            f"but no class folder, so their labels are not known. {_labels(root)}. (keras-alexnet "
             "predict is for images without labels.)"
         )
 
@@ -102,13 +99,15 @@ def refuse_classes(root: Folder, below: Mapping[str, Folder], inside: str = "") 
             f"{len(root.images)} images, such as {_example(root)}, lie directly in "
             f"{printable(root.path)} beside class folders ({_as_folders(below)}), so their class "
             f"is not known. Move them into class folders or away; or pass "
-            f"{_left_out_flag(inside)} to leave them out."
+            f"{_left_out_flag(root, below, inside)} to leave them out."
         )
     hints = {name: split for name in below if (split := split_names.hint_of(name))}
-    if len(hints) == len(below) and len(set(hints.values())) > 1:
+    # Two of many classes may be a bullet train and a test tube, with images directly in them.
+    most = len(hints) * 2 > len(below) or not any(below[name].images for name in hints)
+    if most and len(set(hints.values())) > 1:
         raise UserError(
-            f"{_as_folders(below)} in {printable(root.path)} {_looks(below)} rather than classes. "
-            f"Pass --splits {_flag(hints)} if they are splits, or {_NONE}."
+            f"{_as_folders(hints)} in {printable(root.path)} {_looks(hints)} rather than classes. "
+            f"Pass --splits {_flag(hints)} to read only these, or {_NONE}."
         )
     _refuse_copies(root, below)
 
@@ -162,10 +161,18 @@ def _refuse_copies(root: Folder, below: Mapping[str, Folder]) -> None:
                     f"{printable(other)}/ and {printable(name)}/ in {printable(root.path)} hold "
                     f"folders of the same names ({listed(sorted(shared))}), so they look like "
                     "copies or splits of one data set rather than two classes. Pass one of them "
-                    f"as --data_dir, or --splits train={printable(other)},test={printable(name)} "
-                    f"if they are splits, or {_NONE}."
+                    "as --data_dir, or say with --splits train=<folder>,test=<folder> which are "
+                    f"splits, or pass {_NONE}."
                 )
         seen |= dict.fromkeys(names, name)
+
+
+def _labels(root: Folder) -> str:
+    found = f" (there is {listed(root.tables)})" if root.tables else ""
+    return (
+        "Put a file labels.csv with lines of file name,label (and ,split) into the data folder, or "
+        f"name such a file with --labels_csv{found}; or sort the images into class folders"
+    )
 
 
 def _as_folders(names: Iterable[str]) -> str:
@@ -183,7 +190,7 @@ def _holds(folder: Folder) -> str:
 
 def _flag(named: Mapping[str, str]) -> str:
     """The setting that names these folders, the first of each split."""
-    first = {split: name for name, split in reversed(list(named.items()))}
+    first = {split: name for name, split in reversed(list(named.items())) if split != "other"}
     return ",".join(f"{split}={printable(first[split])}" for split in sorted_splits(first))
 
 
@@ -192,10 +199,12 @@ def sorted_splits(splits: Iterable[str]) -> list[str]:
     return sorted(splits, key=split_names.SPLITS.index)
 
 
-def _left_out_flag(inside: str) -> str:
-    if not inside:
-        return "--splits none (splits='none')"
-    return "--splits with the folders of all splits, such as train=train,test=test,"
+def _left_out_flag(root: Folder, below: Mapping[str, Folder], inside: str) -> str:
+    if inside:
+        return "--splits with the folders of all splits, such as train=train,test=test,"
+    if len(below) == 1:
+        return f"--data_dir {printable(os.path.join(root.path, *below))}"
+    return "--splits none (splits='none')"
 
 
 def _example(folder: Folder) -> str:

@@ -37,7 +37,7 @@ class _Row(NamedTuple):
     split: str
 
 
-def read_labels(path: str | os.PathLike, root: Folder, around: str = "") -> Collected:
+def read_labels(path: str | os.PathLike, root: Folder, inside: str = "") -> Collected:
     """Reads a table of file name,label[,split] and finds its files.
 
     The first line may name the columns. A file is named by its path in the data folder, by its
@@ -46,13 +46,13 @@ def read_labels(path: str | os.PathLike, root: Folder, around: str = "") -> Coll
 
     Args:
         path: the file: UTF-8, with commas, semicolons or tabs.
-        root: the data folder, unwrapped.
-        around: the relative path of the folders that only hold `root`, which may be in the paths.
+        root: the data folder.
+        inside: the relative path of the folder in it to which names in the result are relative.
 
     Raises:
         UserError: if the file cannot be read, a line cannot be used, or a file does not exist.
     """
-    places = _places(root, around)
+    places = _places(root, inside)
     rows = list(_rows(pathlib.Path(path), places))
     names = class_names.checked(sorted({as_nfc(row.label) for row in rows}), path)
     number = {name: label for label, name in enumerate(names)}
@@ -76,15 +76,16 @@ def read_labels(path: str | os.PathLike, root: Folder, around: str = "") -> Coll
     return Collected(names, splits, as_counts(left_out))
 
 
-def _places(root: Folder, around: str) -> dict[str, list[str]]:
+def _places(root: Folder, inside: str) -> dict[str, list[str]]:
     """Every way to name an image → the images that it can mean."""
     places: dict[str, list[str]] = {}
     for file, _ in root.images_below():
-        parts = as_nfc(os.path.join(around, file)).split(os.sep)
+        relative = os.path.relpath(file, inside) if inside else file
+        parts = as_nfc(file).split(os.sep)
         for start in range(len(parts)):
             path = "/".join(parts[start:])
             for name in {path, _without_ending(path)}:
-                places.setdefault(name, []).append(file)
+                places.setdefault(name, []).append(relative)
     return places
 
 

@@ -141,7 +141,7 @@ def _in_splits(root: Folder, paths: dict[str, str], *, trusted: bool) -> Layout:
         f"{printable(paths[split])}/ as {split}" for split in split_names.SPLITS if split in splits
     ]
     usual = all(split_names.EXACT.get(path) == split for split, path in paths.items())
-    return Layout(splits, None if usual else f"{', '.join(as_read)} were read as splits")
+    return Layout(splits, None if usual else f"read as splits: {', '.join(as_read)}")
 
 
 def _stepped_in(path: str, part: Folder, split: str) -> tuple[str, Folder]:
@@ -173,7 +173,7 @@ def _splits_within_classes(root: Folder, below: dict[str, Folder]) -> Layout | N
     _check_names(root, below)
     splits = {split: splits[split] for split in split_names.SPLITS if split in splits}
     names = ", ".join(f"<class>/{printable(each)}/" for each in next(iter(within.values())))
-    return Layout(splits, f"{names} were read as splits")
+    return Layout(splits, f"read as splits: {names}")
 
 
 def _classes(folder: Folder, path: str, hashed: str) -> dict[str, Place]:

@@ -24,6 +24,12 @@ _WORDS = {
     **dict.fromkeys(("test", "testing", "tst", "ts", "eval", "evaluation"), "test"),
 }
 
+_HINTS = {
+    **_WORDS,
+    **dict.fromkeys(("labeled", "labelled"), "train"),
+    **dict.fromkeys(("unlabeled", "unlabelled", "pred", "prediction", "predictions"), "other"),
+}
+
 _SHORT = ("tr", "ts")  # these are splits only if all folders around them are
 
 _SUFFIXES = "sets?|data|datasets?|images?|imgs?|pics?|pictures?|photos?|splits?|folders?|samples?"
@@ -52,13 +58,14 @@ def is_short(name: str) -> bool:
 
 
 def hint_of(name: str) -> str | None:
-    """Returns the split that a word in a name hints at, such as that of a class, or None.
+    """Returns the split that a word in a name hints at, "other" for images without labels, or None.
 
     Example:
-        >>> hint_of("seg_train"), hint_of("bullet train"), hint_of("trainer")
-        ('train', 'train', None)
+        >>> hint_of("seg_train"), hint_of("bullet train"), hint_of("unlabeled"), hint_of("trainer")
+        ('train', 'train', 'other', None)
     """
-    found = {_WORDS[word.lower()] for word in _TOKENS.findall(name) if word.lower() in _WORDS}
+    words = [word.lower() for word in _TOKENS.findall(name)]
+    found = {_HINTS[word] for word in words if word in _HINTS}
     return found.pop() if len(found) == 1 else None
 
 

@@ -35,6 +35,7 @@ class Folder:
         folders: name → folder, sorted.
         links: name of an image that is a link → the real path of its file.
         left_out: why files directly in it were left out → how many.
+        tables: names of CSV files directly in it.
         is_run: whether it is the folder of a training run.
     """
 
@@ -43,6 +44,7 @@ class Folder:
     folders: dict[str, Folder] = dataclasses.field(default_factory=dict)
     links: dict[str, str] = dataclasses.field(default_factory=dict)
     left_out: Counter[str] = dataclasses.field(default_factory=Counter)
+    tables: list[str] = dataclasses.field(default_factory=list)
     is_run: bool = False
 
     def images_below(self, relative: str = "") -> Iterator[tuple[str, Folder]]:
@@ -146,6 +148,8 @@ class _Reading:
                 found.links[name] = os.path.realpath(entry.path)
         else:
             found.left_out[self._why(entry, is_file)] += 1
+            if is_file and files.ending_of(name) in (".csv", ".tsv"):
+                found.tables.append(name)
 
     def _why(self, entry: os.DirEntry, is_file: bool) -> str:
         if not is_file:

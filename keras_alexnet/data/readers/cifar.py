@@ -152,7 +152,10 @@ def _members(place: pathlib.Path, wanted: tuple[str, ...]) -> dict[str, bytes]:
     with archives.reading(place):
         if place.is_dir():
             paths = [place / name for name in wanted if (place / name).is_file()]
-            members = {path.name: path.read_bytes() for path in paths}
+            for path in paths:
+                if (size := path.stat().st_size) > LARGEST_BYTES:
+                    raise ValueError(f"{path.name} cannot have {size} bytes")
+                members[path.name] = path.read_bytes()
         elif place.is_file():
             with archives.opened_tar(place) as archive:
                 for member in archives.members(archive):

@@ -132,14 +132,16 @@ def scan(
     if labels_csv is None and splits is None:
         labels_csv = _table_of(inside, inner)
     if labels_csv is not None:
-        return _with_table(inside, path, inner, labels_csv)
-    return _with_folders(inside, inner, splits)
+        return _with_table(root, path, inside, labels_csv)
+    return _with_folders(root, inner, inside, splits)
 
 
-def _with_folders(folder: pathlib.Path, root: Folder, splits: str | None) -> ImageFolder:
+def _with_folders(
+    root: Folder, inner: Folder, folder: pathlib.Path, splits: str | None
+) -> ImageFolder:
     from keras_alexnet.data.folders import collect, labels_csv, layout
 
-    found = layout.find_layout(root, splits)
+    found = layout.find_layout(inner, splits)
     files = collect.collected(root, found)
     notes = [found.note] if found.note else []
     if (folder / labels_csv.NAME).is_file():
@@ -150,7 +152,7 @@ def _with_folders(folder: pathlib.Path, root: Folder, splits: str | None) -> Ima
 
 
 def _with_table(
-    folder: pathlib.Path, path: str, root: Folder, table: str | os.PathLike
+    root: Folder, path: str, folder: pathlib.Path, table: str | os.PathLike
 ) -> ImageFolder:
     from keras_alexnet.data.folders import labels_csv
 

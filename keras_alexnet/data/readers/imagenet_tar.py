@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from keras_alexnet.errors import UserError
+from keras_alexnet.utils.files import open_regular
 
 if TYPE_CHECKING:
     import tarfile
@@ -41,6 +42,9 @@ _TRAIN_IMAGE = re.compile(r"n\d{8}_\d+\.JPEG")
 
 
 _VALIDATION_IMAGE = re.compile(r"ILSVRC2012_val_\d{8}\.JPEG")
+
+
+_LARGEST_LABELS = 2**24  # bytes of the text; the published one has half a million
 
 
 _WORDNET_ID = re.compile(r"n\d{8}")
@@ -169,7 +173,8 @@ def read_labels(path: str | os.PathLike | None) -> list[str]:
         place = "datasets/imagenet2012/validation_labels.txt"
         path = pathlib.Path(found.submodule_search_locations[0]) / place
     try:
-        labels = pathlib.Path(path).read_text(encoding="utf-8").split()
+        with open_regular(path) as file:
+            labels = file.read(_LARGEST_LABELS).decode().split()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"The validation labels {path} cannot be read: {error}.") from error
     for number, label in enumerate(labels, start=1):

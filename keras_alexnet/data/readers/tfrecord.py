@@ -11,6 +11,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from keras_alexnet.data.readers import Reader, register
+from keras_alexnet.utils.text import printable
 
 if TYPE_CHECKING:
     from keras_alexnet.data.dataset import UnsplitDataset
@@ -43,6 +44,8 @@ def read(place: pathlib.Path | None) -> UnsplitDataset:
         sha256=found.sha256,
         sha256_of=found.sha256_of,
         skipped=found.skipped,
+        left_out={printable(why): count for why, count in found.left_out.items()},
+        note=None if found.note is None else printable(found.note),
     )
 
 

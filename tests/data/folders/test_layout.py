@@ -126,6 +126,14 @@ REFUSED = {
         ["seg_train/a/1.jpg", "seg_train/b/1.jpg", "seg_test/a/1.jpg", "seg_test/b/1.jpg"],
         "look like splits .*--splits train=seg_train,test=seg_test",
     ),
+    "unusual names, wrapped twice": (
+        ["seg_train/seg_train/a/1.jpg", "seg_test/seg_test/a/1.jpg", "seg_pred/seg_pred/1.jpg"],
+        "look like splits .*--splits train=seg_train,test=seg_test ",
+    ),
+    "with and without labels": (
+        ["labeled/a/1.jpg", "labeled/b/1.jpg", "unlabeled/1.jpg"],
+        "look like splits .*--splits train=labeled ",
+    ),
     "unusual names, flat": (["my-train/1.jpg", "my-test/2.jpg"], "train=my-train,test=my-test"),
     "a split beside classes": (["train/a/1.jpg", "cat/1.jpg"], "other folders .*beside: cat/"),
     "another folder beside splits": (
@@ -135,6 +143,8 @@ REFUSED = {
     "two for one split": (both_classes("train", "val", "dev"), "more than one folder for val"),
     "flat": (["train/cat.0.jpg", "train/dog.0.jpg", "test/17.jpg"], "labels.csv"),
     "flat with classes": (["train/1.jpg", "Test/2.jpg", "cat/3.jpg"], "splits none"),
+    "one flat split": (["test/1.jpg", "test/2.jpg"], "labels.csv.*predict"),
+    "images beside a wrapper": (["logo.png", "photos/a/1.jpg"], "--data_dir .*photos to leave"),
     "one flat folder": (["cat.0.jpg", "dog.0.jpg"], "no class folder.*labels.csv"),
     "beside classes": (["a/1.jpg", "b/2.jpg", "stray.jpg"], "1 images, such as stray.jpg"),
     "beside classes of a split": (
@@ -175,6 +185,11 @@ def test_splits_are_as_given(tmp_path):
     assert found.left_out == {"image in no split's folder": 2}
     found = scan(tmp_path / "in", *["photos/" + name for name in names], splits="train=two")
     assert list(found.splits) == ["train"] and found.folder == tmp_path / "in" / "photos"
+
+
+def test_what_lies_around_a_wrapped_folder_is_counted(tmp_path):
+    names = ("x/y/train/a/1.jpg", "x/y/train/b/1.jpg", "x/note.heic", "x/.hidden", "x/y/z.nef")
+    assert sum(scan(tmp_path, *names).left_out.values()) == 3
 
 
 def test_no_splits_as_given(tmp_path):

@@ -1,7 +1,9 @@
 """Every published form of CIFAR is read, and incomplete or damaged copies are refused."""
 
+import gzip
 import pathlib
 import pickle
+import tarfile
 
 import pytest
 
@@ -99,6 +101,24 @@ def test_cut_off_cifar_archive(tmp_path, kept):
     archive.write_bytes(contents[: int(len(contents) * kept)])
     with pytest.raises(UserError, match="cifar-10-python.tar.gz is cut off, damaged"):
         load_dataset(DataSpec("cifar10", data_dir=archive.parent))
+
+
+@pytest.mark.parametrize("name", ["data_batch_1", "readme"])
+def test_sizes_that_an_archive_claims(tmp_path, name):
+    member = tarfile.TarInfo(name)
+    member.size = 2**60
+    with gzip.open(tmp_path / "cifar-10-python.tar.gz", "wb") as file:
+        file.write(member.tobuf(tarfile.GNU_FORMAT) + bytes(2048))
+    with pytest.raises(UserError, match="cannot have|more than .* bytes, if the sizes in it"):
+        load_dataset(DataSpec("cifar10", data_dir=tmp_path))
+
+
+def test_a_file_of_which_nothing_is_stored(tmp_path):
+    put(tmp_path, official_files("cifar10", "python"))
+    with open(tmp_path / "data_batch_1", "r+b") as file:
+        file.truncate(2**40)
+    with pytest.raises(UserError, match="data_batch_1 cannot have 1099511627776 bytes"):
+        load_dataset(DataSpec("cifar10", data_dir=tmp_path))
 
 
 @pytest.mark.parametrize("form", ["python", "binary"])

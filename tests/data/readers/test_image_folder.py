@@ -327,6 +327,14 @@ def write_claim(path, size=2**60):
     path.write_bytes(member.tobuf(tarfile.GNU_FORMAT) + bytes(2048))
 
 
+def write_claim_compressed(path):
+    """A compressed tar whose member says that it is larger than all that could be in it."""
+    member = tarfile.TarInfo("data_batch_1")
+    member.size = 2**60
+    with gzip.open(path, "wb") as file:
+        file.write(member.tobuf(tarfile.GNU_FORMAT) + bytes(2048))
+
+
 def write_header(path):
     """A compressed tar with a header of a gigabyte, which tarfile would read at once."""
     member = tarfile.TarInfo("././@LongLink")
@@ -343,6 +351,7 @@ def write_header(path):
         ("x.tar", write_sparse, "says that it holds more than"),
         ("x.zip", write_zeros, "over 200 times its own size"),
         ("x.tar", write_claim, "says that it holds more than"),
+        ("x.tar.gz", write_claim_compressed, "says that it holds more than"),
         ("x.tar.gz", write_header, "a header of 1073742336 bytes|header of"),
     ],
 )
