@@ -13,7 +13,7 @@ from keras_alexnet.evaluation.config import EvaluateConfig
 
 _GROUPS = {
     "network": ["model", "variant"],
-    "data": ["dataset", "data_dir", "dataset_name", "skip_corrupt", "split"],
+    "data": ["dataset", "data_dir", "dataset_name", "skip_corrupt", "max_image_pixels", "split"],
 }
 
 

@@ -14,7 +14,15 @@ from keras_alexnet.exporting.config import ExportConfig
 _GROUPS = {
     "network": ["model", "variant"],
     "what to write": ["out", "formats", "quantization", "version", "input_dtype", "record"],
-    "data": ["dataset", "data_dir", "dataset_name", "skip_corrupt", "calibration_images", "seed"],
+    "data": [
+        "dataset",
+        "data_dir",
+        "dataset_name",
+        "skip_corrupt",
+        "max_image_pixels",
+        "calibration_images",
+        "seed",
+    ],
 }
 
 

@@ -16,9 +16,10 @@ from typing import Any
 
 from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
+from keras_alexnet.data.config import MAX_IMAGE_PIXELS
 from keras_alexnet.errors import UserError
 
-OPTIONS = ("top", "batch_size", "timeout", "variant", "labels")
+OPTIONS = ("top", "batch_size", "timeout", "variant", "labels", "max_image_pixels")
 
 
 def add_flags(parser: flags.Parser) -> None:
@@ -34,6 +35,8 @@ def add_flags(parser: flags.Parser) -> None:
     flags.add_flag(parser, "batch_size", int, "Most images in one step or request.", default=32)
     help_text = "Seconds that a server may take for one request."
     flags.add_flag(parser, "timeout", float, help_text, default=60.0)
+    help_text = "Largest number of pixels of an image that is decoded."
+    flags.add_flag(parser, "max_image_pixels", int, help_text, default=MAX_IMAGE_PIXELS)
     flags.add_flag(parser, "csv", str, "CSV file to write the predictions to, one row per image.")
     flags.add_flag(parser, "json", str, "JSON file to write the predictions to.")
 

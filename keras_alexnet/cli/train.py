@@ -21,7 +21,7 @@ _GROUPS = {
         *("weights", "freeze_until"),
     ],
     "data": [
-        *("dataset", "data_dir", "dataset_name", "skip_corrupt"),
+        *("dataset", "data_dir", "dataset_name", "skip_corrupt", "max_image_pixels"),
         *("validation_images", "class_weights", "views"),
     ],
     "devices": ["num_devices", "logical_cpu_devices", "precision", "deterministic"],

@@ -5,6 +5,13 @@ import os
 
 from keras_alexnet.utils.arguments import setting
 
+# Half a GiB of RGB pixels. Pillow, and TensorFlow for JPEGs, decode no more either.
+MAX_IMAGE_PIXELS = 2**29 // 3
+
+_MAX_IMAGE_PIXELS_HELP = (
+    "Largest number of pixels of an image that is decoded; larger images count as unreadable."
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class DataSpec:
@@ -27,10 +34,11 @@ class DataSpec:
     skip_corrupt: bool = setting(
         False, "Leave out and count images that cannot be read, instead of stopping at them."
     )
+    max_image_pixels: int = setting(MAX_IMAGE_PIXELS, _MAX_IMAGE_PIXELS_HELP)
 
     @property
     def data(self) -> "DataSpec":
-        """Returns only the four fields that name the data."""
+        """Returns only the fields that name the data."""
         names = [field.name for field in dataclasses.fields(DataSpec)]
         return DataSpec(**{name: getattr(self, name) for name in names})
 
@@ -67,6 +75,7 @@ class PrepareConfig:
     skip_corrupt: bool = setting(
         False, "Leave out images that cannot be decoded, and name them in the manifest."
     )
+    max_image_pixels: int = setting(MAX_IMAGE_PIXELS, _MAX_IMAGE_PIXELS_HELP)
     validation_labels: str | os.PathLike | None = setting(
         None,
         "Text file with the WordNet id of ImageNet's validation image k on line k; by default the "

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from keras_alexnet.data.config import MAX_IMAGE_PIXELS
 from keras_alexnet.data.decoding import limits, orientation, other_formats
-from keras_alexnet.data.decoding.limits import MAX_IMAGE_PIXELS
 from keras_alexnet.data.decoding.transparency import composite_on_white
 from keras_alexnet.data.squares import square
 from keras_alexnet.networks.image_plan import AREA

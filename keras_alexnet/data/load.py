@@ -10,8 +10,9 @@ from absl import logging
 from keras_alexnet.data import readers
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.dataset import Arrays, Dataset, UnsplitDataset, in_memory
+from keras_alexnet.data.images import EncodedImages
 from keras_alexnet.data.readers import Reader, tfds
-from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.errors import UsageError, UserError, whole_number
 
 DEFAULT, FALLBACK = "cifar10", "shapes"  # what no name means, and what it means without a network
 
@@ -91,6 +92,10 @@ def _completed(
 ) -> Dataset:
     if isinstance(found, Arrays):
         return in_memory(spec.dataset_name or reader.dataset, found)
+    most = whole_number("max_image_pixels", spec.max_image_pixels, 1)
+    for split in found.splits.values():
+        if isinstance(split.pixels, EncodedImages):
+            split.pixels.max_pixels = most
     named = dataclasses.replace(found, name=spec.dataset_name or found.name)
     return named.completed(seed, spec.skip_corrupt)
 

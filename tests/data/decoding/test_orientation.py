@@ -121,7 +121,7 @@ def test_only_exif_makes_a_difference():
     expected = tf.io.decode_jpeg(plain, 3, dct_method="INTEGER_ACCURATE")
     assert np.array_equal(decoded(plain), expected)
     # Bytes in the picture or in a thumbnail that look like EXIF are none.
-    assert of_jpeg((plain + SIDEWAYS)) == 1
+    assert of_jpeg(plain + SIDEWAYS) == 1
 
 
 TURNED = jpeg(segment(0xE2, b"x" * 20), SIDEWAYS)
@@ -133,15 +133,15 @@ TURNED = jpeg(segment(0xE2, b"x" * 20), SIDEWAYS)
 @example(b"\xff\xd8" + b"\xff" * 100_000)
 @example(b"\xff\xd8" + segment(0xE2, bytes(65_533)) * 3 + SIDEWAYS)
 def test_damage_never_fails(contents):
-    assert 1 <= of_jpeg((contents)) <= 8
+    assert 1 <= of_jpeg(contents) <= 8
 
 
 @SEARCH
 @given(st.binary(max_size=200))
 def test_damaged_exif_never_fails(data):
     for start in (b"", b"II*\0", b"MM\0*", b"II*\0\x08\0\0\0"):
-        assert 1 <= of_jpeg((jpeg(exif_segment(start + data)))) <= 8
-        assert 1 <= of_png((b"eXIf" + start + data)) <= 8
+        assert 1 <= of_jpeg(jpeg(exif_segment(start + data))) <= 8
+        assert 1 <= of_png(b"eXIf" + start + data) <= 8
 
 
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "TIFF", "AVIF"])
