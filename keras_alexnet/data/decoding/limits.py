@@ -36,7 +36,9 @@ def checked_size(
     """
     fits = tf.reduce_prod(tf.cast(sides, tf.int64)) <= most
     message = tf.strings.format(too_large("{}", "{}", most, advice), [sides[0], sides[1]])
-    with tf.control_dependencies([tf.Assert(fits, [message])]):
+    # Unlike `tf.Assert`, it says the same eagerly as in a graph.
+    checked = tf.raw_ops.Assert(condition=fits, data=[message])
+    with tf.control_dependencies([checked] if checked is not None else []):
         return tf.identity(contents)
 
 
