@@ -17,7 +17,7 @@ _GROUPS = {
     "what to write": ["out", "formats", "quantization", "version", "input_dtype", "record"],
     "data": [
         *("dataset", "data_dir", "splits", "labels_csv", "dataset_name", "skip_corrupt"),
-        *("calibration_images", "seed"),
+        *("max_image_pixels", "calibration_images", "seed"),
     ],
 }
 

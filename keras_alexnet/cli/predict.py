@@ -19,16 +19,17 @@ from typing import TYPE_CHECKING, Any
 
 from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
+from keras_alexnet.data.config import MAX_IMAGE_PIXELS
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.utils import outputs
-from keras_alexnet.utils.limits import BATCH, TIMEOUT, TOP
+from keras_alexnet.utils.limits import BATCH, PIXELS, TIMEOUT, TOP
 from keras_alexnet.utils.text import printable
 
 if TYPE_CHECKING:
     from keras_alexnet.predicting.output import PredictionFiles
     from keras_alexnet.predicting.predict import Prediction
 
-OPTIONS = ("top", "batch_size", "timeout", "variant", "labels")
+OPTIONS = ("top", "batch_size", "timeout", "variant", "labels", "max_image_pixels")
 
 
 def add_flags(parser: flags.Parser) -> None:
@@ -46,6 +47,10 @@ def add_flags(parser: flags.Parser) -> None:
     )
     help_text = "Seconds that a server may take for one request."
     flags.add_flag(parser, "timeout", float, help_text, default=60.0, allowed=TIMEOUT)
+    help_text = "Largest number of pixels of an image that is decoded."
+    flags.add_flag(
+        parser, "max_image_pixels", int, help_text, default=MAX_IMAGE_PIXELS, allowed=PIXELS
+    )
     flags.add_flag(
         parser, "csv", os.PathLike, "CSV file to write the predictions to, one row per image."
     )

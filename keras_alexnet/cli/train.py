@@ -23,6 +23,7 @@ _GROUPS = {
     ],
     "data": [
         *("dataset", "data_dir", "splits", "labels_csv", "dataset_name", "skip_corrupt"),
+        "max_image_pixels",
         *("validation_images", "class_weights", "views"),
     ],
     "devices": ["num_devices", "logical_cpu_devices", "precision", "deterministic"],

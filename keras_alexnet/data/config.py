@@ -6,6 +6,13 @@ import os
 from keras_alexnet.utils.arguments import normalize, setting
 from keras_alexnet.utils.limits import LARGEST_SIDE
 
+# Half a GiB of RGB pixels. Pillow, and TensorFlow for JPEGs, decode no more either.
+MAX_IMAGE_PIXELS = 2**29 // 3
+
+_MAX_IMAGE_PIXELS_HELP = (
+    "Largest number of pixels of an image that is decoded; larger images count as unreadable."
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class DataSpec:
@@ -43,6 +50,7 @@ class DataSpec:
         "For image_folder: file with lines of file name,label or file name,label,split, for images "
         "in no class folders; by default labels.csv in --data_dir, if there are none.",
     )
+    max_image_pixels: int = setting(MAX_IMAGE_PIXELS, _MAX_IMAGE_PIXELS_HELP, least=1)
 
     def __post_init__(self) -> None:
         normalize(self)
@@ -91,6 +99,7 @@ class PrepareConfig:
     skip_corrupt: bool = setting(
         False, "Leave out images that cannot be decoded, and name them in the manifest."
     )
+    max_image_pixels: int = setting(MAX_IMAGE_PIXELS, _MAX_IMAGE_PIXELS_HELP, least=1)
     validation_labels: str | os.PathLike | None = setting(
         None,
         "Text file with the WordNet id of ImageNet's validation image k on line k; by default the "

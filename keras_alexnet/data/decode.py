@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from keras_alexnet.data.config import MAX_IMAGE_PIXELS
 from keras_alexnet.data.decoding import limits, orientation, other_formats
-from keras_alexnet.data.decoding.limits import MAX_IMAGE_PIXELS
 from keras_alexnet.data.decoding.transparency import composite_on_white
 from keras_alexnet.data.squares import square
 from keras_alexnet.networks.image_plan import AREA
@@ -66,7 +66,8 @@ def decode_square(
 
     A JPEG whose short side is at least twice `size` is first reduced by 2, 4 or 8 inside the
     decoder's inverse cosine transform, to no less than `size`. This is several times faster, and
-    the same wherever this function is used, so training and evaluation see the same pixels.
+    the same wherever this function is used, so training and evaluation see the same pixels. With
+    another `resize` than "area", which promises torchvision's pixels, it decodes all.
 
     Args:
         contents: string scalar, the encoded file.
@@ -88,12 +89,12 @@ def decode_square(
         TensorShape([32, 32, 3])
     """
     advice = "" if python_free else limits.RAISE_IT
-    # How much larger than the square an image that the decoder has reduced must still be.
-    spare = 1 if resize == AREA else _SPARE_FOR_ANTIALIASING
 
     def jpeg() -> tf.Tensor:
         sides = tf.io.extract_jpeg_shape(contents)[:2]
         checked = limits.checked_size(contents, sides, max_pixels, advice)
+        if resize != AREA:
+            return _decode_jpeg(checked, 1)
         short_side = tf.reduce_min(sides)
 
         def reduced(ratio: int) -> Callable[[], tf.Tensor]:
@@ -104,15 +105,12 @@ def decode_square(
         for ratio in (4, 2, 1):  # nested so that the smallest images pass only one condition
             larger = decoded
             decoded = functools.partial(
-                tf.cond, short_side >= 2 * ratio * spare * size, larger, reduced(ratio)
+                tf.cond, short_side >= 2 * ratio * size, larger, reduced(ratio)
             )
         return decoded()
 
     image = _decode(contents, jpeg, max_pixels, python_free)
     return square(image, size, warp, resize)
-
-
-_SPARE_FOR_ANTIALIASING = 4
 
 
 def reason(error: tf.errors.OpError | OSError) -> str:

@@ -12,8 +12,8 @@ import tensorflow as tf
 from absl import logging
 
 from keras_alexnet.data import decode
+from keras_alexnet.data.config import MAX_IMAGE_PIXELS
 from keras_alexnet.data.decoding import decoder_warnings
-from keras_alexnet.data.decoding.limits import MAX_IMAGE_PIXELS
 from keras_alexnet.errors import UserError
 from keras_alexnet.networks.image_plan import AREA
 from keras_alexnet.utils import files
@@ -172,12 +172,8 @@ class EncodedImages(abc.ABC):
         """Notes in `warned` which of the rows the decoder has warned of, if it has."""
         if not heard():
             return
-
-        def decode_again(some: np.ndarray) -> None:
-            for _ in self._decoded_rows(some, self._shape):
-                pass
-
-        self.warned |= decoder_warnings.blamed(rows, decode_again, heard)
+        shape_of = tf.function(self._shape, input_signature=[tf.TensorSpec([], tf.int64)])
+        self.warned |= decoder_warnings.blamed(rows, shape_of, heard)
 
     def _native(self, row: tf.Tensor) -> tf.Tensor:
         return decode.decode_image(self.contents(row), self.max_pixels)

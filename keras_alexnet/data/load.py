@@ -10,6 +10,7 @@ from absl import logging
 from keras_alexnet.data import readers
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.dataset import Arrays, Dataset, UnsplitDataset, in_memory
+from keras_alexnet.data.images import EncodedImages
 from keras_alexnet.data.readers import Reader, tfds
 from keras_alexnet.data.table import table
 from keras_alexnet.errors import UsageError, UserError, whole_number
@@ -105,6 +106,10 @@ def _completed(
 ) -> Dataset:
     if isinstance(found, Arrays):
         return in_memory(spec.dataset_name or reader.dataset, found)
+    most = whole_number("max_image_pixels", spec.max_image_pixels, 1)
+    for split in found.splits.values():
+        if isinstance(split.pixels, EncodedImages):
+            split.pixels.max_pixels = most
     named = dataclasses.replace(found, name=spec.dataset_name or found.name)
     data = named.completed(seed, spec.skip_corrupt)
     if data.undivided is not None:

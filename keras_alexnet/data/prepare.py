@@ -13,7 +13,7 @@ import tensorflow as tf
 from absl import logging
 
 from keras_alexnet import __version__
-from keras_alexnet.data import shard_folder, shards
+from keras_alexnet.data import checking, shard_folder, shards
 from keras_alexnet.data.config import PrepareConfig
 from keras_alexnet.data.dataset import UnsplitDataset
 from keras_alexnet.data.manifest import File, Manifest, Part, Shard, is_whole
@@ -62,7 +62,7 @@ def prepare(config: PrepareConfig) -> Manifest:
         "seed": config.seed,
         "images_per_shard": config.images_per_shard,
         "short_side": config.short_side,
-        "jpeg_quality": shards.JPEG_QUALITY if config.short_side else None,
+        "jpeg_quality": checking.JPEG_QUALITY if config.short_side else None,
     }
     identity = {
         "class_names": list(images.class_names),
@@ -137,6 +137,8 @@ def _read(config: PrepareConfig) -> UnsplitDataset:
         name.encode("utf-8")
     except UnicodeEncodeError as error:  # which a manifest could not hold
         raise UserError(f"The name {printable(name)} is not valid UTF-8.") from error
+    for split in images.splits.values():
+        split.encoded.max_pixels = config.max_image_pixels
     return dataclasses.replace(images, name=name)
 
 
@@ -186,7 +188,7 @@ def _made(
             of_part = [planned for planned in missing if planned.part == part]
             # One stream for all shards of a part: the next is decoded while one is written.
             rows = np.concatenate([np.array([], np.int64), *(planned.rows for planned in of_part)])
-            images = shards.checked(split, rows, config.short_side, _threads(config))
+            images = checking.checked(split, rows, config.short_side, _threads(config))
             for planned in of_part:
                 shard = shards.write(
                     folder.path / planned.file,

@@ -16,23 +16,14 @@ import tensorflow as tf
 from absl import logging
 
 from keras_alexnet.data import decode
-from keras_alexnet.data.images import EncodedImages
+from keras_alexnet.data.checking import Checked
 from keras_alexnet.data.manifest import Shard
 from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UserError
 from keras_alexnet.utils import files
 from keras_alexnet.utils.text import printable
 
-JPEG_QUALITY = 95  # without chroma subsampling; 41.6 dB on average over 100 ImageNet photographs
-
-
 _PARTS = ("all", "train", "val", "test")  # a part's position is a key of the shuffling
-
-
-_BATCH = 16  # encoded images that are passed on at once
-
-
-Stored = Callable[[tf.Tensor], tf.Tensor]  # int64 scalar, an image's row → its bytes to store
 
 
 class Planned(NamedTuple):
@@ -41,14 +32,6 @@ class Planned(NamedTuple):
     part: str
     file: str
     rows: np.ndarray
-
-
-class Checked(NamedTuple):
-    """An image to store: its bytes, or None and why it cannot be decoded."""
-
-    row: int
-    contents: bytes | None
-    problem: str | None = None
 
 
 def plan(part: str, images: int, images_per_shard: int, seed: int) -> list[Planned]:
@@ -82,35 +65,6 @@ def source_hash(split: Split, shard: Planned, data_sha256: str | None) -> str:
         size = split.encoded.size(int(split.rows[row]))
         digest.update(b"%s\0%d\0%d\0" % (os.fsencode(split.name(row)), split.labels[row], size))
     return digest.hexdigest()
-
-
-def checked(
-    split: Split, rows: np.ndarray, short_side: int | None, threads: int
-) -> Iterator[Checked]:
-    """Decodes images of a split in parallel and yields what to store, in order.
-
-    An image with a shorter side above `short_side` is shrunk to it and encoded again as JPEG; any
-    other keeps its bytes.
-
-    Args:
-        split: the images.
-        rows: int64 `[n]`, each at most once.
-        short_side: in pixels; None shrinks nothing.
-        threads: number of threads that decode.
-    """
-    pixels, places = split.encoded, split.rows
-
-    def stored(row: tf.Tensor) -> tf.Tensor:
-        return _stored(pixels.contents(row), short_side)
-
-    expected = iter(rows)
-    for row, contents in _stored_rows(places[rows], rows, stored, threads):
-        # The pipeline leaves out what fails.
-        while (missing := next(expected)) != row:
-            yield _tried_again(pixels, missing, places[missing], stored)
-        yield Checked(int(row), contents)
-    for missing in expected:
-        yield _tried_again(pixels, missing, places[missing], stored)
 
 
 def write(
@@ -171,48 +125,3 @@ def _record(split: Split, row: int, contents: bytes) -> bytes:
     }
     example = tf.train.Example(features=tf.train.Features(feature=features))
     return example.SerializeToString(deterministic=True)  # the map's keys sorted
-
-
-def _stored_rows(
-    places: np.ndarray, rows: np.ndarray, stored: Stored, threads: int
-) -> Iterator[tuple[int, bytes]]:
-    dataset = tf.data.Dataset.from_tensor_slices((np.asarray(places), np.asarray(rows)))
-    dataset = dataset.map(
-        lambda place, row: (row, stored(place)), num_parallel_calls=threads, deterministic=True
-    )
-    options = tf.data.Options()
-    options.threading.private_threadpool_size = threads
-    dataset = dataset.ignore_errors().batch(_BATCH).prefetch(2).with_options(options)
-    for batch in dataset.as_numpy_iterator():
-        yield from zip(*batch, strict=True)
-
-
-def _tried_again(pixels: EncodedImages, row: int, place: int, stored: Stored) -> Checked:
-    try:
-        return Checked(int(row), stored(tf.constant(place, tf.int64)).numpy())
-    except (tf.errors.OpError, OSError) as error:
-        return Checked(int(row), None, decode.reason(error))
-
-
-def _stored(contents: tf.Tensor, short_side: int | None) -> tf.Tensor:
-    """Returns the bytes to store: string scalar → string scalar; damaged images raise an error."""
-    image = decode.decode_image(contents)
-    if short_side is None:
-        with tf.control_dependencies([image]):
-            return tf.identity(contents)
-    sides = tf.shape(image)[:2]
-    shorter = tf.reduce_min(sides)
-
-    def shrunk() -> tf.Tensor:
-        ratio = tf.cast(short_side, tf.float64) / tf.cast(shorter, tf.float64)
-        size = tf.cast(tf.round(tf.cast(sides, tf.float64) * ratio), tf.int32)
-        smaller = tf.cast(tf.round(tf.image.resize(image, size, "area")), tf.uint8)
-        return tf.io.encode_jpeg(
-            smaller,
-            format="rgb",
-            quality=JPEG_QUALITY,
-            chroma_downsampling=False,
-            optimize_size=True,
-        )
-
-    return tf.cond(shorter > short_side, shrunk, lambda: contents)

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_alexnet import run_folder
+from keras_alexnet.data.config import MAX_IMAGE_PIXELS
 from keras_alexnet.distributed import devices
 from keras_alexnet.errors import UsageError
 from keras_alexnet.evaluation.config import EvaluateConfig
@@ -55,6 +56,9 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     with strategy.scope():
         network = TrainedNetwork.load(config.model, config.variant)
     spec = config.data
+    if network.config and spec.max_image_pixels == MAX_IMAGE_PIXELS:
+        most = network.config["config"].get("max_image_pixels", spec.max_image_pixels)
+        spec = dataclasses.replace(spec, max_image_pixels=most)
     if config.split != "test" and network.config:
         # The run held out a share of the images that it could read.
         skip_corrupt = spec.skip_corrupt or network.config["config"].get("skip_corrupt", False)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from absl import logging
 
 from keras_alexnet.data import decode
+from keras_alexnet.data.config import MAX_IMAGE_PIXELS
 from keras_alexnet.data.folders.collect import as_counts
 from keras_alexnet.data.folders.files import EXTENSIONS
 from keras_alexnet.data.folders.tree import read_tree
@@ -59,18 +60,19 @@ def input_images(images: Any) -> list[InputImage] | Iterator[InputImage]:
     raise UsageError(f"{_WANTED} Received: {type(images).__name__}.")
 
 
-def as_jpeg_or_png(contents: bytes) -> bytes:
+def as_jpeg_or_png(contents: bytes, max_pixels: int = MAX_IMAGE_PIXELS) -> bytes:
     """Returns JPEG and PNG unchanged, and other formats as PNG with the same pixels, upright.
 
     A saved graph decodes only JPEG and PNG.
 
     Raises:
-        tf.errors.InvalidArgumentError: if the bytes are none of these.
+        tf.errors.InvalidArgumentError: if the bytes are none of these, or have to be converted and
+            have more than `max_pixels`.
     """
     if contents.startswith(_JPEG_OR_PNG):
         return contents
     with tf.device("/CPU:0"):
-        return _encoded(decode.decode_image(tf.constant(contents)))
+        return _encoded(decode.decode_image(tf.constant(contents), max_pixels))
 
 
 def _is_one(images: Any) -> bool:

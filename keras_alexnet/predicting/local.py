@@ -44,7 +44,9 @@ class LocalPredictor(Predictor):
     ):
         self._probabilities, self._labels, self._top = probabilities, labels, top
         self._square = tf.function(
-            lambda contents: decode.decode_square(contents, *plan.square),
+            lambda contents: decode.decode_square(
+                contents, *plan.square, max_pixels=self.max_image_pixels
+            ),
             input_signature=[tf.TensorSpec([], tf.string)],
         )
         squares = tf.TensorSpec([None, plan.square_size, plan.square_size, 3], tf.uint8)

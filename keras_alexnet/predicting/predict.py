@@ -16,6 +16,7 @@ from absl import logging
 
 from keras_alexnet import run_folder
 from keras_alexnet.data import decode
+from keras_alexnet.data.config import MAX_IMAGE_PIXELS
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.predicting.images import InputImage, input_images
 from keras_alexnet.predicting.local import LocalPredictor, SavedModelPredictor
@@ -65,6 +66,7 @@ def predict(
     timeout: float = 60.0,
     variant: str | None = None,
     labels: str | os.PathLike | None = None,
+    max_image_pixels: int = MAX_IMAGE_PIXELS,
 ) -> list[Prediction]:
     """Names the likeliest classes of images, with a network in a file or on a server.
 
@@ -77,7 +79,7 @@ def predict(
             a TensorFlow Serving server: `http://host:8501/v1/models/NAME[/versions/N]` or
             `grpc://host:8500/NAME[/versions/N]`, or with `/labels/L` for `/versions/N`.
         images: the path of an image, or of a folder that is searched with all folders below it;
-            encoded JPEG, PNG, BMP or GIF bytes; uint8 pixels `[H, W, 3]` or `[N, H, W, 3]`,
+            encoded bytes; uint8 pixels `[H, W, 3]` or `[N, H, W, 3]`,
             0–255; or an iterable of these. Images may have any size and color, and are read batch
             by batch.
         top: how many classes to name, at most 100,000; all if the network has fewer.
@@ -86,6 +88,8 @@ def predict(
         variant: the network, for a file that does not say which it is.
         labels: a text file with one class per line, in place of the network's own names. A server
             names five classes itself, and more only with this file.
+        max_image_pixels: the largest image that is decoded here. Servers and SavedModels decode
+            JPEG and PNG themselves, up to the default.
 
     Returns:
         A `Prediction` for each image, in order; if an image cannot be read, it has an `error`.
@@ -102,6 +106,7 @@ def predict(
         ('image 0', 2, None)
     """
     options: dict[str, Any] = {"timeout": timeout, "variant": variant, "labels": labels}
+    options["max_image_pixels"] = max_image_pixels
     return list(predictions(model, images, top, batch_size=batch_size, **options))
 
 
@@ -111,13 +116,14 @@ def predictions(
     top: int = 5,
     *,
     batch_size: int = 32,
+    max_image_pixels: int = MAX_IMAGE_PIXELS,
     done: Sequence[Prediction] = (),
     **options: Any,
 ) -> Iterator[Prediction]:
     """Like `predict`, but yields the predictions one by one while the next are computed.
 
     Args:
-        model, images, top, batch_size: as in `predict`.
+        model, images, top, batch_size, max_image_pixels: as in `predict`.
         done: predictions of some of the images, which are yielded in their place as they are.
         options: timeout, variant and labels, as in `predict`.
 
@@ -130,8 +136,10 @@ def predictions(
         ...     print(found.image, found.error or found.classes[0])
     """
     batch_size = one_of("batch_size", batch_size, int, limits.BATCH)
+    most = one_of("max_image_pixels", max_image_pixels, int, limits.PIXELS)
     inputs = input_images(images)
     predictor = open_predictor(model, top, **options)
+    predictor.max_image_pixels = most
     if not done:
         return _predicted(predictor, inputs, batch_size)
     return _completed(predictor, list(inputs), batch_size, done)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from keras_alexnet.data.config import MAX_IMAGE_PIXELS
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.predicting.images import as_jpeg_or_png
 from keras_alexnet.run_folder import check_labels
@@ -45,9 +46,11 @@ class Predictor(abc.ABC):
     Attributes:
         request_bytes: the largest size of a batch of preprocessed images; a larger image is sent on
             its own.
+        max_image_pixels: the largest image that is decoded here; set before the first image.
     """
 
     request_bytes: float = math.inf
+    max_image_pixels: int = MAX_IMAGE_PIXELS
 
     @abc.abstractmethod
     def preprocess(self, contents: bytes) -> Any:
@@ -169,7 +172,7 @@ class EncodedPredictor(Predictor):
         return found
 
     def preprocess(self, contents: bytes) -> bytes:
-        return as_jpeg_or_png(contents)
+        return as_jpeg_or_png(contents, self.max_image_pixels)
 
     def classify(self, images: list[bytes]) -> list[TopClasses]:
         if self._labels is not None:

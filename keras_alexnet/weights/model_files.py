@@ -31,6 +31,7 @@ _DESCRIPTION: json_schema.Schema = {
         **dict.fromkeys(("square_size", "crop_size", "input_size"), _SIZE),
         "crop_padding": Number(0, 2**14, whole=True),
         "warp?": bool,
+        "resize?": str,
         ...: None,
     },
 }

@@ -1,6 +1,8 @@
 """Images become shards: the same bytes however often it is stopped, and nothing lost or hidden."""
 
 import collections
+import dataclasses
+import io
 import json
 import os
 import pathlib
@@ -11,15 +13,17 @@ import sys
 import time
 
 import numpy as np
+import PIL.Image
 import pytest
 import tensorflow as tf
 
 import keras_alexnet as ka
 from keras_alexnet import DataSpec, PrepareConfig
-from keras_alexnet.data import archives, fingerprints, shards
+from keras_alexnet.data import archives, checking, fingerprints, shards
 from keras_alexnet.errors import UsageError, UserError
 from support.image_folders import write_images
 from support.packed import packed
+from support.photographs import photographs
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -347,3 +351,39 @@ def test_killed_and_run_again(tmp_path, caplog):
     ka.prepare(PrepareConfig(source=source, out=out, **options))
     assert "of 120 shards, which are whole" in caplog.text
     assert contents(out) == contents(whole)
+
+
+@pytest.mark.parametrize("short_side", [None, 24])
+def test_damage_that_the_decoder_only_warns_of(tmp_path, short_side, monkeypatch):
+    monkeypatch.setattr(checking, "GROUP_IMAGES", 7)
+    folder = tmp_path / "pets"
+    for number in range(20):
+        path = folder / "train" / "ab"[number % 2] / f"{number:02d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        PIL.Image.fromarray(photographs(1, 48, seed=number)[0]).save(path, quality=90)
+        if number in (5, 12):
+            contents = path.read_bytes()
+            path.write_bytes(contents[: len(contents) // 2] + b"\xff\xd9")
+    config = PrepareConfig(source=folder, out=tmp_path / "out", short_side=short_side, seed=1)
+    with pytest.raises(
+        UserError, match="2 of 20 images cannot be decoded: train/a/12.jpg, train/b/05"
+    ):
+        ka.prepare(config)
+    manifest = ka.prepare(dataclasses.replace(config, skip_corrupt=True))
+    assert manifest.skipped == ("train/a/12.jpg", "train/b/05.jpg")
+
+
+def test_images_are_shrunk_upright(tmp_path):
+    folder, exif = tmp_path / "pets", PIL.Image.Exif()
+    exif[0x0112] = 6
+    for number in range(6):
+        path = folder / "train" / "ab"[number % 2] / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        PIL.Image.fromarray(photographs(1, 60, seed=number)[0][:40]).save(path, exif=exif)
+    ka.prepare(PrepareConfig(source=folder, out=tmp_path / "out", short_side=20))
+    for shard in (tmp_path / "out").glob("*.tfrecord"):
+        for record in tf.data.TFRecordDataset(str(shard)).as_numpy_iterator():
+            example = tf.train.Example.FromString(record)
+            [contents] = example.features.feature["image"].bytes_list.value
+            with PIL.Image.open(io.BytesIO(contents)) as image:
+                assert image.size == (20, 30) and not image.getexif()

@@ -6,6 +6,7 @@ python tests/support/memory.py image_folder FOLDER cifar_v1 1
 import json
 import pathlib
 import sys
+from collections.abc import Callable
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2]))
 
@@ -21,6 +22,14 @@ def bytes_now(field: str) -> int:
     """VmRSS, or VmHWM, which is the maximum since the last reset."""
     status = pathlib.Path("/proc/self/status").read_text()
     return 1024 * int(status.split(f"{field}:")[1].split()[0])
+
+
+def peak_of(action: Callable[[], object]) -> int:
+    """The bytes that this process needs at most for an action, beyond those that it has."""
+    pathlib.Path("/proc/self/clear_refs").write_text("5")
+    before = bytes_now("VmRSS")
+    action()
+    return bytes_now("VmHWM") - before
 
 
 def batches(split: Split, variant: str):

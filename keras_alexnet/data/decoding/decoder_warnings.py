@@ -11,8 +11,13 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
+
+from keras_alexnet.utils import machine
 
 # "unknown JFIF revision number" is the only one that says nothing about the pixels.
 _WARNING = re.compile(
@@ -107,12 +112,12 @@ class _Listener:
         os.write(self._passed_on, _WARNING.sub(b"", line))
 
 
-def blamed(rows: np.ndarray, decode: Callable[[np.ndarray], None], heard: Heard) -> dict[int, str]:
+def blamed(rows: np.ndarray, decode: Callable[[tf.Tensor], Any], heard: Heard) -> dict[int, str]:
     """Finds the images that the decoder warns of, by halves.
 
     Args:
         rows: int64 `[n]`.
-        decode: decodes some rows, and returns when all are done.
+        decode: decodes the image of a row, int64 scalar; called from several threads.
         heard: see `listening`.
 
     Returns:
@@ -120,18 +125,23 @@ def blamed(rows: np.ndarray, decode: Callable[[np.ndarray], None], heard: Heard)
 
     Example:
         >>> with listening() as heard:
-        ...     blamed(np.arange(9), lambda rows: None, heard)
+        ...     blamed(np.arange(9), lambda row: row, heard)
         {}
     """
-    heard()
-    decode(rows)
-    warnings = heard()
-    if not warnings:
-        return {}
-    if len(rows) == 1:
-        return {int(rows[0]): f"the JPEG decoder warns: {warnings[0]}"}
-    first, second = np.array_split(rows, 2)
-    return blamed(first, decode, heard) | blamed(second, decode, heard)
+    with ThreadPoolExecutor(len(machine.processors())) as pool:
+
+        def search(some: np.ndarray) -> dict[int, str]:
+            heard()
+            list(pool.map(decode, map(tf.constant, some)))
+            warnings = heard()
+            if not warnings:
+                return {}
+            if len(some) == 1:
+                return {int(some[0]): f"the JPEG decoder warns: {warnings[0]}"}
+            first, second = np.array_split(some, 2)
+            return search(first) | search(second)
+
+        return search(rows)
 
 
 # A JPEG of 8 x 8 gray pixels that lacks all of its pixels.
@@ -146,8 +156,6 @@ _DAMAGED = bytes.fromhex(
 @functools.cache
 def can_listen() -> bool:
     """Returns whether this machine's decoder prints its warnings where they can be read."""
-    import tensorflow as tf
-
     with listening() as heard:
         tf.io.decode_jpeg(_DAMAGED)
         return bool(heard())

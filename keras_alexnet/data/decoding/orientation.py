@@ -3,6 +3,8 @@
 The same operations run in pipelines and in saved graphs, which have no Python.
 """
 
+import functools
+
 import tensorflow as tf
 
 _UPRIGHT = 1
@@ -14,12 +16,19 @@ _MOST_EXIF_BYTES = 2**16  # as much as a segment of a JPEG can hold
 _ORIENTATION_TAG = 0x0112
 _SHORT, _LONG = 3, 4  # types of numbers: 16 and 32 bits
 
+# Functions of their own are traced once, and not for every pipeline again.
+_IMAGE, _NUMBER = tf.TensorSpec([None, None, None], tf.uint8), tf.TensorSpec([], tf.int32)
+_of_string = functools.partial(
+    tf.function, input_signature=[tf.TensorSpec([], tf.string)], autograph=False
+)
 
+
+@functools.partial(tf.function, input_signature=[_IMAGE, _NUMBER], autograph=False)
 def turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """Turns and mirrors an image as its EXIF orientation says.
 
     Args:
-        image: `[height, width, channels]`.
+        image: uint8 `[height, width, channels]`.
         orientation: int32 scalar, 1–8; 1 is upright.
 
     Returns:
@@ -41,6 +50,7 @@ def turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     return tf.cond(orientation == _UPRIGHT, lambda: image, changed)
 
 
+@_of_string
 def of_jpeg(contents: tf.Tensor) -> tf.Tensor:
     """Returns the EXIF orientation of a JPEG: string scalar → int32 scalar, 1–8.
 
@@ -58,6 +68,7 @@ def of_jpeg(contents: tf.Tensor) -> tf.Tensor:
     return tf.cond(plain, lambda: tf.constant(_UPRIGHT), lambda: _in_segments(contents))
 
 
+@_of_string
 def of_png(contents: tf.Tensor) -> tf.Tensor:
     """Returns the orientation in the eXIf chunk of a PNG: string scalar → int32 scalar, 1–8.
 
@@ -76,6 +87,7 @@ def _bytes(text: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.io.decode_raw(text, tf.uint8), tf.int32)
 
 
+@_of_string
 def _in_segments(contents: tf.Tensor) -> tf.Tensor:
     head = tf.strings.join([tf.strings.substr(contents, 0, _SEARCHED_BYTES), bytes(16)])
     last = tf.strings.length(head) - 16
@@ -104,6 +116,7 @@ def _in_segments(contents: tf.Tensor) -> tf.Tensor:
     return _in_exif(tf.strings.substr(head, start + 10, size))
 
 
+@_of_string
 def _in_exif(exif: tf.Tensor) -> tf.Tensor:
     """The orientation in EXIF data: byte order, 42, place of the directory, entries of 12 bytes."""
     values = _bytes(tf.strings.join([exif, bytes(12)]))

@@ -6,6 +6,7 @@ import struct
 
 import numpy as np
 
+from keras_alexnet.data.config import MAX_IMAGE_PIXELS
 from keras_alexnet.data.decoding import limits
 from keras_alexnet.data.decoding.transparency import composite_array_on_white
 
@@ -20,7 +21,7 @@ _DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")
 _FULL_COLOR = "RGBA"
 
 
-def decode(contents: bytes, most: int = limits.MAX_IMAGE_PIXELS) -> np.ndarray:
+def decode(contents: bytes, most: int = MAX_IMAGE_PIXELS) -> np.ndarray:
     """Decodes one image, upright; of several frames or pages the first.
 
     Palettes, gray and CMYK become RGB; alpha is composited on white. Gray of 16 bits is scaled to

@@ -1,0 +1,99 @@
+"""Squares of networks from torchvision are those of torchvision's own transforms."""
+
+import io
+import pathlib
+
+import matplotlib
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import keras_alexnet as ka
+from keras_alexnet.data import decode, squares
+from keras_alexnet.data.images import ImageArray
+from keras_alexnet.data.pipeline import eval_batches
+from keras_alexnet.data.splits import Split
+from keras_alexnet.errors import UsageError
+from keras_alexnet.exporting import signatures
+from keras_alexnet.networks.image_plan import ANTIALIASED_BILINEAR, ImagePlan
+from support.photographs import photographs
+
+PLAN = ImagePlan(96, crop_size=84, crop_padding=0, input_size=84, resize=ANTIALIASED_BILINEAR)
+HOPPER = pathlib.Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
+
+SIZES = [  # also smaller than the square, and with every parity of what is cut off
+    *((96, 96), (97, 131), (131, 97), (40, 61), (300, 96), (96, 301), (640, 480), (200, 333)),
+    *((101, 202), (150, 151), (152, 151), (96, 98), (96, 100), (96, 102), (96, 104), (30, 400)),
+    *((700, 700), (257, 256), (95, 190), (123, 456)),
+]
+
+
+def transformed(image: Image.Image, size: int, crop: int) -> np.ndarray:
+    """Resize(size) and CenterCrop(crop) of torchvision 0.25, which calls Pillow."""
+    width, height = image.size
+    if width <= height:
+        width, height = size, int(size * height / width)
+    else:
+        width, height = int(size * width / height), size
+    resized = image.resize((width, height), Image.Resampling.BILINEAR)
+    top, left = round((height - crop) / 2.0), round((width - crop) / 2.0)
+    return np.asarray(resized.crop((left, top, left + crop, top + crop)))
+
+
+def drawn(height: int, width: int) -> Image.Image:
+    side = max(height, width)
+    return Image.fromarray(photographs(1, side, seed=height * width)[0][:height, :width])
+
+
+def encoded(image: Image.Image, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **({"quality": 95} if kind == "JPEG" else {}))
+    return buffer.getvalue()
+
+
+def check(found: np.ndarray, image: Image.Image) -> None:
+    difference = np.abs(found.astype(int) - transformed(image, PLAN.square_size, PLAN.crop_size))
+    # Pillow also rounds between the axes.
+    assert difference.max() <= 1 and difference.mean() < 0.3
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_every_size_in_a_graph_without_python(kind):
+    files = [encoded(drawn(*size), kind) for size in SIZES] + [HOPPER.read_bytes()]
+    graph = tf.function(lambda files: signatures.inputs_from_bytes(files, PLAN))
+    for found, file in zip(graph(tf.constant(files)).numpy(), files, strict=True):
+        check(found, Image.open(io.BytesIO(file)).convert("RGB"))
+
+
+def test_in_the_pipeline():
+    images = photographs(5, 133)
+    split = Split.of(ImageArray(images), np.zeros(5, np.int32))
+    [(found, _)] = eval_batches(split, PLAN, batch_size=5)
+    for square, pixels in zip(found.numpy(), images, strict=True):
+        check(square, Image.fromarray(pixels))
+
+
+def test_large_jpegs_are_decoded_whole():
+    image = drawn(900, 1000)
+    square = decode.decode_square(tf.constant(encoded(image, "JPEG")), *PLAN.square).numpy()
+    check(square[6:-6, 6:-6], Image.open(io.BytesIO(encoded(image, "JPEG"))))
+
+
+def test_warped():
+    image = drawn(100, 170)
+    square = squares.square(tf.constant(np.asarray(image)), 64, True, ANTIALIASED_BILINEAR)
+    expected = np.asarray(image.resize((64, 64), Image.Resampling.BILINEAR)).astype(int)
+    assert np.abs(square.numpy() - expected).max() <= 1
+
+
+def test_which_networks_have_it():
+    plan = ka.variants.get("alexnet_owt").image_plan
+    assert plan == ImagePlan(256, 224, 0, 224, resize=ANTIALIASED_BILINEAR)
+    assert ka.variants.get("alexnet_owt").image_plan_for(112).resize == ANTIALIASED_BILINEAR
+    assert ka.variants.get("alexnet").image_plan.resize == "area"
+
+
+def test_unknown_way():
+    with pytest.raises(UsageError, match="Unknown resize 'bilinear'. Did you mean 'antialiased_b"):
+        ImagePlan(256, 224, 0, 224, resize="bilinear")
