@@ -24,7 +24,10 @@ _GROUPS = {
         *("dataset", "data_dir", "dataset_name", "skip_corrupt"),
         *("validation_images", "class_weights", "views"),
     ],
-    "devices": ["num_devices", "logical_cpu_devices", "precision", "deterministic"],
+    "devices": [
+        *("num_devices", "logical_cpu_devices", "join_timeout"),
+        *("precision", "deterministic"),
+    ],
     _RUN: ["recipe", "workdir", "resume", "allow_change", "seed"],
 }
 

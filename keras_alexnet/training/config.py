@@ -79,6 +79,9 @@ class TrainConfig(DataSpec):
     logical_cpu_devices: int | None = setting(
         None, "Split the CPU into this many devices, to try out several replicas without GPUs."
     )
+    join_timeout: int = setting(
+        600, "Most seconds to wait for the other workers of a run; 0 waits without end."
+    )
     views: int | None = setting(
         None,
         "Number of views of each test image that are averaged; by default the recipe's.",

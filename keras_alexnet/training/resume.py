@@ -26,6 +26,7 @@ _MAY_CHANGE = (
     "data_dir",
     "num_devices",
     "logical_cpu_devices",
+    "join_timeout",
     "checkpoint_every_steps",
     "keep_checkpoints",
     "deterministic",
