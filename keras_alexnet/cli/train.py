@@ -26,7 +26,10 @@ _GROUPS = {
         "max_image_pixels",
         *("validation_images", "class_weights", "views"),
     ],
-    "devices": ["num_devices", "logical_cpu_devices", "precision", "deterministic"],
+    "devices": [
+        *("num_devices", "logical_cpu_devices", "join_timeout"),
+        *("precision", "deterministic"),
+    ],
     _RUN: ["recipe", "workdir", "resume", "allow_change", "seed"],
 }
 

@@ -79,24 +79,13 @@ def multi_worker_strategy(
         UsageError: if a worker has fewer devices.
         UserError: if TensorFlow is already in use, or the other workers cannot be reached.
     """
-    if logical_cpu_devices is not None:
-        raise UsageError(
-            "logical_cpu_devices is for trying out several replicas in one process, but this run "
-            f"has several workers. Received: {logical_cpu_devices}. Omit it."
-        )
+    check_worker_devices(num_devices, logical_cpu_devices)
     gpus = tf.config.list_physical_devices("GPU")
-    available = max(1, len(gpus))
-    if num_devices is not None and not 1 <= num_devices <= available:
-        raise UsageError(
-            f"num_devices must be between 1 and {available}, the number of devices of each worker. "
-            f"Received: {num_devices}."
-        )
-    cluster = tuple(map(str, resolver.cluster_spec().as_dict().items()))
+    cluster = _cluster_of(resolver)
     if cluster in _JOINED:
         return _JOINED[cluster]
     for gpu in gpus:
         _grow_memory(gpu)
-    logging.info("Waiting for all workers of %s.", resolver.cluster_spec().as_dict())
     try:
         if num_devices is not None and gpus:
             tf.config.set_visible_devices(gpus[:num_devices], "GPU")
@@ -115,6 +104,31 @@ def multi_worker_strategy(
             "then start all of them again."
         ) from error
     return _JOINED[cluster]
+
+
+def check_worker_devices(num_devices: int | None, logical_cpu_devices: int | None) -> None:
+    """Raises a UsageError unless each of several workers has these devices."""
+    if logical_cpu_devices is not None:
+        raise UsageError(
+            "logical_cpu_devices is for trying out several replicas in one process, but this run "
+            f"has several workers. Received: {logical_cpu_devices}. Omit it."
+        )
+    gpus = tf.config.list_physical_devices("GPU")
+    available = max(1, len(gpus))
+    if num_devices is not None and not 1 <= num_devices <= available:
+        raise UsageError(
+            f"num_devices must be between 1 and {available}, the number of devices of each worker. "
+            f"Received: {num_devices}."
+        )
+
+
+def is_joined(resolver: tf.distribute.cluster_resolver.ClusterResolver) -> bool:
+    """Returns whether this process has joined the workers already."""
+    return _cluster_of(resolver) in _JOINED
+
+
+def _cluster_of(resolver: tf.distribute.cluster_resolver.ClusterResolver) -> tuple[str, ...]:
+    return tuple(map(str, resolver.cluster_spec().as_dict().items()))
 
 
 def worker_addresses(

@@ -1,19 +1,27 @@
 """Joining the workers of a run: TF_CONFIG, Slurm, logs, lost workers."""
 
 import contextlib
+import faulthandler
 import logging as standard_logging
 import os
 import pathlib
 import re
+import signal
 from collections.abc import Iterator
 
 import tensorflow as tf
 from absl import logging
 
-from keras_alexnet.distributed import devices
+from keras_alexnet.distributed import devices, rendezvous
 from keras_alexnet.distributed.cluster import Cluster, SingleProcess, Workers
 from keras_alexnet.errors import UsageError, UserError
+<<<<<<< HEAD
 from keras_alexnet.utils.logs import PlainFormatter
+=======
+from keras_alexnet.utils import signals
+
+JOIN_TIMEOUT = 600.0  # seconds
+>>>>>>> stopping
 
 LOGS = "logs"  # subfolder of the run's folder
 
@@ -37,6 +45,7 @@ def joined(
     workdir: str | os.PathLike | None,
     num_devices: int | None = None,
     logical_cpu_devices: int | None = None,
+    join_timeout: float = JOIN_TIMEOUT,
 ) -> Iterator[Cluster]:
     """Yields the workers of this run, after all of them have joined.
 
@@ -47,6 +56,7 @@ def joined(
         workdir: the run's folder; the logs are below it.
         num_devices: as for `devices.multi_worker_strategy`.
         logical_cpu_devices: as for `devices.multi_worker_strategy`.
+        join_timeout: the most seconds to wait for the other workers; 0 waits without end.
 
     Raises:
         UsageError: if there are several workers and no `workdir`, or as `resolver` and
@@ -67,10 +77,33 @@ def joined(
             "A run with several workers needs --workdir: it holds their logs, and the checkpoints "
             "to resume from when all of them are started again. Received: none."
         )
-    strategy = devices.multi_worker_strategy(found, num_devices, logical_cpu_devices)
+    options = (num_devices, logical_cpu_devices)
+    devices.check_worker_devices(*options)
+    if not devices.is_joined(found):
+        addresses = devices.worker_addresses(found)
+        own = found.cluster_spec().task_address(found.task_type, found.task_id)
+        logging.info("Waiting for all workers of %s.", found.cluster_spec().as_dict())
+        rendezvous.wait_for_all(addresses, addresses.index(own), join_timeout)
+    with _stoppable_in_tensorflow(join_timeout):
+        strategy = devices.multi_worker_strategy(found, *options)
     workers, logs = Workers(strategy), pathlib.Path(workdir) / LOGS
     with _own_log(logs, workers), _loss_explained(logs, workers):
         yield workers
+
+
+@contextlib.contextmanager
+def _stoppable_in_tensorflow(join_timeout: float) -> Iterator[None]:
+    """Lets signals and a limit end the process, while TensorFlow's code holds Python's lock.
+
+    Now that all workers have come, this takes a moment, unless one of them dies in it.
+    """
+    if join_timeout:
+        faulthandler.dump_traceback_later(join_timeout, exit=True, file=2)
+    try:
+        with signals.handled(signal.SIG_DFL):
+            yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def resolver() -> tf.distribute.cluster_resolver.ClusterResolver | None:

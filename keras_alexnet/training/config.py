@@ -99,6 +99,9 @@ class TrainConfig(DataSpec):
         least=1,
         most=256,
     )
+    join_timeout: int = setting(
+        600, "Most seconds to wait for the other workers of a run; 0 waits without end."
+    )
     views: int | None = setting(
         None,
         "Number of views of each test image that are averaged; by default the recipe's.",

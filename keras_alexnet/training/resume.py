@@ -29,6 +29,7 @@ _MAY_CHANGE = (
     "labels_csv",
     "num_devices",
     "logical_cpu_devices",
+    "join_timeout",
     "checkpoint_every_steps",
     "keep_checkpoints",
     "deterministic",

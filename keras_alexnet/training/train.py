@@ -62,7 +62,7 @@ def train(
     """
     origin = provenance.provenance()
     devices_given = (config.num_devices, config.logical_cpu_devices)
-    with launch.joined(config.workdir, *devices_given) as cluster:
+    with launch.joined(config.workdir, *devices_given, config.join_timeout) as cluster:
         request = resume.request_for(config, cluster)
         deterministic = devices.determinism(request.config.deterministic)
         with Interruption(cluster) as interruption, deterministic:

@@ -14,7 +14,7 @@ SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)
 )
 
-Handler = Callable[[int, types.FrameType | None], Any]
+Handler = Callable[[int, types.FrameType | None], Any] | signal.Handlers
 
 
 class Stopped(KeyboardInterrupt):
