@@ -15,13 +15,10 @@ from absl import logging
 from keras_alexnet.distributed import devices, rendezvous
 from keras_alexnet.distributed.cluster import Cluster, SingleProcess, Workers
 from keras_alexnet.errors import UsageError, UserError
-<<<<<<< HEAD
-from keras_alexnet.utils.logs import PlainFormatter
-=======
 from keras_alexnet.utils import signals
+from keras_alexnet.utils.logs import PlainFormatter
 
 JOIN_TIMEOUT = 600.0  # seconds
->>>>>>> stopping
 
 LOGS = "logs"  # subfolder of the run's folder
 

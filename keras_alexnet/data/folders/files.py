@@ -43,7 +43,9 @@ def is_hidden(name: str) -> bool:
         >>> is_hidden(".DS_Store"), is_hidden("@eaDir"), is_hidden("cat.jpg")
         (True, True, False)
     """
-    return name.startswith((".", "~$")) or name.endswith("~") or name.casefold() in _JUNK
+    # ".unfinished" is what predict keeps until it has ended.
+    left_behind = name.startswith((".", "~$")) or name.endswith(("~", ".unfinished"))
+    return left_behind or name.casefold() in _JUNK
 
 
 def is_image(path: str, name: str) -> bool:
