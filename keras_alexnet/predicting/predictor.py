@@ -223,8 +223,7 @@ def reason(text: str) -> str:
 
 def shortened(text: str) -> str:
     """Returns the beginning of what a server says, made safe to print."""
-    text = printable(text[: _TEXT_LENGTH + 1])
-    return text if len(text) <= _TEXT_LENGTH else f"{text[:_TEXT_LENGTH]}…"
+    return printable(text, _TEXT_LENGTH)
 
 
 def unknown_answer(address: object, answer: object) -> UserError:

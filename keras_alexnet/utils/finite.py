@@ -53,7 +53,7 @@ def describe_non_finite(name: str, array: np.ndarray) -> str | None:
     """
     if array.dtype.kind in "iub" or (finite := np.isfinite(array)).all():
         return None
-    return f"{printable(name)} ({array.size - np.count_nonzero(finite)} of {array.size})"
+    return f"{printable(name, 100)} ({array.size - np.count_nonzero(finite)} of {array.size})"
 
 
 def _listing(bad: list[str]) -> str:

@@ -5,17 +5,25 @@ import unicodedata
 _JOINERS = "\u200c\u200d"  # they shape letters of Persian and Hindi, and emoji
 
 
-def printable(text: object) -> str:
+def printable(text: object, most: int | None = None) -> str:
     r"""Returns text that stays on its line and changes nothing else on a terminal or in a log.
 
     Line breaks, control characters and marks that reverse the direction of writing are escaped, and
     so are bytes of a file's name that are not UTF-8.
 
+    Args:
+        text: the text, or what `str` makes one of.
+        most: the number of characters after which it ends with an ellipsis; by default all.
+
     Example:
-        >>> printable("two\nlines"), printable("caf\udce9.png")
-        ('two\\nlines', 'caf\\xe9.png')
+        >>> printable("two\nlines"), printable("caf\udce9.png"), printable("endless", most=3)
+        ('two\\nlines', 'caf\\xe9.png', 'end…')
     """
-    return "".join(_escaped(each) for each in str(text))
+    text = str(text)
+    if most is None:
+        return "".join(map(_escaped, text))
+    found = "".join(map(_escaped, text[: most + 1]))
+    return found if len(found) <= most else f"{found[:most]}…"
 
 
 def is_printable(text: str) -> bool:

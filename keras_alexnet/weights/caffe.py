@@ -19,7 +19,7 @@ from keras_alexnet.networks.spec import (
     NetworkSpec,
 )
 from keras_alexnet.weights.caffe_file import CaffeLayer
-from keras_alexnet.weights.layout import WEIGHTED
+from keras_alexnet.weights.layout import WEIGHTED, listing
 
 _TYPES: dict[type[LayerSpec], str] = {
     ConvolutionSpec: "Convolution",
@@ -95,7 +95,7 @@ def check_structure(
     if {"LRN", "Pooling"} & set(types) and types != [_TYPES[type(each)] for each in wanted]:
         raise UserError(
             f"{path} does not hold {spec.name}, but a different network. Its layers: "
-            f"{', '.join(layer.name for layer in found)}; expected: "
+            f"{listing([layer.name for layer in found])}; expected: "
             f"{', '.join(each.name for each in wanted)}."
         )
     norms = (each for each in wanted if isinstance(each, LocalResponseNormSpec))

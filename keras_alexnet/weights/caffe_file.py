@@ -10,6 +10,7 @@ from google.protobuf import message
 
 from keras_alexnet.errors import UserError
 from keras_alexnet.utils import protobufs
+from keras_alexnet.utils.text import printable
 
 # Message → (field, number, type), with * for repeated fields.
 _MESSAGES = {
@@ -39,6 +40,8 @@ _MESSAGES = {
 _OLD_TYPES = {4: "Convolution", 14: "InnerProduct", 15: "LRN", 17: "Pooling"}
 
 _LRN_DEFAULTS = {"local_size": 5, "alpha": 1.0, "beta": 0.75, "k": 1.0}
+
+_NAME_LENGTH = 100
 
 _MOST_AXES = 32  # of a blob, in Caffe
 
@@ -133,7 +136,8 @@ def _parsed(name: str, path: str | os.PathLike, ending: str) -> message.Message:
 
 
 def _text(name: bytes) -> str:
-    return name.decode("utf-8", "backslashreplace")
+    """A name, safe to print; names that are cut off are none that is looked for."""
+    return printable(name.decode("utf-8", "backslashreplace"), _NAME_LENGTH)
 
 
 def _layer(layer: Any, kind: str, path: str | os.PathLike) -> CaffeLayer:

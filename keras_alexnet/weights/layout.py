@@ -8,11 +8,13 @@ import numpy as np
 
 from keras_alexnet.errors import UserError
 from keras_alexnet.networks.spec import ClassifierSpec, ConvolutionSpec, DenseSpec, NetworkSpec
+from keras_alexnet.utils.text import printable
 
 CLASSIFIER = "logits"
 
 WEIGHTED = (ConvolutionSpec, DenseSpec, ClassifierSpec)  # the layers with weights in PyTorch, Caffe
 
+NAME_LENGTH = 100  # of a name in a file, in a message
 _NAMES_IN_MESSAGE = 24
 
 
@@ -125,7 +127,7 @@ def fitting_tensors(
             if tensor.shape != tuple(shape):
                 problems["misshapen"].append(f"{_described(name, tensor)} for {_shape(shape)}")
         found[layer] = values
-    listings = [f"{kind}: {_listing(bad)}" for kind, bad in problems.items() if bad]
+    listings = [f"{kind}: {listing(bad)}" for kind, bad in problems.items() if bad]
     if listings:
         raise UserError(
             f"{title} do not fit, and nothing was loaded. {'; '.join(listings)}. Name the network "
@@ -141,13 +143,14 @@ def _other_classes(shapes: Sequence[tuple[int, ...]], kernel: np.ndarray, bias: 
     return bias.shape == tuple(differing)
 
 
-def _listing(names: Sequence[str]) -> str:
+def listing(names: Sequence[str]) -> str:
+    """Returns the first of some names, and how many more there are."""
     more = len(names) - _NAMES_IN_MESSAGE
     return ", ".join(names[:_NAMES_IN_MESSAGE]) + (f" and {more} more" if more > 0 else "")
 
 
 def _described(name: str, tensor: np.ndarray) -> str:
-    return f"{name} ({_shape(tensor.shape)})"
+    return f"{printable(name, NAME_LENGTH)} ({_shape(tensor.shape)})"
 
 
 def _shape(shape: Sequence[int]) -> str:

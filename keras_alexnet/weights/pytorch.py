@@ -24,6 +24,7 @@ from keras_alexnet.networks.spec import (
     PyTorchNames,
 )
 from keras_alexnet.utils import files
+from keras_alexnet.utils.text import printable
 
 PICKLED = (".pth", ".pt")
 SAFE = ".safetensors"
@@ -78,8 +79,8 @@ def _safe(path: str) -> dict[str, np.ndarray]:
         raise
     except Exception as error:  # SafetensorError; or, from numpy, an error for a type it lacks.
         raise UserError(
-            f"{path} cannot be read as a .safetensors file of float weights: {error}. It may be "
-            "cut off or damaged: download or write it again."
+            f"{path} cannot be read as a .safetensors file of float weights: "
+            f"{printable(error, 500)}. It may be cut off or damaged: download or write it again."
         ) from error
 
 
@@ -109,7 +110,7 @@ def _pickled(path: str) -> dict[str, np.ndarray]:
             "torch.save(network.state_dict(), …)."
         )
     others = [
-        str(name)
+        printable(name, 100)
         for name, value in loaded.items()
         if not isinstance(name, str)
         or not isinstance(value, torch.Tensor)
@@ -139,8 +140,8 @@ def _numpy_array(tensor: Any) -> np.ndarray:
 def _as_float32(name: str, array: np.ndarray, path: str) -> np.ndarray:
     if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
         raise UserError(
-            f"{path} must hold float weights, and {name} is {array.dtype}. Quantized networks "
-            "cannot be loaded."
+            f"{path} must hold float weights, and {printable(name, 100)} is {array.dtype}. "
+            "Quantized networks cannot be loaded."
         )
     with np.errstate(over="ignore"):  # Numbers beyond float32 become infinite and are refused.
         return array.astype(np.float32, copy=False)
@@ -158,16 +159,16 @@ def _why_not(path: str, error: Exception) -> str:
     called = code[1] if code else _called_by(path)
     if isinstance(error, pickle.UnpicklingError) and called:
         return (
-            f"{path} was not loaded, because it is a pickle that calls {called}: it would run "
-            "code. A state dict holds only tensors. Write one with "
+            f"{path} was not loaded, because it is a pickle that calls {printable(called, 100)}: "
+            "it would run code. A state dict holds only tensors. Write one with "
             "torch.save(network.state_dict(), …)."
         )
     # torch's advice to load it anyway is left out.
     stated = re.search(r"WeightsUnpickler error:\s*(\S.*)", text)
     cause = stated[1] if stated else re.split(r"\. |\n", text or type(error).__name__)[0]
     return (
-        f"{path} cannot be read as a PyTorch state dict: {cause}. It may be cut off, damaged or in "
-        "a different format: download or write it again."
+        f"{path} cannot be read as a PyTorch state dict: {printable(cause, 500)}. It may be "
+        "cut off, damaged or in a different format: download or write it again."
     )
 
 

@@ -7,11 +7,13 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import safetensors.numpy
 
 import keras_alexnet
 from keras_alexnet import UsageError, UserError, run_folder, weights
 from keras_alexnet.networks import spec as specs
-from support import caffe_networks
+from keras_alexnet.utils.text import is_printable
+from support import caffe_files, caffe_networks
 from support.networks import registered
 from support.photographs import photographs
 
@@ -282,3 +284,20 @@ def test_which_pixels_pytorchs_network_wants_is_told(trained, tmp_path, caplog):
     caplog.set_level("INFO", logger="absl")
     weights.save(keras_alexnet.load(trained).model, tmp_path / "out.safetensors")
     assert "in the order R, G, B, minus (R, G, B) 120, 110, 100, divided by 127.5" in caplog.text
+
+
+@pytest.mark.parametrize("ending", ["safetensors", "pth", "caffemodel"])
+def test_names_in_files_are_safe_to_print_and_short(ending, tmp_path):
+    name, path = "red\x1b[31m\n\u202e" + "x" * 10_000, tmp_path / f"net.{ending}"
+    values = np.zeros([2, 3], np.float32)
+    if ending == "safetensors":
+        safetensors.numpy.save_file({name: values}, path)
+    elif ending == "pth":
+        torch = pytest.importorskip("torch")
+        torch.save({name: torch.from_numpy(values)}, path)
+    else:
+        path.write_bytes(caffe_files.net([caffe_files.layer(name, "InnerProduct", [values])]))
+    model = keras_alexnet.build("alexnet_caffe" if ending == "caffemodel" else "cifar_v2")
+    with pytest.raises(UserError, match=r" red\\x1b\[31m\\n\\u202exxx") as error:
+        weights.load(model, path)
+    assert is_printable(str(error.value)) and len(str(error.value)) < 2000
