@@ -1,6 +1,7 @@
 """What reaches terminals and logs: no control characters, and quiet ends where nobody reads."""
 
 import logging as standard_logging
+import os
 import subprocess
 import sys
 
@@ -29,7 +30,11 @@ RECORD = {"msg": "Read %s of %d%%.", "args": ("a\nb\x1b[2J", 5)}
 
 def _run(lines=1, program=PROGRAM, **options):
     command = [sys.executable, "-c", program, str(lines)]
-    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    options = {
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": buffered},
+        **options,
+    }
     return subprocess.run(command, timeout=60, **options)
 
 
