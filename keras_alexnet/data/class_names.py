@@ -40,6 +40,19 @@ def checked(class_names: Sequence[str], where: object) -> tuple[str, ...]:
     return names
 
 
+def alike(class_names: Sequence[str]) -> tuple[str, ...]:
+    """Returns the first names that differ only in upper and lower case; single letters may.
+
+    Example:
+        >>> alike(["A", "a", "cat", "Cat", "dog"])
+        ('cat', 'Cat')
+    """
+    names: dict[str, list[str]] = {}
+    for name in class_names:
+        names.setdefault(name.casefold(), []).append(name)
+    return next((tuple(each) for each in names.values() if len(each) > 1 and len(each[0]) > 1), ())
+
+
 def _problem(name: str) -> str | None:
     if not name.strip():
         return "is empty"

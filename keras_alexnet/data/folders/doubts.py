@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shlex
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
@@ -60,12 +61,13 @@ def refuse_splits(root: Folder, below: Mapping[str, Folder], named: Mapping[str,
 def refuse_unlabeled(root: Folder, name: str, folder: Folder, *, advise_splits: bool) -> None:
     """Raises a `UserError` for a split's folder of images without class folders."""
     if folder.images and not folder.folders:
+        labels = _labels(root)
         others = ", or name only the other folders with --splits" if advise_splits else ""
         raise UserError(
             f"{printable(name)}/ in {printable(root.path)} holds {len(folder.images)} images, such "
             f"as {printable(folder.images[0])}, but no class folders, so their labels are not "
             "known. keras-alexnet predict is for images without labels. To leave them out, move "
-            f"the folder away{others}. If the labels are known: {_labels(root)}."
+            f"the folder away{others}. If the labels are known: {labels[0].lower()}{labels[1:]}."
         )
 
 
@@ -189,9 +191,10 @@ def _holds(folder: Folder) -> str:
 
 
 def _flag(named: Mapping[str, str]) -> str:
-    """The setting that names these folders, the first of each split."""
+    """The setting that names these folders, the first of each split, as typed in a shell."""
     first = {split: name for name, split in reversed(list(named.items())) if split != "other"}
-    return ",".join(f"{split}={printable(first[split])}" for split in sorted_splits(first))
+    setting = ",".join(f"{split}={printable(first[split])}" for split in sorted_splits(first))
+    return shlex.quote(setting)
 
 
 def sorted_splits(splits: Iterable[str]) -> list[str]:

@@ -31,7 +31,7 @@ NO_FILE = "named pipe, socket or device"
 LINK_TO_NOTHING = "link to nothing"
 LINK_BACK = "link to a folder around it"
 TWICE = "reached twice by links"
-OF_A_RUN = "picture in a run's folder"
+OF_A_RUN = "in a run's folder"
 NOT_IN_A_SPLIT = "image in no split's folder"
 NOT_LISTED = "image that the list of labels does not name"
 

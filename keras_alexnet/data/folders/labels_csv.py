@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from keras_alexnet.data import class_names
+from keras_alexnet.data import archives, class_names
 from keras_alexnet.data.folders import files, split_names
 from keras_alexnet.data.folders.collect import Collected, LabeledFiles, as_counts
 from keras_alexnet.data.folders.files import EXTENSIONS
@@ -120,7 +120,7 @@ def _rows(path: pathlib.Path, places: dict[str, list[str]]) -> Iterator[_Row]:
 def _lines(path: pathlib.Path) -> list[str]:
     try:
         with open_regular(path) as file:
-            contents = file.read(_LARGEST_BYTES + 1)
+            contents = archives.read_up_to(file, _LARGEST_BYTES + 1)
     except OSError as error:
         raise UserError(
             f"The labels {printable(path)} cannot be read: {error.strerror}."

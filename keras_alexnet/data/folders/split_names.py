@@ -76,14 +76,15 @@ def parsed(splits: str) -> dict[str, str]:
         UsageError: if it cannot be read.
 
     Example:
-        >>> parsed("train=Training, test=Testing")
+        >>> parsed("train=Training, Test=Testing")
         {'train': 'Training', 'test': 'Testing'}
     """
     if splits.strip().lower() == NONE:
         return {}
     found: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in splits.split(","))):
-        split, equals, folder = (each.strip() for each in part.partition("="))
+        typed, equals, folder = (each.strip() for each in part.partition("="))
+        split = split_of(typed) or typed
         folder = os.path.normpath(folder) if folder else ""
         outside = os.path.isabs(folder) or folder.split(os.sep)[0] == os.pardir
         if not equals or not folder or split not in SPLITS or split in found or outside:

@@ -117,12 +117,11 @@ class _Reading:
         self._around.append(real)
         entries = _entries(path)
         found.is_run = any(names <= {entry.name for entry in entries} for names in _OF_RUNS)
-        for entry in entries:
-            self._add(found, entry, depth)
         if found.is_run and depth:
-            found.left_out[files.OF_A_RUN] += found.count
-            found.__dict__.pop("count")
-            found.images, found.folders = [], {}
+            found.left_out[files.OF_A_RUN] += len(entries)
+        else:
+            for entry in entries:
+                self._add(found, entry, depth)
         self._around.pop()
         self._read[real] = found
         return found

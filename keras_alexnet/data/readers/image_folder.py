@@ -139,6 +139,7 @@ def scan(
 def _with_folders(
     root: Folder, inner: Folder, folder: pathlib.Path, splits: str | None
 ) -> ImageFolder:
+    from keras_alexnet.data import class_names
     from keras_alexnet.data.folders import collect, labels_csv, layout
 
     found = layout.find_layout(inner, splits)
@@ -146,6 +147,8 @@ def _with_folders(
     notes = [found.note] if found.note else []
     if (folder / labels_csv.NAME).is_file():
         notes.append(f"{labels_csv.NAME} was not read, because there are class folders")
+    if alike := class_names.alike(files.class_names):
+        notes.append(f"the classes {' and '.join(alike)} differ only in upper and lower case")
     return ImageFolder(
         folder, files.class_names, files.splits, files.left_out, "; ".join(notes) or None
     )

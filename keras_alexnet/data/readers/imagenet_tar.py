@@ -163,6 +163,8 @@ def _checked(
 
 def read_labels(path: str | os.PathLike | None) -> list[str]:
     """Reads the WordNet id of each validation image, in the order of their numbers."""
+    from keras_alexnet.data import archives
+
     if path is None:
         found = importlib.util.find_spec("tensorflow_datasets")  # imported, it would take seconds
         if found is None or not found.submodule_search_locations:
@@ -174,7 +176,7 @@ def read_labels(path: str | os.PathLike | None) -> list[str]:
         path = pathlib.Path(found.submodule_search_locations[0]) / place
     try:
         with open_regular(path) as file:
-            labels = file.read(_LARGEST_LABELS).decode().split()
+            labels = archives.read_up_to(file, _LARGEST_LABELS).decode().split()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"The validation labels {path} cannot be read: {error}.") from error
     for number, label in enumerate(labels, start=1):

@@ -215,6 +215,16 @@ def test_splits_that_are_not_there(tmp_path):
         scan(tmp_path / "flat", "one/1.jpg", "two/1.jpg", splits="train=one,test=two")
 
 
+def test_names_that_differ_only_in_case_are_noted(tmp_path):
+    assert "classes Cat and cat differ only" in scan(tmp_path, "cat/1.jpg", "Cat/2.jpg").note
+    assert scan(tmp_path / "letters", "A/1.jpg", "a/2.jpg").note is None
+
+
+def test_flags_that_are_named_can_be_pasted(tmp_path):
+    with pytest.raises(UserError, match="--splits 'train=my train,test=my test' to"):
+        scan(tmp_path, *both_classes("my train", "my test"))
+
+
 def test_the_table_says_what_was_found(tmp_path, caplog):
     from keras_alexnet import DataSpec
     from keras_alexnet.data.load import load_dataset
