@@ -1,6 +1,8 @@
 """Processors and processes of this machine, on every operating system."""
 
 import os
+import threading
+import time
 
 
 def processors() -> list[int]:
@@ -36,3 +38,23 @@ def is_running(process_id: int) -> bool:
     except PermissionError:  # it belongs to another user
         return True
     return True
+
+
+def end_with_parent(parent: int, seconds: float = 1.0) -> None:
+    """Ends this process, soon after the one that started it has ended in any way.
+
+    Args:
+        parent: the ID of the process that started this one.
+        seconds: the time between two looks.
+
+    Example:
+        >>> end_with_parent(os.getppid())
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:  # an orphan gets a different parent
+            time.sleep(seconds)
+        os._exit(1)
+
+    if os.name != "nt":  # where orphans keep the number of their parent
+        threading.Thread(target=watch, daemon=True).start()
