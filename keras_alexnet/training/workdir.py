@@ -89,6 +89,7 @@ def locked(workdir: pathlib.Path, cluster: Cluster) -> Iterator[None]:
                 "start again; or pass another --workdir."
             )
             stack.enter_context(files.locked(workdir, message))
+            files.remove_half_written(workdir)
 
         cluster.from_chief(lock)
         yield

@@ -4,19 +4,22 @@ import contextlib
 import csv
 import errno
 import functools
+import glob
 import hashlib
 import io
 import json
 import os
 import pathlib
+import re
 import stat
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from absl import logging
 
 from keras_alexnet.errors import UserError
-from keras_alexnet.utils import cells, outputs
+from keras_alexnet.utils import cells, machine, outputs
 from keras_alexnet.utils.text import printable
 
 try:
@@ -24,7 +27,11 @@ try:
 except ImportError:  # on Windows
     fcntl = None  # type: ignore[assignment]
 
-HALF_WRITTEN = ".[0-9]*-*"  # what a kill in the middle of a write leaves, as a pattern for glob
+# What a kill in the middle of a write leaves: the number of the process, and the file's name.
+_HALF_WRITTEN = re.compile(r"\.(\d{1,9})-(.+)", re.DOTALL)
+
+# A process of another machine, of which nothing is known here, writes more often.
+_SECONDS_UNTOUCHED = 60.0
 
 
 @contextlib.contextmanager
@@ -45,6 +52,8 @@ def atomic_write(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     target, is_plain = outputs.destination(path)
+    if is_plain:
+        _remove_left_behind(target.parent, glob.escape(target.name), _SECONDS_UNTOUCHED)
     try:
         if not is_plain:
             with outputs.copied_to(target) as temporary:
@@ -136,11 +145,23 @@ def sync(path: str | os.PathLike) -> None:
 def remove_half_written(*folders: str | os.PathLike) -> None:
     """Removes what `atomic_write` left in folders when its process was killed.
 
-    Call it only while holding the lock of `locked`, because another process may be writing.
+    Call it only while holding the lock of `locked`, because a process of another machine may be
+    writing.
     """
     for folder in folders:
-        for path in pathlib.Path(folder).glob(HALF_WRITTEN):
-            path.unlink()
+        _remove_left_behind(pathlib.Path(folder), "*", seconds=0)
+
+
+def _remove_left_behind(folder: pathlib.Path, name: str, seconds: float) -> None:
+    """Removes half-written files of processes that have ended, unchanged for some seconds."""
+    for path in folder.glob(f".[0-9]*-{name}"):
+        found = _HALF_WRITTEN.fullmatch(path.name)
+        if found is None or machine.is_running(int(found[1])):
+            continue
+        with contextlib.suppress(OSError):  # another process removed it
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime >= seconds:
+                path.unlink()
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -1,6 +1,8 @@
 """Processors and processes of this machine, on every operating system."""
 
 import os
+import threading
+import time
 
 
 def processors() -> list[int]:
@@ -49,3 +51,23 @@ def memory() -> int | None:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # on Windows
         return None
+
+
+def end_with_parent(parent: int, seconds: float = 1.0) -> None:
+    """Ends this process, soon after the one that started it has ended in any way.
+
+    Args:
+        parent: the ID of the process that started this one.
+        seconds: the time between two looks.
+
+    Example:
+        >>> end_with_parent(os.getppid())
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:  # an orphan gets a different parent
+            time.sleep(seconds)
+        os._exit(1)
+
+    if os.name != "nt":  # where orphans keep the number of their parent
+        threading.Thread(target=watch, daemon=True).start()

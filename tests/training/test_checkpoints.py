@@ -96,7 +96,7 @@ def test_what_a_kill_left_half_written_is_removed(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     _save(checkpoints, 1, 2)
     (checkpoints.folder / "step-000000002.json").unlink()
-    (checkpoints.folder / ".99-step-000000003.npz").write_bytes(b"half")
+    (checkpoints.folder / ".999999999-step-000000003.npz").write_bytes(b"half")
     assert checkpoints.restore()[1]["step"] == 1
     names = {path.name for path in checkpoints.folder.iterdir()}
     assert names == {"step-000000001.json", "step-000000001.npz"}

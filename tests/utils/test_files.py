@@ -129,3 +129,31 @@ def test_only_regular_files_are_opened(tmp_path):
             files.open_regular(path)
     with pytest.raises(FileNotFoundError):
         files.open_regular(tmp_path / "missing")
+
+
+@pytest.fixture
+def dead():
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path, dead):
+    left = tmp_path / f".{dead}-a.json"
+    mine = [tmp_path / name for name in (f".{os.getpid()}-b.json", ".2024-", ".7notes", "1-a.json")]
+    for path in (left, *mine):
+        path.touch()
+    files.write_json(tmp_path / "a.json", {})
+    assert left.exists()  # it may be of another machine
+    os.utime(left, (0, 0))
+    files.write_json(tmp_path / "b.json", {})
+    assert left.exists()  # it is not known to be ours
+    files.write_json(tmp_path / "a.json", {})
+    assert not left.exists()
+    left.touch()
+    (tmp_path / f".{dead}-folder").mkdir()
+    files.remove_half_written(tmp_path)
+    names = {path.name for path in tmp_path.iterdir()} - {"a.json", "b.json", f".{dead}-folder"}
+    # Writing b.json has taken the name of the process's own temporary file.
+    assert names == {path.name for path in mine[1:]}

@@ -81,6 +81,7 @@ def _start_worker(
     """Starts a process on a core: a run of its own, or a worker of the one at `addresses`."""
     given = {
         "workload": dataclasses.asdict(workload),
+        "parent": os.getpid(),
         "workdir": os.path.join(folder, "run" if addresses else f"run-{index}"),
         "global_batch_size": workload.batch_size * max(1, len(addresses)),
     }
@@ -94,6 +95,7 @@ def _start_worker(
         env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # Ctrl-C in a terminal is for this process, which ends the others
         # Before the process has any threads, so that all of them stay on the core.
         preexec_fn=lambda: os.sched_setaffinity(0, [core]),
     )
@@ -110,6 +112,7 @@ def _free_addresses(count: int) -> list[str]:
 def _work(text: str) -> None:
     """Trains as one of the processes, prints the seconds a step, and ends the process."""
     given = json.loads(text)
+    machine.end_with_parent(given["parent"])
     tf.config.threading.set_intra_op_parallelism_threads(1)
     overrides = {"global_batch_size": given["global_batch_size"]}
     clock = Workload(**given["workload"]).train(given["workdir"], overrides)
