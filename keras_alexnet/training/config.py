@@ -100,7 +100,10 @@ class TrainConfig(DataSpec):
         most=256,
     )
     join_timeout: int = setting(
-        600, "Most seconds to wait for the other workers of a run; 0 waits without end."
+        600,
+        "Most seconds to wait for the other workers of a run; 0 waits without end.",
+        least=0,
+        most=10**6,
     )
     views: int | None = setting(
         None,
