@@ -9,7 +9,7 @@ import numpy as np
 from keras_alexnet import run_folder
 from keras_alexnet.errors import UserError, unknown_name
 from keras_alexnet.figures import drawing, subjects
-from keras_alexnet.trained import check_finite
+from keras_alexnet.utils import finite
 
 SCALES = {
     "each": "each filter scaled by its own largest weight",
@@ -49,7 +49,7 @@ def filters(model: subjects.Model, out: str | os.PathLike, *, scale: str = "each
         model = run_folder.read_model(run_folder.keras_file(model))
     layer = _first_convolution(model)
     kernel = rgb_kernel(model, layer)
-    check_finite(kernel)
+    finite.check_weights(model.name, [(f"{layer.name}/kernel", kernel)])
     pictures = scaled(kernel, scale)
     count, height, width, _ = pictures.shape
     title = f"{model.name}, {layer.name}: {count} filters of {height} × {width}"
