@@ -22,7 +22,7 @@ from typing import Any
 from absl import logging
 
 from keras_alexnet.errors import UserError
-from keras_alexnet.utils.arguments import path_text
+from keras_alexnet.utils.values import path_text
 
 CACHE_VARIABLE = "KERAS_ALEXNET_CACHE"
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from keras_alexnet.errors import UserError
 from keras_alexnet.utils import files
-from keras_alexnet.utils.arguments import path_text
+from keras_alexnet.utils.values import path_text
 
 FORMAT = "keras_alexnet.data.records"
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_alexnet.data import decode
 from keras_alexnet.data.readers.image_folder import EXTENSIONS, is_hidden
 from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.utils.arguments import path_text
+from keras_alexnet.utils.values import path_text
 
 _WANTED = "Images are paths, encoded bytes, uint8 arrays [H, W, 3] or [N, H, W, 3], or several."
 
