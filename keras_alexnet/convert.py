@@ -20,7 +20,7 @@ from keras_alexnet.predicting.local import LocalPredictor
 from keras_alexnet.predicting.predictor import TopClasses, reason
 from keras_alexnet.trained import TrainedNetwork
 from keras_alexnet.utils import files, outputs
-from keras_alexnet.utils.arguments import path_text
+from keras_alexnet.utils.values import path_text
 from keras_alexnet.weights import Loaded, save
 from keras_alexnet.weights.load import fill
 from keras_alexnet.weights.references import installed_framework, reference_logits

@@ -12,9 +12,9 @@ from absl import logging
 
 from keras_alexnet.errors import UserError, first_line
 from keras_alexnet.utils import files, finite, json_files, keras_archive
-from keras_alexnet.utils.arguments import path_text
 from keras_alexnet.utils.json_schema import COUNT, Number, OneOf
 from keras_alexnet.utils.text import printable
+from keras_alexnet.utils.values import path_text
 
 if TYPE_CHECKING:
     import keras

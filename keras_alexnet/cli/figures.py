@@ -17,8 +17,8 @@ from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
 from keras_alexnet.cli.streams import say
 from keras_alexnet.data.config import DataSpec
-from keras_alexnet.utils.arguments import Range
 from keras_alexnet.utils.limits import BATCH, TOP
+from keras_alexnet.utils.values import Range
 
 _SOME = Range(1)
 _SCALES = ("each", "joint")

@@ -11,8 +11,8 @@ from keras_alexnet.data.readers import list_datasets
 from keras_alexnet.errors import UsageError, unknown_name
 from keras_alexnet.networks.variants import list_variants
 from keras_alexnet.utils import arguments as checks
-from keras_alexnet.utils.arguments import Range
 from keras_alexnet.utils.text import printable
+from keras_alexnet.utils.values import Range, one_of
 
 _METAVARS = {int: "N", float: "X", str: "VALUE", os.PathLike: "PATH"}
 # Fields whose values are names in a registry.
@@ -213,7 +213,7 @@ def _converter(
                 message = f"must be {wanted}. Received: {typed!r}."
                 raise argparse.ArgumentTypeError(message) from error
         try:
-            value = checks.one_of(name, value, kind, allowed, may_be_empty or choices is not None)
+            value = one_of(name, value, kind, allowed, may_be_empty or choices is not None)
             if choices is not None and value not in choices:
                 raise unknown_name(name, value, map(str, choices))
         except UsageError as error:

@@ -12,8 +12,8 @@ import os
 from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
 from keras_alexnet.utils import outputs
-from keras_alexnet.utils.arguments import Range
 from keras_alexnet.utils.limits import BATCH, LARGEST_SIDE
+from keras_alexnet.utils.values import Range
 
 
 def add_flags(parser: flags.Parser) -> None:

@@ -25,9 +25,9 @@ from keras_alexnet.data import unpacked_files
 from keras_alexnet.data.archive_room import Room, most_unpacked
 from keras_alexnet.errors import UserError
 from keras_alexnet.utils import files
-from keras_alexnet.utils.arguments import path_text
 from keras_alexnet.utils.files import open_regular
 from keras_alexnet.utils.text import printable
+from keras_alexnet.utils.values import path_text
 
 CACHE_VARIABLE = "KERAS_ALEXNET_CACHE"
 

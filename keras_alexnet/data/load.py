@@ -14,7 +14,7 @@ from keras_alexnet.data.images import EncodedImages
 from keras_alexnet.data.readers import Reader, tfds
 from keras_alexnet.data.table import table
 from keras_alexnet.errors import UsageError, UserError, whole_number
-from keras_alexnet.utils.arguments import path_text
+from keras_alexnet.utils.values import path_text
 
 DEFAULT, FALLBACK = "cifar10", "shapes"  # what no name means, and what it means without a network
 

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from keras_alexnet.errors import UserError
 from keras_alexnet.utils import files, json_files, json_schema
-from keras_alexnet.utils.arguments import path_text
 from keras_alexnet.utils.json_schema import COUNT
+from keras_alexnet.utils.values import path_text
 
 FORMAT = "keras_alexnet.data.records"
 

@@ -13,7 +13,7 @@ from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.figures import drawing, subjects
 from keras_alexnet.figures.captions import wrapped
 from keras_alexnet.utils import files
-from keras_alexnet.utils.arguments import Range, number, path_text
+from keras_alexnet.utils.values import Range, number, path_text
 
 _WIDTH, _HEIGHT = 7.5, 4.8  # inches, without a legend below
 _LABEL_WIDTH = 2.6  # inches of a run's name in the legend

@@ -15,9 +15,9 @@ from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UsageError, whole_number
 from keras_alexnet.figures import drawing, subjects
 from keras_alexnet.figures.captions import caption, wrapped
-from keras_alexnet.utils.arguments import one_of
 from keras_alexnet.utils.limits import BATCH
 from keras_alexnet.utils.terminal import Progress
+from keras_alexnet.utils.values import one_of
 
 _WIDTH, _GAP, _SEPARATOR = 1.0, 0.08, 0.15  # inches
 _OTHER_CLASS = "#b01010"

@@ -22,7 +22,7 @@ from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.predicting.images import input_images
 from keras_alexnet.trained import TrainedNetwork, check_finite
 from keras_alexnet.utils import files, outputs
-from keras_alexnet.utils.arguments import path_text
+from keras_alexnet.utils.values import path_text
 
 # A run's folder, a `.keras` file, or the network itself.
 Model: TypeAlias = str | os.PathLike | keras.Model

@@ -16,8 +16,8 @@ from keras_alexnet.data.folders.files import EXTENSIONS
 from keras_alexnet.data.folders.tree import read_tree
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.utils import files
-from keras_alexnet.utils.arguments import path_text
 from keras_alexnet.utils.text import printable
+from keras_alexnet.utils.values import path_text
 
 _WANTED = "Images are paths, encoded bytes, uint8 arrays [H, W, 3] or [N, H, W, 3], or several."
 

@@ -23,8 +23,8 @@ from keras_alexnet.predicting.local import LocalPredictor, SavedModelPredictor
 from keras_alexnet.predicting.predictor import Predictor, Refused, TopClasses, reason
 from keras_alexnet.trained import TrainedNetwork, check_finite
 from keras_alexnet.utils import files, limits, machine
-from keras_alexnet.utils.arguments import one_of, path_text
 from keras_alexnet.utils.terminal import Progress
+from keras_alexnet.utils.values import one_of, path_text
 
 PLACES = (
     "a run's folder, a .keras file, a SavedModel folder, a .tflite file, an .onnx file, "

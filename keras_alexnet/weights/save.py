@@ -12,7 +12,7 @@ from keras_alexnet.networks import variants
 from keras_alexnet.networks.build import standardize_layer
 from keras_alexnet.networks.layers import Standardize
 from keras_alexnet.utils import finite
-from keras_alexnet.utils.arguments import path_text
+from keras_alexnet.utils.values import path_text
 from keras_alexnet.weights import compatibility, pytorch
 from keras_alexnet.weights.layout import weighted_layers
 

@@ -15,7 +15,7 @@ from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.networks.build import standardize_layer
 from keras_alexnet.networks.spec import NetworkSpec
 from keras_alexnet.utils import files
-from keras_alexnet.utils.arguments import path_text
+from keras_alexnet.utils.values import path_text
 from keras_alexnet.weights import caffe, caffe_file, compatibility, pytorch
 from keras_alexnet.weights.layout import CLASSIFIER
 

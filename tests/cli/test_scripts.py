@@ -126,7 +126,7 @@ def test_train_refuses_a_folder_with_a_run(run_folder):
     [
         ("train --dataset=image_folder --data_dir=/nowhere", "/nowhere"),
         ("evaluate --model=/nowhere", "There is no model at /nowhere"),
-        ("export --model=/nowhere --out=/nowhere/out", "There is no model at /nowhere"),
+        ("export --model=/nowhere --out=out", "There is no model at /nowhere"),
         ("predict --model=/nowhere a.jpg", "There is no model at /nowhere"),
         ("prepare --source=/nowhere --out=/nowhere/out", "/nowhere"),
         ("prepare --check --out=/nowhere", "/nowhere holds no manifest.json"),

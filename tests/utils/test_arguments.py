@@ -12,7 +12,8 @@ import pytest
 
 import keras_alexnet as ka
 from keras_alexnet.errors import UsageError
-from keras_alexnet.utils.arguments import Range, kind_of, number, one_of, path_text, takes_none
+from keras_alexnet.utils.arguments import kind_of, takes_none
+from keras_alexnet.utils.values import Range, number, one_of, path_text
 
 NEEDED = {
     ka.DataSpec: {},

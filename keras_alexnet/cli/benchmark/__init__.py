@@ -15,8 +15,8 @@ import os
 from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
 from keras_alexnet.utils import outputs
-from keras_alexnet.utils.arguments import Range
 from keras_alexnet.utils.limits import BATCH
+from keras_alexnet.utils.values import Range
 
 # Benchmark: what it measures, its module, its default network, and its measures.
 BENCHMARKS = {
