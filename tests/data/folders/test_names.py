@@ -102,11 +102,13 @@ def test_files_whose_names_cannot_be_printed(tmp_path):
         path = os.path.join(os.fsencode(tmp_path / "in" / "train" / "a"), name)
         with open(path, "wb") as file:
             file.write((tmp_path / "in" / "train" / "a" / "000.png").read_bytes())
+    (tmp_path / "in" / "train" / "a" / "list.txt").write_text("no image")
     data = load_dataset(DataSpec("image_folder", data_dir=tmp_path / "in"))
     assert len(data.train) == 7
     prepare(PrepareConfig(source=tmp_path / "in", out=tmp_path / "out", threads=1))
     again = load_dataset(DataSpec("tfrecord", data_dir=tmp_path / "out"))
     assert again.sha256 == data.sha256 and len(again.train) == 7
+    assert again.left_out == data.left_out == {".txt (not an image)": 1}
 
 
 def test_a_file_larger_than_any_image(tmp_path):
