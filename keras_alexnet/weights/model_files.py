@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_alexnet import run_folder
-from keras_alexnet.errors import UserError
+from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.networks.build import logits_of
 from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.runtimes import open_file
@@ -115,7 +115,7 @@ def _exported(path: pathlib.Path, opened: SavedModel | ExportedFile) -> ModelFil
     try:
         variant, plan = described["variant"], ImagePlan(**described["image_plan"])
         labels = tuple(described["labels"]) if described["labels_are_names"] else None
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, UsageError) as error:
         raise UserError(
             f"{path} has a description that this version cannot read ({error!r}). Export it again "
             "with this version."
