@@ -103,7 +103,7 @@ def predict(
         >>> found.image, len(found.classes), found.error
         ('image 0', 2, None)
     """
-    options = {"timeout": timeout, "variant": variant, "labels": labels}
+    options: dict[str, Any] = {"timeout": timeout, "variant": variant, "labels": labels}
     options["max_image_pixels"] = max_image_pixels
     return list(predictions(model, images, top, batch_size=batch_size, **options))
 
