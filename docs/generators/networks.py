@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from generators.tables import table
 from keras_alexnet.networks import spec, variants
+from keras_alexnet.networks.image_plan import ANTIALIASED_BILINEAR
 from keras_alexnet.training import recipes
 from keras_alexnet.training.recipe import Recipe
 
@@ -275,7 +276,7 @@ def _images(net: spec.NetworkSpec, recipe: Recipe) -> str:
     square = (
         f"whole image squeezed to {plan.square_size} × {plan.square_size}"
         if plan.warp
-        else f"short side to {plan.square_size}, center square"
+        else f"short side to {plan.square_size}{_way(plan)}, center square"
     )
     is_random = "crop" in recipe.augment
     zeros = f" after {plan.crop_padding} zeros" if plan.crop_padding and is_random else ""
@@ -283,6 +284,10 @@ def _images(net: spec.NetworkSpec, recipe: Recipe) -> str:
     enlarged = f"enlarged to {plan.input_size}" if plan.input_size != plan.crop_size else ""
     others = [entry for entry in recipe.augment if entry != "crop"]
     return ", ".join(part for part in (square, crop, enlarged, *others) if part)
+
+
+def _way(plan: spec.ImagePlan) -> str:
+    return " (torchvision's antialiased resize)" if plan.resize == ANTIALIASED_BILINEAR else ""
 
 
 def _decay(net: spec.NetworkSpec, recipe: Recipe) -> str:

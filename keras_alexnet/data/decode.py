@@ -121,8 +121,8 @@ def reason(error: tf.errors.OpError | OSError) -> str:
     lines = message.split("[[")[0].split(" [Op:")[0].strip().splitlines()
     python_error = [line for line in lines if line.startswith("ValueError: ")]
     line = python_error[-1].removeprefix("ValueError: ") if python_error else lines[0]
-    asserted = re.fullmatch(r"assertion failed: \[([^]]*)\]", line)
-    return asserted[1] if asserted else line
+    asserted = re.fullmatch(r"assertion failed: \[(it has .*)\]", line.replace("] [", " "))
+    return asserted[1].replace(" :", ":") if asserted else line
 
 
 def _decode(

@@ -6,6 +6,7 @@ from typing import Any
 
 from keras_alexnet.exporting import formats
 from keras_alexnet.networks import variants
+from keras_alexnet.networks.image_plan import ANTIALIASED_BILINEAR
 
 NAME = "model_card.md"
 
@@ -195,9 +196,10 @@ def _use(report: Report) -> list[str]:
         "## Use and limits",
         "",
         "For teaching, for research and as a baseline. The network knows only the classes above "
-        f"and names one of them for any image. {_seen(report['image_plan'])}; EXIF orientation is "
-        "ignored. Scores are softmax outputs, not calibrated probabilities. The network has not "
-        "been tested for bias or robustness: no decision about people should rest on it.",
+        f"and names one of them for any image. {_seen(report['image_plan'])}. A SavedModel turns "
+        "JPEG and PNG upright as their EXIF orientation says; for other formats, turn images "
+        "first. Scores are softmax outputs, not calibrated probabilities. The network has not been "
+        "tested for bias or robustness: no decision about people should rest on it.",
         "",
         f"License: code and network definition Apache-2.0. Data: {data}",
     ]
@@ -207,6 +209,11 @@ def _seen(plan: Mapping[str, Any]) -> str:
     if plan["warp"]:
         side = plan["square_size"]
         return f"An image of any shape is squeezed into {side} x {side} pixels first"
+    if plan.get("resize") == ANTIALIASED_BILINEAR:
+        return (
+            f"An image is resized to a short side of {plan['square_size']} pixels as torchvision "
+            "does it, and reduced to its center square, so the rest of it is not seen"
+        )
     return "An image is reduced to its center square first, so the rest of it is not seen"
 
 

@@ -58,6 +58,8 @@ def signatures(
 def inputs_from_bytes(contents: tf.Tensor, plan: ImagePlan) -> tf.Tensor:
     """Converts encoded JPEGs and PNGs to inputs, as in evaluation, without Python in the graph.
 
+    Images with more than `MAX_IMAGE_PIXELS` are refused.
+
     Args:
         contents: string [N].
         plan: how an image becomes an input.

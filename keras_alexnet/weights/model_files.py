@@ -133,7 +133,10 @@ def _exported(path: pathlib.Path, opened: SavedModel | ExportedFile) -> ModelFil
         return file
     name = f"The description of {path}"
     json_files.matched(described, _DESCRIPTION, name, "Export it again with this version.")
-    variant, plan = described["variant"], ImagePlan(**described["image_plan"])
+    try:
+        variant, plan = described["variant"], ImagePlan(**described["image_plan"])
+    except UsageError as error:  # a way of resizing that this version does not know
+        raise UserError(f"{name} is of another version: {error}") from error
     # Anyone may have written them, and they are printed.
     names = tuple(map(printable, described["labels"]))
     labels = names if described["labels_are_names"] else None

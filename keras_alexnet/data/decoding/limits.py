@@ -35,9 +35,10 @@ def checked_size(
         b'a file'
     """
     fits = tf.reduce_prod(tf.cast(sides, tf.int64)) <= most
-    message = tf.strings.format(too_large("{}", "{}", most, advice), [sides[0], sides[1]])
+    start, middle, end = too_large("{}", "{}", most, advice).split("{}")
+    message = [start.strip(), sides[0], middle.strip(), sides[1], end.strip()]
     # Unlike `tf.Assert`, it says the same eagerly as in a graph.
-    checked = tf.raw_ops.Assert(condition=fits, data=[message])
+    checked = tf.raw_ops.Assert(condition=fits, data=message)
     with tf.control_dependencies([checked] if checked is not None else []):
         return tf.identity(contents)
 

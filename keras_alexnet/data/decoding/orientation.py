@@ -16,14 +16,14 @@ _MOST_EXIF_BYTES = 2**16  # as much as a segment of a JPEG can hold
 _ORIENTATION_TAG = 0x0112
 _SHORT, _LONG = 3, 4  # types of numbers: 16 and 32 bits
 
-# Functions of their own are traced once, and not for every pipeline again.
+# Functions of their own are traced once, and not for every pipeline again; but calling one takes
+# time, so what is done for every image is in none.
 _IMAGE, _NUMBER = tf.TensorSpec([None, None, None], tf.uint8), tf.TensorSpec([], tf.int32)
 _of_string = functools.partial(
     tf.function, input_signature=[tf.TensorSpec([], tf.string)], autograph=False
 )
 
 
-@functools.partial(tf.function, input_signature=[_IMAGE, _NUMBER], autograph=False)
 def turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """Turns and mirrors an image as its EXIF orientation says.
 
@@ -38,19 +38,9 @@ def turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
         >>> turned(tf.zeros([2, 3, 3], tf.uint8), tf.constant(6)).shape
         TensorShape([3, 2, 3])
     """
-
-    def changed() -> tf.Tensor:
-        on_its_side = tf.cond(
-            orientation >= 5, lambda: tf.transpose(image, [1, 0, 2]), lambda: image
-        )
-        upside_down = tf.reduce_any(orientation == [3, 4, 7, 8])
-        mirrored = tf.reduce_any(orientation == [2, 3, 6, 7])
-        return tf.raw_ops.Reverse(tensor=on_its_side, dims=[upside_down, mirrored, False])
-
-    return tf.cond(orientation == _UPRIGHT, lambda: image, changed)
+    return tf.cond(orientation == _UPRIGHT, lambda: image, lambda: _changed(image, orientation))
 
 
-@_of_string
 def of_jpeg(contents: tf.Tensor) -> tf.Tensor:
     """Returns the EXIF orientation of a JPEG: string scalar → int32 scalar, 1–8.
 
@@ -61,10 +51,10 @@ def of_jpeg(contents: tf.Tensor) -> tf.Tensor:
         >>> of_jpeg(tf.io.encode_jpeg(tf.zeros([4, 5, 3], tf.uint8))).numpy()
         np.int32(1)
     """
-    # Most files are plain: a JFIF segment of 16 bytes, or nothing, and then the tables.
-    start = _bytes(tf.strings.join([tf.strings.substr(contents, 0, 22), bytes(22)]))
-    has_jfif = tf.reduce_all(start[3:6] == [0xE0, 0, 16])
-    plain = tf.where(has_jfif, start[21], start[3]) < 0xE0
+    # Most files are plain: a JFIF segment of 16 bytes, and then the tables.
+    start = tf.strings.join([tf.strings.substr(contents, 0, 22), bytes(22)])
+    has_jfif = tf.strings.substr(start, 2, 4) == b"\xff\xe0\0\x10"
+    plain = has_jfif & (tf.strings.substr(start, 20, 2) == b"\xff\xdb")
     return tf.cond(plain, lambda: tf.constant(_UPRIGHT), lambda: _in_segments(contents))
 
 
@@ -81,6 +71,14 @@ def of_png(contents: tf.Tensor) -> tf.Tensor:
     after = tf.strings.regex_replace(contents, r"^\C*?eXIf", "", replace_global=False)
     # An unchanged PNG has no such chunk, and does not begin as EXIF does.
     return _in_exif(tf.strings.substr(after, 0, _MOST_EXIF_BYTES))
+
+
+@functools.partial(tf.function, input_signature=[_IMAGE, _NUMBER], autograph=False)
+def _changed(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+    on_its_side = tf.cond(orientation >= 5, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
+    upside_down = tf.reduce_any(orientation == [3, 4, 7, 8])
+    mirrored = tf.reduce_any(orientation == [2, 3, 6, 7])
+    return tf.raw_ops.Reverse(tensor=on_its_side, dims=[upside_down, mirrored, False])
 
 
 def _bytes(text: tf.Tensor) -> tf.Tensor:

@@ -19,7 +19,7 @@ EXTRA = "assets.extra"
 
 _MEANINGS = {
     "image": "RGB pixels 0–255",
-    "image_bytes": "encoded JPEG or PNG files of any size, gray, CMYK and alpha included",
+    "image_bytes": "encoded JPEG or PNG files, gray, CMYK and alpha included, turned as EXIF says",
     "logits": "one number per class, in class order",
     "probabilities": "softmax of the logits",
     "classes": "labels of the likeliest classes, likeliest first",
