@@ -89,8 +89,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _files(arguments: argparse.Namespace) -> "PredictionFiles":
+    from keras_alexnet.predicting.journal import made_from
     from keras_alexnet.predicting.output import PredictionFiles
-    from keras_alexnet.predicting.predict import made_from
 
     paths = flags.values_of(arguments, ("csv", "json"))
     if not any(paths.values()):

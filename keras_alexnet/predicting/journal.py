@@ -3,16 +3,20 @@
 import array
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from typing import IO
 
 from absl import logging
 
+from keras_alexnet import run_folder
 from keras_alexnet.errors import UserError
+from keras_alexnet.predicting import predict
 from keras_alexnet.predicting.predict import Prediction
 from keras_alexnet.utils import files, json_files
 from keras_alexnet.utils.json_schema import OneOf
@@ -147,6 +151,36 @@ class Journal:
         self._file.truncate(offset)  # a kill may leave half a line
         self.done = tuple(done)
         logging.info("Resuming after %d predictions.", len(done))
+
+
+def made_from(
+    model: str | os.PathLike, *, variant: str | None = None, labels: str | os.PathLike | None = None
+) -> dict[str, str | None]:
+    """Returns what predictions depend on besides the images: names and SHA-256 of files.
+
+    A server is known by its address alone.
+
+    Raises:
+        UserError: there is no such model.
+
+    Example:
+        >>> made_from("grpc://localhost:8500/mine")["model"]
+        'grpc://localhost:8500/mine'
+    """
+    text = re.sub(r"//[^/@]*@", "//", os.fspath(model))  # without a password
+    if not re.match(predict.URL, text):
+        kind, path = run_folder.locate(model, predict.PLACES)
+        if kind == run_folder.SAVED_MODEL:
+            parts = sorted(each for each in path.rglob("*") if each.is_file())
+            hashes = "".join(f"{part.relative_to(path)} {files.sha256_of(part)}" for part in parts)
+            text = hashlib.sha256(os.fsencode(hashes)).hexdigest()
+        else:
+            text = files.sha256_of(path)
+    names = None
+    if labels is not None:
+        listed = "\n".join(run_folder.read_labels(labels))
+        names = hashlib.sha256(listed.encode()).hexdigest()
+    return {"model": text, "variant": variant, "labels": names}
 
 
 def _refuse_other(found: dict, header: dict, path: object) -> None:

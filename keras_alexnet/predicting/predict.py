@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import os
 import re
 from collections import deque
@@ -22,7 +21,7 @@ from keras_alexnet.predicting.images import InputImage, input_images
 from keras_alexnet.predicting.local import LocalPredictor, SavedModelPredictor
 from keras_alexnet.predicting.predictor import Predictor, Refused, TopClasses, reason
 from keras_alexnet.trained import TrainedNetwork, check_finite
-from keras_alexnet.utils import files, limits, machine
+from keras_alexnet.utils import limits, machine
 from keras_alexnet.utils.terminal import Progress
 from keras_alexnet.utils.values import one_of, path_text
 
@@ -31,7 +30,7 @@ PLACES = (
     "http://host:8501/v1/models/NAME[/versions/N] or grpc://host:8500/NAME[/versions/N]"
 )
 
-_URL = r"([A-Za-z][A-Za-z0-9+.-]*)://"
+URL = r"([A-Za-z][A-Za-z0-9+.-]*)://"
 
 _READ_AHEAD = 16  # number of images that are decoded while a batch is computed
 
@@ -145,36 +144,6 @@ def predictions(
     return _completed(predictor, list(inputs), batch_size, done)
 
 
-def made_from(
-    model: str | os.PathLike, *, variant: str | None = None, labels: str | os.PathLike | None = None
-) -> dict[str, str | None]:
-    """Returns what predictions depend on besides the images: names and SHA-256 of files.
-
-    A server is known by its address alone.
-
-    Raises:
-        UserError: there is no such model.
-
-    Example:
-        >>> made_from("grpc://localhost:8500/mine")["model"]
-        'grpc://localhost:8500/mine'
-    """
-    text = re.sub(r"//[^/@]*@", "//", os.fspath(model))  # without a password
-    if not re.match(_URL, text):
-        kind, path = run_folder.locate(model, PLACES)
-        if kind == run_folder.SAVED_MODEL:
-            parts = sorted(each for each in path.rglob("*") if each.is_file())
-            hashes = "".join(f"{part.relative_to(path)} {files.sha256_of(part)}" for part in parts)
-            text = hashlib.sha256(os.fsencode(hashes)).hexdigest()
-        else:
-            text = files.sha256_of(path)
-    names = None
-    if labels is not None:
-        listed = "\n".join(run_folder.read_labels(labels))
-        names = hashlib.sha256(listed.encode()).hexdigest()
-    return {"model": text, "variant": variant, "labels": names}
-
-
 def open_predictor(
     model: str | os.PathLike,
     top: int = 5,
@@ -190,7 +159,7 @@ def open_predictor(
         raise UsageError(f"A model is {PLACES}. Received: {type(model).__name__}.")
     text = path_text("model", model)
     names = None if labels is None else run_folder.read_labels(labels)
-    if scheme := re.match(_URL, text):
+    if scheme := re.match(URL, text):
         _refuse_variant(variant, model)
         return _connect(scheme[1].lower(), text, top, names, timeout)
     kind, path = run_folder.locate(text, PLACES)

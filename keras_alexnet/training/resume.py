@@ -2,14 +2,13 @@
 
 import dataclasses
 import json
-import os
 import pathlib
 from typing import Any
 
 from keras_alexnet import run_folder
 from keras_alexnet.distributed.cluster import Cluster
 from keras_alexnet.errors import UsageError, UserError, unknown_name
-from keras_alexnet.training import checkpoints, recipes
+from keras_alexnet.training import recipes, traces
 from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.training.recipe import OVERRIDABLE, Recipe
 from keras_alexnet.utils import json_files, json_schema
@@ -52,14 +51,6 @@ _SAVED = {
         **{"name": str, "note": str},
     },
 }
-
-# What only a run leaves in a folder.
-_TRACES = (run_folder.CONFIG, run_folder.MODEL, checkpoints.FOLDER)
-
-_WITHOUT_CONFIG = (
-    "That file says how the run was trained: put it back from a copy, or start another run in "
-    "another --workdir."
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +127,7 @@ def request_for(config: TrainConfig, cluster: Cluster) -> RunRequest:
     if cluster.count > 1:
         _check_same_settings(config, cluster)
         # Only the chief's file system must have the run's folder.
-        resume = config.resume or cluster.from_chief(lambda: _can_resume(config.workdir))
+        resume = config.resume or cluster.from_chief(lambda: traces.can_resume(config.workdir))
         config = dataclasses.replace(config, resume=resume)
     saved = cluster.from_chief(lambda: _saved_config(config))
     return new_run(config) if saved is None else resumed_run(saved, config)
@@ -192,30 +183,6 @@ def resumed_run(saved: dict, config: TrainConfig) -> RunRequest:
     return RunRequest(config, recipe, changes + differing, saved)
 
 
-def refuse_traces(workdir: str | os.PathLike) -> None:
-    """Raises a `UserError` if a folder holds a run."""
-    if not _holds_run(workdir):
-        return
-    if not _can_resume(workdir):
-        raise UserError(
-            f"{workdir} already holds a run, but no {run_folder.CONFIG}. {_WITHOUT_CONFIG}"
-        )
-    raise UserError(
-        f"{workdir} already holds a run. Pass another --workdir, or --resume to resume that run."
-    )
-
-
-def refuse_without_checkpoints(workdir: str | os.PathLike) -> None:
-    """Raises a `UserError` if a run that had checkpoints has none, and so would start again."""
-    found = checkpoints.Checkpoints(workdir)
-    if found.newest_step() is None and not found.may_be_empty():
-        raise UserError(
-            f"The run in {workdir} has been trained, but there are no checkpoints in "
-            f"{found.folder}, so it cannot be resumed. Put them back from a copy, or start again "
-            "in another --workdir, with the settings that its config.json lists."
-        )
-
-
 def _check_same_settings(config: TrainConfig, cluster: Cluster) -> None:
     own = json.dumps(dataclasses.asdict(config))
     everyone = [json.loads(other) for other in cluster.gather(own.encode())]
@@ -233,25 +200,17 @@ def _saved_config(config: TrainConfig) -> dict | None:
     """config.json of the run to resume, or None for a new run."""
     if not config.resume:
         if config.workdir is not None:
-            refuse_traces(config.workdir)
+            traces.refuse_traces(config.workdir)
         return None
     if config.workdir is None:
         raise UsageError("--resume needs --workdir, the folder of the run to resume.")
     if (saved := run_folder.read_config(config.workdir)) is None:
         raise UserError(
             f"There is no run to resume in {config.workdir}: it has no {run_folder.CONFIG}."
-            + (f" {_WITHOUT_CONFIG}" if _holds_run(config.workdir) else "")
+            + (f" {traces.WITHOUT_CONFIG}" if traces.holds_run(config.workdir) else "")
         )
     path = pathlib.Path(config.workdir) / run_folder.CONFIG
     return json_files.matched(saved, _SAVED, path, run_folder.CONFIG_ADVICE, nan=True)
-
-
-def _holds_run(workdir: str | os.PathLike) -> bool:
-    return any((pathlib.Path(workdir) / trace).exists() for trace in _TRACES)
-
-
-def _can_resume(workdir: str | os.PathLike | None) -> bool:
-    return workdir is not None and (pathlib.Path(workdir) / run_folder.CONFIG).exists()
 
 
 def _with_settings_of(recipe: Recipe, config: TrainConfig) -> TrainConfig:

@@ -16,7 +16,7 @@ from keras_alexnet.data import failures, pipeline
 from keras_alexnet.distributed import devices, launch
 from keras_alexnet.distributed.cluster import Cluster
 from keras_alexnet.distributed.precision import precision
-from keras_alexnet.training import report, resume, workdir
+from keras_alexnet.training import report, resume, traces, workdir
 from keras_alexnet.training.checkpoints import Checkpoints, disk_errors_explained
 from keras_alexnet.training.checks import check_settings
 from keras_alexnet.training.config import TrainConfig
@@ -87,7 +87,7 @@ def _train(
             return ended
     cluster.from_chief(lambda: workdir.check_folder(config))
     if request.saved is not None:
-        cluster.from_chief(lambda: resume.refuse_without_checkpoints(config.workdir or "."))
+        cluster.from_chief(lambda: traces.refuse_without_checkpoints(config.workdir or "."))
 
     job = TrainingJob.load(request, cluster, strategy, origin)
     interruption.agree()

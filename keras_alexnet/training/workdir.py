@@ -12,7 +12,7 @@ from absl import logging
 from keras_alexnet import run_folder
 from keras_alexnet.distributed.cluster import Cluster
 from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.training import report, resume
+from keras_alexnet.training import report, traces
 from keras_alexnet.training.checkpoints import Checkpoints
 from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.training.job import RUNS, TrainingJob
@@ -103,7 +103,7 @@ def open_workdir(job: TrainingJob) -> None:
     """
     path = job.workdir / run_folder.CONFIG
     if not job.config.resume:
-        resume.refuse_traces(job.workdir)
+        traces.refuse_traces(job.workdir)
         with _writable(job.workdir):
             Checkpoints(job.workdir).begin()
             files.write_json(path, {**_described(job), "changes": [], **job.origin})

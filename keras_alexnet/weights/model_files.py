@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_alexnet import run_folder
-from keras_alexnet.errors import UserError
+from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.networks.build import logits_of
 from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.runtimes import open_file

@@ -162,11 +162,11 @@ def test_images_that_are_done_are_not_predicted_again(tmp_path, monkeypatch):
 
 def test_what_predictions_are_made_from(tmp_path):
     run_folder.save(tmp_path / "run", ka.build("cifar_v2", num_classes=2, seed=0), ["a", "b"])
-    found = predict.made_from(tmp_path / "run")
-    assert found == predict.made_from(tmp_path / "run" / "model.keras")
+    found = journal.made_from(tmp_path / "run")
+    assert found == journal.made_from(tmp_path / "run" / "model.keras")
     labels = tmp_path / "run" / "labels.txt"
-    assert predict.made_from(tmp_path / "run", labels=labels)["labels"] is not None
+    assert journal.made_from(tmp_path / "run", labels=labels)["labels"] is not None
     run_folder.save(tmp_path / "run", ka.build("cifar_v2", num_classes=2, seed=1), ["a", "b"])
-    assert found != predict.made_from(tmp_path / "run")
-    secret = predict.made_from("https://me:secret@host/v1/models/a")["model"]
+    assert found != journal.made_from(tmp_path / "run")
+    secret = journal.made_from("https://me:secret@host/v1/models/a")["model"]
     assert secret == "https://host/v1/models/a"

@@ -92,8 +92,10 @@ def main() -> None:
         with registered(small_row()):
             found = ka.train(ka.TrainConfig(**given["config"]), _callbacks(given))
     except ka.Interrupted as error:
-        print(error)
-        sys.exit(error.exit_code)
+        print(error, flush=True)
+        # As the command does: a thread of TensorFlow may still make a batch, and Python's own end
+        # would abort it.
+        os._exit(error.exit_code)
     except ka.UserError as error:
         sys.exit(f"message: {error}")
     print(json.dumps(found))
