@@ -4,8 +4,9 @@ import dataclasses
 import json
 
 from keras_alexnet.data import augment_list
-from keras_alexnet.errors import UsageError, unknown_name
-from keras_alexnet.utils.arguments import setting, split_list
+from keras_alexnet.errors import UsageError
+from keras_alexnet.utils.arguments import normalize, setting, split_list
+from keras_alexnet.utils.limits import LARGEST_BATCH
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,28 +26,39 @@ class Recipe:
 
     name: str
     note: str
-    epochs: int = setting(20, "Passes over the training images.")
+    epochs: int = setting(20, "Passes over the training images.", least=1, most=10**6)
     global_batch_size: int = setting(
-        128, "Number of images in one step, over all devices together."
+        128, "Number of images in one step, over all devices together.", least=1, most=LARGEST_BATCH
     )
     optimizer: str = setting("sgd", "Optimizer.", ("sgd", "adam"))
-    learning_rate: float = setting(0.01, "Learning rate at the start, or the peak of one_cycle.")
+    learning_rate: float = setting(
+        0.01, "Learning rate at the start, or the peak of one_cycle.", above=0
+    )
     lr_reference_batch_size: int = setting(
         0,
         "Batch size that learning_rate is meant for: the rate that is used is learning_rate times "
         "global_batch_size / lr_reference_batch_size. 0 uses learning_rate as it is.",
+        least=0,
+        most=2**31,
     )
     warmup_epochs: float = setting(
         0.0,
         "Number of epochs in which the rate rises from 0, for constant, drops and plateau; "
         "one_cycle has its own warm-up.",
+        least=0,
+        most=10**6,
     )
-    momentum: float = setting(0.9, "Momentum of sgd; 0 is plain gradient descent.")
+    momentum: float = setting(
+        0.9, "Momentum of sgd; 0 is plain gradient descent.", least=0, below=1
+    )
     weight_decay: float = setting(
         0.0,
         "Share of a kernel that is added to its gradient, inside the momentum; biases have none.",
+        least=0,
     )
-    bias_rate: float = setting(1.0, "Learning rate of biases, as a multiple of the kernels'.")
+    bias_rate: float = setting(
+        1.0, "Learning rate of biases, as a multiple of the kernels'.", least=0
+    )
     schedule: str = setting(
         "constant",
         "Learning rate schedule. constant; drops: divided after given epochs; plateau: divided "
@@ -58,7 +70,7 @@ class Recipe:
         (), "Epochs, separated by commas, after which schedule=drops divides the learning rate."
     )
     drop_factor: float = setting(
-        10.0, "Factor by which each of drop_epochs divides the learning rate."
+        10.0, "Factor by which each of drop_epochs divides the learning rate.", above=1
     )
     drops_divide: str = setting(
         "all",
@@ -67,10 +79,17 @@ class Recipe:
         ("all", "kernels"),
     )
     plateau_patience: int = setting(
-        5, "Number of epochs without a better validation top-1 before a plateau divides the rate."
+        5,
+        "Number of epochs without a better validation top-1 before a plateau divides the rate.",
+        least=1,
+        most=10**6,
     )
-    plateau_factor: float = setting(10.0, "Factor by which a plateau divides the learning rate.")
-    plateau_drops: int = setting(3, "Largest number of times that plateaus divide the rate.")
+    plateau_factor: float = setting(
+        10.0, "Factor by which a plateau divides the learning rate.", above=1
+    )
+    plateau_drops: int = setting(
+        3, "Largest number of times that plateaus divide the rate.", least=0, most=10**6
+    )
     augment: tuple[str, ...] = setting(
         ("crop", "flip"),
         "Augmentations of the training images, separated by commas, such as crop, flip, "
@@ -78,21 +97,31 @@ class Recipe:
         "until=68) ends after 68 epochs.",
     )
     label_smoothing: float = setting(
-        0.0, "Share of the target that is spread over all classes, in [0, 1)."
+        0.0, "Share of the target that is spread over all classes, in [0, 1).", least=0, below=1
     )
     clip_norm: float = setting(
         0.0,
         "Largest global norm of the gradient, with decay and before the rates of layers; 0 does "
         "not clip.",
+        least=0,
     )
     freeze_from_epoch: int = setting(
-        0, "Number of epochs after which --freeze_until takes effect; 0 is from the start."
+        0,
+        "Number of epochs after which --freeze_until takes effect; 0 is from the start.",
+        least=0,
+        most=10**6,
     )
     early_stopping_patience: int = setting(
-        0, "Stop after N epochs without a better validation top-1; 0 never stops early."
+        0,
+        "Stop after N epochs without a better validation top-1; 0 never stops early.",
+        least=0,
+        most=10**6,
     )
     validation_fraction: float = setting(
-        0.1, "Share of the training images held out if --validation_images is not given."
+        0.1,
+        "Share of the training images held out if --validation_images is not given.",
+        least=0,
+        below=1,
     )
     keep: str = setting(
         "best",
@@ -107,12 +136,12 @@ class Recipe:
     freeze_until: str = ""
 
     def __post_init__(self) -> None:
-        # JSON returns lists, and a flag is split at every comma, also inside parentheses.
-        object.__setattr__(self, "drop_epochs", tuple(self.drop_epochs))
+        # A flag is split at every comma, also inside parentheses.
         drops = {layer: tuple(epochs) for layer, epochs in self.layer_drops.items()}
         object.__setattr__(self, "layer_drops", drops)
         entries = self.augment if isinstance(self.augment, str) else ",".join(self.augment)
         object.__setattr__(self, "augment", tuple(split_list("".join(entries.split()))))
+        normalize(self)
 
     def as_json(self) -> dict:
         """Returns all fields as they are after a round trip through JSON."""
@@ -129,30 +158,8 @@ class Recipe:
 OVERRIDABLE = tuple(f for f in dataclasses.fields(Recipe) if "help" in f.metadata)
 
 
-# Field: (lowest, highest, whether the lowest itself is allowed).
-_RANGES = {
-    "epochs": (1, float("inf"), True),
-    "global_batch_size": (1, float("inf"), True),
-    "learning_rate": (0, float("inf"), False),
-    "lr_reference_batch_size": (0, float("inf"), True),
-    "warmup_epochs": (0, float("inf"), True),
-    "momentum": (0, 1, True),
-    "weight_decay": (0, float("inf"), True),
-    "bias_rate": (0, float("inf"), True),
-    "drop_factor": (1, float("inf"), False),
-    "plateau_patience": (1, float("inf"), True),
-    "plateau_factor": (1, float("inf"), False),
-    "plateau_drops": (0, float("inf"), True),
-    "freeze_from_epoch": (0, float("inf"), True),
-    "label_smoothing": (0, 1, True),
-    "clip_norm": (0, float("inf"), True),
-    "early_stopping_patience": (0, float("inf"), True),
-    "validation_fraction": (0, 1, True),
-}
-
-
 def check(recipe: Recipe) -> None:
-    """Refuses values that are out of range or do not fit together.
+    """Refuses values that do not fit together; a recipe checks each of them when it is made.
 
     Raises:
         UsageError: for the first such value.
@@ -160,18 +167,6 @@ def check(recipe: Recipe) -> None:
     Example:
         >>> check(Recipe("mine", note="", epochs=3))
     """
-    for field in OVERRIDABLE:
-        value = getattr(recipe, field.name)
-        choices = field.metadata["choices"]
-        if choices and value not in choices:
-            raise unknown_name(field.name, value, choices)
-        if field.name in _RANGES:
-            low, high, low_allowed = _RANGES[field.name]
-            if not (low < value < high or (low_allowed and value == low)):
-                bracket = "[" if low_allowed else "("
-                raise UsageError(
-                    f"{field.name} must be in {bracket}{low}, {high}). Received: {value}."
-                )
     if recipe.schedule == "one_cycle" and recipe.warmup_epochs:
         raise UsageError(
             "warmup_epochs is for the schedules constant, drops and plateau, because one_cycle has "

@@ -253,7 +253,7 @@ def test_drops_divide_after_their_epochs_whatever_the_state():
         ({"schedule": "drops"}, "such as 120,130. Received: drop_epochs=none"),
         ({"schedule": "drops", "drop_epochs": (3, 3)}, "increasing numbers.*drop_epochs=3,3"),
         ({"schedule": "drops", "drop_epochs": (0, 3)}, "numbers above 0"),
-        ({"schedule": "drops", "drop_epochs": (float("nan"),)}, "numbers above 0"),
+        ({"schedule": "drops", "drop_epochs": (float("nan"),)}, "drop_epochs must be a number"),
         ({"schedule": "drops", "drop_epochs": (3,), "drop_factor": 1.0}, "drop_factor must be"),
         ({"bias_rate": -1.0}, "bias_rate must be"),
         ({"augment": ("crop", "flop")}, "Unknown augmentation 'flop'. Did you mean 'flip'"),
