@@ -91,7 +91,7 @@ def test_version():
         ("figures likeliest --out f.png --model m --dataset x", "Unknown dataset 'x'."),
         ("train --precision float33", "Did you mean 'float32'?"),
         ("train --variant cifar_v2 --recipe docment", "Did you mean 'document'?"),
-        ("train --momentum 3", "momentum must be in [0, 1)"),
+        ("train --momentum 3", "momentum: must be a number of at least 0 and below 1"),
         ("train --augment crop,flop", "Unknown augmentation 'flop'. Did you mean 'flip'?"),
         ("train --augment color_noise(2013)", "its parameter must be paper or 2012"),
         ("train --schedule drops", "schedule=drops needs drop_epochs"),
