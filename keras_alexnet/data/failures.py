@@ -141,6 +141,23 @@ class LostImages:
             pixels.leave_out(found)
 
 
+def decoded_with_warnings(splits: Iterable[Split]) -> int | None:
+    """Counts the images of splits that are damaged, but were decoded.
+
+    Returns:
+        Their number; None if images were not kept in memory, because then nothing is known of them.
+
+    Example:
+        >>> import keras_alexnet as ka
+        >>> decoded_with_warnings([ka.load_dataset("shapes").test])
+        0
+    """
+    sets = {split.pixels for split in splits if isinstance(split.pixels, EncodedImages)}
+    if not all(pixels.is_in_memory for pixels in sets):
+        return None
+    return sum(len(set(pixels.warned) - set(pixels.left_out)) for pixels in sets)
+
+
 def not_lost(split: Split) -> np.ndarray:
     """Returns which images of a split are not left out: bool `[n]`.
 

@@ -96,6 +96,11 @@ class EncodedImages(abc.ABC):
         """The rows that are known to be damaged, in order."""
         return sorted(self._left_out)
 
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether all images were decoded at once, so that `warned` is complete."""
+        return any(array is not None for array in self._decoded.values())
+
     def leave_out(self, rows: Iterable[int]) -> None:
         """Stops reading these rows, because they are known to be damaged.
 

@@ -16,6 +16,7 @@ from keras_alexnet import __version__
 from keras_alexnet.data import checking, shard_folder, shards
 from keras_alexnet.data.config import PrepareConfig
 from keras_alexnet.data.dataset import UnsplitDataset
+from keras_alexnet.data.decoding import decoder_warnings
 from keras_alexnet.data.manifest import File, Manifest, Part, Shard, is_whole
 from keras_alexnet.data.readers import image_folder, imagenet_tar
 from keras_alexnet.data.records import RecordIndex, index_records
@@ -58,6 +59,11 @@ def prepare(config: PrepareConfig) -> Manifest:
     """
     _check(config)
     images = _read(config)
+    if not decoder_warnings.can_listen():
+        logging.warning(
+            "The JPEG decoder of this machine does not print its warnings, so that images with "
+            "damage that it passes over are not found."
+        )
     settings = {
         "seed": config.seed,
         "images_per_shard": config.images_per_shard,

@@ -100,15 +100,19 @@ class TrainingJob:
         statistics = None
         if needs_mean or augment_list.needs_statistics(recipe.augment):
             statistics = pipeline.pixel_statistics(training, plan)
-        splits = [split for split in (training, validation, data.test) if split is not None]
         return cls(
             *(config, recipe, plan, data, training, validation, statistics, strategy, cluster),
             changes=changes,
-            lost=LostImages(splits, cluster.gather),
+            lost=LostImages(_of_run(training, validation, data), cluster.gather),
             weights=weights,
             workdir=_workdir_for(config, data.name),
             origin=origin,
         )
+
+    @property
+    def splits(self) -> list[Split]:
+        """All images of the run: to train on, to validate with if there are any, and to test."""
+        return _of_run(self.train, self.validation, self.data)
 
     def build(self, *, with_weights: bool = False) -> keras.Model:
         """Builds the network in the current precision.
@@ -201,6 +205,10 @@ class TrainingJob:
         if not self.config.class_weights:
             return np.ones(len(counts), np.float32)
         return (counts.sum() / (len(counts) * np.maximum(counts, 1))).astype(np.float32)
+
+
+def _of_run(train: Split, validation: Split | None, data: Dataset) -> list[Split]:
+    return [split for split in (train, validation, data.test) if split is not None]
 
 
 def _load_data(request: RunRequest, cluster: Cluster) -> tuple[Dataset, TrainConfig]:

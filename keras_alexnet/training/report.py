@@ -8,6 +8,7 @@ import numpy as np
 from absl import logging
 
 from keras_alexnet import run_folder
+from keras_alexnet.data import failures
 from keras_alexnet.distributed import devices
 from keras_alexnet.evaluation.metrics import Evaluation
 from keras_alexnet.evaluation.pictures import per_class, write_pictures
@@ -51,6 +52,7 @@ def _write(
         "data_sha256_of": data.sha256_of,
         "data_note": data.note,
         "skipped_images": len(data.skipped),
+        "images_decoded_with_warnings": failures.decoded_with_warnings(job.splits),
         "left_out_files": dict(data.left_out),
         "seed": config.seed,
         "epochs": len(history),
