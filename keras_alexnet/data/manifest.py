@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from keras_alexnet.errors import UserError
 from keras_alexnet.utils import files, json_files, json_schema
-from keras_alexnet.utils.json_schema import COUNT
+from keras_alexnet.utils.json_schema import COUNT, OneOf
 from keras_alexnet.utils.values import path_text
 
 FORMAT = "keras_alexnet.data.records"
@@ -43,6 +43,8 @@ _MANIFEST: json_schema.Schema = {
     **dict.fromkeys(("source", "made_with"), {...: str}),
     "settings": dict,
     "parts": {...: {"images": COUNT, "index": _FILE, "shards": [SHARD]}},
+    "left_out?": {...: COUNT},
+    "note?": OneOf(str, None),
     **dict.fromkeys(("format", "format_version"), object),
     ...: None,
 }
