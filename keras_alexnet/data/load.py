@@ -12,7 +12,7 @@ from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.dataset import Arrays, Dataset, UnsplitDataset, in_memory
 from keras_alexnet.data.images import EncodedImages
 from keras_alexnet.data.readers import Reader, tfds
-from keras_alexnet.data.table import table
+from keras_alexnet.data.table import log_table
 from keras_alexnet.errors import UsageError, UserError, whole_number
 from keras_alexnet.utils.values import path_text
 
@@ -122,7 +122,7 @@ def _completed(
         note = data.note
     labels = {name: split.labels for name, split in parts.items()}
     notes = [note] if note else []
-    logging.info("%s", table(data.name, data.class_names, labels, data.left_out, notes))
+    log_table(data.name, data.class_names, labels, data.left_out, notes)
     return data
 
 

@@ -24,7 +24,7 @@ from keras_alexnet.data.shard_folder import ShardFolder
 from keras_alexnet.data.shard_index import write_index
 from keras_alexnet.data.shards import Planned
 from keras_alexnet.data.splits import Split
-from keras_alexnet.data.table import table
+from keras_alexnet.data.table import log_table
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.utils import files, machine, outputs
 from keras_alexnet.utils.terminal import Progress
@@ -136,7 +136,7 @@ def _read(config: PrepareConfig) -> UnsplitDataset:
         images = image_folder.read(source, config.splits, config.labels_csv)
     labels = {part: split.labels for part, split in images.splits.items()}
     notes = [images.note] if images.note else []
-    logging.info("%s", table(images.name, images.class_names, labels, images.left_out, notes))
+    log_table(images.name, images.class_names, labels, images.left_out, notes)
     shrunk = f"-short{config.short_side}" if config.short_side else ""
     name = images.name + shrunk if config.dataset_name is None else config.dataset_name
     try:

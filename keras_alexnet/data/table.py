@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from absl import logging
 
 _MOST_CLASSES = 16
 _FIRST, _LAST = 8, 4  # classes that are shown if there are more
@@ -57,6 +58,19 @@ def table(
         cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         lines.append(f"  {'  '.join(cells)}".rstrip())
     return "\n".join([*lines, *_left_out_lines(left_out), *(f"  {note}" for note in notes)])
+
+
+def log_table(
+    title: str,
+    class_names: Sequence[str],
+    labels: Mapping[str, np.ndarray],
+    left_out: Mapping[str, int],
+    notes: Sequence[str] = (),
+) -> None:
+    """Logs what `table` returns."""
+    lines = table(title, class_names, labels, left_out, notes).split("\n")
+    # As many values as lines, because the command escapes line breaks in the values of a message.
+    logging.info("\n".join(["%s"] * len(lines)), *lines)
 
 
 def _left_out_lines(left_out: Mapping[str, int]) -> list[str]:
