@@ -17,6 +17,11 @@ _SHOWN = 6
 _NONE = "--splits none (splits='none') if all folders there are classes"
 # Names of the only folder in a class's folder that say nothing.
 _SAYS_NOTHING = {"image", "images", "img", "imgs", "jpg", "jpeg", "png", "photos", "pictures"}
+# Names of folders of what segmentation and detection learn.
+_NO_CLASSES = {"mask", "masks", "label", "labels", "annotation", "annotations", "annots"} | {
+    *("gt", "groundtruth", "ground_truth", "segmentation", "segmentations", "trimaps", "bboxes"),
+    *_SAYS_NOTHING,
+}
 
 
 def listed(names: Collection[str]) -> str:
@@ -112,6 +117,8 @@ def refuse_classes(root: Folder, below: Mapping[str, Folder], inside: str = "") 
             f"Pass --splits {_flag(hints)} to read only these, or {_NONE}."
         )
     _refuse_copies(root, below)
+    _refuse_masks(root, below)
+    _refuse_splits_below(root, below)
 
 
 def is_divided(folder: Folder, splits: Mapping[str, str]) -> bool:
@@ -167,6 +174,29 @@ def _refuse_copies(root: Folder, below: Mapping[str, Folder]) -> None:
                     f"splits, or pass {_NONE}."
                 )
         seen |= dict.fromkeys(names, name)
+
+
+def _refuse_masks(root: Folder, below: Mapping[str, Folder]) -> None:
+    names = {name.lower() for name in below}
+    if len(names) > 1 and names & _SAYS_NOTHING and names <= _NO_CLASSES:
+        raise UserError(
+            f"{_as_folders(below)} in {printable(root.path)} look like images and masks or labels "
+            f"of them rather than classes. Sort the images into class folders, or pass {_NONE}."
+        )
+
+
+def _refuse_splits_below(root: Folder, below: Mapping[str, Folder]) -> None:
+    for path, folder in itertools.chain.from_iterable(
+        each.all_below(name) for name, each in below.items()
+    ):
+        named = {name: split_names.split_of(name) for name in folder.folders}
+        found = [name for name, split in named.items() if split and folder.folders[name].count]
+        if len({named[name] for name in found}) > 1:
+            raise UserError(
+                f"{_as_folders(found)} in {printable(os.path.join(root.path, path))} "
+                f"{_looks(found)} inside of the class {printable(path.split(os.sep)[0])}/. Sort "
+                f"the images into train/<class> and test/<class>, or pass {_NONE}."
+            )
 
 
 def _labels(root: Folder) -> str:

@@ -42,7 +42,7 @@ def read_labels(path: str | os.PathLike, root: Folder, inside: str = "") -> Coll
 
     The first line may name the columns. A file is named by its path in the data folder, by its
     name alone or the end of its path if no other file has it, and always with or without its
-    ending. Without a column of splits, the first folder of a path says the split, if all do.
+    ending. Without a column of splits, the folders of a path say the split, if all do.
 
     Args:
         path: the file: UTF-8, with commas, semicolons or tabs.
@@ -50,7 +50,8 @@ def read_labels(path: str | os.PathLike, root: Folder, inside: str = "") -> Coll
         inside: the relative path of the folder in it to which names in the result are relative.
 
     Raises:
-        UserError: if the file cannot be read, a line cannot be used, or a file does not exist.
+        UserError: if the file cannot be read, a line cannot be used, a file does not exist, only
+            some of the files lie in splits' folders, or there is nothing to train on for a class.
     """
     places = _places(root, inside)
     rows = list(_rows(pathlib.Path(path), places))
@@ -78,15 +79,17 @@ def read_labels(path: str | os.PathLike, root: Folder, inside: str = "") -> Coll
 
 def _places(root: Folder, inside: str) -> dict[str, list[str]]:
     """Every way to name an image → the images that it can mean."""
+    whole: dict[str, list[str]] = {}
     places: dict[str, list[str]] = {}
     for file, _ in root.images_below():
         relative = os.path.relpath(file, inside) if inside else file
+        whole.setdefault(_normalized(relative), []).append(relative)
         parts = as_nfc(file).split(os.sep)
         for start in range(len(parts)):
             path = "/".join(parts[start:])
             for name in {path, _without_ending(path)}:
                 places.setdefault(name, []).append(relative)
-    return places
+    return places | whole  # 1.png is that in the data folder, even if there is sub/1.png
 
 
 def _without_ending(name: str) -> str:
@@ -168,11 +171,38 @@ def _splits(
             if split is None:
                 raise _unusable(path, row.line, f"{row.split!r} is not train, val or test")
     else:
-        first = [_file(path, row, places).split(os.sep) for row in rows]
-        splits = [split_names.split_of(parts[0]) if len(parts) > 1 else None for parts in first]
+        splits = _splits_of_folders(path, [_file(path, row, places) for row in rows])
     if None in splits or len(set(splits)) < 2:
         return ["all"] * len(rows)
+    _check_training(path, rows, splits)
     return [str(split) for split in splits]
+
+
+def _splits_of_folders(path: str | os.PathLike, names: Sequence[str]) -> list[str | None]:
+    """The split that a folder of each path is named after, or None."""
+    splits: list[str | None] = []
+    for name in names:
+        found = list(filter(None, map(split_names.split_of, name.split(os.sep)[:-1])))
+        splits.append(found[0] if found else None)
+    if None in splits and len(set(splits)) > 2:
+        known = next(name for name, split in zip(names, splits, strict=True) if split)
+        other = names[splits.index(None)]
+        raise UserError(
+            f"{printable(path)} names images in folders of splits, such as {printable(known)}, and "
+            f"others, such as {printable(other)}. Add a column split with train, val or test."
+        )
+    return splits
+
+
+def _check_training(
+    path: str | os.PathLike, rows: Sequence[_Row], splits: Sequence[str | None]
+) -> None:
+    trained = {
+        as_nfc(row.label) for row, split in zip(rows, splits, strict=True) if split == "train"
+    }
+    for row, split in zip(rows, splits, strict=True):
+        if trained and as_nfc(row.label) not in trained:
+            raise _unusable(path, row.line, f"{row.label} is a class of {split}, but not of train")
 
 
 def _file(path: str | os.PathLike, row: _Row, places: dict[str, list[str]]) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 
 from keras_alexnet.errors import UsageError
 
@@ -27,6 +28,15 @@ _WORDS = {
 _HINTS = {
     **_WORDS,
     **dict.fromkeys(("labeled", "labelled"), "train"),
+    **dict.fromkeys(("holdout", "heldout", "unseen"), "test"),
+    # Of data sets from other countries.
+    **dict.fromkeys(("trainingsdaten", "trainingsbilder", "entrainement", "entraînement"), "train"),
+    **dict.fromkeys(("apprentissage", "entrenamiento", "treino", "treinamento"), "train"),
+    **dict.fromkeys(("addestramento", "обучение", "训练", "训练集", "学習", "훈련"), "train"),
+    **dict.fromkeys(("validierung", "validierungsdaten", "validación", "validacion"), "val"),
+    **dict.fromkeys(("validação", "validacao", "validazione", "验证", "验证集", "検証"), "val"),
+    **dict.fromkeys(("testdaten", "testbilder", "prueba", "pruebas", "teste", "testes"), "test"),
+    **dict.fromkeys(("тест", "测试", "测试集", "テスト", "테스트"), "test"),
     **dict.fromkeys(("unlabeled", "unlabelled", "pred", "prediction", "predictions"), "other"),
 }
 
@@ -38,7 +48,8 @@ _NAME = re.compile(
     rf"({'|'.join(sorted(_WORDS, key=len, reverse=True))})[-_. ]?({_SUFFIXES})?[-_. ]?\d*"
 )
 
-_TOKENS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+# Words of Latin letters also end where a capital follows; other letters have no case, or seldom.
+_TOKENS = re.compile(r"[A-Z]?[a-z\u00df-\u00ff]+|[A-Z]+(?![a-z])|\d+|[^\W\d_A-Za-z\u00c0-\u00ff]+")
 
 
 def split_of(name: str) -> str | None:
@@ -64,7 +75,7 @@ def hint_of(name: str) -> str | None:
         >>> hint_of("seg_train"), hint_of("bullet train"), hint_of("unlabeled"), hint_of("trainer")
         ('train', 'train', 'other', None)
     """
-    words = [word.lower() for word in _TOKENS.findall(name)]
+    words = [word.lower() for word in _TOKENS.findall(unicodedata.normalize("NFC", name))]
     found = {_HINTS[word] for word in words if word in _HINTS}
     return found.pop() if len(found) == 1 else None
 

@@ -13,7 +13,7 @@ from keras_alexnet.utils.text import printable
 
 if TYPE_CHECKING:
     from keras_alexnet.data.dataset import UnsplitDataset
-    from keras_alexnet.data.folders.collect import LabeledFiles
+    from keras_alexnet.data.folders.collect import Collected, LabeledFiles
     from keras_alexnet.data.folders.tree import Folder
 
 __all__ = ["EXTENSIONS", "ImageFolder", "is_hidden", "read", "scan"]
@@ -130,7 +130,7 @@ def scan(
     path, inner = layout.unwrapped(root, splits)
     inside = folder / path
     if labels_csv is None and splits is None:
-        labels_csv = _table_of(inside, inner)
+        labels_csv = _table_of(folder, inside, inner)
     if labels_csv is not None:
         return _with_table(root, path, inside, labels_csv)
     return _with_folders(root, inner, inside, splits)
@@ -139,7 +139,6 @@ def scan(
 def _with_folders(
     root: Folder, inner: Folder, folder: pathlib.Path, splits: str | None
 ) -> ImageFolder:
-    from keras_alexnet.data import class_names
     from keras_alexnet.data.folders import collect, labels_csv, layout
 
     found = layout.find_layout(inner, splits)
@@ -147,11 +146,7 @@ def _with_folders(
     notes = [found.note] if found.note else []
     if (folder / labels_csv.NAME).is_file():
         notes.append(f"{labels_csv.NAME} was not read, because there are class folders")
-    if alike := class_names.alike(files.class_names):
-        notes.append(f"the classes {' and '.join(alike)} differ only in upper and lower case")
-    return ImageFolder(
-        folder, files.class_names, files.splits, files.left_out, "; ".join(notes) or None
-    )
+    return _noted(folder, files, notes)
 
 
 def _with_table(
@@ -160,19 +155,28 @@ def _with_table(
     from keras_alexnet.data.folders import labels_csv
 
     files = labels_csv.read_labels(table, root, path)
-    note = f"labels were read from {printable(os.path.basename(table))}"
+    return _noted(folder, files, [f"labels were read from {printable(os.path.basename(table))}"])
+
+
+def _noted(folder: pathlib.Path, files: Collected, notes: list[str]) -> ImageFolder:
+    from keras_alexnet.data import class_names
+
+    if alike := class_names.alike(files.class_names):
+        notes = [*notes, f"the classes {' and '.join(alike)} differ only in upper and lower case"]
+    note = "; ".join(notes) or None
     return ImageFolder(folder, files.class_names, files.splits, files.left_out, note)
 
 
-def _table_of(folder: pathlib.Path, root: Folder) -> pathlib.Path | None:
-    """The table in a folder whose images lie in no class folders."""
+def _table_of(folder: pathlib.Path, inside: pathlib.Path, root: Folder) -> pathlib.Path | None:
+    """The table in a data folder, or in the folder inside, whose images lie in no class folders."""
     from keras_alexnet.data.folders import labels_csv, layout, split_names
 
-    table = folder / labels_csv.NAME
+    tables = [place / labels_csv.NAME for place in (inside, folder)]
     below = {name: each for name, each in layout.subfolders(root).items() if each.count}
     flat = all(not layout.subfolders(each) for each in below.values())
     unlabeled = len(below) < 2 or all(split_names.split_of(name) for name in below)
-    return table if flat and unlabeled and table.is_file() else None
+    found = [table for table in tables if table.is_file()] if flat and unlabeled else []
+    return found[0] if found else None
 
 
 register(

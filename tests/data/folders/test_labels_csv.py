@@ -61,6 +61,29 @@ def test_splits(flat):
     assert scanned(flat, text)[0] == wanted
 
 
+def test_splits_named_by_folders_anywhere(tmp_path):
+    names = [f"{place}/{split}/1.jpg" for place in "xy" for split in ("train", "test")]
+    folder = write_names(tmp_path, *names, "z/1.jpg")
+    text = "".join(f"{name},{label}\n" for name, label in zip(names, "aabb", strict=True))
+    found, _ = scanned(folder, text, labels_csv=folder / "labels.csv")
+    assert found == {
+        "train": {"x/train/1.jpg": "a", "y/train/1.jpg": "b"},
+        "test": {"x/test/1.jpg": "a", "y/test/1.jpg": "b"},
+    }
+    with pytest.raises(UserError, match="such as z/1.jpg. Add a column split"):
+        scanned(folder, f"{text}z/1.jpg,a\n", labels_csv=folder / "labels.csv")
+
+
+def test_a_class_without_training_images(flat):
+    text = "cat.0.jpg,cat,train\ndog.0.jpg,dog,train\n1.jpg,Cat,test\n"
+    with pytest.raises(UserError, match="Line 3 .*Cat is a class of test, but not of train"):
+        scanned(flat, text)
+
+
+def test_labels_that_differ_only_in_case_are_noted(flat):
+    assert "classes Cat and cat differ" in scanned(flat, "cat.0.jpg,cat\ndog.0.jpg,Cat\n")[1].note
+
+
 def test_the_fingerprint_has_the_labels(flat, tmp_path):
     text = "cat.0.jpg,{}\ndog.0.jpg,dog\n"
     hashes = set()
@@ -111,6 +134,12 @@ def test_ambiguous_names(flat):
     assert scanned(flat, "train/cat.0.jpg,cat\n")[0] == {"all": {"train/cat.0.jpg": "cat"}}
 
 
+def test_a_whole_path_is_not_ambiguous(tmp_path):
+    folder = write_names(tmp_path, "1.jpg", "copies/1.jpg", "copies/2.jpg")
+    found, _ = scanned(folder, "1.jpg,cat\ncopies/1.jpg,dog\n2.jpg,dog\n")
+    assert found == {"all": {"1.jpg": "cat", "copies/1.jpg": "dog", "copies/2.jpg": "dog"}}
+
+
 def test_not_read_beside_class_folders(tmp_path):
     folder = write_names(tmp_path, "cat/1.jpg", "dog/2.jpg")
     found, scan = scanned(folder, "cat/1.jpg,dog\ndog/2.jpg,cat\n")
@@ -125,6 +154,8 @@ def test_in_one_folder_and_in_wrapped_ones(tmp_path):
     (folder / "pets" / "labels.csv").write_text("images/1.jpg,cat\n2.jpg,dog\n")
     assert image_folder.scan(folder / "pets").class_names == ("cat", "dog")
     (folder / "labels.csv").write_text("pets/images/1.jpg,cat\n2.jpg,dog\n")
+    (folder / "pets" / "labels.csv").unlink()
+    assert image_folder.scan(folder).class_names == ("cat", "dog")
     found = image_folder.scan(folder, labels_csv=folder / "labels.csv")
     assert found.class_names == ("cat", "dog")
 

@@ -8,6 +8,7 @@ import pytest
 from keras_alexnet.data.folders import split_names
 from keras_alexnet.data.readers import image_folder
 from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.utils.logs import PlainFormatter
 from support.image_folders import write_names
 
 
@@ -102,6 +103,8 @@ CLASSES = [
     ["cat/1.jpg", "cat/cropped/2.jpg", "dog/1.jpg", "dog/cropped/2.jpg"],
     ["cat/day 1/1.jpg", "cat/day 2/1.jpg", "dog/day 3/1.jpg"],
     ["A/1.jpg", "a/1.jpg"],
+    ["images/1.jpg", "paintings/1.jpg"],
+    ["vehicles/train/1.jpg", "vehicles/bus/2.jpg", "tools/tester/3.jpg"],
 ]
 
 
@@ -163,6 +166,21 @@ REFUSED = {
         ["cat/train/1.jpg", "cat/test/2.jpg", "dog/3.jpg"],
         "cat/ .* splits of one class, but dog/ holds 1 images",
     ),
+    "splits below classes": (
+        [f"animals/{name}/{split}/1.jpg" for name in "ab" for split in ("train", "Test")]
+        + ["plants/c/train/1.jpg", "plants/c/test/1.jpg"],
+        r"Test/, train/ in .*a look like splits inside of the class animals/",
+    ),
+    "splits below a class of a split": (
+        [*both_classes("train", "test"), "train/a/x/val/1.jpg", "train/a/x/test/1.jpg"],
+        "look like splits inside of the class a/",
+    ),
+    "names of another language": (
+        ["Trainingsdaten/a/1.jpg", "Trainingsdaten/b/1.jpg", "Testdaten/c/1.jpg"],
+        "--splits train=Trainingsdaten,test=Testdaten",
+    ),
+    "names of other letters": (["训练集/1.jpg", "测试集/2.jpg"], "train=训练集,test=测试集"),
+    "images and masks": (["Images/1.jpg", "masks/1.png"], "Images/, masks/ .*masks or labels"),
     "other splits in another class": (
         ["cat/train/1.jpg", "cat/test/2.jpg", "dog/train/3.jpg"],
         "dog/ holds train/",
@@ -233,6 +251,8 @@ def test_the_table_says_what_was_found(tmp_path, caplog):
     folder = write_names(tmp_path / "pets", *both_classes("Train", "Test"), "Train/a/x.heic")
     data = load_dataset(DataSpec("image_folder", data_dir=folder))
     assert data.left_out == {".heic (a format that is not read: convert to JPEG or PNG)": 1}
-    table = next(each for each in caplog.messages if each.startswith("pets: 8 images"))
+    record = next(each for each in caplog.records if "pets: 8 images" in each.getMessage())
+    table = PlainFormatter().format(record)  # as the command prints it
+    assert table.startswith("pets: 8 images of 2 classes\n")
     assert "\n  a          2     2\n" in table and "1  .heic" in table
     assert "Train/ as train, Test/ as test" in table
