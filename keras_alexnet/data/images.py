@@ -1,9 +1,6 @@
 """Sets of images: in memory, or encoded until they are needed."""
 
 import abc
-import os
-import pathlib
-import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
@@ -11,16 +8,12 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from keras_alexnet.data import decode
+from keras_alexnet.data import decode, memory_budget
 from keras_alexnet.data.config import MAX_IMAGE_PIXELS
 from keras_alexnet.data.decoding import decoder_warnings
 from keras_alexnet.errors import UserError
 from keras_alexnet.networks.image_plan import AREA
-from keras_alexnet.utils import files
 from keras_alexnet.utils.text import printable
-
-MEMORY_BUDGET_BYTES = 4 * 2**30  # the most that is kept of one set's decoded squares
-
 
 _NAMES_IN_MESSAGE = 10
 
@@ -144,7 +137,7 @@ class EncodedImages(abc.ABC):
         kind = size, warp, resize
         if kind not in self._decoded:
             array = self._as_they_are(size)
-            if array is None and _fits(len(self), (size, size, 3)):
+            if array is None and memory_budget.fits(len(self), (size, size, 3)):
                 array = self._squares(*kind)
             self._decoded[kind] = array
         return self._decoded[kind]
@@ -220,8 +213,9 @@ class EncodedImages(abc.ABC):
         return images, np.flatnonzero(missing)
 
     def _log_warnings(self) -> None:
-        if self.warned:
-            named = [f"{printable(self.name(row))} ({why})" for row, why in self.warned.items()]
+        read = {row: why for row, why in self.warned.items() if row not in self._left_out}
+        if read:
+            named = [f"{printable(self.name(row))} ({why})" for row, why in read.items()]
             logging.warning(
                 "%d images are damaged, but were decoded: %s. With --skip_corrupt "
                 "(skip_corrupt=True) they are left out.",
@@ -246,7 +240,7 @@ class EncodedImages(abc.ABC):
         if len(shapes) != 1:
             return None
         shape = tuple(shapes[0].tolist())
-        if min(shape[:2]) > size or not _fits(len(self), shape):
+        if min(shape[:2]) > size or not memory_budget.fits(len(self), shape):
             return None
         images, failed = self._decode_all(
             shape, lambda row: tf.ensure_shape(self._native(row), shape)
@@ -259,81 +253,6 @@ class EncodedImages(abc.ABC):
         return None  # some have a different shape
 
 
-class ImageFiles(EncodedImages):
-    """Images in a folder, one file per image."""
-
-    def __init__(self, folder: str | os.PathLike, names: Iterable[str]):
-        super().__init__()
-        self._folder, self._names = pathlib.Path(folder), tuple(names)
-        with tf.device("/CPU:0"):
-            # As bytes, because a file name need not be valid UTF-8.
-            self._paths = tf.constant([os.fsencode(os.path.join(folder, n)) for n in self._names])
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def name(self, row: int) -> str:
-        return self._names[row]
-
-    def path(self, row: int) -> pathlib.Path:
-        return self._folder / self._names[row]
-
-    def read(self, row: int) -> bytes:
-        with files.open_regular(self.path(row)) as file:
-            return file.read()
-
-    def contents(self, row: tf.Tensor) -> tf.Tensor:
-        return tf.io.read_file(_regular_path(tf.gather(self._paths, row)))
-
-    def fetched(self, rows: tf.Tensor) -> tf.Tensor:
-        paths = tf.gather(self._paths, rows)
-        # One call into Python for all images of a batch: see `_regular_path`.
-        regular = tf.numpy_function(_are_regular, [paths], tf.bool, stateful=False)
-        return tf.where(tf.ensure_shape(regular, rows.shape), paths, b"")
-
-    def square_of(self, fetched: tf.Tensor, size: int, warp: bool, resize: str) -> tf.Tensor:
-        # Of no file, the error does not matter: the search for it reads the file again.
-        contents = tf.io.read_file(fetched)
-        return decode.decode_square(contents, size, warp, resize, max_pixels=self.max_pixels)
-
-    def size(self, row: int) -> int:
-        path = self.path(row)
-        return path.stat().st_size if os.access(path, os.R_OK) else 0
-
-
-@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
-def _regular_path(path: tf.Tensor) -> tf.Tensor:
-    """Returns the path, unless reading it could wait for another program without an end."""
-    # A function of its own, so that errors are the same eagerly as in a pipeline.
-    return tf.ensure_shape(tf.numpy_function(_check_regular, [path], tf.string, stateful=False), [])
-
-
-def _check_regular(path: bytes) -> bytes:
-    if not _is_regular(path):
-        raise ValueError("it is not a regular file")
-    return path
-
-
-def _are_regular(paths: np.ndarray) -> np.ndarray:
-    return np.array([_is_regular(path) for path in paths], bool)
-
-
-def _is_regular(path: bytes) -> bool:
-    """Whether a path is not a pipe, a device or a folder; a missing file is left to the reader."""
-    try:
-        return stat.S_ISREG(os.stat(path).st_mode)
-    except OSError:
-        return True
-
-
 def _listed(named: list[str]) -> str:
     more = len(named) - _NAMES_IN_MESSAGE
     return "; ".join(named[:_NAMES_IN_MESSAGE]) + (f"; and {more} more" if more > 0 else "")
-
-
-def _fits(images: int, shape: tuple[int, ...]) -> bool:
-    """Whether decoded images stay within the budget, and within half of the machine's memory."""
-    budget = MEMORY_BUDGET_BYTES
-    if hasattr(os, "sysconf"):  # not on Windows
-        budget = min(budget, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
-    return images * int(np.prod(shape)) <= budget

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import keras_alexnet as ka
-from keras_alexnet.data import images
+from keras_alexnet.data import memory_budget
 from keras_alexnet.training.job import TrainingJob
 from support.callbacks import before_epoch
 from support.image_folders import write_images
@@ -14,7 +14,7 @@ from support.image_folders import write_images
 
 @pytest.fixture
 def config(tmp_path, small_variant, monkeypatch):
-    monkeypatch.setattr(images, "MEMORY_BUDGET_BYTES", 0)  # decoded when needed, each epoch
+    monkeypatch.setattr(memory_budget, "BYTES", 0)  # decoded when needed, each epoch
     write_images(tmp_path / "data" / "train", ["a", "b"], 20)
     write_images(tmp_path / "data" / "test", ["a", "b"], 4)
     return ka.TrainConfig(

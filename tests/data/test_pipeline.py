@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 
 import keras_alexnet as ka
-from keras_alexnet.data import augment, augmentations, failures, pipeline, views
-from keras_alexnet.data import images as data_images
-from keras_alexnet.data.images import ImageArray, ImageFiles
+from keras_alexnet.data import augment, augmentations, failures, memory_budget, pipeline, views
+from keras_alexnet.data.image_files import ImageFiles
+from keras_alexnet.data.images import ImageArray
 from keras_alexnet.data.pipeline import eval_batches, train_batches
 from keras_alexnet.data.splits import Split
 from keras_alexnet.distributed import devices
@@ -55,7 +55,7 @@ def files(tmp_path):
 @pytest.fixture
 def streaming(monkeypatch):
     """No decoded image may be kept."""
-    monkeypatch.setattr(data_images, "MEMORY_BUDGET_BYTES", 0)
+    monkeypatch.setattr(memory_budget, "BYTES", 0)
 
 
 def take(dataset, batches):
@@ -177,7 +177,7 @@ def test_resuming_reads_no_image_before_its_place(files, streaming):
 def test_streamed_and_kept_images_are_the_same(files, monkeypatch):
     kept = take(train_batches(files, IMAGENET, global_batch_size=5, seed=0), 7)
     kept_views = take(eval_batches(files, IMAGENET, batch_size=5, views=10), 9)
-    monkeypatch.setattr(data_images, "MEMORY_BUDGET_BYTES", 0)
+    monkeypatch.setattr(memory_budget, "BYTES", 0)
     names = [files.name(i) for i in range(len(files))]
     files = Split.of(ImageFiles(files.pixels.path(0).parent, names), files.labels)
     assert equal(kept, take(train_batches(files, IMAGENET, global_batch_size=5, seed=0), 7))
@@ -362,7 +362,7 @@ def test_pixel_statistics(split, squares, files, monkeypatch):
     np.testing.assert_allclose(statistics.mean, values.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(statistics.covariance, np.cov(values.T, bias=True), rtol=1e-9)
     assert statistics.images == IMAGES and not statistics.sampled
-    monkeypatch.setattr(data_images, "MEMORY_BUDGET_BYTES", 0)
+    monkeypatch.setattr(memory_budget, "BYTES", 0)
     monkeypatch.setattr(pipeline, "STATISTICS_IMAGES", 7)
     sampled = [pipeline.pixel_statistics(files, CIFAR) for _ in range(2)]
     assert sampled[0].sampled and sampled[0].images == 7

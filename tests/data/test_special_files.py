@@ -10,8 +10,8 @@ from PIL import Image
 
 import keras_alexnet as ka
 from keras_alexnet import run_folder
-from keras_alexnet.data import failures, images
-from keras_alexnet.data.images import ImageFiles
+from keras_alexnet.data import failures, memory_budget
+from keras_alexnet.data.image_files import ImageFiles
 from keras_alexnet.data.pipeline import eval_batches
 from keras_alexnet.data.records import index_records
 from keras_alexnet.data.splits import Split
@@ -50,10 +50,10 @@ def files_with(kind: str, tmp_path) -> ImageFiles:
     return ImageFiles(tmp_path, names)
 
 
-@pytest.mark.parametrize("budget", [images.MEMORY_BUDGET_BYTES, 0], ids=["memory", "streamed"])
+@pytest.mark.parametrize("budget", [memory_budget.BYTES, 0], ids=["memory", "streamed"])
 def test_pipelines_name_them(tmp_path, budget, monkeypatch):
     files = files_with("pipe", tmp_path)
-    monkeypatch.setattr(images, "MEMORY_BUDGET_BYTES", budget)
+    monkeypatch.setattr(memory_budget, "BYTES", budget)
     split = Split.of(files, np.zeros(5, np.int32))
     with pytest.raises(UserError, match=r"1 of 5 images cannot be read: 2.png \(it is not a reg"):
         list(failures.explained(eval_batches(split, "cifar_v1", batch_size=2), split))

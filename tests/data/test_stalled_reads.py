@@ -10,7 +10,7 @@ import time
 import pytest
 
 import keras_alexnet as ka
-from keras_alexnet.data import images, stalled_reads
+from keras_alexnet.data import memory_budget, stalled_reads
 from keras_alexnet.data.stalled_reads import BackgroundBatches
 from support.callbacks import before_epoch
 from support.image_folders import write_images
@@ -124,7 +124,7 @@ def _release(pipe):
 def test_disk_that_does_not_answer_is_named_and_a_signal_still_heard(
     tmp_path, small_variant, monkeypatch, caplog
 ):
-    monkeypatch.setattr(images, "MEMORY_BUDGET_BYTES", 0)  # decoded when needed, each epoch
+    monkeypatch.setattr(memory_budget, "BYTES", 0)  # decoded when needed, each epoch
     monkeypatch.setattr(stalled_reads, "SILENT_SECONDS", 1.0)
     monkeypatch.setattr(stalled_reads, "PROBE_SECONDS", 0.5)
     write_images(tmp_path / "data" / "train", ["a", "b"], 20)

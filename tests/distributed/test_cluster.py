@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import keras_alexnet as ka
 from keras_alexnet import DataSpec
-from keras_alexnet.data import images, pipeline
+from keras_alexnet.data import memory_budget, pipeline
 from keras_alexnet.distributed import devices, launch
 from keras_alexnet.distributed.cluster import SingleProcess, cluster_of
 
@@ -117,7 +117,7 @@ def test_joining_after_tensorflow_was_used_is_refused(monkeypatch):
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_parts_of_all_workers_are_the_batch_of_one(tiny_folder, workers, monkeypatch):
-    monkeypatch.setattr(images, "MEMORY_BUDGET_BYTES", 0)  # decoded when needed
+    monkeypatch.setattr(memory_budget, "BYTES", 0)  # decoded when needed
     split = ka.load_dataset(DataSpec("image_folder", data_dir=tiny_folder)).train  # 72 = 4 * 16 + 8
     options = {"global_batch_size": 16, "seed": 3, "start_step": 2}
     whole = iter(ka.train_batches(split, "cifar_v1", **options))
@@ -134,7 +134,7 @@ def test_parts_of_all_workers_are_the_batch_of_one(tiny_folder, workers, monkeyp
 
 
 def test_worker_reads_its_own_files_alone(tiny_folder, monkeypatch):
-    monkeypatch.setattr(images, "MEMORY_BUDGET_BYTES", 0)
+    monkeypatch.setattr(memory_budget, "BYTES", 0)
     read = []
     for index in range(2):
         split = ka.load_dataset(DataSpec("image_folder", data_dir=tiny_folder)).train

@@ -13,7 +13,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_alexnet.data import images, pipeline
+from keras_alexnet.data import memory_budget, pipeline
+from keras_alexnet.data.image_files import ImageFiles
 from keras_alexnet.data.splits import Split
 from keras_alexnet.exporting.formats import saved_model
 from keras_alexnet.networks.image_plan import ImagePlan
@@ -98,9 +99,9 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_pixels_are_those_of_evaluation(folder, plan, kept, tmp_path, monkeypatch):
     if kept == "decoded when needed":
-        monkeypatch.setattr(images, "MEMORY_BUDGET_BYTES", 0)
+        monkeypatch.setattr(memory_budget, "BYTES", 0)
     names = sorted(path.name for path in folder.iterdir())
-    split = Split.of(images.ImageFiles(folder, names), np.zeros(len(names), np.int32))
+    split = Split.of(ImageFiles(folder, names), np.zeros(len(names), np.int32))
     batches = pipeline.eval_batches(split, plan, batch_size=len(names))
     [(wanted, _)] = batches.as_numpy_iterator()
 

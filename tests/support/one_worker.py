@@ -18,8 +18,7 @@ import tensorflow as tf
 from absl import logging
 
 import keras_alexnet as ka
-from keras_alexnet.data import images as data_images
-from keras_alexnet.data import pipeline
+from keras_alexnet.data import memory_budget, pipeline
 from support.callbacks import at_end, at_epoch, at_step
 from support.networks import registered
 from support.small_networks import small_row
@@ -85,7 +84,7 @@ def main() -> None:
     logging.set_verbosity(logging.INFO)
     tf.config.threading.set_intra_op_parallelism_threads(1)
     if given.get("streamed"):
-        data_images.MEMORY_BUDGET_BYTES = 0
+        memory_budget.BYTES = 0
     if "batches" in given:
         note_batches(given["batches"])
     try:

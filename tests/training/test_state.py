@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import keras_alexnet as ka
 from keras_alexnet.data.failures import LostImages
-from keras_alexnet.data.images import ImageFiles
+from keras_alexnet.data.image_files import ImageFiles
 from keras_alexnet.data.splits import Split
 from keras_alexnet.training import recipes
 from keras_alexnet.training.checkpoints import Checkpoints

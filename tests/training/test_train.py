@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import keras_alexnet as ka
 from keras_alexnet import DataSpec, EvaluateConfig
-from keras_alexnet.data import images as data_images
+from keras_alexnet.data import memory_budget
 from keras_alexnet.training import report
 from keras_alexnet.utils import files
 from support.callbacks import Seen, before_epoch
@@ -288,7 +288,7 @@ def test_corrupt_image_is_named_or_counted(tmp_path, config):
 
 
 def test_image_that_breaks_while_training_is_named(tmp_path, config, monkeypatch):
-    monkeypatch.setattr(data_images, "MEMORY_BUDGET_BYTES", 0)  # decoded when needed, each epoch
+    monkeypatch.setattr(memory_budget, "BYTES", 0)  # decoded when needed, each epoch
     write_images(tmp_path / "data" / "train", ["a", "b"], 10)
     write_images(tmp_path / "data" / "test", ["a", "b"], 3)
     vanish = before_epoch(1, lambda _: (tmp_path / "data/train/b/007.png").unlink())

@@ -60,7 +60,7 @@ def read(
 
     from keras_alexnet.data import archives, fingerprints
     from keras_alexnet.data.dataset import UnsplitDataset
-    from keras_alexnet.data.images import ImageFiles
+    from keras_alexnet.data.image_files import ImageFiles
     from keras_alexnet.data.splits import Split
 
     assert place is not None

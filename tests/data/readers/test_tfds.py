@@ -8,8 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_alexnet import DataSpec
-from keras_alexnet.data import failures, pipeline, records
-from keras_alexnet.data import images as data_images
+from keras_alexnet.data import failures, memory_budget, pipeline, records
 from keras_alexnet.data.load import load_dataset
 from keras_alexnet.data.readers import tfds
 from keras_alexnet.data.splits import split_validation
@@ -161,7 +160,7 @@ def test_damaged_imagenet_image(imagenet, monkeypatch, caplog):
     [row] = split.pixels.damaged(split.rows)
     size = len(examples["train"][5]["image"])
     assert split.pixels.contents(tf.constant(row)).numpy() == contents[place : place + size]
-    monkeypatch.setattr(data_images, "MEMORY_BUDGET_BYTES", 0)
+    monkeypatch.setattr(memory_budget, "BYTES", 0)
     with pytest.raises(tf.errors.OpError) as caught:
         list(pipeline.eval_batches(split, "cifar_v1", batch_size=5))
     error = failures.explain(split, caught.value)

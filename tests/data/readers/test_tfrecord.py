@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import keras_alexnet as ka
 from keras_alexnet import DataSpec, PrepareConfig
-from keras_alexnet.data import failures, images, manifest
+from keras_alexnet.data import failures, manifest, memory_budget
 from keras_alexnet.errors import UsageError, UserError
 from support.image_folders import write_images
 
@@ -39,9 +39,9 @@ def assert_same_batches(one, other, count):
         assert np.array_equal(images_of_one, images_of_other)
 
 
-@pytest.mark.parametrize("budget", [images.MEMORY_BUDGET_BYTES, 0], ids=["memory", "streamed"])
+@pytest.mark.parametrize("budget", [memory_budget.BYTES, 0], ids=["memory", "streamed"])
 def test_batches_are_those_of_the_folder(tiny_folder, prepared_tiny, monkeypatch, budget):
-    monkeypatch.setattr(images, "MEMORY_BUDGET_BYTES", budget)
+    monkeypatch.setattr(memory_budget, "BYTES", budget)
     folder = ka.load_dataset(DataSpec("image_folder", data_dir=tiny_folder))
     data = load(prepared_tiny)
     assert (data.name, data.class_names) == (folder.name, folder.class_names)
@@ -157,7 +157,7 @@ def test_image_that_was_damaged_in_its_shard(copied, monkeypatch):
     image = split.pixels.read(row)
     [shard] = [path for path in copied.glob("train-*") if image in path.read_bytes()]
     shard.write_bytes(shard.read_bytes().replace(image, bytes(len(image))))
-    monkeypatch.setattr(images, "MEMORY_BUDGET_BYTES", 0)
+    monkeypatch.setattr(memory_budget, "BYTES", 0)
     split = load(copied).train
     with pytest.raises(UserError, match="1 of 72 images cannot be read: train/cat/005.png"):
         list(failures.explained(ka.eval_batches(split, "cifar_v1", batch_size=9), split))
@@ -168,7 +168,7 @@ def test_image_that_was_damaged_in_its_shard(copied, monkeypatch):
 
 
 def test_shard_that_vanishes_while_it_is_read(copied, monkeypatch):
-    monkeypatch.setattr(images, "MEMORY_BUDGET_BYTES", 0)
+    monkeypatch.setattr(memory_budget, "BYTES", 0)
     split = load(copied).train
     batches = ka.eval_batches(split, "cifar_v1", batch_size=9)
     shutil.rmtree(copied)
