@@ -18,10 +18,11 @@ from keras_alexnet import run_folder
 from keras_alexnet.errors import UserError
 from keras_alexnet.predicting import predict
 from keras_alexnet.predicting.predict import Prediction
-from keras_alexnet.utils import files, json_files
+from keras_alexnet.utils import files, json_files, outputs
 from keras_alexnet.utils.json_schema import OneOf
 
 _VERSION = 1
+_LONGEST_NAME = 240  # bytes, of the 255 that file systems allow
 _HEADER = {"version": int, "made_from": dict}
 _LINE = {"image": str, "classes": [str], "scores": [float], "error": OneOf(None, str)}
 
@@ -44,15 +45,14 @@ class Journal:
 
     Raises:
         UserError: another process writes the same file, or there is nothing to resume.
+        OSError: the file is a folder, or its links lead nowhere.
     """
 
     def __init__(
         self, beside: str | os.PathLike, made_from: Mapping[str, object], *, resume: bool = False
     ):
-        target = pathlib.Path(os.path.realpath(beside))
-        self.path = None
-        if target.is_file() or not target.exists():
-            self.path = target.with_name(f"{target.name}.unfinished")
+        target, is_plain = outputs.destination(beside)
+        self.path = target.with_name(_name_for(target.name)) if is_plain else None
         self.done: tuple[Prediction, ...] = ()
         # Where the lines begin: of all that were added, in order, and of the earlier ones.
         self._offsets, self._earlier = array.array("q"), dict[int, int]()
@@ -181,6 +181,12 @@ def made_from(
         listed = "\n".join(run_folder.read_labels(labels))
         names = hashlib.sha256(listed.encode()).hexdigest()
     return {"model": text, "variant": variant, "labels": names}
+
+
+def _name_for(name: str) -> str:
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()
+    return f"{name}.unfinished"
 
 
 def _refuse_other(found: dict, header: dict, path: object) -> None:

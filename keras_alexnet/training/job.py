@@ -199,6 +199,12 @@ class TrainingJob:
             tf.ensure_shape(part, [batch, *part.shape[1:]]) for part in (images, labels, weights)
         )
 
+    def class_frequencies(self) -> np.ndarray:
+        """Returns the share of each class in the loss: float `[classes]`, with the sum 1."""
+        counts = np.bincount(self.train.labels, minlength=len(self.data.class_names))
+        weighted = counts * self._class_weights()
+        return weighted / weighted.sum()
+
     def _class_weights(self) -> np.ndarray:
         """Float32 [classes]: all 1, or inversely proportional to the number of images."""
         counts = np.bincount(self.train.labels, minlength=len(self.data.class_names))

@@ -135,6 +135,7 @@ class TrainingLoop:
             self._guard.check()
             figures = self._step.figures()
             self._shown = {name: f"{figures[name]:.3f}" for name in ("loss", "top1")}
+            state.chance.look(state.steps_done, batch)
         self._callbacks.on_train_batch_end(state.step_in_epoch - 1)
 
     def _train_on(self, batch: tuple) -> None:

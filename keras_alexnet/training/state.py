@@ -11,12 +11,13 @@ from absl import logging
 
 from keras_alexnet.data.failures import LostImages
 from keras_alexnet.errors import UserError
+from keras_alexnet.training.chance import ChanceWatch
 from keras_alexnet.training.checkpoints import Checkpoints
 from keras_alexnet.training.nonfinite import NonFiniteGuard
 from keras_alexnet.training.schedule import Schedule
 from keras_alexnet.training.step import TrainStep
 from keras_alexnet.utils import files, json_files
-from keras_alexnet.utils.json_schema import COUNT, Number
+from keras_alexnet.utils.json_schema import COUNT, Number, OneOf
 
 # What a checkpoint says of the run, besides its variables.
 _STATE = {
@@ -29,6 +30,7 @@ _STATE = {
     "history": [{"epoch": COUNT, ...: float}],
     "step_backs": [dict],
     "lost_images": [str],
+    "at_chance?": OneOf(None, dict),
 }
 
 
@@ -112,6 +114,7 @@ class RunState:
         history: the rows of metrics.csv.
         guard: counts the step backs.
         lost: counts the images that can no longer be read.
+        chance: notices if the run learns nothing.
         checkpoints: where the state is saved.
 
     Attributes:
@@ -131,11 +134,12 @@ class RunState:
         history: History,
         guard: NonFiniteGuard,
         lost: LostImages,
+        chance: ChanceWatch,
         checkpoints: Checkpoints,
     ):
         self.step, self.schedule, self.length = step, schedule, length
         self.history, self.guard, self.lost = history, guard, lost
-        self.checkpoints = checkpoints
+        self.chance, self.checkpoints = chance, checkpoints
         self.epoch = self.step_in_epoch = 0
         self.seconds_of_epoch = self.seconds_before = 0.0
         self.stopped = False
@@ -174,8 +178,12 @@ class RunState:
         return self.schedule.learning_rate(step) / self.guard.divisor
 
     def events(self) -> dict:
-        """Returns the step backs and lost images of the run; all workers must call it."""
-        return {"step_backs": self.guard.events, "lost_images": self.lost.names()}
+        """Returns what happened in the run besides learning; all workers must call it."""
+        return {
+            "step_backs": self.guard.events,
+            "lost_images": self.lost.names(),
+            "at_chance": self.chance.event,
+        }
 
     def begin(self) -> None:
         """Resumes from the newest checkpoint, or saves the initial state if there is none.
@@ -253,6 +261,7 @@ class RunState:
         self.seconds_of_epoch, self.stopped = state["seconds_of_epoch"], state["stopped"]
         self.guard.events = list(state["step_backs"])
         self.lost.restore(state["lost_images"])
+        self.chance.event = state.get("at_chance")
         # Rows written after the checkpoint are of steps that will be repeated.
         self.history.restore(state["history"])
 

@@ -17,6 +17,7 @@ from keras_alexnet.distributed import devices, launch
 from keras_alexnet.distributed.cluster import Cluster
 from keras_alexnet.distributed.precision import precision
 from keras_alexnet.training import report, resume, traces, workdir
+from keras_alexnet.training.chance import ChanceWatch
 from keras_alexnet.training.checkpoints import Checkpoints, disk_errors_explained
 from keras_alexnet.training.checks import check_settings
 from keras_alexnet.training.config import TrainConfig
@@ -138,6 +139,7 @@ def _make_loop(
         History(metrics, job.data.name, length.epochs),
         NonFiniteGuard(step, step_backs, config.step_back_factor),
         job.lost,
+        ChanceWatch(step, recipe, length.total_steps, job.class_frequencies()),
         checkpoints,
     )
     return TrainingLoop(

@@ -170,3 +170,18 @@ def test_what_predictions_are_made_from(tmp_path):
     assert found != journal.made_from(tmp_path / "run")
     secret = journal.made_from("https://me:secret@host/v1/models/a")["model"]
     assert secret == "https://host/v1/models/a"
+
+
+def test_pipes_of_a_shell_and_long_names_are_written_to(tmp_path):
+    reader, writer = os.pipe()
+    with os.fdopen(reader) as read:
+        with os.fdopen(writer, "wb"):
+            _write({"csv": f"/dev/fd/{writer}"}, ROWS[:1])
+        assert read.read() == (
+            "image,class_1,score_1,class_2,score_2,error\n0.png,cat,0.1,dog,1e-17,\n"
+        )
+    name = tmp_path / ("n" * 251 + ".csv")
+    with pytest.raises(UserError, match="goes on from there"):
+        _write({"csv": name}, ROWS[:2], UserError("It has gone."))
+    with PredictionFiles(2, csv=name, resume=True) as written:
+        assert list(written.done) == ROWS[:2]

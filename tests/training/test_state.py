@@ -9,6 +9,7 @@ from keras_alexnet.data.failures import LostImages
 from keras_alexnet.data.image_files import ImageFiles
 from keras_alexnet.data.splits import Split
 from keras_alexnet.training import recipes
+from keras_alexnet.training.chance import ChanceWatch
 from keras_alexnet.training.checkpoints import Checkpoints
 from keras_alexnet.training.nonfinite import NonFiniteGuard
 from keras_alexnet.training.schedule import Schedule
@@ -27,6 +28,7 @@ def _new(variant, workdir):
         History(workdir / "metrics.csv", "tiny", 4),
         NonFiniteGuard(step, step_backs=3),
         LostImages([Split.of(pixels, np.zeros(2))]),
+        ChanceWatch(step, recipe, 40, [1 / 3] * 3),
         Checkpoints(workdir),
     )
     return state, pixels
