@@ -11,8 +11,9 @@ import os
 
 from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
+from keras_alexnet.networks.spec import LARGEST_SIDE
 from keras_alexnet.utils import outputs
-from keras_alexnet.utils.limits import BATCH, LARGEST_SIDE
+from keras_alexnet.utils.limits import BATCH
 from keras_alexnet.utils.values import Range
 
 

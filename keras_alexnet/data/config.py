@@ -3,8 +3,8 @@
 import dataclasses
 import os
 
+from keras_alexnet.networks.spec import LARGEST_SIDE
 from keras_alexnet.utils.arguments import normalize, setting
-from keras_alexnet.utils.limits import LARGEST_SIDE
 
 # Half a GiB of RGB pixels. Pillow, and TensorFlow for JPEGs, decode no more either.
 MAX_IMAGE_PIXELS = 2**29 // 3

@@ -1,7 +1,8 @@
 """How much memory the decoded images of a data set may take."""
 
 import math
-import os
+
+from keras_alexnet.networks.memory import memory_of_machine
 
 BYTES = 4 * 2**30  # the most that is kept of one set's decoded squares
 
@@ -17,7 +18,6 @@ def fits(images: int, shape: tuple[int, ...]) -> bool:
         >>> fits(1000, (32, 32, 3)), fits(10**9, (32, 32, 3))
         (True, False)
     """
-    budget = BYTES
-    if hasattr(os, "sysconf"):  # not on Windows
-        budget = min(budget, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
+    memory = memory_of_machine()
+    budget = BYTES if memory is None else min(BYTES, memory // 2)
     return images * math.prod(shape) <= budget

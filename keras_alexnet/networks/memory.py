@@ -1,12 +1,25 @@
 """The memory of a network's weights, known before any of it is taken."""
 
+import os
 from collections.abc import Sequence
 
 from keras_alexnet.errors import UsageError
 from keras_alexnet.networks import spec as specs
-from keras_alexnet.utils import machine
 
 _BYTES = 4  # of a float32
+
+
+def memory_of_machine() -> int | None:
+    """Returns the bytes of memory of this machine, or None if the system does not say.
+
+    Example:
+        >>> memory_of_machine() > 10**8
+        True
+    """
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # on Windows
+        return None
 
 
 def check_memory(
@@ -32,7 +45,7 @@ def check_memory(
     height, width = size
     if height is None or width is None:
         return
-    needed, there = _BYTES * _weights(layers, height, width, num_classes), machine.memory()
+    needed, there = _BYTES * _weights(layers, height, width, num_classes), memory_of_machine()
     if there is not None and needed > there:
         raise UsageError(
             f"The weights of {name} for {num_classes} classes and images of {height}x{width} "

@@ -11,7 +11,6 @@ import keras
 
 from keras_alexnet.errors import UsageError, unknown_name, whole_number
 from keras_alexnet.networks import spec as specs
-from keras_alexnet.utils.limits import LARGEST_SIDE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +104,7 @@ def image_shape(shape: Sequence[int | None], sizes_known: bool = True) -> tuple:
 
 
 def _side(name: str, side: int | None) -> int:
-    return whole_number(f"input_shape's {name}", side, 1, LARGEST_SIDE)
+    return whole_number(f"input_shape's {name}", side, 1, specs.LARGEST_SIDE)
 
 
 def check_image_size(

@@ -38,7 +38,7 @@ class _CeilPooling(keras.layers.Layer):
     def __init__(self, pool_size: int, strides: int, **kwargs: Any) -> None:
         super().__init__(pool_size, strides, **{**kwargs, "padding": "valid"})
 
-    def _beyond(self, inputs: tf.Tensor) -> tuple[int, ...]:
+    def beyond_edge(self, inputs: tf.Tensor) -> tuple[int, ...]:
         """Returns how many rows and columns the last windows reach over the edge."""
         *_, height, width, _ = inputs.shape
         return tuple(
@@ -53,7 +53,11 @@ class _CeilPooling(keras.layers.Layer):
         return all(
             beyond < 2 and ceil_pooled_size(side, size, stride) == -(-side // stride)
             for beyond, side, size, stride in zip(
-                self._beyond(inputs), inputs.shape[1:3], self.pool_size, self.strides, strict=True
+                self.beyond_edge(inputs),
+                inputs.shape[1:3],
+                self.pool_size,
+                self.strides,
+                strict=True,
             )
         )
 
@@ -81,7 +85,7 @@ class CeilMaxPooling2D(_CeilPooling, keras.layers.MaxPooling2D):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         if self._same_as_tensorflow(inputs):
             return tf.nn.max_pool2d(inputs, self.pool_size, self.strides, "SAME")
-        rows, columns = self._beyond(inputs)
+        rows, columns = self.beyond_edge(inputs)
         # A window that reaches over the edge already holds the last row: repeating it is harmless.
         if rows:
             inputs = tf.concat([inputs, *[inputs[:, -1:]] * rows], axis=1)
@@ -105,7 +109,7 @@ class CeilAveragePooling2D(_CeilPooling, keras.layers.AveragePooling2D):
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         if self._same_as_tensorflow(inputs):
             return tf.nn.avg_pool2d(inputs, self.pool_size, self.strides, "SAME")
-        rows, columns = self._beyond(inputs)
+        rows, columns = self.beyond_edge(inputs)
         if not rows and not columns:
             return tf.nn.avg_pool2d(inputs, self.pool_size, self.strides, "VALID")
         padded = tf.pad(inputs, [[0, 0], [0, rows], [0, columns], [0, 0]])

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from keras_alexnet.networks.image_plan import ImagePlan, Standardization
 
+LARGEST_SIDE = 4096  # pixels of an input: a float32 image of this side takes 200 MB
+
 
 @dataclass(frozen=True)
 class NormalWeights:

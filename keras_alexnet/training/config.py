@@ -6,9 +6,9 @@ from typing import Any
 
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.distributed.precision import PRECISIONS
+from keras_alexnet.networks.spec import LARGEST_SIDE
 from keras_alexnet.training.recipe import OVERRIDABLE
 from keras_alexnet.utils.arguments import checked, setting
-from keras_alexnet.utils.limits import LARGEST_SIDE
 
 ON_NONFINITE = ("stop", "step_back")
 

@@ -2,7 +2,6 @@
 
 from keras_alexnet.utils.values import Range
 
-LARGEST_SIDE = 4096  # pixels of an input: a float32 image of this side takes 200 MB
 LARGEST_BATCH = 65_536  # images: those of AlexNet would take 40 GB
 
 BATCH = Range(1, LARGEST_BATCH)

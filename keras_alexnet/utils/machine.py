@@ -40,19 +40,6 @@ def is_running(process_id: int) -> bool:
     return True
 
 
-def memory() -> int | None:
-    """Returns the bytes of memory of this machine, or None if the system does not say.
-
-    Example:
-        >>> memory() > 10**8
-        True
-    """
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # on Windows
-        return None
-
-
 def end_with_parent(parent: int, seconds: float = 1.0) -> None:
     """Ends this process, soon after the one that started it has ended in any way.
 

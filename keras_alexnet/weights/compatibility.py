@@ -6,6 +6,7 @@ import keras
 
 from keras_alexnet.networks.build import standardize_layer
 from keras_alexnet.networks.layers import Standardize, UnscaledDropout
+from keras_alexnet.networks.pooling import CeilMaxPooling2D
 from keras_alexnet.networks.spec import (
     ClassifierSpec,
     ConvolutionSpec,
@@ -94,7 +95,10 @@ def _relevant(layer: keras.Layer) -> dict:
         for name, value in layer.get_config().items()
         if name not in _IRRELEVANT and not name.endswith(_IRRELEVANT_ENDINGS)
     }
-    return {"kind": type(layer).__name__, **settings}
+    kind = type(layer)
+    if isinstance(layer, CeilMaxPooling2D) and not any(layer.beyond_edge(layer.input)):
+        kind = keras.layers.MaxPooling2D  # whose windows are the same
+    return {"kind": kind.__name__, **settings}
 
 
 def _only_trains(layer: keras.Layer) -> bool:

@@ -4,7 +4,6 @@ import pytest
 
 import keras_alexnet as ka
 from keras_alexnet.networks import memory, variants
-from keras_alexnet.utils import machine
 
 
 @pytest.mark.parametrize("variant", ka.list_variants())
@@ -18,7 +17,7 @@ def test_the_weights_of_every_network_are_counted(variant):
     "options", [{"input_shape": (4096, 4096, 3)}, {"num_classes": 10**9}, {"num_classes": 10**18}]
 )
 def test_networks_that_are_too_large_are_refused(options, monkeypatch):
-    monkeypatch.setattr(machine, "memory", lambda: 64 * 10**9)
+    monkeypatch.setattr(memory, "memory_of_machine", lambda: 64 * 10**9)
     with pytest.raises(ka.UsageError, match=r"need [\d,]+ GB, but this machine has 64 GB"):
         ka.build("alexnet", **options)
 
@@ -29,5 +28,5 @@ def test_sides_have_a_limit():
 
 
 def test_nothing_is_refused_where_the_system_says_nothing(monkeypatch):
-    monkeypatch.setattr(machine, "memory", lambda: None)
+    monkeypatch.setattr(memory, "memory_of_machine", lambda: None)
     assert ka.build("cifar_v2", num_classes=3).output_shape == (None, 3)

@@ -12,6 +12,7 @@ NAMES = [
     *("cifar_v1", "cifar_v2", "cifar_v3", "cifar_resized"),
     *("cuda_convnet_11pct", "cuda_convnet_13pct", "cuda_convnet_18pct", "cuda_convnet_80sec"),
 ]
+RESIZE = {"alexnet_owt": "antialiased_bilinear"}  # as torchvision's transforms do
 PAPER = ["alexnet", "alexnet_two_tower", "alexnet_2012"]
 TORCHVISION = ["alexnet_owt", "alexnet_half"]
 CIFAR = ["cifar_v1", "cifar_v2", "cifar_v3"]
@@ -59,6 +60,7 @@ def test_an_unknown_network_names_the_nearest_and_all():
 )
 def test_image_plans(name, plan):
     spec = variants.get(name)
+    plan = (*plan, RESIZE.get(name, "area"))
     assert dataclasses.astuple(spec.image_plan_for()) == plan
     assert dataclasses.astuple(spec.image_plan_for(plan[3])) == plan
     assert spec.input_size == plan[3]
@@ -77,12 +79,16 @@ def test_image_plans(name, plan):
     ],
 )
 def test_an_image_plan_follows_another_input_size(name, size, plan):
-    assert dataclasses.astuple(variants.get(name).image_plan_for(size)) == (*plan, False)
+    assert dataclasses.astuple(variants.get(name).image_plan_for(size)) == (
+        *plan,
+        False,
+        RESIZE.get(name, "area"),
+    )
 
 
 def test_caffes_images_are_warped_at_any_size():
     plan = variants.get("alexnet_caffe").image_plan_for(128)
-    assert dataclasses.astuple(plan) == (144, 128, 0, 128, True)
+    assert dataclasses.astuple(plan) == (144, 128, 0, 128, True, "area")
 
 
 @pytest.mark.parametrize(

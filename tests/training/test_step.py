@@ -111,8 +111,10 @@ def test_padding_of_a_short_batch_weighs_nothing(strategies, replicas):
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_two_replicas_end_with_the_weights_of_one(strategies, optimizer):
-    # A small rate: Adam divides gradients by their own size, which blows rounding up.
-    fields = {"optimizer": optimizer, "learning_rate": 0.01 if optimizer == "sgd" else 1e-4}
+    # Adam divides gradients by their own size, which blows rounding up: ten steps of its small rate
+    # move a weight by 1e-3, a thirtieth of the largest.
+    rate, tolerance = (0.01, 1e-5) if optimizer == "sgd" else (1e-4, 1e-4)
+    fields = {"optimizer": optimizer, "learning_rate": rate}
     ended = {}
     for replicas, strategy in strategies.items():
         step = _step(strategy, lambda: build("cifar_v2", seed=0), momentum=0.9, **fields)
@@ -121,7 +123,8 @@ def test_two_replicas_end_with_the_weights_of_one(strategies, optimizer):
     assert ended[1].keys() == ended[2].keys()
     for name, value in ended[1].items():
         if name.startswith("model/"):
-            assert np.max(np.abs(value - ended[2][name])) <= 1e-5 * np.max(np.abs(value)), name
+            error = np.max(np.abs(value - ended[2][name]))
+            assert error <= tolerance * np.max(np.abs(value)), name
 
 
 def test_class_weights_weigh_the_loss(strategies):
