@@ -10,7 +10,8 @@ import time
 import pytest
 
 import keras_alexnet as ka
-from keras_alexnet.data import memory_budget, stalled_reads
+from keras_alexnet.data import image_files, memory_budget, stalled_reads
+from keras_alexnet.data.image_files import ImageFiles
 from keras_alexnet.data.stalled_reads import BackgroundBatches
 from support.callbacks import before_epoch
 from support.image_folders import write_images
@@ -130,6 +131,9 @@ def test_disk_that_does_not_answer_is_named_and_a_signal_still_heard(
     write_images(tmp_path / "data" / "train", ["a", "b"], 20)
     write_images(tmp_path / "data" / "test", ["a", "b"], 4)
     image = tmp_path / "data" / "train" / "b" / "007.png"
+    # A pipe stands for the file of a dead network disk, and so is not refused.
+    monkeypatch.setattr(image_files, "_is_regular", lambda path: True)
+    monkeypatch.setattr(ImageFiles, "read", lambda self, row: self.path(row).read_bytes())
 
     def block(_):  # as a dead network disk would
         image.unlink()
