@@ -32,7 +32,7 @@ VARIANTS = [
     for name in variants.list_variants()
 ]
 
-LABELS = ["cat", "Hund, groß", "a b", "猫", "\t", "cat", "'\"", "#7", "0", "last"]
+LABELS = ["cat", "Hund, groß", "a b", "猫", "=1+1", "cat", "'\"", "#7", "0", "last"]
 
 
 def shrunk(name: str):

@@ -225,7 +225,7 @@ def test_bare_file_has_numbers_for_labels_and_says_so(tmp_path, caplog):
 
 
 def test_an_empty_label_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"labels.txt has an empty line for class 1"):
+    with pytest.raises(UserError, match=r"labels has an empty line for class 1"):
         trained(tmp_path / "run", "cifar_v1", ["cat", "", "owl"], num_classes=3)
 
 
