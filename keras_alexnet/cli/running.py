@@ -54,8 +54,8 @@ def guarded(
         _leave(error.exit_code, f"{name}: {error}", *resume)
     except signals.Stopped as error:
         _leave(error.exit_code, " ".join([f"{name}: {error}", *getattr(error, "__notes__", ())]))
-    except KeyboardInterrupt:
-        _leave(130, f"{name}: Interrupted.")
+    except KeyboardInterrupt as error:
+        _leave(130, " ".join([f"{name}: Interrupted.", *getattr(error, "__notes__", ())]))
     except Exception as error:
         return reported(error, name, traceback=traceback)
     return 0
@@ -72,14 +72,16 @@ def reported(error: Exception, name: str, *, traceback: bool = False) -> int:
     unread = isinstance(error, BrokenPipeError) and streams.reader_is_gone()
     if unread or isinstance(error, OSError):  # what could not be written must not fail again
         _flush_or_discard()
+    notes: list[str] = getattr(error, "__notes__", [])  # what was kept
     if unread:  # as `| head -1` does, which has what it wants
+        streams.complain(*(f"{name}: {note}" for note in notes))
         return 128 + 13
     if traceback or os.environ.get(TRACEBACK, "0") not in ("", "0"):
         streams.complain_of(error)
     if isinstance(error, UsageError):
-        return failed(2, f"{name}: {error}")
+        return failed(2, f"{name}: {error}", *notes)
     if isinstance(error, (UserError, OSError)):  # OSError: a full disk, a read-only folder
-        return failed(1, f"{name}: {error}")
+        return failed(1, f"{name}: {error}", *notes)
     kind, message = type(error).__name__, first_line(error)
     if message.endswith(":"):  # "in user code:" of TensorFlow, which says why in the last line
         message = str(error).strip().splitlines()[-1].strip()
@@ -89,11 +91,13 @@ def reported(error: Exception, name: str, *, traceback: bool = False) -> int:
             1,
             f"{name}: There is not enough memory ({message}). Use a smaller batch size or input "
             "size, or fewer images.",
+            *notes,
         )
     return failed(
         1,
         f"{name}: Unexpected error, {kind}: {message}. This is a defect of keras_alexnet: please "
         "report it, with what the same command prints with --traceback.",
+        *notes,
     )
 
 

@@ -31,7 +31,7 @@ def say(text: object) -> None:
 
 def complain(*lines: str) -> None:
     """Prints lines that may have names from outside to standard error, if it is open."""
-    if sys.stderr is not None:
+    if lines and sys.stderr is not None:
         try:
             print(*map(printable, lines), sep="\n", file=sys.stderr, flush=True)
         except OSError:  # nobody reads it

@@ -71,7 +71,7 @@ def publish(stage: pathlib.Path, folder: pathlib.Path) -> None:
     """Moves everything from the stage to `folder`, after it has been synced to the disk.
 
     A version is a folder that appears complete; in other folders, such as `tflite`, each file
-    replaces the one with its name.
+    replaces the one with its name, or the one that a link with its name leads to.
 
     Raises:
         UserError: if a different process wrote the same version in the meantime.
@@ -97,8 +97,16 @@ def _move(stage: pathlib.Path, folder: pathlib.Path) -> None:
         target = folder / source.name
         target.mkdir(exist_ok=True)
         for file in source.iterdir():
-            os.replace(file, target / file.name)
+            _replace(file, target / file.name)
         files.sync(target)
+
+
+def _replace(source: pathlib.Path, target: pathlib.Path) -> None:
+    if not target.is_symlink():
+        os.replace(source, target)
+        return
+    with files.atomic_write(target) as temporary:  # of what the link leads to
+        shutil.copyfile(source, temporary)
 
 
 def _rename_version(source: pathlib.Path, target: pathlib.Path) -> None:

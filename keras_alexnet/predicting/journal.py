@@ -16,7 +16,7 @@ from absl import logging
 
 from keras_alexnet import run_folder
 from keras_alexnet.errors import UserError
-from keras_alexnet.predicting import predict
+from keras_alexnet.predicting import addresses, predict
 from keras_alexnet.predicting.predict import Prediction
 from keras_alexnet.utils import files, json_files, outputs
 from keras_alexnet.utils.json_schema import OneOf
@@ -167,7 +167,7 @@ def made_from(
         >>> made_from("grpc://localhost:8500/mine")["model"]
         'grpc://localhost:8500/mine'
     """
-    text = re.sub(r"//[^/@]*@", "//", os.fspath(model))  # without a password
+    text = addresses.shown(os.fspath(model))  # without a password
     if not re.match(predict.URL, text):
         kind, path = run_folder.locate(model, predict.PLACES)
         if kind == run_folder.SAVED_MODEL:

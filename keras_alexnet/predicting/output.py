@@ -22,9 +22,9 @@ _MOST_NAME_COLUMNS = 60
 class PredictionFiles:
     """CSV and JSON files of predictions, which appear when all are done or the work is stopped.
 
-    If the body ends with an error of the predictions, as when a server stops, or with a signal,
-    the files hold those before it, and `--resume` goes on from there: until all are done, they are
-    also in `<file>.unfinished`.
+    If the body ends with an error of the predictions, as when a server stops, with a signal, or
+    because nobody reads the table, the files hold those before it, and `--resume` goes on from
+    there: until all are done, they are also in `<file>.unfinished`.
 
     Args:
         top: the largest number of classes in a row of the CSV file.
@@ -88,14 +88,16 @@ class PredictionFiles:
                 journal.remove()
             elif not journal.count:
                 journal.remove()
-            elif isinstance(error, (UserError, KeyboardInterrupt)):
+            elif isinstance(error, (UserError, KeyboardInterrupt, BrokenPipeError)):
                 self._write(journal)
-                kept = f"The predictions before that are in {self._names}."
+                kept = f"The predictions so far are in {self._names}."
                 if journal.path is not None:
                     kept += " The same command with --resume goes on from there."
                 if isinstance(error, UserError):
                     raise type(error)(f"{error} {kept}") from error
                 error.add_note(kept)
+            elif error is not None and journal.path is not None:
+                error.add_note("The same command with --resume goes on from the predictions so far.")
 
     def _write(self, journal: Journal) -> None:
         with signals.held():

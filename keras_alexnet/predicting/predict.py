@@ -17,6 +17,7 @@ from keras_alexnet import run_folder
 from keras_alexnet.data import decode
 from keras_alexnet.data.config import MAX_IMAGE_PIXELS
 from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.predicting import addresses
 from keras_alexnet.predicting.images import InputImage, input_images
 from keras_alexnet.predicting.local import LocalPredictor, SavedModelPredictor
 from keras_alexnet.predicting.predictor import Predictor, Refused, TopClasses, reason
@@ -182,7 +183,7 @@ def _connect(
         from keras_alexnet.predicting.grpc_client import GrpcPredictor
 
         return GrpcPredictor(url, top, labels, timeout)
-    raise UsageError(f"A model is {PLACES}. Received: {url}.")
+    raise UsageError(f"A model is {PLACES}. Received: {addresses.shown(url)}.")
 
 
 def _refuse_variant(variant: str | None, model: object) -> None:

@@ -4,9 +4,11 @@ import dataclasses
 import json
 
 from keras_alexnet.data import augment_list
-from keras_alexnet.errors import UsageError
+from keras_alexnet.errors import UsageError, unknown_name, whole_number
+from keras_alexnet.networks.image_plan import VIEWS
 from keras_alexnet.utils.arguments import normalize, setting, split_list
-from keras_alexnet.utils.limits import LARGEST_BATCH
+from keras_alexnet.utils.limits import LARGEST_BATCH, LARGEST_SIDE
+from keras_alexnet.utils.values import Range, number
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +69,10 @@ class Recipe:
         ("constant", "drops", "plateau", "one_cycle"),
     )
     drop_epochs: tuple[float, ...] = setting(
-        (), "Epochs, separated by commas, after which schedule=drops divides the learning rate."
+        (),
+        "Epochs, separated by commas, after which schedule=drops divides the learning rate.",
+        above=0,
+        most=10**6,
     )
     drop_factor: float = setting(
         10.0, "Factor by which each of drop_epochs divides the learning rate.", above=1
@@ -142,6 +147,19 @@ class Recipe:
         entries = self.augment if isinstance(self.augment, str) else ",".join(self.augment)
         object.__setattr__(self, "augment", tuple(split_list("".join(entries.split()))))
         normalize(self)
+        self._check_tables()
+
+    def _check_tables(self) -> None:
+        for table in ("layer_rates", "layer_decay"):
+            for layer, factor in getattr(self, table).items():
+                number(f"{table} of {layer}", factor, Range(least=0))
+        for layer, epochs in self.layer_drops.items():
+            for epoch in epochs:
+                number(f"layer_drops of {layer}", epoch, Range(above=0, most=10**6))
+        if self.input_size is not None:
+            whole_number("input_size", self.input_size, 1, LARGEST_SIDE)
+        if self.views not in VIEWS:
+            raise unknown_name("views", self.views, map(str, VIEWS))
 
     def as_json(self) -> dict:
         """Returns all fields as they are after a round trip through JSON."""
@@ -188,5 +206,5 @@ def _check_drops(recipe: Recipe) -> None:
             f"the recipe's. {received} with schedule={recipe.schedule}."
         )
     rising = all(first < second for first, second in zip((0, *epochs), epochs, strict=False))
-    if not rising or not all(epoch < float("inf") for epoch in epochs):
+    if not rising:
         raise UsageError(f"drop_epochs must be increasing numbers above 0. {received}.")

@@ -160,8 +160,9 @@ def resumed_run(saved: dict, config: TrainConfig) -> RunRequest:
 
     Raises:
         UsageError: if `config.allow_change` has an unknown name, or a value cannot be used.
+        UserError: if a saved value cannot be used.
     """
-    allowed, before = _allowed(config), TrainConfig(**saved["config"])
+    allowed, before = _allowed(config), _as_saved(TrainConfig, saved["config"], config)
     defaults = TrainConfig()
     merged: dict[str, Any] = {}
     changes: list[Change] = []
@@ -177,7 +178,8 @@ def resumed_run(saved: dict, config: TrainConfig) -> RunRequest:
                 if name not in _MAY_CHANGE:
                     changes.append(Change(name, was, given))
     overrides = {name: value for name, value in config.overrides.items() if value is not None}
-    recipe, differing = _resumed_recipe(Recipe(**saved["recipe"]), overrides, merged, changes)
+    was_recipe = _as_saved(Recipe, saved["recipe"], config)
+    recipe, differing = _resumed_recipe(was_recipe, overrides, merged, changes)
     merged["overrides"] = {**before.overrides, **overrides}
     config = _with_settings_of(recipe, TrainConfig(**merged))
     return RunRequest(config, recipe, changes + differing, saved)
@@ -211,6 +213,15 @@ def _saved_config(config: TrainConfig) -> dict | None:
         )
     path = pathlib.Path(config.workdir) / run_folder.CONFIG
     return json_files.matched(saved, _SAVED, path, run_folder.CONFIG_ADVICE, nan=True)
+
+
+def _as_saved(kind: Any, fields: dict[str, Any], config: TrainConfig) -> Any:
+    """Returns a TrainConfig or a Recipe of config.json."""
+    try:
+        return kind(**fields)
+    except UsageError as error:  # which is about no flag
+        path = pathlib.Path(config.workdir or "") / run_folder.CONFIG
+        raise UserError(f"{path} is damaged: {error} {run_folder.CONFIG_ADVICE}") from error
 
 
 def _with_settings_of(recipe: Recipe, config: TrainConfig) -> TrainConfig:

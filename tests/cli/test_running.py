@@ -73,6 +73,18 @@ def test_every_error_is_one_line_and_its_traceback_is_shown_if_wanted(
     assert "Traceback" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "error", [UserError("No."), OSError(28, "No space left"), MemoryError(), KeyError("a")]
+)
+def test_notes_of_what_was_kept_are_said_with_any_error(error, capsys):
+    def command():
+        error.add_note("The predictions so far are in a.csv.")
+        raise error
+
+    running.guarded(command, "program", [])
+    assert capsys.readouterr().err.endswith("\nThe predictions so far are in a.csv.\n")
+
+
 def test_deep_recursion_is_one_line(capsys):
     def command():
         command()

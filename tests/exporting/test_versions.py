@@ -95,3 +95,15 @@ def test_published_files_replace_and_versions_do_not(tmp_path):
         with pytest.raises(ka.UserError, match="by another export in the meantime"):
             versions.publish(stage, tmp_path)
     assert (tmp_path / "tflite" / "a.tflite").read_text() == "new"
+
+
+def test_a_link_to_a_file_stays_one(tmp_path):
+    out, kept = tmp_path / "out", tmp_path / "kept.tflite"
+    (out / "tflite").mkdir(parents=True)
+    kept.write_text("old")
+    (out / "tflite" / "a.tflite").symlink_to(kept)
+    with versions.staged(out) as stage:
+        (stage / "tflite").mkdir()
+        (stage / "tflite" / "a.tflite").write_text("new")
+        versions.publish(stage, out)
+    assert (out / "tflite" / "a.tflite").is_symlink() and kept.read_text() == "new"

@@ -70,7 +70,7 @@ def test_what_was_done_is_kept_and_gone_on_from(files, tmp_path, error):
         _write(files, ROWS[:2], error)
     said = " ".join([str(caught.value), *getattr(caught.value, "__notes__", ())])
     kept = " and ".join(map(str, files.values()))
-    assert f"The predictions before that are in {kept}. The same command with --resume" in said
+    assert f"The predictions so far are in {kept}. The same command with --resume" in said
     assert [_number_of_rows(path) for path in files.values()] == [2] * len(files)
     # Stopped again before it has come to where it was; and images were added before the others.
     with pytest.raises(KeyboardInterrupt), PredictionFiles(2, **files, resume=True) as written:
@@ -168,8 +168,9 @@ def test_what_predictions_are_made_from(tmp_path):
     assert journal.made_from(tmp_path / "run", labels=labels)["labels"] is not None
     run_folder.save(tmp_path / "run", ka.build("cifar_v2", num_classes=2, seed=1), ["a", "b"])
     assert found != journal.made_from(tmp_path / "run")
-    secret = journal.made_from("https://me:secret@host/v1/models/a")["model"]
-    assert secret == "https://host/v1/models/a"
+    for password in ("secret", "se/cret", "se@cret"):
+        model = journal.made_from(f"https://me:{password}@host/v1/models/a")["model"]
+        assert model == "https://***@host/v1/models/a"
 
 
 def test_pipes_of_a_shell_and_long_names_are_written_to(tmp_path):
@@ -185,3 +186,15 @@ def test_pipes_of_a_shell_and_long_names_are_written_to(tmp_path):
         _write({"csv": name}, ROWS[:2], UserError("It has gone."))
     with PredictionFiles(2, csv=name, resume=True) as written:
         assert list(written.done) == ROWS[:2]
+
+
+def test_a_table_that_nobody_reads_any_more_keeps_what_was_done(files):
+    with pytest.raises(BrokenPipeError) as caught:
+        _write(files, ROWS[:2], BrokenPipeError())
+    [note] = caught.value.__notes__
+    assert "so far are in" in note and "--resume goes on" in note
+    assert [_number_of_rows(path) for path in files.values()] == [2] * len(files)
+    with pytest.raises(OSError) as caught:
+        _write(files, ROWS[:2], OSError("no room"))
+    assert "--resume goes on" in caught.value.__notes__[0]
+    assert len(PredictionFiles(2, **files, resume=True).done) == 2

@@ -249,7 +249,7 @@ def test_what_was_done_before_a_server_died_is_kept(mortal, way, tmp_path):
     found = predictions(_url(mortal, way), iter(_pixels(6)), batch_size=2, timeout=10)
     kept = tmp_path / "found.csv"
     with pytest.raises(
-        UserError, match=f" 4 images were done. The predictions before that are in {kept}[.] "
+        UserError, match=f" 4 images were done. The predictions so far are in {kept}[.] "
     ):
         with output.PredictionFiles(5, csv=kept) as written:
             for each in found:

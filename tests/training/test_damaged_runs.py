@@ -86,6 +86,22 @@ def test_every_setting_of_a_wrong_type_is_named(run):
         _request(run)
 
 
+@pytest.mark.parametrize(
+    ("part", "changed", "message"),
+    [
+        ("config", {"seed": -5}, "seed must be a whole number of at least 0. Received: -5"),
+        ("recipe", {"drops_divide": "none"}, "Unknown drops_divide"),
+        ("recipe", {"learning_rate": float("inf")}, "learning_rate must be a number above 0"),
+        ("recipe", {"layer_rates": {"conv1": float("nan")}}, "layer_rates of conv1 must be"),
+    ],
+)
+def test_a_saved_value_out_of_range_is_a_matter_of_the_file(run, part, changed, message):
+    damage.rewrite(run / "config.json", lambda found: {**found, part: {**found[part], **changed}})
+    with pytest.raises(ka.UserError, match=f"config.json is damaged: {message}") as caught:
+        _request(run)
+    assert not isinstance(caught.value, ka.UsageError)
+
+
 def test_every_command_says_which_file_is_damaged(run, tmp_path):
     out = tmp_path / "out"
     commands = (

@@ -252,8 +252,9 @@ def test_drops_divide_after_their_epochs_whatever_the_state():
         ({"schedule": "plateau", "drop_epochs": (3,)}, "--drop_epochs= to override"),
         ({"schedule": "drops"}, "such as 120,130. Received: drop_epochs=none"),
         ({"schedule": "drops", "drop_epochs": (3, 3)}, "increasing numbers.*drop_epochs=3,3"),
-        ({"schedule": "drops", "drop_epochs": (0, 3)}, "numbers above 0"),
+        ({"schedule": "drops", "drop_epochs": (0, 3)}, "a number above 0 and of at most"),
         ({"schedule": "drops", "drop_epochs": (float("nan"),)}, "drop_epochs must be a number"),
+        ({"schedule": "drops", "drop_epochs": (3, 1e300)}, "at most 1,000,000. Received: 1e.300"),
         ({"schedule": "drops", "drop_epochs": (3,), "drop_factor": 1.0}, "drop_factor must be"),
         ({"bias_rate": -1.0}, "bias_rate must be"),
         ({"augment": ("crop", "flop")}, "Unknown augmentation 'flop'. Did you mean 'flip'"),
@@ -265,6 +266,21 @@ def test_drops_divide_after_their_epochs_whatever_the_state():
 def test_settings_that_do_not_go_together_are_refused(fields, message):
     with pytest.raises(UsageError, match=message):
         recipes.get("cifar_v2", "default", **fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"layer_rates": {"conv1": float("nan")}}, "layer_rates of conv1 must be a number of at l"),
+        ({"layer_decay": {"fc3": -1.0}}, "layer_decay of fc3 must be a number of at least 0"),
+        ({"layer_drops": {"conv1": (-1.0, 5.0)}}, "layer_drops of conv1 must be a number above 0"),
+        ({"views": 99}, "Unknown views 99"),
+        ({"input_size": 10**9}, "input_size must be a whole number of at least 1 and of at most"),
+    ],
+)
+def test_fields_without_flags_have_ranges_too(fields, message):
+    with pytest.raises(UsageError, match=message):
+        Recipe("mine", note="", **fields)
 
 
 def test_plateau_divides_after_the_patience_and_at_most_so_often():

@@ -1,4 +1,4 @@
-"""Formats that are thinly used: their pixels are those of Pillow, and a part of a file is damage."""
+"""Formats that are thinly used: their pixels are Pillow's, and a part of a file is damage."""
 
 import io
 import struct
