@@ -15,6 +15,7 @@ from typing import IO
 from absl import logging
 
 from keras_alexnet import run_folder
+from keras_alexnet.data.folders.files import UNFINISHED
 from keras_alexnet.errors import UserError
 from keras_alexnet.predicting import addresses, predict
 from keras_alexnet.predicting.predict import Prediction
@@ -186,7 +187,7 @@ def made_from(
 def _name_for(name: str) -> str:
     if len(os.fsencode(name)) > _LONGEST_NAME:
         name = hashlib.sha256(os.fsencode(name)).hexdigest()
-    return f"{name}.unfinished"
+    return f"{name}{UNFINISHED}"
 
 
 def _refuse_other(found: dict, header: dict, path: object) -> None:

@@ -6,8 +6,9 @@ import json
 from keras_alexnet.data import augment_list
 from keras_alexnet.errors import UsageError, unknown_name, whole_number
 from keras_alexnet.networks.image_plan import VIEWS
+from keras_alexnet.networks.spec import LARGEST_SIDE
 from keras_alexnet.utils.arguments import normalize, setting, split_list
-from keras_alexnet.utils.limits import LARGEST_BATCH, LARGEST_SIDE
+from keras_alexnet.utils.limits import LARGEST_BATCH
 from keras_alexnet.utils.values import Range, number
 
 

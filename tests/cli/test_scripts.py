@@ -67,6 +67,7 @@ def test_there_is_a_script_for_every_command():
     assert sorted(SCRIPTS.values()) == sorted(COMMANDS)
 
 
+@pytest.mark.processes
 def test_flags_reach_the_run(run_folder):
     written = json.loads((run_folder / "results.json").read_text())
     assert (written["dataset"], written["seed"], written["steps"]) == ("three-animals", 3, 2)
@@ -74,6 +75,7 @@ def test_flags_reach_the_run(run_folder):
     assert written["recipe_as_run"]["global_batch_size"] == 16
 
 
+@pytest.mark.processes
 def test_evaluate_gives_the_figures_of_the_run(run_folder, tmp_path):
     written = json.loads((run_folder / "results.json").read_text())
     pictures = tmp_path / "pictures"
@@ -116,6 +118,7 @@ def test_predict_and_convert_take_the_run(run_folder, tiny_folder, tmp_path):
     assert "conv1.0.weight: 64x3x5x5\n" in done.stdout and out.exists()
 
 
+@pytest.mark.processes
 def test_train_refuses_a_folder_with_a_run(run_folder):
     done = _run("scripts/train.py", f"--workdir={run_folder}")
     _assert_one_message(done, 1, "already holds a run")
@@ -146,10 +149,10 @@ def test_another_keras_backend_is_refused():
     _assert_one_message(done, 1, "KERAS_BACKEND=tensorflow")
 
 
-def test_summary_prints_the_table(tmp_path):
-    done = _run("scripts/summary.py", "--variant=cifar_v2", f"--json={tmp_path / 'table.json'}")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "576,778" in done.stdout
+def test_summary_prints_the_table(tmp_path, capfd):
+    assert main(["summary", "--variant=cifar_v2", f"--json={tmp_path / 'table.json'}"]) == 0
+    said = capfd.readouterr()
+    assert said.err == "" and "576,778" in said.out
     assert json.loads((tmp_path / "table.json").read_text())["totals"]["parameters"] == 576778
 
 

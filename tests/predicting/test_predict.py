@@ -1,6 +1,5 @@
 """Predictions by every kind of model file, of every kind of image, and by the script."""
 
-import concurrent.futures
 import csv
 import json
 import os
@@ -15,6 +14,7 @@ import tensorflow as tf
 
 import keras_alexnet
 from keras_alexnet import UsageError, UserError, run_folder
+from keras_alexnet.cli.main import main
 from keras_alexnet.predicting.images import input_images
 from keras_alexnet.predicting.local import LocalPredictor
 from keras_alexnet.predicting.predict import Prediction, predict, predictions
@@ -438,32 +438,39 @@ def test_script_writes_table_json_and_csv(places, tmp_path):
         assert cells["error"] == ""
 
 
-def test_script_ends_with_one_message_and_the_right_code(places, tmp_path):
-    photo = places.photos / "tiny.png"
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["{photo}"], 2, "required: --model"),
+        (["{model}"], 2, "required: IMAGE"),
+        (["{model}", "{photo}", "--color=red"], 2, "unknown arguments: --color=red"),
+        (["--model=grpc://127.0.0.1:1/mine", "{photo}"], 1, "UNAVAILABLE"),
+    ],
+)
+def test_command_ends_with_one_message_and_the_right_code(places, capfd, arguments, code, message):
+    names = {"photo": places.photos / "tiny.png", "model": f"--model={places.run}"}
+    try:
+        ended = main(["predict", *(each.format(**names) for each in arguments)])
+    except SystemExit as exit:
+        ended = exit.code
+    said = capfd.readouterr().err
+    assert (ended, "Traceback" in said) == (code, False)
+    assert message in said and len(said.splitlines()) <= 2
+
+
+def test_script_names_the_images_that_it_could_not_predict(places, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"bad")
     # Of this one, TensorFlow's decoder prints an error of its own.
     cut = tmp_path / "cut" / "cut.jpg"
     cut.parent.mkdir()
     cut.write_bytes((places.photos / "large.jpg").read_bytes()[:20000])
-    model = f"--model={places.run}"
-    cases = {
-        (photo,): (2, "required: --model"),
-        (model,): (2, "required: IMAGE"),
-        (model, photo, "--color=red"): (2, "unknown arguments: --color=red"),
-        ("--model=grpc://127.0.0.1:1/mine", photo): (1, "UNAVAILABLE"),
-        (model, tmp_path, photo, f"--csv={tmp_path / 'out.csv'}"): (
-            1,
-            f"2 of 3 images could not be predicted: {tmp_path / 'bad.png'}, {cut}",
-        ),
-    }
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        runs_of_it = list(pool.map(lambda arguments: _run(*arguments), cases))
-    for done, (code, text) in zip(runs_of_it, cases.values(), strict=True):
-        assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
-        assert text in done.stderr and len(done.stderr.splitlines()) <= 2
-    assert len(runs_of_it[-1].stderr.splitlines()) == 1
-    bad, half, good = runs_of_it[-1].stdout.splitlines()
-    assert bad.startswith(f"{tmp_path / 'bad.png'}  error: not a JPEG") and "class" in good
+    flags = [f"--model={places.run}", f"--csv={tmp_path / 'out.csv'}"]
+    done = _run(*flags, tmp_path, places.photos / "tiny.png")
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert f"2 of 3 images could not be predicted: {tmp_path / 'bad.png'}, {cut}" in line
+    bad, half, good = done.stdout.splitlines()
+    assert bad.startswith(f"{tmp_path / 'bad.png'}  error: ") and "class" in good
     assert "error: " in half and "Invalid JPEG" in half
     assert (tmp_path / "out.csv").read_text().count("\n") == 4
 

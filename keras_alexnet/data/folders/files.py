@@ -24,6 +24,7 @@ _JUNK = (
     *("picasa.ini", "zbthumbnail.info", "__pycache__"),
 )
 
+UNFINISHED = ".unfinished"  # ending of the file that predict keeps beside its output until the end
 _LONGEST_ENDING = 12  # longer ones are a part of the name
 
 HIDDEN = "hidden, or of an operating system or tool"
@@ -43,9 +44,7 @@ def is_hidden(name: str) -> bool:
         >>> is_hidden(".DS_Store"), is_hidden("@eaDir"), is_hidden("cat.jpg")
         (True, True, False)
     """
-    # ".unfinished" is what predict keeps until it has ended.
-    left_behind = name.startswith((".", "~$")) or name.endswith(("~", ".unfinished"))
-    return left_behind or name.casefold() in _JUNK
+    return name.startswith((".", "~$")) or name.endswith("~") or name.casefold() in _JUNK
 
 
 def is_image(path: str, name: str) -> bool:

@@ -84,7 +84,8 @@ def test_signature_json_says_what_the_graph_takes_and_returns(export):
             assert not held
     assert {key: said[key] for key in network.description()} == network.description()
     assert said["variant"] == "cifar_v1" and said["labels"] == LABELS and said["labels_are_names"]
-    plan = {"square_size": 32, "crop_size": 32, "crop_padding": 4, "input_size": 32, "warp": False}
+    plan = {"square_size": 32, "crop_size": 32, "crop_padding": 4, "input_size": 32}
+    plan |= {"warp": False, "resize": "area"}
     assert said["image_plan"] == plan
 
 
