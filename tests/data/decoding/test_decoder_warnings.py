@@ -9,6 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_alexnet.data.decoding import decoder_warnings
+from keras_alexnet.data.image_files import ImageFiles
 
 RANDOM = np.random.default_rng(0)
 PIXELS = np.clip(np.cumsum(RANDOM.normal(0, 4, (90, 120, 3)), 1) + 128, 0, 255).astype(np.uint8)
@@ -97,3 +98,16 @@ def test_blame_falls_on_the_right_images():
         found = decoder_warnings.blamed(np.arange(20), decode, heard)
     assert sorted(found) == [3, 4, 17]
     assert found[3] == ("the JPEG decoder warns: Corrupt JPEG data: premature end of data segment")
+
+
+@pytest.mark.parametrize("left_out", [False, True])
+def test_images_in_memory_are_named_unless_they_are_left_out(tmp_path, caplog, left_out):
+    (tmp_path / "good.jpg").write_bytes(jpeg())
+    (tmp_path / "cut.jpg").write_bytes(cut_short(jpeg()))
+    images = ImageFiles(tmp_path, ["good.jpg", "cut.jpg"])
+    if left_out:
+        images.leave_out(images.damaged(np.arange(2), strict=True))
+        assert images.left_out == [1]
+    with caplog.at_level("WARNING"):
+        images.in_memory(32)
+    assert ("cut.jpg" in caplog.text) is not left_out
