@@ -8,8 +8,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from keras_alexnet.data import failures
 from keras_alexnet.data.decoding import decoder_warnings
 from keras_alexnet.data.image_files import ImageFiles
+from keras_alexnet.data.splits import Split
 
 RANDOM = np.random.default_rng(0)
 PIXELS = np.clip(np.cumsum(RANDOM.normal(0, 4, (90, 120, 3)), 1) + 128, 0, 255).astype(np.uint8)
@@ -111,3 +113,15 @@ def test_images_in_memory_are_named_unless_they_are_left_out(tmp_path, caplog, l
     with caplog.at_level("WARNING"):
         images.in_memory(32)
     assert ("cut.jpg" in caplog.text) is not left_out
+
+
+def test_images_that_were_decoded_with_warnings_are_counted(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(jpeg())
+    (tmp_path / "b.jpg").write_bytes(cut_short(jpeg()))
+    pixels = ImageFiles(tmp_path, ["a.jpg", "b.jpg"])
+    split = Split.of(pixels, np.zeros(2))
+    assert failures.decoded_with_warnings([split]) is None  # not decoded yet, so not known
+    pixels.in_memory(32)
+    assert failures.decoded_with_warnings([split]) == 1
+    pixels.leave_out([1])
+    assert failures.decoded_with_warnings([split]) == 0
