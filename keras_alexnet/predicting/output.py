@@ -97,7 +97,9 @@ class PredictionFiles:
                     raise type(error)(f"{error} {kept}") from error
                 error.add_note(kept)
             elif error is not None and journal.path is not None:
-                error.add_note("The same command with --resume goes on from the predictions so far.")
+                error.add_note(
+                    "The same command with --resume goes on from the predictions so far."
+                )
 
     def _write(self, journal: Journal) -> None:
         with signals.held():

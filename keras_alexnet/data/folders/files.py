@@ -26,6 +26,8 @@ _JUNK = (
 
 _LONGEST_ENDING = 12  # longer ones are a part of the name
 
+UNFINISHED = ".unfinished"  # ends the file that predict keeps until it has ended
+
 HIDDEN = "hidden, or of an operating system or tool"
 NO_FILE = "named pipe, socket or device"
 LINK_TO_NOTHING = "link to nothing"
@@ -43,9 +45,7 @@ def is_hidden(name: str) -> bool:
         >>> is_hidden(".DS_Store"), is_hidden("@eaDir"), is_hidden("cat.jpg")
         (True, True, False)
     """
-    # ".unfinished" is what predict keeps until it has ended.
-    left_behind = name.startswith((".", "~$")) or name.endswith(("~", ".unfinished"))
-    return left_behind or name.casefold() in _JUNK
+    return name.startswith((".", "~$")) or name.endswith("~") or name.casefold() in _JUNK
 
 
 def is_image(path: str, name: str) -> bool:

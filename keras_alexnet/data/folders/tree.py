@@ -129,6 +129,8 @@ class _Reading:
     def _add(self, found: Folder, entry: os.DirEntry, depth: int) -> None:
         name = entry.name
         is_folder, is_file = _kind(entry)
+        if is_file and name.endswith(files.UNFINISHED):
+            return
         if files.is_hidden(name):
             found.left_out[files.HIDDEN] += 1
         elif is_folder:
