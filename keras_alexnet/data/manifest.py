@@ -44,6 +44,7 @@ _MANIFEST: json_schema.Schema = {
     "settings": dict,
     "parts": {...: {"images": COUNT, "index": _FILE, "shards": [SHARD]}},
     **dict.fromkeys(("format", "format_version"), object),
+    "left_out?": {...: COUNT},
     ...: None,
 }
 
