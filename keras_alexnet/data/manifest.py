@@ -45,6 +45,7 @@ _MANIFEST: json_schema.Schema = {
     "parts": {...: {"images": COUNT, "index": _FILE, "shards": [SHARD]}},
     **dict.fromkeys(("format", "format_version"), object),
     "left_out?": {...: COUNT},
+    "note?": json_schema.OneOf(None, str),
     ...: None,
 }
 
