@@ -46,6 +46,8 @@ _MANIFEST: json_schema.Schema = {
     "left_out?": {...: COUNT},
     "note?": OneOf(str, None),
     **dict.fromkeys(("format", "format_version"), object),
+    "left_out?": {...: COUNT},
+    "note?": json_schema.OneOf(None, str),
     ...: None,
 }
 

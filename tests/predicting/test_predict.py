@@ -281,6 +281,7 @@ def test_places_where_there_is_no_network(places, tmp_path):
         (tmp_path / "damaged.onnx", UserError, "damaged.onnx|onnxruntime"),
         ("", UsageError, "model must not be empty"),
         ("ftp://host/mine", UsageError, "Received: ftp://host/mine"),
+        ("ftp://me:se/cret@host/mine", UsageError, r"Received: ftp://\*\*\*@host/mine"),
         (places.network.model, UsageError, "Received: Functional"),
     ):
         with pytest.raises(error, match=text):

@@ -27,6 +27,8 @@ _JUNK = (
 UNFINISHED = ".unfinished"  # ending of the file that predict keeps beside its output until the end
 _LONGEST_ENDING = 12  # longer ones are a part of the name
 
+UNFINISHED = ".unfinished"  # ends the file that predict keeps until it has ended
+
 HIDDEN = "hidden, or of an operating system or tool"
 NO_FILE = "named pipe, socket or device"
 LINK_TO_NOTHING = "link to nothing"

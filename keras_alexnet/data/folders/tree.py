@@ -129,7 +129,7 @@ class _Reading:
     def _add(self, found: Folder, entry: os.DirEntry, depth: int) -> None:
         name = entry.name
         is_folder, is_file = _kind(entry)
-        if name.endswith(files.UNFINISHED):
+        if is_file and name.endswith(files.UNFINISHED):
             return  # it is of this package, and gone soon
         if files.is_hidden(name):
             found.left_out[files.HIDDEN] += 1
