@@ -46,8 +46,6 @@ _MANIFEST: json_schema.Schema = {
     "left_out?": {...: COUNT},
     "note?": OneOf(str, None),
     **dict.fromkeys(("format", "format_version"), object),
-    "left_out?": {...: COUNT},
-    "note?": json_schema.OneOf(None, str),
     ...: None,
 }
 

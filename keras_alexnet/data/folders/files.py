@@ -24,7 +24,6 @@ _JUNK = (
     *("picasa.ini", "zbthumbnail.info", "__pycache__"),
 )
 
-UNFINISHED = ".unfinished"  # ending of the file that predict keeps beside its output until the end
 _LONGEST_ENDING = 12  # longer ones are a part of the name
 
 UNFINISHED = ".unfinished"  # ends the file that predict keeps until it has ended
