@@ -328,6 +328,7 @@ def test_script(tiny_folder, tmp_path):
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.processes
 def test_killed_and_run_again(tmp_path, caplog):
     source, out, whole = (tmp_path / name for name in ("letters", "out", "whole"))
     write_images(source / "train", ["a", "b"], 300)

@@ -66,6 +66,7 @@ def registries():
             registry.unregister(name)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("page", RUN_HERE, ids=documents.name_of)
 def test_python_blocks_run_one_after_another(page, place, registries, monkeypatch, capsys):
     monkeypatch.chdir(place)

@@ -410,6 +410,7 @@ def _run(*arguments, script="predict"):
     )
 
 
+@pytest.mark.processes
 def test_script_writes_table_json_and_csv(places, tmp_path):
     found = {"--json": tmp_path / "found.json", "--csv": tmp_path / "found.csv"}
     # Flags may come after the images.
@@ -459,6 +460,7 @@ def test_command_ends_with_one_message_and_the_right_code(places, capfd, argumen
     assert message in said and len(said.splitlines()) <= 2
 
 
+@pytest.mark.processes
 def test_script_names_the_images_that_it_could_not_predict(places, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"bad")
     # Of this one, TensorFlow's decoder prints an error of its own.

@@ -131,6 +131,7 @@ def test_another_thread_leaves_the_handlers_alone():
     assert seen == [before]
 
 
+@pytest.mark.processes
 def test_interrupted_script_prints_the_command_that_resumes(tiny_folder, tmp_path):
     workdir = tmp_path / "a run"
     flags = ["--variant=cifar_v2", "--dataset=image_folder", f"--data_dir={tiny_folder}"]

@@ -34,6 +34,7 @@ def test_a_failure_shows_what_was_held_back(shown, capfd):
     assert ("from C++" in capfd.readouterr().err) == shown
 
 
+@pytest.mark.processes
 def test_tensorflow_starts_without_notices():
     program = "from keras_alexnet.cli.running import load_tensorflow; load_tensorflow()"
     environment = {n: v for n, v in os.environ.items() if n != "TF_CPP_MIN_LOG_LEVEL"}
