@@ -61,7 +61,7 @@ def requests_of(network, folder):
     """The three signatures on the photographs, and what Keras answers: logits and features."""
     files = photographs()
     plan = network.plan
-    squares = [decode.decode_square(tf.constant(f), plan.square_size, plan.warp) for f in files]
+    squares = [decode.decode_square(tf.constant(f), *plan.square) for f in files]
     pixels = views.center_view(tf.stack(squares), plan)
     images = np.concatenate([pixels.numpy(), noise(2, network)])
     requests = [

@@ -103,8 +103,7 @@ def expected(found: TrainedNetwork, contents: list[bytes]) -> np.ndarray:
     """Probabilities `[N, classes]` for inputs that evaluation's functions make one by one."""
     plan = found.plan
     inputs = [
-        views.center_view(decode.decode_square(each, plan.square_size, plan.warp)[None], plan)
-        for each in contents
+        views.center_view(decode.decode_square(each, *plan.square)[None], plan) for each in contents
     ]
     pixels = tf.cast(tf.concat(inputs, axis=0), tf.float32)
     return tf.nn.softmax(found.model(pixels, training=False)).numpy()

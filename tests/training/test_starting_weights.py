@@ -9,6 +9,7 @@ import pytest
 
 import keras_alexnet as ka
 from keras_alexnet import UsageError, UserError, run_folder
+from keras_alexnet.training.checkpoints import Checkpoints
 from keras_alexnet.utils import files
 
 STILL = {"epochs": 1, "global_batch_size": 16, "learning_rate": 1e-12}
@@ -54,6 +55,7 @@ def test_a_run_starts_from_the_file_and_resumes_without_it(config, start):
 
     # Killed before its first checkpoint, it needs the file, and the same one.
     shutil.rmtree(f"{config.workdir}/checkpoints")
+    Checkpoints(config.workdir).begin()
     with pytest.raises(UserError, match="no such file"):
         ka.train(dataclasses.replace(onward, max_steps=3))
     ka.build(config.variant, seed=1).save(start)
