@@ -190,7 +190,7 @@ def test_out_to_pytorch_and_in_again(place, tmp_path):
     assert (tmp_path / "again.safetensors").read_bytes() == (place / "v2.safetensors").read_bytes()
 
 
-@pytest.mark.processes
+@pytest.mark.slow
 def test_the_script(place, tmp_path):
     source, out = ["--from=pytorch", "--variant=cifar_v2"], f"--out={tmp_path / 'v2.keras'}"
     good = [f"--weights={place / 'v2.safetensors'}", f"--labels={place / 'names.txt'}"]

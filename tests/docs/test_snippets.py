@@ -66,8 +66,15 @@ def registries():
             registry.unregister(name)
 
 
-@pytest.mark.processes
-@pytest.mark.parametrize("page", RUN_HERE, ids=documents.name_of)
+# The two pages that a newcomer reads first, and the others with the slow tests.
+FIRST = (documents.README, documents.DOCS / "getting-started.md")
+BY_PAGE = [
+    pytest.param(page, marks=pytest.mark.processes if page in FIRST else pytest.mark.slow)
+    for page in RUN_HERE
+]
+
+
+@pytest.mark.parametrize("page", BY_PAGE, ids=documents.name_of)
 def test_python_blocks_run_one_after_another(page, place, registries, monkeypatch, capsys):
     monkeypatch.chdir(place)
     names = {}

@@ -24,7 +24,7 @@ def test_programs_take_turns_and_medians_are_theirs():
     assert turns[4:] == ["slow", "fast"] * latency.ROUNDS
 
 
-@pytest.mark.processes
+@pytest.mark.slow
 def test_saved_model_is_timed_in_a_process_of_its_own(tmp_path):
     saved_model.write(trained(tmp_path / "run", "cifar_v2"), tmp_path / "1", "float32")
     with latency.saved_model_timer(tmp_path / "1", threads=1) as timed:

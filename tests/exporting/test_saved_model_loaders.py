@@ -98,7 +98,7 @@ def small(tmp_path_factory):
     return exports
 
 
-@pytest.mark.processes
+@pytest.mark.slow
 @pytest.mark.parametrize("loader", [by_python, by_c_api])
 def test_same_numbers_as_keras(loader, small, tmp_path):
     asked = [requests_of(network, folder) for network, folder in small]

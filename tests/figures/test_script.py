@@ -28,7 +28,7 @@ def _assert_refused(done, code, text):
     assert text in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.processes
+@pytest.mark.slow
 def test_script_draws_and_prints(tmp_path):
     write_metrics(tmp_path / "relu", [0.5, 0.8])
     out = tmp_path / "c.png"

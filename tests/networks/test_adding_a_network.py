@@ -23,7 +23,7 @@ def snippets():
     return blocks
 
 
-@pytest.mark.processes
+@pytest.mark.slow
 def test_the_page_adds_a_network_that_is_built_and_trained(tmp_path, monkeypatch, capsys):
     blocks = snippets()
     monkeypatch.chdir(tmp_path)

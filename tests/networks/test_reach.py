@@ -102,6 +102,7 @@ def test_specs_and_the_registry_need_neither_tensorflow_nor_keras(statement):
     assert not loaded & {"tensorflow", "keras", "numpy"}
 
 
+@pytest.mark.slow
 def test_the_builder_is_loaded_when_it_is_first_used():
     loaded = loaded_by(
         "import keras_alexnet as ka, sys\n"

@@ -24,7 +24,7 @@ def _crashed(config, step):
     scope="module",
     params=[
         pytest.param(1, id="one device"),
-        pytest.param(2, id="two devices", marks=pytest.mark.processes),
+        pytest.param(2, id="two devices", marks=pytest.mark.slow),
     ],
 )
 def never_stopped(request, config_in, tmp_path_factory):

@@ -51,7 +51,10 @@ def test_the_configuration_file_names_another(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "environment"),
-    [(json.dumps({"backend": "torch"}), {"KERAS_BACKEND": "tensorflow"}), ("no JSON", {})],
+    [
+        (json.dumps({"backend": "torch"}), {"KERAS_BACKEND": "tensorflow"}),
+        pytest.param("no JSON", {}, marks=pytest.mark.slow),
+    ],
 )
 def test_the_variable_wins_and_a_damaged_file_is_keras_own_affair(text, environment, tmp_path):
     _configure(tmp_path / ".keras", text)
