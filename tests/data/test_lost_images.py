@@ -46,6 +46,7 @@ def test_broken_images_are_left_out_and_counted(config, tmp_path, part, caplog):
         assert json.loads(newest.read_text())["state"]["lost_images"] == found["lost_images"]
 
 
+@pytest.mark.slow
 def test_disk_that_has_gone_is_not_skipped(config, tmp_path):
     def unmount(_):
         (tmp_path / "data").rename(tmp_path / "gone")

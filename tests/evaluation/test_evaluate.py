@@ -157,6 +157,7 @@ def test_all_of_a_folder_without_splits_but_the_runs_own_test_images(tmp_path, c
     assert "pets has changed since the network was trained on it" in found["data_note"]
 
 
+@pytest.mark.slow
 def test_a_run_finds_its_splits_again(tmp_path):
     write_images(tmp_path / "pets" / "one", ["cat", "dog", "owl"], 5)
     write_images(tmp_path / "pets" / "two", ["cat", "dog", "owl"], 2)

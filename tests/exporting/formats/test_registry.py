@@ -40,6 +40,7 @@ def test_a_registered_format_is_exported_compared_timed_and_described(model_file
     assert "toy" not in formats.NAMES
 
 
+@pytest.mark.slow
 def test_a_registered_format_is_a_choice_on_the_command_line(model_file, tmp_path):
     program = (
         "import runpy, sys; sys.path.insert(0, 'tests')\n"
