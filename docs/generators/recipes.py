@@ -70,9 +70,12 @@ def _layers(recipe: Recipe) -> str:
 
 
 def _optimizer(recipe: Recipe) -> str:
-    if recipe.optimizer != "sgd":
-        return recipe.optimizer
-    return f"sgd, momentum {recipe.momentum:g}" if recipe.momentum else "sgd"
+    parts = [recipe.optimizer]
+    if recipe.optimizer != "adam" and recipe.momentum:
+        parts.append(f"{'Nesterov ' if recipe.nesterov else ''}momentum {recipe.momentum:g}")
+    if recipe.ema_decay:
+        parts.append(f"EMA {recipe.ema_decay:g}")
+    return ", ".join(parts)
 
 
 def _rate(recipe: Recipe) -> str:

@@ -7,6 +7,7 @@ and the image's place in the split, and not on batch size, order or parallel cal
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -59,10 +60,15 @@ def draws_of_epoch(
         >>> draws_of_epoch([Crop()], 0, epoch=3, images=50, plan=plan)[0].shape
         TensorShape([50, 2])
     """
-    return tuple(
-        augmentation.draw(key_of(seed, epoch, _stream(augmentation)), images, plan)
-        for augmentation in chosen
-    )
+    epoch = tf.cast(epoch, tf.int64)
+
+    def draw(augmentation: Augmentation) -> Any:
+        stream = _stream(augmentation)
+        return augmentation.draw_of_epoch(
+            lambda epoch: key_of(seed, epoch, stream), epoch, images, plan
+        )
+
+    return tuple(draw(augmentation) for augmentation in chosen)
 
 
 def _stream(augmentation: Augmentation) -> int:

@@ -9,8 +9,10 @@ import tensorflow as tf
 from keras_alexnet.networks.spec import ImagePlan
 
 
-def pad(images: tf.Tensor, padding: int) -> tf.Tensor:
-    """Adds `padding` zeros on each side: `[batch, h, w, 3]` → `[batch, h + 2p, w + 2p, 3]`.
+def pad(images: tf.Tensor, padding: int, *, reflect: bool = False) -> tf.Tensor:
+    """Adds `padding` pixels on each side: `[batch, h, w, 3]` → `[batch, h + 2p, w + 2p, 3]`.
+
+    They are zeros, or the image mirrored at its border, whose pixels are not repeated.
 
     Example:
         >>> pad(tf.zeros([2, 32, 32, 3], tf.uint8), 4).shape
@@ -18,7 +20,8 @@ def pad(images: tf.Tensor, padding: int) -> tf.Tensor:
     """
     if padding == 0:
         return images
-    return tf.pad(images, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
+    paddings = [[0, 0], [padding, padding], [padding, padding], [0, 0]]
+    return tf.pad(images, paddings, "REFLECT" if reflect else "CONSTANT")
 
 
 def crop_at(images: tf.Tensor, offsets: tf.Tensor, size: int) -> tf.Tensor:

@@ -173,7 +173,8 @@ class TrainingLoop:
         """Validates, and returns the row of metrics.csv."""
         state, validated = self.state, {}
         if self._validation is not None:
-            figures = self._validation.run("validating").figures()
+            with self._step.averaged():
+                figures = self._validation.run("validating").figures()
             validated = {f"val_{name}": value for name, value in figures.items()}
         return {
             "epoch": state.epoch + 1,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_alexnet.errors import UsageError
@@ -28,17 +29,57 @@ class _RatesOfVariables:
 
     def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: Any) -> None:
         # Keras passes TensorFlow's variable, which has no path.
-        index = self._get_variable_index(variable)  # type: ignore[attr-defined]
+        own = self._rate_of(self._get_variable_index(variable), learning_rate)  # type: ignore[attr-defined]
+        super().update_step(gradient, variable, own)  # type: ignore[misc]
+
+    def _rate_of(self, index: int, learning_rate: Any) -> Any:
         rate = self.rates[index] if self.rates else 1.0
         # A rate of 1 adds no operation, so that recipes without rates train the same bits.
         own = learning_rate if rate == 1 else learning_rate * rate
-        if self.drop_factors is not None:
-            own = own * self.drop_factors[index]
-        super().update_step(gradient, variable, own)  # type: ignore[misc]
+        return own if self.drop_factors is None else own * self.drop_factors[index]
 
 
 class _SGD(_RatesOfVariables, keras.optimizers.SGD):
     pass
+
+
+class _Muon(_SGD):
+    """Momentum SGD whose steps for the kernels of convolutions are made orthogonal.
+
+    Such a step, as a matrix [inputs, outputs], is replaced by the nearest matrix whose singular
+    values are about 1, times the rate and √max(1, outputs / inputs); a locally connected layer has
+    one matrix for each place. Their decay is decoupled, w ← (1 − ε·decay)·w, because a part of the
+    gradient would lose its size. (Jordan et al., "Muon: An optimizer for hidden layers in neural
+    networks", 2024.) Dense layers keep the steps of SGD: for 4096 units, an orthogonal step would
+    cost more than the gradient.
+
+    Attributes:
+        matrices: for each variable, in order, whether its step is made orthogonal.
+        decays: decoupled decay of each variable.
+    """
+
+    matrices: tuple[bool, ...] = ()
+    decays: tuple[float, ...] = ()
+
+    def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: Any) -> None:
+        index = self._get_variable_index(variable)
+        if not self.matrices[index]:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        rate = self._rate_of(index, learning_rate)
+        momentum, shape = self.momentums[index], variable.shape
+        velocity = self.momentum * momentum + gradient
+        momentum.assign(velocity)
+        step = gradient + self.momentum * velocity if self.nesterov else velocity
+        inputs = int(np.prod(shape[-4:-1]))
+        matrix = tf.reshape(step, [*shape[:-4], inputs, shape[-1]])
+        matrix = _ORTHOGONAL.zeropower_via_newtonschulz5(matrix, _ORTHOGONAL.ns_steps)
+        rate = rate * max(1.0, shape[-1] / inputs) ** 0.5
+        decayed = variable * (1.0 - rate * self.decays[index]) if self.decays[index] else variable
+        variable.assign(decayed - rate * tf.reshape(matrix, shape))
+
+
+_ORTHOGONAL = keras.optimizers.Muon()
 
 
 class _PyTorchAdam(keras.optimizers.Adam):
@@ -76,13 +117,20 @@ def make_optimizer(recipe: Recipe, model: keras.Model) -> keras.optimizers.Optim
         >>> make_optimizer(ka.recipes.get("cifar_v2"), ka.build("cifar_v2")).momentum
         0.9
     """
+    common: dict[str, Any] = {"learning_rate": recipe.learning_rate, "name": "optimizer"}
+    if recipe.ema_decay:
+        common |= {"use_ema": True, "ema_momentum": recipe.ema_decay}
     if recipe.optimizer == "adam":
-        optimizer = _Adam(recipe.learning_rate, epsilon=1e-8, name="optimizer")
+        optimizer = _Adam(epsilon=1e-8, **common)
     else:
-        momentum = float(recipe.momentum)
-        optimizer = _SGD(recipe.learning_rate, momentum=momentum, name="optimizer")
+        kind = _Muon if recipe.optimizer == "muon" else _SGD
+        momentum, nesterov = float(recipe.momentum), recipe.nesterov
+        optimizer = kind(momentum=momentum, nesterov=nesterov, **common)
     optimizer.build(model.trainable_variables)
     optimizer.rates = rates(model, recipe)
+    if recipe.optimizer == "muon":
+        optimizer.matrices = matrices(model)
+        optimizer.decays = _all_decays(model, recipe)
     _check_layers(model, recipe.layer_drops, "layer_drops")
     if recipe.layer_drops or recipe.drops_divide != "all":
         optimizer.drop_factors = tf.Variable(
@@ -131,8 +179,26 @@ def rates(model: keras.Model, recipe: Recipe) -> tuple[float, ...]:
     )
 
 
+def matrices(model: keras.Model) -> tuple[bool, ...]:
+    """Returns for each trainable variable whether Muon makes its steps orthogonal.
+
+    It does for the kernels of convolutions and of locally connected layers.
+
+    Example:
+        >>> import keras_alexnet as ka
+        >>> matrices(ka.build("cifar_v2"))[:6]
+        (True, False, True, False, False, False)
+    """
+    return tuple(
+        variable.name == "kernel" and len(variable.shape) > 2
+        for variable in model.trainable_variables
+    )
+
+
 def decays(model: keras.Model, recipe: Recipe) -> tuple[float, ...]:
-    """Returns the weight decay of each trainable variable: 0 for all but kernels.
+    """Returns the weight decay in the gradient of each trainable variable.
+
+    It is 0 for all but kernels, and for those whose decay Muon decouples.
 
     Raises:
         UsageError: if the recipe has a decay for a layer that the model lacks.
@@ -142,6 +208,14 @@ def decays(model: keras.Model, recipe: Recipe) -> tuple[float, ...]:
         >>> decays(ka.build("cifar_v2"), ka.recipes.get("cifar_v2"))[:4]
         (0.0005, 0.0, 0.0005, 0.0)
     """
+    found = _all_decays(model, recipe)
+    if recipe.optimizer != "muon":
+        return found
+    pairs = zip(found, matrices(model), strict=True)
+    return tuple(0.0 if matrix else decay for decay, matrix in pairs)
+
+
+def _all_decays(model: keras.Model, recipe: Recipe) -> tuple[float, ...]:
     _check_layers(model, recipe.layer_decay, "layer_decay")
     return tuple(
         recipe.weight_decay * recipe.layer_decay.get(layer, 1.0) if name == "kernel" else 0.0

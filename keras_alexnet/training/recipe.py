@@ -33,7 +33,11 @@ class Recipe:
     global_batch_size: int = setting(
         128, "Number of images in one step, over all devices together.", least=1, most=LARGEST_BATCH
     )
-    optimizer: str = setting("sgd", "Optimizer.", ("sgd", "adam"))
+    optimizer: str = setting(
+        "sgd",
+        "Optimizer. muon is sgd with orthogonal steps for the kernels of convolutions.",
+        ("sgd", "adam", "muon"),
+    )
     learning_rate: float = setting(
         0.01, "Learning rate at the start, or the peak of one_cycle.", above=0
     )
@@ -51,8 +55,14 @@ class Recipe:
         least=0,
         most=10**6,
     )
-    momentum: float = setting(
-        0.9, "Momentum of sgd; 0 is plain gradient descent.", least=0, below=1
+    momentum: float = setting(0.9, "Momentum of sgd and muon; 0 is none.", least=0, below=1)
+    nesterov: bool = setting(False, "Nesterov's form of the momentum.")
+    ema_decay: float = setting(
+        0.0,
+        "Decay per step of an exponential moving average of the weights, such as 0.999. The run "
+        "validates, keeps and tests the average; 0 keeps none.",
+        least=0,
+        below=1,
     )
     weight_decay: float = setting(
         0.0,
@@ -98,9 +108,9 @@ class Recipe:
     )
     augment: tuple[str, ...] = setting(
         ("crop", "flip"),
-        "Augmentations of the training images, separated by commas, such as crop, flip, "
-        "color_noise(paper) or color_noise(2012); an empty value applies none. color_noise(2012, "
-        "until=68) ends after 68 epochs.",
+        "Augmentations of the training images, separated by commas, such as crop, crop(reflect), "
+        "flip, flip(alternating), cutout(8), color_noise(paper) or color_noise(2012); an empty "
+        "value applies none. color_noise(2012, until=68) ends after 68 epochs.",
     )
     label_smoothing: float = setting(
         0.0, "Share of the target that is spread over all classes, in [0, 1).", least=0, below=1
@@ -191,6 +201,12 @@ def check(recipe: Recipe) -> None:
             "warmup_epochs is for the schedules constant, drops and plateau, because one_cycle has "
             "its own warm-up. Received: "
             f"warmup_epochs={recipe.warmup_epochs} with schedule=one_cycle."
+        )
+    if recipe.nesterov and (recipe.optimizer == "adam" or not recipe.momentum):
+        raise UsageError(
+            "nesterov is a form of the momentum of sgd and muon. Received: nesterov with "
+            f"optimizer={recipe.optimizer}, momentum={recipe.momentum:g}. Pass --no-nesterov, or "
+            "change those."
         )
     _check_drops(recipe)
     augment_list.parse(recipe.augment)

@@ -1,6 +1,7 @@
 """The training step: forward, loss, gradients, decay, clipping, update, metrics."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -165,6 +166,22 @@ class TrainStep:
         known = self._first_bad_step
         bad = tf.logical_and(known < 0, tf.logical_not(tf.math.is_finite(checked)))
         known.assign(tf.where(bad, step, known.read_value()))
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Gives the model the averaged weights inside a `with`, if the recipe averages."""
+        own = [variable.numpy() for variable in self.model.trainable_variables]
+        self.take_average()
+        try:
+            yield
+        finally:
+            for variable, value in zip(self.model.trainable_variables, own, strict=True):
+                variable.assign(value)
+
+    def take_average(self) -> None:
+        """Replaces the model's weights with their average, if the recipe averages."""
+        if self._recipe.ema_decay and self.steps_done:
+            self.optimizer.finalize_variable_values(self.model.trainable_variables)
 
     @property
     def steps_done(self) -> int:

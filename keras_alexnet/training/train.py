@@ -158,6 +158,7 @@ def _make_loop(
 def _finish(job: TrainingJob, state: RunState, interruption: Interruption) -> dict[str, Any]:
     """Saves the model, evaluates it on the test set, and writes the results."""
     state.restore_kept(job.recipe.keep)
+    state.step.take_average()
     # Saved and evaluated in float32: precision is a choice of the run, never of a file.
     with precision("float32"):
         with job.strategy.scope():

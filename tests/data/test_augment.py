@@ -5,7 +5,14 @@ import pytest
 import tensorflow as tf
 
 from keras_alexnet.data import augment, augment_list, augmentations, views
-from keras_alexnet.data.augmentations import ColorNoise, Context, Crop, Flip, PixelStatistics
+from keras_alexnet.data.augmentations import (
+    ColorNoise,
+    Context,
+    Crop,
+    Cutout,
+    Flip,
+    PixelStatistics,
+)
 from keras_alexnet.errors import UsageError
 from keras_alexnet.networks.spec import ImagePlan
 
@@ -81,10 +88,28 @@ def noise(images, draws, form, statistics=STATISTICS):
     return ColorNoise(form).apply(images, draws, Context(PLAN, statistics))
 
 
+def plain_mirrored_border():
+    return np.pad(IMAGES, ((0, 0), (4, 4), (4, 4), (0, 0)), mode="reflect")
+
+
+def plain_cutout():
+    """Squares of 4 pixels around (row, column), cut off at the border of the image."""
+    images = IMAGES.copy()
+    for image, (row, column) in zip(images, OFFSETS, strict=True):
+        image[max(0, row - 2) : row + 2, max(0, column - 2) : column + 2] = [125, 123, 114]
+    return images
+
+
 OPERATIONS = {
     "flip": (lambda i, f, o, z: views.flip_horizontal(i, f), plain_flip, 0),
     "crop": (lambda i, f, o, z: views.crop_at(i, o, 8), plain_crop, 0),
     "pad": (lambda i, f, o, z: views.pad(i, 4), plain_pad, 0),
+    "mirrored border": (lambda i, f, o, z: views.pad(i, 4, reflect=True), plain_mirrored_border, 0),
+    "cutout": (
+        lambda i, f, o, z: Cutout("4").apply(i, o, Context(PLAN, STATISTICS)),
+        plain_cutout,
+        0,
+    ),
     "center": (lambda i, f, o, z: views.center_crop(i, 8), lambda: IMAGES[:, 2:10, 3:11], 0),
     "five": (lambda i, f, o, z: views.five_crops(i, 8), plain_five_crops, 0),
     "mirrors": (
@@ -184,6 +209,31 @@ def test_draws_have_the_distributions_named():
     assert np.abs(np.corrcoef(columns.T) - np.eye(6)).max() < 0.03
 
 
+def test_alternating_flips_show_each_image_in_both_forms():
+    flips = [
+        augment.draws_of_epoch([Flip("alternating")], 1, epoch, 1000, PLAN)[0].numpy()
+        for epoch in range(6)
+    ]
+    for first in (0, 2, 4):
+        assert np.array_equal(flips[first], ~flips[first + 1])
+    for one, other in ((0, 2), (2, 4)):
+        assert 400 < np.sum(flips[one] != flips[other]) < 600
+    assert np.array_equal(flips[2], augment.draws_of_epoch([Flip()], 1, 2, 1000, PLAN)[0])
+
+
+def test_crops_reflect_the_border():
+    squares, corner = tf.constant(IMAGES[:, :12, :12]), tf.zeros([5, 2], tf.int32)
+    plan = ImagePlan(square_size=12, crop_size=12, crop_padding=4, input_size=12)
+    reflected, plain = (Crop(p).apply(squares, corner, Context(plan)) for p in ("reflect", None))
+    assert np.array_equal(reflected, plain_mirrored_border()[:, :12, :12])
+    assert not plain[:, :4].numpy().any()
+
+
+def test_cutout_can_cover_every_pixel():
+    centers = Cutout("8").draw(augment.key_of(0, 0, 4), 20_000, PLAN).numpy()
+    assert np.array_equal(np.unique(centers), np.arange(32))
+
+
 def test_order_is_a_permutation_that_changes_every_epoch():
     orders = [augment.order_of_epoch(5, epoch, 300).numpy() for epoch in range(3)]
     assert all(np.array_equal(np.sort(order), np.arange(300)) for order in orders)
@@ -194,9 +244,12 @@ def test_order_is_a_permutation_that_changes_every_epoch():
 @pytest.mark.parametrize(
     ("entries", "message"),
     [
-        (["flop"], "Unknown augmentation 'flop'. Did you mean 'flip'.*Known: crop, flip, color"),
+        (["flop"], "Unknown augmentation 'flop'. Did you mean 'flip'.*Known: crop, flip, cutout"),
         (["flip("], r"a name, such as flip.*Received: 'flip\('"),
-        (["flip(3)"], r"flip cannot be used like this: it has no parameter. Received: flip\(3\)"),
+        (["flip(3)"], r"its parameter must be alternating, or left out. Received: flip\(3\)"),
+        (["crop(mirror)"], r"its parameter must be reflect, or left out"),
+        (["cutout"], "its parameter must be the side of the square in pixels"),
+        (["cutout(0)"], "its parameter must be the side of the square in pixels"),
         (["color_noise"], "its parameter must be paper or 2012. Received: color_noise"),
         (["color_noise(loud)"], r"must be paper or 2012. Received: color_noise\(loud\)"),
         (["flip(until=0)"], "whole number of epochs of at least 1. Received: flip.until=0"),
@@ -222,4 +275,4 @@ def test_registering():
         augmentations.register(Elsewhere)
     with pytest.raises(UsageError, match="Unknown augmentation 'elsewhere'"):
         augmentations.unregister("elsewhere")
-    assert augmentations.list_augmentations() == ["crop", "flip", "color_noise"]
+    assert augmentations.list_augmentations() == ["crop", "flip", "cutout", "color_noise"]

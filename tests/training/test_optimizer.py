@@ -264,3 +264,57 @@ def test_rates_and_decays_come_in_the_order_of_the_models_variables():
         layer, name = variable.path.split("/")
         assert rate == tables[layer] * (100 if name == "bias" else 1), variable.path
         assert decay == (tables[layer] if name == "kernel" else 0), variable.path
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_muon_makes_the_steps_of_a_convolution_orthogonal(strategies, replicas, nesterov):
+    """The convolution covers its whole input, so it is the hidden layer of `_gradients`."""
+
+    def model():
+        image = keras.Input([4, 4, 3], name="image")
+        scaled = keras.layers.Rescaling(1 / 255)(image)
+        initial = [keras.initializers.RandomNormal(stddev=0.5, seed=seed) for seed in (1, 2)]
+        x = keras.layers.Conv2D(6, 4, kernel_initializer=initial[0], name="fc")(scaled)
+        x = keras.layers.Flatten(name="flatten")(x)
+        return keras.Model(
+            image, keras.layers.Dense(5, kernel_initializer=initial[1], name="logits")(x)
+        )
+
+    fields = {"optimizer": "muon", "momentum": 0.5, "weight_decay": 0.1, "nesterov": nesterov}
+    step, batch = _step(strategies[replicas], _recipe(**fields), model=model), _batch()
+    v: dict = {}
+    for rate in (0.1, 0.1):
+        w = _values(step)
+        w["fc/kernel"] = w["fc/kernel"].reshape(48, 6)
+        _run(step, strategies[replicas], batch, [rate])
+        g = _gradients(w, batch)
+        g["logits/kernel"] += 0.1 * w["logits/kernel"]
+        found = _values(step)
+        for name in w:
+            v[name] = 0.5 * v.get(name, 0.0) + g[name]
+            moved = g[name] + 0.5 * v[name] if nesterov else v[name]
+            if name != "fc/kernel":
+                np.testing.assert_allclose(found[name], w[name] - rate * moved, atol=1e-5)
+                continue
+            taken = (1 - rate * 0.1) * w[name] - found[name].reshape(48, 6)
+            left, _, right = np.linalg.svd(moved, full_matrices=False)
+            turned = left.T @ taken @ right.T / rate
+            # Newton and Schulz's five iterations leave singular values of about 0.7 to 1.2. The
+            # errors at the 5 logits have the sum 0, so that a gradient has the rank 4.
+            values = np.diag(turned)[:4]
+            assert np.all((0.6 < values) & (values < 1.3))
+            np.testing.assert_allclose(turned[:4], np.eye(4, 6) * values[:, None], atol=0.02)
+
+
+def test_muon_sees_a_locally_connected_kernel_as_a_matrix_for_each_place(strategies):
+    recipe = recipes.get("cuda_convnet_13pct", optimizer="muon", weight_decay=0.0)
+    step = _step(strategies[1], recipe, model=lambda: ka.build("cuda_convnet_13pct", seed=0))
+    before = _values(step)["local4/kernel"]
+    _run(step, strategies[1], _batch(32, 10), [0.1])
+    moved = _values(step)["local4/kernel"] - before
+    rows, columns, _, _, _, filters = moved.shape
+    matrices = moved.reshape(rows, columns, -1, filters)
+    singular = np.linalg.svd(matrices, full_matrices=False)[1]
+    # The rank of a gradient is at most the number of images.
+    assert singular.max() < 0.1 * 1.3 and np.median(singular[..., : BATCH // 2]) > 0.1 * 0.5

@@ -64,11 +64,12 @@ def _by_hand(kernel, bias, batch, recipe, steps):
         if recipe.clip_norm:
             norm = np.sqrt(sum(np.sum(g**2) for g in gradients))
             gradients = [g * min(1, recipe.clip_norm / norm) for g in gradients]
-        v = [
-            recipe.momentum * a - recipe.learning_rate * g
-            for a, g in zip(v, gradients, strict=True)
-        ]
-        kernel, bias = kernel + v[0], bias + v[1]
+        own = [-recipe.learning_rate * g for g in gradients]
+        v = [recipe.momentum * a + g for a, g in zip(v, own, strict=True)]
+        moved = v
+        if recipe.nesterov:
+            moved = [recipe.momentum * a + g for a, g in zip(v, own, strict=True)]
+        kernel, bias = kernel + moved[0], bias + moved[1]
     return kernel, bias
 
 
@@ -78,6 +79,7 @@ def _by_hand(kernel, bias, batch, recipe, steps):
     [
         {},
         {"momentum": 0.9, "weight_decay": 0.05},
+        {"momentum": 0.9, "nesterov": True},
         {"label_smoothing": 0.1},
         {"clip_norm": 0.5, "momentum": 0.9, "weight_decay": 0.05},
     ],
@@ -107,6 +109,31 @@ def test_padding_of_a_short_batch_weighs_nothing(strategies, replicas):
     top1 = np.mean(np.argmax(logits, axis=1) == batch[1][:7])
     assert step.take_figures()["top1"] == pytest.approx(top1)
     assert step.totals() == [0.0] * 5
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_average_of_weights(strategies, replicas):
+    strategy, batch = strategies[replicas], _batch()
+    step = _step(strategy, ema_decay=0.75)
+    weights = []
+    for _ in range(4):
+        _run(step, strategy, [batch])
+        weights.append(step.model.get_weights())
+    average = weights[0]
+    for later in weights[1:]:
+        average = [0.75 * a + 0.25 * w for a, w in zip(average, later, strict=True)]
+    with step.averaged():
+        inside = step.model.get_weights()
+    for found, expected in zip(inside, average, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
+    for found, expected in zip(step.model.get_weights(), weights[-1], strict=True):
+        np.testing.assert_array_equal(found, expected)
+    # A checkpoint holds the average.
+    resumed = _step(strategy, ema_decay=0.75)
+    resumed.restore(step.variables())
+    resumed.take_average()
+    for found, expected in zip(resumed.model.get_weights(), inside, strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
