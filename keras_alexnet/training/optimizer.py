@@ -173,10 +173,15 @@ def rates(model: keras.Model, recipe: Recipe) -> tuple[float, ...]:
         (1.0, 2.0, 1.0, 2.0)
     """
     _check_layers(model, recipe.layer_rates, "layer_rates")
-    return tuple(
+    found = [
         recipe.layer_rates.get(layer, 1.0) * (recipe.bias_rate if name == "bias" else 1.0)
         for layer, name in _places(model)
-    )
+    ]
+    if recipe.optimizer == "muon":
+        orthogonal = recipe.muon_rate / recipe.learning_rate
+        pairs = zip(found, matrices(model), strict=True)
+        found = [rate * orthogonal if matrix else rate for rate, matrix in pairs]
+    return tuple(found)
 
 
 def matrices(model: keras.Model) -> tuple[bool, ...]:

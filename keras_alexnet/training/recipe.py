@@ -64,6 +64,12 @@ class Recipe:
         least=0,
         below=1,
     )
+    muon_rate: float = setting(
+        0.03,
+        "Learning rate of muon's orthogonal steps, at the start or the peak of the schedule; "
+        "learning_rate is that of all other weights.",
+        above=0,
+    )
     weight_decay: float = setting(
         0.0,
         "Share of a kernel that is added to its gradient, inside the momentum; biases have none.",

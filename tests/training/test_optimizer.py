@@ -282,9 +282,10 @@ def test_muon_makes_the_steps_of_a_convolution_orthogonal(strategies, replicas, 
         )
 
     fields = {"optimizer": "muon", "momentum": 0.5, "weight_decay": 0.1, "nesterov": nesterov}
+    fields |= {"learning_rate": 0.2, "muon_rate": 0.1}
     step, batch = _step(strategies[replicas], _recipe(**fields), model=model), _batch()
     v: dict = {}
-    for rate in (0.1, 0.1):
+    for rate in (0.2, 0.2):
         w = _values(step)
         w["fc/kernel"] = w["fc/kernel"].reshape(48, 6)
         _run(step, strategies[replicas], batch, [rate])
@@ -297,9 +298,9 @@ def test_muon_makes_the_steps_of_a_convolution_orthogonal(strategies, replicas, 
             if name != "fc/kernel":
                 np.testing.assert_allclose(found[name], w[name] - rate * moved, atol=1e-5)
                 continue
-            taken = (1 - rate * 0.1) * w[name] - found[name].reshape(48, 6)
+            taken = (1 - 0.1 * 0.1) * w[name] - found[name].reshape(48, 6)
             left, _, right = np.linalg.svd(moved, full_matrices=False)
-            turned = left.T @ taken @ right.T / rate
+            turned = left.T @ taken @ right.T / 0.1
             # Newton and Schulz's five iterations leave singular values of about 0.7 to 1.2. The
             # errors at the 5 logits have the sum 0, so that a gradient has the rank 4.
             values = np.diag(turned)[:4]
@@ -309,6 +310,7 @@ def test_muon_makes_the_steps_of_a_convolution_orthogonal(strategies, replicas, 
 
 def test_muon_sees_a_locally_connected_kernel_as_a_matrix_for_each_place(strategies):
     recipe = recipes.get("cuda_convnet_13pct", optimizer="muon", weight_decay=0.0)
+    recipe = dataclasses.replace(recipe, learning_rate=0.1, muon_rate=0.1)
     step = _step(strategies[1], recipe, model=lambda: ka.build("cuda_convnet_13pct", seed=0))
     before = _values(step)["local4/kernel"]
     _run(step, strategies[1], _batch(32, 10), [0.1])
