@@ -52,7 +52,7 @@ def turn_op_determinism_off() -> None:
 
 
 def onednn_is_on() -> bool:
-    """Returns whether this process computes with oneDNN, which is decided at TensorFlow's import."""
+    """Returns whether TensorFlow, since its import, computes with oneDNN."""
     return _private("tensorflow.python.util._pywrap_util_port", "IsMklEnabled")()
 
 
