@@ -1,7 +1,9 @@
 """Every AlexNet worth having, for Keras and TensorFlow.
 
 `__init__.pyi` lists the public names, for type checkers and for this module. Each name is imported
-when it is first used, so `import keras_alexnet` is fast and loads neither TensorFlow nor Keras.
+when it is first used, so `import keras_alexnet` is fast and loads neither TensorFlow nor Keras. It
+only lets TensorFlow use oneDNN, because that must happen before TensorFlow is imported, and every
+module that imports it is below this package.
 """
 
 import ast
@@ -11,6 +13,8 @@ import os
 import pathlib
 import sys
 from typing import Any
+
+from keras_alexnet.utils import onednn
 
 __version__ = "0.1.0"
 
@@ -29,6 +33,8 @@ def _homes() -> dict[str, tuple[str, str]]:
 _HOMES = _homes()
 
 __all__ = ["__version__", *_HOMES]
+
+onednn.turn_on()
 
 
 def __getattr__(name: str) -> Any:

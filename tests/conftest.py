@@ -5,6 +5,10 @@ import socket
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from keras_alexnet.utils import onednn
+
+onednn.turn_on()  # as for users; pytest's own plugins must not import TensorFlow earlier
+
 import tensorflow as tf
 
 tf.config.set_logical_device_configuration(

@@ -21,10 +21,10 @@ def precision(name: str) -> Iterator[None]:
     - `float32`: regardless of Keras's global dtype policy.
     - `mixed_bfloat16`: Keras's policy; layers compute in bfloat16 on float32 variables.
     - `graph_bfloat16`: the model stays float32, and TensorFlow's graph rewriter converts the
-      operations that benefit from it to bfloat16. For CPUs only.
+      operations that benefit from it to bfloat16. For CPUs with oneDNN only.
 
     Raises:
-        UsageError: for an unknown name, or for `graph_bfloat16` if there is a GPU.
+        UsageError: for an unknown name, or for `graph_bfloat16` if there is a GPU or oneDNN is off.
 
     Example:
         >>> with precision("float32"):
@@ -33,11 +33,18 @@ def precision(name: str) -> Iterator[None]:
     import keras
     import tensorflow as tf
 
+    from keras_alexnet.utils import onednn, tensorflow_private
+
     if name not in PRECISIONS:
         raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}. Received: {name!r}.")
     if name == "graph_bfloat16" and tf.config.list_physical_devices("GPU"):
         raise UsageError(
             "precision=graph_bfloat16 is for CPUs, but this machine has a GPU. Use mixed_bfloat16."
+        )
+    if name == "graph_bfloat16" and not tensorflow_private.onednn_is_on():
+        raise UsageError(  # the rewriter would do nothing
+            "precision=graph_bfloat16 needs oneDNN, which is off. Use mixed_bfloat16, or set "
+            f"{onednn.VARIABLE}=1 before TensorFlow is imported."
         )
     if name != "float32" and not _bfloat16_is_native():
         logging.warning(

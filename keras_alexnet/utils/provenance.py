@@ -1,4 +1,4 @@
-"""Where a result comes from: commit, library versions, date."""
+"""Where a result comes from: commit, library versions, oneDNN, date."""
 
 import datetime
 import pathlib
@@ -7,13 +7,16 @@ import subprocess
 import keras
 import tensorflow as tf
 
+from keras_alexnet.utils import tensorflow_private
+
 
 def provenance() -> dict[str, str]:
-    """Returns commit, library versions and the date (UTC) for a results row."""
+    """Returns commit, library versions, whether oneDNN is on, and the date (UTC) for results."""
     return {
         "commit": commit(),
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
+        "onednn": "on" if tensorflow_private.onednn_is_on() else "off",
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
     }
 

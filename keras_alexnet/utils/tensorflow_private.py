@@ -51,6 +51,11 @@ def turn_op_determinism_off() -> None:
     _private("tensorflow.python.framework.config", "disable_op_determinism")()
 
 
+def onednn_is_on() -> bool:
+    """Returns whether TensorFlow, since its import, computes with oneDNN."""
+    return _private("tensorflow.python.util._pywrap_util_port", "IsMklEnabled")()
+
+
 @contextlib.contextmanager
 def gradients_forgotten() -> Iterator[None]:
     """Removes from TensorFlow's registry the gradient functions that tracing its body registers.

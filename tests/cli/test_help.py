@@ -1,5 +1,7 @@
 """Help and usage errors of every command: exit codes, and no TensorFlow loaded for them."""
 
+import functools
+import json
 import subprocess
 import sys
 
@@ -8,46 +10,108 @@ import pytest
 from keras_alexnet.cli.main import COMMANDS
 
 HEAVY = ("tensorflow", "keras", "numpy", "matplotlib", "PIL", "h5py", "tensorflow_datasets")
-# Ends with what is loaded of `HEAVY` on standard error.
+HELP = [
+    ("train", "--global_batch_size N"),
+    ("evaluate", "--views {1,2,10}"),
+    ("predict", "--timeout X"),
+    ("export", "Default: saved_model,tflite."),
+    ("prepare", "--images_per_shard N"),
+    ("summary", "Choices: alexnet,"),
+    ("figures", "neighbors"),
+    ("figures neighbors", "--train_images N"),
+    ("convert", "--from {torchvision,pytorch,caffe}"),
+    ("benchmark", "layers"),
+    ("benchmark train", "Default: mirrored,loop,checkpoints,workers."),
+]
+
+WRONG = [
+    ("", "the following arguments are required: COMMAND"),
+    ("trai", "invalid choice: 'trai'"),
+    ("train --color=red", "train: unknown arguments: --color=red"),
+    ("train stray", "train: unknown arguments: stray"),
+    ("train --epoch 3", "train: unknown arguments: --epoch 3"),
+    ("train --epochs none", "--epochs: must be a whole number. Received: 'none'."),
+    ("train --dropout much", "--dropout: must be a number. Received: 'much'."),
+    ("train --variant alexnt", "Unknown variant 'alexnt'. Did you mean 'alexnet'?"),
+    ("train --dataset cifar11", "Unknown dataset 'cifar11'. Did you mean 'cifar10'?"),
+    ("figures likeliest --out f.png --model m --dataset x", "Unknown dataset 'x'."),
+    ("train --precision float33", "Did you mean 'float32'?"),
+    ("train --variant cifar_v2 --recipe docment", "Did you mean 'document'?"),
+    ("train --momentum 3", "momentum: must be a number of at least 0 and below 1"),
+    ("train --augment crop,flop", "Unknown augmentation 'flop'. Did you mean 'flip'?"),
+    ("train --augment color_noise(2013)", "its parameter must be paper or 2012"),
+    ("train --schedule drops", "schedule=drops needs drop_epochs"),
+    ("evaluate", "the following arguments are required: --model"),
+    ("evaluate --model m --split tset", "Did you mean 'test'?"),
+    ("evaluate --model m --views 3", "Unknown views 3."),
+    ("predict --model m", "the following arguments are required: IMAGE"),
+    ("predict photo.jpg", "the following arguments are required: --model"),
+    ("export --model m --out o --formats tflight", "Did you mean 'tflite'?"),
+    ("prepare --out o", "--source is needed"),
+    ("prepare --out o --source s --check", "--check looks only at --out"),
+    ("summary", "the following arguments are required: --variant"),
+    ("figures", "the following arguments are required: FIGURE"),
+    ("figures filter", "invalid choice: 'filter'"),
+    ("figures filters --out f.png --model m --layer c", "filters: unknown arguments: --layer"),
+    ("figures likeliest --out f.png --model m --indices one", "--indices: must be a whole"),
+    ("convert --weights w --out o", "--from is needed"),
+    ("convert --weights w --out o --from caffe --check=", "--check: must not be empty"),
+    ("convert --weights w --out o --to torch --mean m", "--mean does not go with --to torch"),
+    ("convert --weights w --out o --from caffe --names x", "--names does not go with --to"),
+    ("summary --variant cifar_v2 --json=", "--json: must not be empty"),
+    ("train --workdir=", "--workdir: must not be empty"),
+    ("evaluate --model=", "--model: must not be empty"),
+    (
+        "train --seed 9999999999999999999",
+        "--seed: must be a whole number of at least 0 and of less",
+    ),
+    ("benchmark layers --only layer", "Did you mean 'layers'?"),
+    ("benchmark train --steps 0", "--steps: must be a whole number of at least 1"),
+]
+
+# Runs the command with each list of arguments in turn, and prints for each a line of JSON: its exit
+# code, what it wrote, and what has been loaded of `HEAVY`.
 PROGRAM = f"""
-import sys
+import contextlib, io, json, sys
 from keras_alexnet.cli.main import main
-try:
-    code = main(sys.argv[1:])
-except SystemExit as end:
-    code = end.code
-print("loaded:", *[name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
-sys.exit(code)
+for arguments in json.load(sys.stdin):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = main(arguments)
+        except SystemExit as end:
+            code = end.code
+    loaded = [name for name in {HEAVY} if name in sys.modules]
+    print(json.dumps([code, out.getvalue(), err.getvalue().splitlines(), loaded]))
 """
 
 
-def _light(*arguments):
-    """Runs the command and checks that nothing heavy was loaded; returns code, output, errors."""
-    command = [sys.executable, "-c", PROGRAM, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    *errors, loaded = done.stderr.splitlines()
-    assert loaded == "loaded:", done.stderr
-    return done.returncode, done.stdout, errors
+@functools.cache
+def _answers():
+    """A dict: arguments → [code, output, lines of errors, what is loaded], all of one process."""
+    listed = ["--help", "--version", *(f"{command} --help" for command, _ in HELP)]
+    listed += [arguments for arguments, _ in WRONG]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input=json.dumps([arguments.split() for arguments in listed]),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return dict(zip(listed, map(json.loads, done.stdout.splitlines()), strict=True))
 
 
-@pytest.mark.parametrize(
-    ("command", "flag"),
-    [
-        ("train", "--global_batch_size N"),
-        ("evaluate", "--views {1,2,10}"),
-        ("predict", "--timeout X"),
-        ("export", "Default: saved_model,tflite."),
-        ("prepare", "--images_per_shard N"),
-        ("summary", "Choices: alexnet,"),
-        ("figures", "neighbors"),
-        ("figures neighbors", "--train_images N"),
-        ("convert", "--from {torchvision,pytorch,caffe}"),
-        ("benchmark", "layers"),
-        ("benchmark train", "Default: mirrored,loop,checkpoints,workers."),
-    ],
-)
+def _light(arguments):
+    """Returns code, output, errors of a command for which nothing heavy was loaded."""
+    code, output, errors, loaded = _answers()[arguments]
+    assert loaded == []
+    return code, output, errors
+
+
+@pytest.mark.parametrize(("command", "flag"), HELP)
 def test_help_lists_the_flags_and_loads_nothing_heavy(command, flag):
-    code, output, errors = _light(*command.split(), "--help")
+    code, output, errors = _light(f"{command} --help")
     assert (code, errors) == (0, [])
     assert output.startswith(f"usage: keras-alexnet {command} ") and flag in " ".join(
         output.split()
@@ -61,7 +125,7 @@ def test_help_of_all_lists_the_commands():
 
 
 def test_train_groups_its_flags_and_says_defaults_and_choices():
-    output = " ".join(_light("train", "--help")[1].split())
+    output = " ".join(_light("train --help")[1].split())
     titles = ("network: --", "data: --", "devices: --", "run: --", "recipe: Each")
     places = [output.index(f" {title}") for title in titles]
     assert places == sorted(places)
@@ -76,55 +140,9 @@ def test_version():
     assert _light("--version") == (0, keras_alexnet.__version__ + "\n", [])
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ("", "the following arguments are required: COMMAND"),
-        ("trai", "invalid choice: 'trai'"),
-        ("train --color=red", "train: unknown arguments: --color=red"),
-        ("train stray", "train: unknown arguments: stray"),
-        ("train --epoch 3", "train: unknown arguments: --epoch 3"),
-        ("train --epochs none", "--epochs: must be a whole number. Received: 'none'."),
-        ("train --dropout much", "--dropout: must be a number. Received: 'much'."),
-        ("train --variant alexnt", "Unknown variant 'alexnt'. Did you mean 'alexnet'?"),
-        ("train --dataset cifar11", "Unknown dataset 'cifar11'. Did you mean 'cifar10'?"),
-        ("figures likeliest --out f.png --model m --dataset x", "Unknown dataset 'x'."),
-        ("train --precision float33", "Did you mean 'float32'?"),
-        ("train --variant cifar_v2 --recipe docment", "Did you mean 'document'?"),
-        ("train --momentum 3", "momentum: must be a number of at least 0 and below 1"),
-        ("train --augment crop,flop", "Unknown augmentation 'flop'. Did you mean 'flip'?"),
-        ("train --augment color_noise(2013)", "its parameter must be paper or 2012"),
-        ("train --schedule drops", "schedule=drops needs drop_epochs"),
-        ("evaluate", "the following arguments are required: --model"),
-        ("evaluate --model m --split tset", "Did you mean 'test'?"),
-        ("evaluate --model m --views 3", "Unknown views 3."),
-        ("predict --model m", "the following arguments are required: IMAGE"),
-        ("predict photo.jpg", "the following arguments are required: --model"),
-        ("export --model m --out o --formats tflight", "Did you mean 'tflite'?"),
-        ("prepare --out o", "--source is needed"),
-        ("prepare --out o --source s --check", "--check looks only at --out"),
-        ("summary", "the following arguments are required: --variant"),
-        ("figures", "the following arguments are required: FIGURE"),
-        ("figures filter", "invalid choice: 'filter'"),
-        ("figures filters --out f.png --model m --layer c", "filters: unknown arguments: --layer"),
-        ("figures likeliest --out f.png --model m --indices one", "--indices: must be a whole"),
-        ("convert --weights w --out o", "--from is needed"),
-        ("convert --weights w --out o --from caffe --check=", "--check: must not be empty"),
-        ("convert --weights w --out o --to torch --mean m", "--mean does not go with --to torch"),
-        ("convert --weights w --out o --from caffe --names x", "--names does not go with --to"),
-        ("summary --variant cifar_v2 --json=", "--json: must not be empty"),
-        ("train --workdir=", "--workdir: must not be empty"),
-        ("evaluate --model=", "--model: must not be empty"),
-        (
-            "train --seed 9999999999999999999",
-            "--seed: must be a whole number of at least 0 and of less",
-        ),
-        ("benchmark layers --only layer", "Did you mean 'layers'?"),
-        ("benchmark train --steps 0", "--steps: must be a whole number of at least 1"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "message"), WRONG)
 def test_usage_errors_exit_with_2_before_anything_heavy_is_loaded(arguments, message):
-    code, output, errors = _light(*arguments.split())
+    code, output, errors = _light(arguments)
     assert (code, output) == (2, "")
     assert message in errors[0] and len(errors) <= 2, errors
     assert errors[0].startswith("keras-alexnet")

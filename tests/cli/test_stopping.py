@@ -12,8 +12,11 @@ import pytest
 import keras_alexnet as ka
 from keras_alexnet import run_folder
 from keras_alexnet.convert import to_torch
-from keras_alexnet.exporting import versions
-from keras_alexnet.utils import signals
+from keras_alexnet.data import shards
+from keras_alexnet.evaluation.evaluator import Evaluator
+from keras_alexnet.exporting import agreement, versions
+from keras_alexnet.figures import drawing
+from keras_alexnet.utils import files, signals
 from support.image_folders import write_images
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -75,39 +78,36 @@ def _stop(number, _frame):
 
 
 @contextlib.contextmanager
-def _signal_at_call(of_file, name):
+def _signal_at_call(owner, name):
     """Sends SIGTERM when a function is called for the first time; yields what the error says."""
+    function, said = getattr(owner, name), []
 
-    def at_call(frame, event, _):
-        code = frame.f_code
-        if event == "call" and code.co_name == name and code.co_filename.endswith(of_file):
-            sys.setprofile(None)
-            signal.raise_signal(signal.SIGTERM)
+    def stopped(*arguments, **options):
+        setattr(owner, name, function)
+        signal.raise_signal(signal.SIGTERM)
+        return function(*arguments, **options)
 
-    said = []
-    with pytest.raises(signals.Stopped) as caught, signals.handled(_stop):
-        sys.setprofile(at_call)
-        try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, stopped)
+        with pytest.raises(signals.Stopped) as caught, signals.handled(_stop):
             yield said
-        finally:
-            sys.setprofile(None)
     said += [str(caught.value), *getattr(caught.value, "__notes__", ())]
 
 
 @pytest.mark.parametrize(
-    ("command", "of_file", "function", "said", "left"),
+    ("command", "owner", "function", "said", "left"),
     [
-        ("evaluate", "evaluator.py", "run", "", []),
-        ("export", "agreement.py", "compare", "Nothing was exported to", []),
-        ("export", "exporting/versions.py", "publish", "", []),
-        ("prepare", "data/shards.py", "write", "Finished shards are kept", None),
-        ("prepare", "utils/files.py", "sync", "Finished shards are kept", None),
-        ("figures", "figures/drawing.py", "save", "", []),
-        ("convert", "utils/files.py", "sync", "", ["out"]),
+        ("evaluate", Evaluator, "run", "", []),
+        ("export", agreement, "compare", "Nothing was exported to", []),
+        ("export", versions, "publish", "", []),
+        ("prepare", shards, "write", "Finished shards are kept", None),
+        ("prepare", files, "sync", "Finished shards are kept", None),
+        ("figures", drawing, "save", "", []),
+        ("convert", files, "sync", "", ["out"]),
     ],
 )
 def test_a_stopped_command_leaves_nothing_half_done(
-    places, tmp_path, command, of_file, function, said, left
+    places, tmp_path, command, owner, function, said, left
 ):
     out, model, photos = tmp_path / "out", str(places / "run"), str(places / "photos")
     data = {"dataset": "image_folder", "data_dir": photos}
@@ -120,7 +120,7 @@ def test_a_stopped_command_leaves_nothing_half_done(
         "figures": lambda: ka.figures.filters(model, out / "a.png"),
         "convert": lambda: to_torch(model, out / "a.safetensors"),
     }
-    with _signal_at_call(of_file, function) as found:
+    with _signal_at_call(owner, function) as found:
         run[command]()
     assert found[0] == "Stopped by SIGTERM." and said in " ".join(found)
     names = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))

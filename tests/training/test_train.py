@@ -15,7 +15,7 @@ import keras_alexnet as ka
 from keras_alexnet import DataSpec, EvaluateConfig
 from keras_alexnet.data import memory_budget
 from keras_alexnet.training import report
-from keras_alexnet.utils import files
+from keras_alexnet.utils import files, tensorflow_private
 from support.callbacks import Seen, before_epoch
 from support.image_folders import write_images
 from support.run_ends import metrics
@@ -172,6 +172,8 @@ def test_early_stopping_ends_the_run(config):
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "graph_bfloat16"])
 def test_precision_of_a_run_is_not_of_its_file(config, precision):
+    if precision == "graph_bfloat16" and not tensorflow_private.onednn_is_on():
+        pytest.skip("needs oneDNN")
     seen = []
 
     def look(model):

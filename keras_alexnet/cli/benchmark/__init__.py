@@ -67,7 +67,7 @@ def add_flags(parser: flags.Parser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Measures, and prints a line for each measure."""
+    """Measures, and prints the conditions and a line for each measure."""
     sizes = flags.values_of(arguments, ("batch_size", "steps", "repeats"))
     if arguments.json is not None:
         outputs.check_file(arguments.json, "json")
@@ -83,6 +83,10 @@ def run(arguments: argparse.Namespace) -> None:
         **provenance.provenance(),
     }
     found = {name: measures[name](arguments.variant, **sizes) for name in arguments.only}
+    print(
+        f"{arguments.variant}, batches of {arguments.batch_size}, {conditions['cores']} cores, "
+        f"oneDNN {conditions['onednn']}"
+    )
     for figures in found.values():
         print(figures["in_words"])
     if arguments.json is not None:
