@@ -13,8 +13,11 @@ from keras_alexnet.training.step import TrainStep
 
 _LOOKS = 5  # the last of these are averaged, so that a single good batch does not hide the rest
 _FEWEST_STEPS = 100
+_FEWEST_STEPS_AT_END = 40  # a run that is shorter has said at its start that it may be too short
 _SHARE_OF_RUN = 5  # a run may stay at chance for a fifth of its steps, if that is not too long
 _SHARE_OF_CHANCE = 0.99
+_DIED = 0.9  # share of the units that are silent; initial weights leave about half of them silent
+_ALL_DIED = 0.999  # nothing can come back, so that it is said before a fair number of steps
 
 
 def loss_of_guessing(frequencies: np.ndarray, label_smoothing: float = 0.0) -> float:
@@ -49,6 +52,9 @@ class ChanceWatch:
         >>> watch = ChanceWatch(None, Recipe("mine", ""), total_steps=1000, frequencies=[0.5, 0.5])
         >>> watch.first_step, watch.event
         (200, None)
+
+    A run in which all units before the logits have died says so earlier, and a run shorter than
+    `first_step` is compared at its end.
     """
 
     def __init__(
@@ -58,37 +64,53 @@ class ChanceWatch:
         total_steps: int,
         frequencies: Sequence[float] | np.ndarray,
     ):
-        self._step, self._recipe = step, recipe
+        self._step, self._recipe, self._total_steps = step, recipe, total_steps
         self._guessing = loss_of_guessing(np.asarray(frequencies), recipe.label_smoothing)
         longest = max(1000, 5 * len(frequencies))  # with more classes, the loss falls later
         self.first_step = min(max(total_steps // _SHARE_OF_RUN, _FEWEST_STEPS), longest)
-        self._before = (0.0, 0.0)
+        self._before, self._epoch = (0.0, 0.0), 0
         self._parts: deque[tuple[float, float]] = deque(maxlen=_LOOKS)
         self.event: dict | None = None
 
-    def look(self, steps_done: int, batch: tuple) -> None:
-        """Compares the loss since the last looks; to be called every few steps.
+    def look(self, steps_done: int, epoch: int, batch: tuple) -> None:
+        """Compares the loss since the last looks; to be called every few steps and at the end.
 
         Args:
             steps_done: number of optimizer steps so far.
-            batch: the images, labels and weights of the last one.
+            epoch: number of the epoch; the step's sums begin anew with every epoch.
+            batch: the images, labels and weights of the last step.
         """
         losses, _, _, weight, _ = self._step.totals()
-        before = self._before if weight >= self._before[1] else (0.0, 0.0)  # a new epoch
+        before = self._before if epoch == self._epoch else (0.0, 0.0)
+        self._epoch = epoch
         self._parts.append((losses - before[0], weight - before[1]))
         self._before = losses, weight
-        if self.event is not None or steps_done < self.first_step or len(self._parts) < _LOOKS:
+        if self.event is not None or len(self._parts) < 2:
             return
-        mean = sum(part[0] for part in self._parts) / max(sum(p[1] for p in self._parts), 1e-30)
-        if mean >= _SHARE_OF_CHANCE * self._guessing:
-            silent = self._silent_units(batch)
-            self.event = {
-                "step": steps_done,
-                "loss": mean,
-                "loss_of_guessing": self._guessing,
-                "silent_units": silent,
-            }
-            logging.warning("%s", self._advice(steps_done, mean, silent))
+        if self._is_time(steps_done) and self._mean() >= _SHARE_OF_CHANCE * self._guessing:
+            self._say(steps_done, self._mean(), self._silent_units(batch))
+        elif (last := self._mean(1)) >= _SHARE_OF_CHANCE * self._guessing:
+            if (silent := self._silent_units(batch)) > _ALL_DIED:
+                self._say(steps_done, last, silent)
+
+    def _is_time(self, steps_done: int) -> bool:
+        at_end = steps_done >= max(self._total_steps, _FEWEST_STEPS_AT_END)
+        return at_end or (steps_done >= self.first_step and len(self._parts) == _LOOKS)
+
+    def _mean(self, looks: int = _LOOKS) -> float:
+        """The mean loss of the last looks, without the first of a run, when the rate was low."""
+        first = 0 if len(self._parts) == _LOOKS else 1
+        parts = list(self._parts)[first:][-looks:]
+        return sum(part[0] for part in parts) / max(sum(part[1] for part in parts), 1e-30)
+
+    def _say(self, steps_done: int, loss: float, silent: float) -> None:
+        self.event = {
+            "step": steps_done,
+            "loss": loss,
+            "loss_of_guessing": self._guessing,
+            "silent_units": silent,
+        }
+        logging.warning("%s", self._advice(steps_done, loss, silent))
 
     def _silent_units(self, batch: tuple) -> float:
         """The share of the units before the logits that are 0 for every image of a replica."""
@@ -106,15 +128,14 @@ class ChanceWatch:
             f"The loss has not left chance in {steps} steps: it is {loss:.3f}, and guessing gives "
             f"{self._guessing:.3f}."
         )
-        if silent > 0.9:
+        if silent > _DIED:
             said += (
                 f" {silent:.1%} of the units before the logits are 0 for every image: they have "
                 "died, and do not come back."
             )
         clip = "" if self._recipe.clip_norm else ", with --clip_norm 1"
-        rise = "--epochs" if self._recipe.schedule == "one_cycle" else "--warmup_epochs"
         return (
             f"{said} If it stays so, start again with a lower --learning_rate (it is "
-            f"{self._recipe.scaled_learning_rate:g}){clip}, or with more {rise}, so that the rate "
-            "rises more slowly."
+            f"{self._recipe.scaled_learning_rate:g}){clip}, or with more --warmup_steps (there are "
+            f"{self._recipe.warmup_steps}) and --epochs, so that the rate rises more slowly."
         )

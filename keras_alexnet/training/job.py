@@ -25,6 +25,7 @@ from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.evaluation.evaluator import Evaluator
 from keras_alexnet.models import build
 from keras_alexnet.networks import spec, variants
+from keras_alexnet.training import length
 from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.training.recipe import Recipe
 from keras_alexnet.training.resume import Change, RunRequest
@@ -40,7 +41,7 @@ class TrainingJob:
 
     Attributes:
         config: the settings.
-        recipe: with all overrides.
+        recipe: with all overrides, and the epochs that the run has.
         plan: how images become inputs.
         data: the data set.
         train: the images to train on.
@@ -96,6 +97,7 @@ class TrainingJob:
         training, validation = hold_out(
             data, config.validation_images, recipe.validation_fraction, config.seed
         )
+        recipe = length.lengthened(recipe, config, training)
         needs_mean = variants.get(config.variant).standardization.mean_of_training_set
         statistics = None
         if needs_mean or augment_list.needs_statistics(recipe.augment):

@@ -108,7 +108,7 @@ class TrainingLoop:
             return False  # stopped after the last step of an epoch that is not validated yet
         # A callback may stop one worker: all of them must stop then.
         stopped = self._cluster.any(state.stopped or self._step.model.stop_training)
-        return stopped or state.steps_done >= state.length.total_steps
+        return stopped or state.all_steps_done
 
     def _run_steps(self, batches: Iterator) -> None:
         state, started, before = self.state, time.monotonic(), self.state.seconds_of_epoch
@@ -131,11 +131,11 @@ class TrainingLoop:
         state = self.state
         self._callbacks.on_train_batch_begin(state.step_in_epoch)
         self._train_on(batch)
-        if state.steps_done % STEPS_BETWEEN_LOOKS == 0:
+        if state.steps_done % STEPS_BETWEEN_LOOKS == 0 or state.all_steps_done:
             self._guard.check()
             figures = self._step.figures()
             self._shown = {name: f"{figures[name]:.3f}" for name in ("loss", "top1")}
-            state.chance.look(state.steps_done, batch)
+            state.chance.look(state.steps_done, state.epoch, batch)
         self._callbacks.on_train_batch_end(state.step_in_epoch - 1)
 
     def _train_on(self, batch: tuple) -> None:

@@ -55,6 +55,20 @@ class Recipe:
         least=0,
         most=10**6,
     )
+    warmup_steps: int = setting(
+        0,
+        "Least number of steps in which the rate rises from 0 to its peak, whatever the schedule. "
+        "A one_cycle too short for it rises for half of its steps, to a lower peak.",
+        least=0,
+        most=10**9,
+    )
+    min_steps: int = setting(
+        0,
+        "Least number of steps: on few images, a run has more epochs instead, unless --epochs "
+        "sets their number.",
+        least=0,
+        most=10**9,
+    )
     momentum: float = setting(0.9, "Momentum of sgd and muon; 0 is none.", least=0, below=1)
     nesterov: bool = setting(False, "Nesterov's form of the momentum.")
     ema_decay: float = setting(
@@ -82,7 +96,7 @@ class Recipe:
         "constant",
         "Learning rate schedule. constant; drops: divided after given epochs; plateau: divided "
         "when validation top-1 stops improving; one_cycle: rises linearly for a fifth of the "
-        "steps, then falls linearly to 0.",
+        "steps (see --warmup_steps), then falls linearly to 0.",
         ("constant", "drops", "plateau", "one_cycle"),
     )
     drop_epochs: tuple[float, ...] = setting(

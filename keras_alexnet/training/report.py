@@ -13,6 +13,7 @@ from keras_alexnet.distributed import devices
 from keras_alexnet.evaluation.metrics import Evaluation
 from keras_alexnet.evaluation.pictures import per_class, write_pictures
 from keras_alexnet.figures import plots
+from keras_alexnet.training import length
 from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.training.job import TrainingJob
 from keras_alexnet.training.recipe import Recipe
@@ -67,6 +68,9 @@ def _write(
         "seconds_per_epoch": float(np.median([row["seconds"] for row in history])),
         **_origin_and_changes(job),
         **events,
+        "length_remarks": length.remarks(
+            config, state.length, state.schedule, len(data.class_names)
+        ),
         "weights": None if job.weights is None else dataclasses.asdict(job.weights),
         "overrides": _overrides_in_words(config, job.recipe, job.weights),
         "freeze_until": config.freeze_until,

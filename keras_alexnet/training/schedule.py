@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from keras_alexnet.errors import UsageError
 from keras_alexnet.training.recipe import Recipe
 
-ONE_CYCLE_RISE = 0.2
+ONE_CYCLE_RISE = 0.2  # share of the steps
+ONE_CYCLE_LONGEST_RISE = 0.5  # where `warmup_steps` is more than the share above
 
 
 @dataclasses.dataclass
@@ -54,14 +55,28 @@ class Schedule:
 
     def learning_rate(self, step: int) -> float:
         """Returns the rate of step `step`, counted from 0, of a layer without its own rates."""
-        peak = self.recipe.scaled_learning_rate / self._divisor(step)
+        if step < self.rise:
+            # From step 1 of the rise, not 0: a step with rate 0 would be wasted.
+            return self.peak / self._divisor(step) * (step + 1) / (self.rise + 1)
         if self.recipe.schedule == "one_cycle":
-            rise = max(1, round(ONE_CYCLE_RISE * self.total_steps))
-            if step < rise:
-                # From step 1 of the rise, not 0: a step with rate 0 would be wasted.
-                return peak * (step + 1) / (rise + 1)
-            return peak * max(0.0, (self.total_steps - step) / max(1, self.total_steps - rise))
-        return peak * min(1.0, (step + 1) / (self._warmup_steps + 1))
+            left = (self.total_steps - step) / max(1, self.total_steps - self.rise)
+            return self.peak * max(0.0, left)
+        return self.peak / self._divisor(step)
+
+    @property
+    def rise(self) -> int:
+        """Number of steps in which the rate rises."""
+        least = self.recipe.warmup_steps
+        if self.recipe.schedule == "one_cycle":
+            longest = round(ONE_CYCLE_LONGEST_RISE * self.total_steps)
+            return max(1, round(ONE_CYCLE_RISE * self.total_steps), min(least, longest))
+        return max(round(self.recipe.warmup_epochs * self.steps_per_epoch), least)
+
+    @property
+    def peak(self) -> float:
+        """The rate at the end of the rise: the recipe's, or less if the rise is cut short."""
+        reached = min(1.0, self.rise / max(1, self.recipe.warmup_steps))
+        return self.recipe.scaled_learning_rate * reached
 
     def factor(self, step: int, layer: str, weight: str) -> float:
         """Returns by what drops multiply `learning_rate(step)` for one weight of a layer.
@@ -88,10 +103,6 @@ class Schedule:
 
     def _passed(self, epochs: Sequence[float], step: int) -> int:
         return sum(step >= round(epoch * self.steps_per_epoch) for epoch in epochs)
-
-    @property
-    def _warmup_steps(self) -> int:
-        return round(self.recipe.warmup_epochs * self.steps_per_epoch)
 
     def epoch_ended(self, epoch: int, validation_top1: float | None) -> str | None:
         """Returns what the validation top-1 of an epoch means: "best", "drop", "stop" or None."""

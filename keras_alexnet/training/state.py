@@ -1,6 +1,5 @@
 """The state of a run: its progress, its metrics, and what a checkpoint holds."""
 
-import dataclasses
 import math
 import os
 import pathlib
@@ -13,6 +12,7 @@ from keras_alexnet.data.failures import LostImages
 from keras_alexnet.errors import UserError
 from keras_alexnet.training.chance import ChanceWatch
 from keras_alexnet.training.checkpoints import Checkpoints
+from keras_alexnet.training.length import Length
 from keras_alexnet.training.nonfinite import NonFiniteGuard
 from keras_alexnet.training.schedule import Schedule
 from keras_alexnet.training.step import TrainStep
@@ -32,28 +32,6 @@ _STATE = {
     "lost_images": [str],
     "at_chance?": OneOf(None, dict),
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Length:
-    """How long a run is; `max_steps` ends it early, possibly inside an epoch.
-
-    Example:
-        >>> Length(2, 10, 1280, 128, max_steps=15).total_steps
-        15
-    """
-
-    epochs: int
-    steps_per_epoch: int
-    train_images: int
-    global_batch_size: int
-    max_steps: int | None = None
-
-    @property
-    def total_steps(self) -> int:
-        """Number of optimizer steps of the whole run."""
-        steps = self.epochs * self.steps_per_epoch
-        return steps if self.max_steps is None else min(steps, self.max_steps)
 
 
 class History:
@@ -166,7 +144,12 @@ class RunState:
     @property
     def epoch_is_over(self) -> bool:
         """Whether no step of this epoch is left: it is whole, or `max_steps` ends the run in it."""
-        return self.epoch_is_whole or self.steps_done >= self.length.total_steps
+        return self.epoch_is_whole or self.all_steps_done
+
+    @property
+    def all_steps_done(self) -> bool:
+        """Whether the run has all its steps."""
+        return self.steps_done >= self.length.total_steps
 
     @property
     def seconds(self) -> float:

@@ -16,18 +16,20 @@ from keras_alexnet.data import failures, pipeline
 from keras_alexnet.distributed import devices, launch
 from keras_alexnet.distributed.cluster import Cluster
 from keras_alexnet.distributed.precision import precision
+from keras_alexnet.training import length as lengths
 from keras_alexnet.training import report, resume, traces, workdir
 from keras_alexnet.training.chance import ChanceWatch
 from keras_alexnet.training.checkpoints import Checkpoints, disk_errors_explained
 from keras_alexnet.training.checks import check_settings
 from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.training.job import TrainingJob
+from keras_alexnet.training.length import Length
 from keras_alexnet.training.loop import TrainingLoop
 from keras_alexnet.training.nonfinite import NonFiniteGuard
 from keras_alexnet.training.resume import RunRequest
 from keras_alexnet.training.schedule import Schedule
 from keras_alexnet.training.signals import Interruption
-from keras_alexnet.training.state import History, Length, RunState
+from keras_alexnet.training.state import History, RunState
 from keras_alexnet.training.step import TrainStep
 from keras_alexnet.utils import provenance
 
@@ -121,6 +123,8 @@ def _make_loop(
     schedule = Schedule(
         recipe, length.total_steps, length.steps_per_epoch, job.validation is not None
     )
+    for remark in lengths.remarks(config, length, schedule, len(job.data.class_names)):
+        logging.info("%s", remark)
     checkpoints = Checkpoints(job.workdir, config.keep_checkpoints, job.cluster)
     # A resumed run has its weights in a checkpoint, unless it was killed before the first.
     with_weights = checkpoints.newest_step() is None

@@ -42,15 +42,15 @@ class _Losses:
         return list(self.sums)
 
 
-def _watched(losses, steps_per_epoch=10_000, **fields):
+def _watched(losses, steps_per_epoch=10_000, silent=0.0, **fields):
     """Looks every 20 steps at runs of these losses, and returns the watch."""
     step = _Losses()
     recipe = recipes.get("cifar_v2", **fields)
     watch = ChanceWatch(step, recipe, 20 * len(losses), [0.1] * 10)
-    watch._silent_units = lambda batch: 0.0
+    watch._silent_units = lambda batch: silent
     for number, loss in enumerate(losses, 1):
         step.add(loss)
-        watch.look(20 * number, ())
+        watch.look(20 * number, (20 * number - 1) // steps_per_epoch, ())
         if number * 20 % steps_per_epoch == 0:
             step.sums = [0.0] * 5
     return watch
@@ -66,10 +66,38 @@ def test_a_loss_at_chance_is_said_once_after_a_fair_number_of_steps(caplog):
 
 
 @pytest.mark.parametrize(
-    "losses", [[2.303] * 4 + [2.2] * 40, list(np.linspace(2.303, 1.0, 30)), [2.303] * 4]
+    "losses", [[2.303] * 4 + [2.2] * 40, list(np.linspace(2.303, 1.0, 30)), [2.303]]
 )
 def test_a_loss_that_falls_or_a_run_that_is_short_is_not(losses):
     assert _watched(losses).event is None
+
+
+@pytest.mark.parametrize("looks", [2, 4, 5, 10])  # 200 and 100 steps, which are short, and fewer
+def test_a_short_run_that_stays_at_chance_says_so_before_it_ends(looks, caplog):
+    assert _watched([4.0] + [2.303] * (looks - 1)).event["step"] == min(20 * looks, 100)
+    assert "more --warmup_steps (there are 0) and --epochs" in caplog.text
+
+
+def test_units_that_have_all_died_are_said_at_once(caplog):
+    event = _watched([4.0] + [2.31] * 99, silent=1.0).event
+    assert (event["step"], event["loss"], event["silent_units"]) == (40, pytest.approx(2.31), 1)
+    assert "100.0% of the units before the logits are 0" in caplog.text
+    assert _watched([2.31] * 99, silent=0.95).event["step"] == 400
+    assert _watched([2.0] * 99, silent=1.0).event is None
+
+
+def test_epochs_of_few_steps_are_not_mixed_up():
+    falling = [2.303 * 0.8] * 40
+    assert _watched(falling, steps_per_epoch=20).event is None
+    step = _Losses()
+    watch = ChanceWatch(step, recipes.get("cifar_v2"), 1000, [0.1] * 10)
+    # Epochs of 30 steps: each look sees 20 or 10 steps of its epoch, none of the one before.
+    for number in range(1, 40):
+        epoch, done = divmod(20 * number, 30)
+        step.sums = [0.0] * 5
+        step.add(2.0, images=done or 30)
+        watch.look(20 * number, epoch if done else epoch - 1, ())
+        assert watch.event is None
 
 
 def test_epochs_are_added_up():

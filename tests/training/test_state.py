@@ -11,9 +11,10 @@ from keras_alexnet.data.splits import Split
 from keras_alexnet.training import recipes
 from keras_alexnet.training.chance import ChanceWatch
 from keras_alexnet.training.checkpoints import Checkpoints
+from keras_alexnet.training.length import Length
 from keras_alexnet.training.nonfinite import NonFiniteGuard
 from keras_alexnet.training.schedule import Schedule
-from keras_alexnet.training.state import History, Length, RunState
+from keras_alexnet.training.state import History, RunState
 from keras_alexnet.training.step import TrainStep
 
 
