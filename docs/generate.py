@@ -21,6 +21,7 @@ PARTS = {
     "networks": networks.sections,
     "documents": networks.documents,
     "recipes-default": lambda: recipes.by_network("default"),
+    "recipes-fast": lambda: recipes.by_network("fast"),
     "recipes-document": lambda: recipes.by_network("document"),
     "recipes-shared": recipes.shared,
     "best-results": lambda: results.best(ROOT / "saved_models" / "results.csv"),

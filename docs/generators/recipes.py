@@ -80,6 +80,8 @@ def _optimizer(recipe: Recipe) -> str:
 
 def _rate(recipe: Recipe) -> str:
     rate = f"{recipe.learning_rate:g}"
+    if recipe.optimizer == "muon":
+        rate = f"{recipe.muon_rate:g} (Muon), {rate}"
     if recipe.schedule == "one_cycle":
         return f"up to {rate}, one_cycle"
     if recipe.schedule == "drops":

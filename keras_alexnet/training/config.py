@@ -31,7 +31,7 @@ class TrainConfig(DataSpec):
 
     variant: str = setting("cifar_v1", "Network to train.")
     recipe: str = setting(
-        "default", "Recipe: default, paper, fine_tune or, for some variants, document."
+        "default", "Recipe: default, paper, fine_tune or, for some variants, document or fast."
     )
     workdir: str | os.PathLike | None = setting(
         None,

@@ -1,11 +1,12 @@
 """The recipes of a network: `list_recipes` and `get`.
 
-There are four names; every network has all but `document`, which some networks lack:
+There are five names; every network has all but `document` and `fast`, which some networks lack:
 
 - `document`: what the network's own document, layer file or program does.
 - `paper`: section 5 of the 2012 paper, with the patience that its "when the validation error
   stopped improving" leaves open.
 - `default`: the best that this project has found; its note says if no training run backs it.
+- `fast`: for the least time from the command to a result.
 - `fine_tune`: a few epochs on other data, from trained weights.
 """
 
@@ -26,7 +27,7 @@ def list_recipes(variant: str) -> list[str]:
 
     Example:
         >>> list_recipes("cifar_v2")
-        ['default', 'paper', 'document', 'fine_tune']
+        ['default', 'paper', 'fast', 'document', 'fine_tune']
     """
     return [recipe.name for recipe in _recipes_of(variant)]
 
