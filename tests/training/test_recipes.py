@@ -166,7 +166,7 @@ def test_augmentations_are_whole_however_they_are_given(given):
 
 def test_unknown_recipe_names_the_nearest_and_all():
     with pytest.raises(
-        UsageError, match="Did you mean 'document'.*default, paper, document, fine_tune"
+        UsageError, match="Did you mean 'document'.*default, paper, fast, document, fine_tune"
     ):
         recipes.get("cifar_v2", "documents")
     with pytest.raises(UsageError, match="Unknown recipe.*Known: default, paper, fine_tune"):
