@@ -73,6 +73,10 @@ _MUON = Recipe(
 )
 
 
+# The decay of an orthogonal step is decoupled, so that it has to be about its rate to matter.
+_MUON_DECAY = {"conv1": 100.0, "conv2": 100.0}
+
+
 _FAST = dataclasses.replace(
     _MUON,
     name="fast",
@@ -195,7 +199,7 @@ RECIPES = {
         _REPRODUCTION_NOTES,
     ),
     "cifar_v2": (
-        dataclasses.replace(_MUON, epochs=24),
+        dataclasses.replace(_MUON, epochs=24, label_smoothing=0.1, layer_decay=_MUON_DECAY),
         _PAPER,
         _FAST,
         dataclasses.replace(
