@@ -13,13 +13,14 @@ from keras_alexnet.cli.running import load_tensorflow
 from keras_alexnet.cli.streams import say
 from keras_alexnet.training import recipes
 from keras_alexnet.training.config import TrainConfig
+from keras_alexnet.training.network_options import check_network
 from keras_alexnet.training.recipe import OVERRIDABLE
 
 _RUN = "run"
 _GROUPS = {
     "network": [
         *("variant", "num_classes", "input_size", "activation", "lrn", "dropout"),
-        *("weights", "freeze_until"),
+        *("overlapping_pooling", "initial_weights", "pixel_std", "weights", "freeze_until"),
     ],
     "data": [
         *("dataset", "data_dir", "splits", "labels_csv", "dataset_name", "skip_corrupt"),
@@ -49,6 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
     config = flags.config_of(TrainConfig, arguments, overrides=given)
     if not config.resume:  # a run that is resumed has its own variant and recipe
         recipes.get(config.variant, config.recipe, **given)
+        check_network(config)
     load_tensorflow()
     from keras_alexnet.training.train import train
 
