@@ -126,8 +126,7 @@ def flags_of(config: TrainConfig) -> list[str]:
         for field in dataclasses.fields(config)
         if "help" in field.metadata and getattr(config, field.name) != field.default
     }
-    given |= {name: value for name, value in config.overrides.items() if value is not None}
-    return [_flag(name, value) for name, value in given.items()]
+    return [_flag(name, value) for name, value in {**given, **config.overrides}.items()]
 
 
 def _flag(name: str, value: Any) -> str:

@@ -137,7 +137,7 @@ def _described(train: TrainConfig) -> str:
 
 def _lacks(config: AblateConfig, lacking: list[str], parts: dict) -> UsageError:
     message = (
-        f"{_described(config.train)} has no {' and no '.join(lacking)}. What it has, and --without "
+        f"{_described(config.train)} has no {', '.join(lacking)}. What it has, and --without "
         f"can leave out: {', '.join(parts) or 'none of them'}. Received: "
         f"without={','.join(config.without)}."
     )
