@@ -1,7 +1,6 @@
 """The table of what the 2012 paper says of its parts."""
 
 from generators.tables import table
-
 from keras_alexnet.ablation.config import PARTS
 from keras_alexnet.ablation.paper import CLAIMS, TEN_VIEWS
 
