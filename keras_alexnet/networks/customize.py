@@ -86,11 +86,18 @@ def _with_overlapping_pooling(spec: specs.NetworkSpec, wanted: bool) -> specs.Ne
         if not overlapping(spec):
             raise _lacks(spec, "overlapping pooling", "overlapping_pooling=True")
         return spec
-    return _with_layers(
-        spec,
-        POOLINGS,
-        lambda layer: dataclasses.replace(layer, size=min(layer.size, layer.stride)),
-    )
+    return _with_layers(spec, POOLINGS, _without_overlap)
+
+
+def _without_overlap(
+    layer: specs.MaxPoolSpec | specs.CeilAveragePoolSpec,
+) -> specs.MaxPoolSpec | specs.CeilAveragePoolSpec:
+    if not _overlaps(layer):
+        return layer
+    if isinstance(layer, specs.MaxPoolSpec):
+        # Whole windows of 2 are as many as windows of 3 that may reach over the edge.
+        return dataclasses.replace(layer, size=layer.stride, ceil=False)
+    return dataclasses.replace(layer, size=layer.stride)
 
 
 def _overlaps(layer: specs.MaxPoolSpec | specs.CeilAveragePoolSpec) -> bool:

@@ -1,18 +1,21 @@
 """A study: the order of its runs, what is done again and what is not, and its table."""
 
 import csv
+import importlib
 import json
 import signal
 
 import pytest
 
 import keras_alexnet as ka
+from keras_alexnet.ablation import picture
 from keras_alexnet.ablation.child import CommandFailed
 from keras_alexnet.errors import Interrupted, UsageError, UserError
 from keras_alexnet.utils import signals
 from support.fake_runs import FakeRuns
 from support.pictures import read_png
 
+ablate = importlib.import_module("keras_alexnet.ablation.ablate")
 FOLDERS = {"whole": "whole", "without flip": "without_flip", "tanh": "tanh"}
 
 
@@ -24,8 +27,10 @@ def _accuracy(name):
 
 
 @pytest.fixture
-def study(tmp_path):
-    """Runs a study with fake runs in a folder; returns what `ablate` returns."""
+def study(tmp_path, monkeypatch):
+    """Runs a study with fake runs in a folder, without pictures; returns what `ablate` returns."""
+    for module, name in ((picture, "draw"), (ablate, "curves")):
+        monkeypatch.setattr(module, name, lambda *_, **__: None)
 
     def run(runs, *, settings=None, overrides=None, **given):
         train = ka.TrainConfig(
@@ -55,7 +60,7 @@ def test_the_first_seed_of_all_versions_comes_first_and_each_run_is_evaluated(st
     }
     assert [each["run"] for each in found["runs"]] == names
     trained, evaluated = found["runs"][1]["commands"]
-    assert trained.startswith("keras-alexnet train --variant=cifar_v2")
+    assert trained.startswith("keras-alexnet train --dataset=shapes")
     assert evaluated.startswith("keras-alexnet evaluate") and "--views=10" in evaluated
     assert not list((tmp_path / "study").glob("runs/*/checkpoints"))
     assert found["failed"] == {} and found["commit"]
@@ -89,8 +94,18 @@ def test_the_table_has_means_deviations_and_paired_differences(study, tmp_path):
     with open(folder / "table.csv", newline="") as file:
         assert [row["version"] for row in csv.DictReader(file)][:3] == list(FOLDERS)
     assert json.loads((folder / "ablation.json").read_text()) == found
-    for picture in ("differences.png", "training_error.png"):
-        assert read_png(folder / picture).size
+
+
+def test_pictures_are_drawn_of_the_first_run_on(tmp_path):
+    def accuracy(name):
+        return 0.5 if name.startswith("whole") else CommandFailed(2, "why", "log")
+
+    train = ka.TrainConfig(variant="cifar_v2")
+    config = ka.AblateConfig(workdir=tmp_path, train=train, without=("flip",), seeds=1)
+    with pytest.raises(UserError, match="Run without_flip-seed0"):
+        ka.ablate(config, run_command=FakeRuns(accuracy))
+    for name in ("differences.png", "training_error.png"):
+        assert read_png(tmp_path / name).size
 
 
 def test_one_seed_has_no_deviations(study, tmp_path):
