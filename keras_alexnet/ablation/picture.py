@@ -58,8 +58,8 @@ def draw(
         axes.grid(alpha=0.3)
     differences.tick_params(labelleft=False)
     differences.axvline(0, color="black", lw=1)
-    errors.set(xlabel="top-1 error, %: mean and standard deviation")
-    differences.set(xlabel="difference to the whole network, points: mean and standard error")
+    errors.set(xlabel="top-1 error, %: mean ± standard deviation")
+    differences.set(xlabel="difference to the whole, points: mean ± standard error")
     handles, labels = differences.get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside lower center", ncols=len(labels), fontsize=drawing.SMALL
@@ -80,7 +80,7 @@ def _draw_errors(
     for place, row in enumerate(rows):
         runs = [100 * (1 - each[f"top1{ending}"]) for each in outcomes.get(row["version"], ())]
         dots: dict[str, Any] = {"ls": "", "marker": ".", "color": color, "alpha": 0.4}
-        axes.plot(runs, [place + shift] * len(runs), **dots)
+        axes.plot(runs, [place + 1.8 * shift] * len(runs), **dots)
     _draw_means(axes, rows, f"top1{ending}_error", "deviation", label, shift, color)
 
 
