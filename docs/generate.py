@@ -14,9 +14,10 @@ import sys
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from generators import networks, recipes, results  # noqa: E402
+from generators import ablation, networks, recipes, results  # noqa: E402
 
 PARTS = {
+    "paper-claims": ablation.claims,
     "networks-table": networks.overview,
     "networks": networks.sections,
     "documents": networks.documents,

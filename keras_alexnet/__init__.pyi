@@ -3,6 +3,8 @@
 from keras_alexnet import figures as figures
 from keras_alexnet import networks as networks
 from keras_alexnet import weights as weights
+from keras_alexnet.ablation.ablate import ablate as ablate
+from keras_alexnet.ablation.config import AblateConfig as AblateConfig
 from keras_alexnet.data.config import DataSpec as DataSpec
 from keras_alexnet.data.config import PrepareConfig as PrepareConfig
 from keras_alexnet.data.load import load_dataset as load_dataset

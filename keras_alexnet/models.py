@@ -32,7 +32,9 @@ def build(
     lrn: bool | None = None,
     dropout: float | None = None,
     seed: int | None = None,
+    overlapping_pooling: bool | None = None,
     pixel_mean: Sequence[float] | None = None,
+    pixel_std: float | Sequence[float] | None = None,
     initial_weights: str | None = None,
     weights: str | os.PathLike | None = None,
     name: str | None = None,
@@ -49,12 +51,15 @@ def build(
         dropout: rate that replaces the spec's; 0 leaves dropout out.
         seed: fixes initial weights and dropout masks bit for bit. A layer's initial weights depend
             only on the seed and its own name, so they stay the same when others are left out.
+        overlapping_pooling: False makes pooling windows as large as their stride.
         pixel_mean: R, G, B means 0-255 to subtract instead of the spec's.
-        initial_weights: name of an initialization that the spec offers besides its default
-            ("he_fan_out" for `alexnet_half`).
+        pixel_std: number, or three for R, G, B, to divide by instead of the spec's.
+        initial_weights: "fan_in_uniform", PyTorch's default; "normal(STD)", such as "normal(0.01)",
+            with biases 0; or one that the spec offers besides its own ("he_fan_out" for
+            `alexnet_half`).
         weights: file to start from, as for `keras_alexnet.weights.load`. Its layer "logits" is not
-            used if its classes differ. The pixel mean of a Keras file is used, unless `pixel_mean`
-            is given.
+            used if its classes differ. The pixel constants of a Keras file are used, unless
+            `pixel_mean` or `pixel_std` is given.
         name: the model's name; by default the variant.
 
     Returns:
@@ -82,12 +87,14 @@ def build(
         lrn=lrn,
         dropout=dropout,
         seed=seed,
+        overlapping_pooling=overlapping_pooling,
         pixel_mean=pixel_mean,
+        pixel_std=pixel_std,
         initial_weights=initial_weights,
         name=name,
     )
     if weights is not None:
-        keep_pixels = pixel_mean is not None
+        keep_pixels = pixel_mean is not None or pixel_std is not None
         _load(model, weights, variant=variant, new_head=True, keep_pixels=keep_pixels)
     return model
 

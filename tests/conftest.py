@@ -82,3 +82,18 @@ def isolated(tmp_path, monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", no_network)
     monkeypatch.setattr(socket, "getaddrinfo", no_network)
     return home
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The matplotlib figures that are saved during a test, which are written as well."""
+    from keras_alexnet.figures import drawing
+
+    figures, save = [], drawing.save
+
+    def kept(figure, path):
+        figures.append(figure)
+        save(figure, path)
+
+    monkeypatch.setattr(drawing, "save", kept)
+    return figures

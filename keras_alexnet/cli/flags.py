@@ -129,6 +129,7 @@ def add_config_flags(
     *,
     rest: str,
     optional: Iterable[str] = (),
+    leave_out: Iterable[str] = (),
 ) -> None:
     """Adds a flag for each field of a config that `utils.arguments.setting` made.
 
@@ -139,8 +140,13 @@ def add_config_flags(
             have are left out.
         rest: title of the group of all other fields.
         optional: fields that may be left out although they have no default.
+        leave_out: fields that get no flag.
     """
-    fields = {each.name: each for each in dataclasses.fields(config) if "help" in each.metadata}
+    fields = {
+        each.name: each
+        for each in dataclasses.fields(config)
+        if "help" in each.metadata and each.name not in leave_out
+    }
     grouped = {title: [name for name in names if name in fields] for title, names in groups.items()}
     others = [name for name in fields if not any(name in names for names in grouped.values())]
     grouped[rest] = [*grouped.get(rest, []), *others]

@@ -10,6 +10,7 @@ from keras_alexnet.cli import running, streams
 
 COMMANDS = {
     "train": "Train a network, and write model, metrics and pictures to a folder.",
+    "ablate": "Compare a network with versions of it that lack parts, over several seeds.",
     "evaluate": "Evaluate a trained network on a data set.",
     "predict": "Name the likeliest classes of images.",
     "export": "Export a trained network for TF Serving, LiteRT and ONNX Runtime.",

@@ -7,19 +7,22 @@ r"""Trains a network, and writes model, metrics and pictures to a folder.
 """
 
 import argparse
+from collections.abc import Iterable
+from typing import Any
 
 from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
 from keras_alexnet.cli.streams import say
 from keras_alexnet.training import recipes
 from keras_alexnet.training.config import TrainConfig
+from keras_alexnet.training.network_options import check_network
 from keras_alexnet.training.recipe import OVERRIDABLE
 
-_RUN = "run"
-_GROUPS = {
+RUN = "run"
+GROUPS = {
     "network": [
         *("variant", "num_classes", "input_size", "activation", "lrn", "dropout"),
-        *("weights", "freeze_until"),
+        *("overlapping_pooling", "initial_weights", "pixel_std", "weights", "freeze_until"),
     ],
     "data": [
         *("dataset", "data_dir", "splits", "labels_csv", "dataset_name", "skip_corrupt"),
@@ -30,13 +33,18 @@ _GROUPS = {
         *("num_devices", "logical_cpu_devices", "join_timeout"),
         *("precision", "deterministic"),
     ],
-    _RUN: ["recipe", "workdir", "resume", "allow_change", "seed"],
+    RUN: ["recipe", "workdir", "resume", "allow_change", "seed"],
 }
 
 
 def add_flags(parser: flags.Parser) -> None:
     """Adds the flags of a run and those that override its recipe."""
-    flags.add_config_flags(parser, TrainConfig, _GROUPS, rest=_RUN)
+    add_run_flags(parser)
+
+
+def add_run_flags(parser: flags.Parser, leave_out: Iterable[str] = ()) -> None:
+    """Adds the flags of a run but for some, and those that override its recipe."""
+    flags.add_config_flags(parser, TrainConfig, GROUPS, rest=RUN, leave_out=leave_out)
     group = parser.add_argument_group("recipe", "Each of these flags overrides the recipe.")
     for field in OVERRIDABLE:
         flags.add_field_flag(group, field)
@@ -44,14 +52,20 @@ def add_flags(parser: flags.Parser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Trains, and prints the results."""
-    given = flags.values_of(arguments, (field.name for field in OVERRIDABLE))
-    given = {name: value for name, value in given.items() if value is not None}
+    given = overrides_of(arguments)
     config = flags.config_of(TrainConfig, arguments, overrides=given)
     if not config.resume:  # a run that is resumed has its own variant and recipe
         recipes.get(config.variant, config.recipe, **given)
+        check_network(config)
     load_tensorflow()
     from keras_alexnet.training.train import train
 
     results = train(config)
     for name in ("dataset", "test_loss", "test_top1", "test_top5", "seconds", "workdir"):
         say(f"{name}: {results[name]}")
+
+
+def overrides_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Returns the fields of the recipe that flags override."""
+    given = flags.values_of(arguments, (field.name for field in OVERRIDABLE))
+    return {name: value for name, value in given.items() if value is not None}

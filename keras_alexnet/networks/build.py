@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from keras_alexnet.errors import UserError
-from keras_alexnet.networks import layers, options, pooling, variants
+from keras_alexnet.networks import customize, layers, options, pooling, variants
 from keras_alexnet.networks import spec as specs
 from keras_alexnet.networks.locally_connected import LocallyConnected
 from keras_alexnet.networks.memory import check_memory
@@ -26,7 +26,9 @@ def build(
     lrn: bool | None = None,
     dropout: float | None = None,
     seed: int | None = None,
+    overlapping_pooling: bool | None = None,
     pixel_mean: Sequence[float] | None = None,
+    pixel_std: float | Sequence[float] | None = None,
     initial_weights: str | None = None,
     name: str | None = None,
 ) -> keras.Model:
@@ -40,11 +42,13 @@ def build(
         >>> model(np.zeros([1, 32, 32, 3], "uint8")).shape
         TensorShape([1, 10])
     """
-    spec = options.customized(
+    spec = customize.customized(
         variants.get(variant),
         lrn=lrn,
         dropout=dropout,
+        overlapping_pooling=overlapping_pooling,
         pixel_mean=pixel_mean,
+        pixel_std=pixel_std,
         initial_weights=initial_weights,
     )
     default_shape = (spec.input_size, spec.input_size, 3)

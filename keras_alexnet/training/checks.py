@@ -4,6 +4,7 @@ from keras_alexnet.errors import UsageError
 from keras_alexnet.networks import variants
 from keras_alexnet.training import optimizer
 from keras_alexnet.training.config import TrainConfig
+from keras_alexnet.training.network_options import check_network
 from keras_alexnet.training.recipe import Recipe
 
 
@@ -13,6 +14,7 @@ def check_settings(config: TrainConfig, recipe: Recipe, replicas: int) -> None:
     Raises:
         UsageError: for the first setting that cannot be used.
     """
+    check_network(config)
     _check_freezing(config, recipe)
     if recipe.global_batch_size % replicas:
         raise UsageError(

@@ -65,6 +65,22 @@ class TrainConfig(DataSpec):
     dropout: float | None = setting(
         None, "Dropout rate in place of the variant's; 0 removes dropout.", least=0, below=1
     )
+    overlapping_pooling: bool | None = setting(
+        None,
+        "Pooling windows that overlap; --no-overlapping_pooling makes them as large as their "
+        "stride. By default as in the variant.",
+    )
+    initial_weights: str | None = setting(
+        None,
+        "Initial weights in place of the variant's: fan_in_uniform, PyTorch's default; "
+        "normal(STD), such as normal(0.01), with biases 0; or he_fan_out, for alexnet_half.",
+    )
+    pixel_std: float | None = setting(
+        None,
+        "Deviation that pixels are divided by, in place of the variant's; 1 leaves them on the "
+        "scale 0-255.",
+        above=0,
+    )
     weights: str | os.PathLike | None = setting(
         None,
         "Weights to start from: a .keras file or a run's folder, PyTorch's .safetensors or .pth, "

@@ -27,6 +27,7 @@ from keras_alexnet.models import build
 from keras_alexnet.networks import spec, variants
 from keras_alexnet.training import length
 from keras_alexnet.training.config import TrainConfig
+from keras_alexnet.training.network_options import NETWORK_OPTIONS
 from keras_alexnet.training.recipe import Recipe
 from keras_alexnet.training.resume import Change, RunRequest
 from keras_alexnet.weights.load import PretrainedWeights
@@ -130,11 +131,9 @@ class TrainingJob:
             self.config.variant,
             num_classes=len(self.data.class_names),
             input_shape=(self.plan.input_size, self.plan.input_size, 3),
-            activation=self.config.activation,
-            lrn=self.config.lrn,
-            dropout=self.config.dropout,
             seed=self.config.seed,
             pixel_mean=mean,
+            **{name: getattr(self.config, name) for name in NETWORK_OPTIONS},
         )
         if self.weights is not None:
             self.weights.set_pixels(model)

@@ -16,6 +16,7 @@ from keras_alexnet.figures import plots
 from keras_alexnet.training import length
 from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.training.job import TrainingJob
+from keras_alexnet.training.network_options import NETWORK_OPTIONS
 from keras_alexnet.training.recipe import Recipe
 from keras_alexnet.training.resume import SETTINGS_OF_RECIPES
 from keras_alexnet.training.state import RunState
@@ -115,9 +116,7 @@ def _overrides_in_words(
     for name in (
         "input_size",
         "freeze_until",
-        "activation",
-        "lrn",
-        "dropout",
+        *NETWORK_OPTIONS,
         "validation_images",
         "class_weights",
         "max_steps",

@@ -1,6 +1,7 @@
 """Processors and processes of this machine, on every operating system."""
 
 import os
+import pathlib
 import threading
 import time
 
@@ -38,6 +39,18 @@ def is_running(process_id: int) -> bool:
     except PermissionError:  # it belongs to another user
         return True
     return True
+
+
+def environment_of_child() -> dict[str, str]:
+    """Returns the environment for a process that imports this package, wherever it was found.
+
+    Example:
+        >>> "PYTHONPATH" in environment_of_child()
+        True
+    """
+    checkout = str(pathlib.Path(__file__).resolve().parents[2])
+    path = [checkout, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
 
 
 def end_with_parent(parent: int, seconds: float = 1.0) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import keras
 
 from keras_alexnet.networks.build import standardize_layer
+from keras_alexnet.networks.customize import POOLINGS
 from keras_alexnet.networks.layers import Standardize, UnscaledDropout
 from keras_alexnet.networks.pooling import CeilMaxPooling2D
 from keras_alexnet.networks.spec import (
@@ -68,7 +69,7 @@ def differences(ours: Mapping[str, dict], theirs: Mapping[str, dict]) -> list[st
 
 
 def changes(model: keras.Model, spec: NetworkSpec) -> list[str]:
-    """Describes how a model differs from its network's spec: its activation and missing layers.
+    """Describes how a model differs from its spec: activation, pooling and missing layers.
 
     Example:
         >>> changes(keras_alexnet.build("cifar_v2", activation="tanh"),
@@ -82,7 +83,10 @@ def changes(model: keras.Model, spec: NetworkSpec) -> list[str]:
             if not isinstance(each, DropoutSpec) or isinstance(each, UnscaledDropoutSpec):
                 found.append(f"no {each.name}")
             continue
-        activation = getattr(model.get_layer(each.name), "activation", keras.activations.relu)
+        layer = model.get_layer(each.name)
+        if isinstance(each, POOLINGS) and layer.pool_size[0] != each.size:
+            found.append(f"windows of {_plain(layer.pool_size)} in {each.name}")
+        activation = getattr(layer, "activation", keras.activations.relu)
         if isinstance(each, (ConvolutionSpec, DenseSpec)) and not getattr(each, "linear", False):
             if activation is not keras.activations.relu:
                 found.append(f"{getattr(activation, '__name__', activation)} after {each.name}")

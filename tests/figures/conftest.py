@@ -3,7 +3,6 @@
 import pytest
 
 import keras_alexnet as ka
-from keras_alexnet.figures import drawing
 
 
 @pytest.fixture(scope="session")
@@ -29,16 +28,3 @@ def model():
 @pytest.fixture
 def image(tiny_folder):
     return tiny_folder / "test" / "dog" / "002.png"
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The matplotlib figures that are saved during a test, which are written as well."""
-    figures, save = [], drawing.save
-
-    def kept(figure, path):
-        figures.append(figure)
-        save(figure, path)
-
-    monkeypatch.setattr(drawing, "save", kept)
-    return figures

@@ -11,7 +11,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 import keras_alexnet
 from keras_alexnet.errors import UsageError
 from keras_alexnet.networks import layers, locally_connected, variants
-from keras_alexnet.networks.options import customized
+from keras_alexnet.networks.customize import customized, overlapping
 from keras_alexnet.networks.summary import layer_table
 from support.fixed_weights import relative_error, set_fixed_weights, uniform
 from support.networks import registered, shrunk
@@ -368,6 +368,60 @@ class TestArguments:
         standardize = model.get_layer("standardize")
         np.testing.assert_array_equal(standardize(np.ones([1, 1, 1, 3]))[0, 0, 0], [-9, -19, -29])
 
+    @pytest.mark.parametrize("given", [2, (2, 2, 2), np.float32([2, 2, 2])])
+    def test_pixel_std_replaces_the_specs(self, given):
+        model = keras_alexnet.build("cifar_v2", pixel_mean=[1, 2, 3], pixel_std=given)
+        standardize = model.get_layer("standardize")
+        np.testing.assert_array_equal(standardize(np.ones([1, 1, 1, 3]))[0, 0, 0], [0, -0.5, -1])
+
+    @pytest.mark.parametrize(
+        "variant, same_sizes",
+        [("cifar_v3", True), ("cuda_convnet_80sec", True), ("cifar_v2", False)],
+    )
+    def test_pooling_can_be_without_overlap(self, variant, same_sizes):
+        model = keras_alexnet.build(variant, seed=1)
+        without = keras_alexnet.build(variant, seed=1, overlapping_pooling=False)
+        assert [each.name for each in without.layers] == [each.name for each in model.layers]
+        pools = [each for each in without.layers if each.name.startswith("pool")]
+        assert [pool.pool_size for pool in pools] == [(2, 2)] * len(pools)
+        assert all(pool.strides == (2, 2) for pool in pools)
+        assert (without.count_params() == model.count_params()) is same_sizes
+        kernels = [each.get_weights()[0] for each in (model.layers[2], without.layers[2])]
+        np.testing.assert_array_equal(*kernels)
+        images = fixed_images(model)
+        assert np.any(model(images) != without(images))
+        keras_alexnet.build(variant, overlapping_pooling=True)
+        keras_alexnet.build("cifar_v1", overlapping_pooling=False)
+
+    def test_no_network_keeps_overlapping_pooling_and_most_keep_their_sizes(self):
+        def sizes(spec):
+            found = [spec.input_size]
+            for layer in spec.features:
+                found.append(layer.output_size(found[-1]))
+            return found
+
+        changed = []
+        for variant in keras_alexnet.list_variants():
+            spec = variants.get(variant)
+            without = customized(spec, overlapping_pooling=False)
+            assert not overlapping(without)
+            changed += [variant] if sizes(without) != sizes(spec) else []
+        assert changed == ["cifar_v2"]
+
+    def test_initial_weights_for_every_network(self):
+        build = functools.partial(keras_alexnet.build, "cuda_convnet_11pct", seed=1)
+        normal, uniform = (
+            build(initial_weights="normal(0.02)"),
+            build(initial_weights="fan_in_uniform"),
+        )
+        for name in ("conv1", "conv2", "local3", "logits"):
+            kernel, bias = normal.get_layer(name).get_weights()
+            assert np.std(kernel) == pytest.approx(0.02, rel=0.05) and not np.any(bias)
+            kernel, bias = uniform.get_layer(name).get_weights()
+            bound = 1 / np.sqrt(np.prod(np.shape(kernel)[-4:-1]))
+            if name != "local3":  # whose kernel has positions, too
+                assert 0.9 * bound < np.max(np.abs(kernel)) <= bound and np.any(bias)
+
     def test_optional_initial_weights(self):
         model = keras_alexnet.build("alexnet_half", initial_weights="he_fan_out", seed=1)
         for layer in model.layers:
@@ -447,7 +501,20 @@ class TestArguments:
             ("cifar_v1", {"dropout": -0.1}, "dropout must be .* Received: -0.1"),
             ("cifar_v1", {"dropout": "0.5"}, "dropout must be .* Received: '0.5'"),
             ("alexnet_half", {"initial_weights": "he"}, "Did you mean 'he_fan_out'"),
-            ("cifar_v1", {"initial_weights": "he"}, "cifar_v1 has only one initialization"),
+            ("cifar_v1", {"initial_weights": "he"}, r"Known: fan_in_uniform, normal\(STD\)"),
+            ("cifar_v1", {"initial_weights": "he_fan_out"}, "Unknown initial_weights"),
+            *(
+                ("cifar_v1", {"initial_weights": f"normal({std})"}, "a number above 0, such as")
+                for std in ("0", "-1", "nan", "inf", "", "a")
+            ),
+            (
+                "cifar_v1",
+                {"overlapping_pooling": True},
+                "cifar_v1 has no overlapping pooling: leave overlapping_pooling out",
+            ),
+            ("cifar_v1", {"pixel_std": 0}, "pixel_std must be a number above 0, or 3 .* 0"),
+            ("cifar_v1", {"pixel_std": [1, 2]}, r"pixel_std must .* Received: \[1, 2\]"),
+            ("cifar_v1", {"pixel_std": float("inf")}, "pixel_std must"),
             ("cifar_v1", {"pixel_mean": [1, 2]}, r"3 numbers 0-255.* Received: \[1, 2\]"),
             ("cifar_v1", {"pixel_mean": 127}, "3 numbers 0-255.* Received: 127"),
             ("cifar_v1", {"pixel_mean": [1, 2, float("nan")]}, "3 numbers 0-255"),

@@ -151,6 +151,35 @@ def test_last_weights_are_kept_if_the_recipe_says_so(config):
     assert ka.load(config.workdir).model.count_params() == 576_778 - 192 * 7 - 7
 
 
+def test_settings_change_the_network(config):
+    changes = {"overlapping_pooling": False, "initial_weights": "normal(0.2)", "pixel_std": 64.0}
+    overrides = {"learning_rate": 1e-12}
+    found = ka.train(
+        dataclasses.replace(config, variant="cifar_v2", max_steps=1, overrides=overrides, **changes)
+    )
+    for name, value in changes.items():
+        assert f"{name}={value}" in found["overrides"]
+    model = ka.load(config.workdir).model
+    assert model.get_layer("standardize").std == [64.0] * 3
+    assert model.get_layer("pool2").pool_size == (2, 2)
+    kernel, bias = model.get_layer("fc3").get_weights()
+    assert np.std(kernel) == pytest.approx(0.2, rel=0.01) and not np.any(np.abs(bias) > 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lrn": True}, "cifar_small has no response normalization"),
+        ({"initial_weights": "small"}, "Unknown initial_weights 'small'"),
+        ({"weights": "a.keras", "pixel_std": 1.0}, "pixel_std does not go with weights"),
+    ],
+)
+def test_changes_that_cannot_be_made_are_found_before_the_data_are_read(config, settings, message):
+    config = dataclasses.replace(config, data_dir="/nowhere", **settings)
+    with pytest.raises(ka.UserError, match=message):
+        ka.train(config)
+
+
 def test_resume_needs_a_folder_with_a_run(tmp_path):
     with pytest.raises(ka.UsageError, match="--workdir"):
         ka.train(ka.TrainConfig(resume=True))

@@ -21,6 +21,7 @@ NEEDED = {
     ka.PrepareConfig: {"source": "s", "out": "o"},
     ka.EvaluateConfig: {"model": "m"},
     ka.ExportConfig: {"model": "m", "out": "o"},
+    ka.AblateConfig: {"workdir": "w"},
 }
 
 

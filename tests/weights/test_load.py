@@ -277,6 +277,9 @@ def test_what_was_changed_of_a_network_is_told_and_not_written_for_pytorch(
     without = keras_alexnet.build("alexnet", num_classes=2, lrn=False, dropout=0)
     with pytest.raises(UserError, match="would not compute the same .*: no lrn1, no lrn2"):
         weights.save(without, tmp_path / "without.safetensors")
+    apart = keras_alexnet.build("alexnet_owt", num_classes=2, overlapping_pooling=False)
+    with pytest.raises(UserError, match="would not compute the same .*: windows of 2x2 in pool1"):
+        weights.save(apart, tmp_path / "apart.safetensors")
     assert not list(tmp_path.glob("*.safetensors"))
 
 

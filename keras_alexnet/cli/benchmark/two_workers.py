@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import pathlib
 import socket
 import subprocess
 import sys
@@ -15,7 +14,6 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-import keras_alexnet
 from keras_alexnet.cli.benchmark.timed_run import Workload
 from keras_alexnet.errors import UserError
 from keras_alexnet.utils import machine
@@ -87,12 +85,10 @@ def _start_worker(
     }
     task = {"type": "worker", "index": index}
     cluster = {"cluster": {"worker": addresses}, "task": task} if addresses else {}
-    checkout = pathlib.Path(keras_alexnet.__file__).parents[1]
-    path = [str(checkout), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {"PYTHONPATH": os.pathsep.join(path), "TF_CONFIG": json.dumps(cluster)}
+    own = {"OMP_NUM_THREADS": "1", "TF_CONFIG": json.dumps(cluster)}
     return subprocess.Popen(
         [sys.executable, "-m", __name__, json.dumps(given)],
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        env={**machine.environment_of_child(), **own},
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,  # Ctrl-C in a terminal is for this process, which ends the others
