@@ -14,6 +14,7 @@ from keras_alexnet.evaluation.evaluator import Evaluator
 from keras_alexnet.evaluation.pictures import per_class, write_pictures
 from keras_alexnet.trained import TrainedNetwork
 from keras_alexnet.utils import outputs, provenance
+from keras_alexnet.weights import named
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     if config.pictures is not None:
         outputs.check_folder(config.pictures, "pictures")
     in_memory = isinstance(config.model, keras.Model)
-    is_keras = in_memory or run_folder.locate(config.model)[0] == run_folder.KERAS
+    is_keras = in_memory or named.locate(config.model)[0] in (run_folder.KERAS, named.SHIPPED)
     if not is_keras and config.num_devices not in (None, 1):
         raise UsageError(
             f"num_devices is for Keras models, but {config.model} runs on one device. Received: "
