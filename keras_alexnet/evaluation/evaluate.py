@@ -26,7 +26,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         config: the network and the images.
 
     Returns:
-        A dict with model, dataset, split, images, data_sha256, data_note, skipped_images,
+        A dict with model, shipped (file and sha256 of weights that came with the package, or
+        None), dataset, split, images, data_sha256, data_note, skipped_images,
         left_out_files (why files of a folder were not read → how many), views, precision, devices,
         loss (in nats), top1 and top5 (0–1), per_class_accuracy (class name → 0–1) and the
         provenance.
@@ -83,6 +84,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         write_pictures(config.pictures, evaluation, images, network.plan, data.class_names, title)
     return {
         "model": str(network.path if in_memory else config.model),
+        "shipped": network.card and {key: network.card[key] for key in ("file", "sha256")},
         "dataset": data.name,
         "split": config.split,
         "images": len(images),

@@ -44,9 +44,9 @@ def list_named() -> list[NamedWeights]:
         ['cifar10-jpeg']
     """
     found = []
-    for card in sorted(FOLDER.glob(f"*{CARD}")):
-        variant, _, name = card.stem.partition("-")
-        found.append(NamedWeights(variant, name, card.with_suffix(WEIGHTS)))
+    for file in sorted(FOLDER.glob(f"*{WEIGHTS}")):
+        variant, _, name = file.stem.partition("-")
+        found.append(NamedWeights(variant, name, file))
     return found
 
 
@@ -78,7 +78,9 @@ def locate(model: str | os.PathLike, places: str = run_folder.MODELS) -> tuple[s
     path = pathlib.Path(text)
     if path.suffix == WEIGHTS and path.is_file() and path.with_suffix(CARD).is_file():
         return SHIPPED, path
-    return run_folder.locate(text, f"{places}, or the name of {_NETWORKS} ({_networks()})")
+    return run_folder.locate(
+        text, f"{places}; or the name of a network with weights in the package: {_networks()}"
+    )
 
 
 def find_weights(weights: str, variant: str) -> pathlib.Path | None:
@@ -121,9 +123,6 @@ def in_words() -> str:
     for each in list_named():
         networks.setdefault(each.name, []).append(each.variant)
     return ", ".join(f"{name} (for {', '.join(those)})" for name, those in networks.items())
-
-
-_NETWORKS = "a network whose weights come with the package"
 
 
 def _of_network(variant: str) -> NamedWeights | None:
