@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -15,12 +15,13 @@ from keras_alexnet import run_folder
 from keras_alexnet.data import run_data
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.dataset import Dataset
+from keras_alexnet.data.readers import list_datasets
 from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.utils import files, finite
-from keras_alexnet.weights import model_files
+from keras_alexnet.weights import model_files, named
 from keras_alexnet.weights.model_files import ModelFile
 
 TOP = 5  # labels that an exported network names
@@ -40,6 +41,7 @@ class TrainedNetwork:
         plan: how an image of any size becomes an input.
         config: the run's `config.json`, or None for a bare file.
         results: the run's `results.json`, or None.
+        card: what is known of weights that come with the package; None for others.
 
     Example:
         >>> network = TrainedNetwork.of_model(keras_alexnet.build("cifar_v2"))
@@ -55,6 +57,7 @@ class TrainedNetwork:
     plan: ImagePlan
     config: dict[str, Any] | None = None
     results: dict[str, Any] | None = None
+    card: dict[str, Any] | None = None
     _compute: model_files.Compute | None = None
 
     @classmethod
@@ -68,8 +71,8 @@ class TrainedNetwork:
 
         Args:
             model: a run's folder, a `.keras` file, a SavedModel's folder (of one version, or of
-                several, of which the newest is loaded), a `.tflite` or `.onnx` file, or a model
-                that `build` made.
+                several, of which the newest is loaded), a `.tflite` or `.onnx` file, the name of a
+                network whose weights come with the package, or a model that `build` made.
             variant: the network, if the files do not say which it is.
             labels: a text file with one class per line, or the names, to replace the network's.
 
@@ -80,13 +83,13 @@ class TrainedNetwork:
                 are NaN or infinite, or the number of labels differs from the number of classes.
 
         Example:
-            >>> network = TrainedNetwork.load("runs/mine")  # doctest: +SKIP
-            >>> network.variant, network.labels[:2]  # doctest: +SKIP
+            >>> network = TrainedNetwork.load("cifar_v2")  # or a path, such as "runs/mine"
+            >>> network.variant, network.labels[:2]
             ('cifar_v2', ('airplane', 'automobile'))
         """
         if isinstance(model, keras.Model):
             return cls.of_model(model, variant, labels)
-        file = model_files.open_model(*run_folder.locate(model))
+        file = model_files.open_model(*named.locate(model))
         if file.labels is None and labels is None:
             logging.warning(
                 "%s has no class names (%s), so class numbers are used as labels.",
@@ -174,6 +177,8 @@ class TrainedNetwork:
         Raises:
             UsageError, UserError: as in `load_dataset`.
         """
+        if self.card is not None and spec.dataset is None:
+            spec = dataclasses.replace(spec, dataset=_usual_dataset(self.card))
         return run_data.load_run_data(self.config, spec)
 
     def check_data(self, data: Dataset) -> None:
@@ -248,8 +253,24 @@ def _assemble(
         plan=file.plan or variants.image_plan(name, height),
         config=file.config,
         results=file.results,
+        card=file.card,
         _compute=file.compute,
     )
+
+
+def _usual_dataset(card: Mapping[str, Any]) -> str:
+    """Returns the data set to use with weights that come with the package, if none is named."""
+    trained_on = card["dataset"]
+    name = trained_on.partition("-")[0]  # cifar10-jpeg is a copy of cifar10
+    if name not in list_datasets():
+        raise UsageError(
+            f"The weights {card['name']} of {card['variant']} were trained on {trained_on}, which "
+            "may be anywhere. Name the data with --dataset and --data_dir."
+        )
+    logging.info(
+        "No data set was named: using %s. %s was trained on %s.", name, card["variant"], trained_on
+    )
+    return name
 
 
 def _variant(file: ModelFile, requested: str | None) -> str:

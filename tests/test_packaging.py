@@ -8,7 +8,9 @@ import sys
 import tomllib
 import zipfile
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_alexnet
 from keras_alexnet.utils import tensorflow_private
@@ -52,13 +54,16 @@ def test_wheel_holds_all_files_and_installs_the_command(tmp_path):
     in_tree = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "keras_alexnet").rglob("*")
-        if path.suffix in (".py", ".pyi", ".typed", ".txt")
+        if path.suffix in (".py", ".pyi", ".typed", ".txt", ".safetensors", ".json")
     }
     assert in_tree <= names
+    assert any(name.endswith(".safetensors") for name in in_tree)
     place = tmp_path / "site"
     command = [*pip, "install", "--no-deps", "--no-index", "--target", place, wheel]
     subprocess.run(command, check=True, capture_output=True)
+    tf.io.write_file(f"{tmp_path}/cat.png", tf.io.encode_png(np.zeros([40, 50, 3], np.uint8)))
     for arguments, expected in (
+        (["predict", "--model", "cifar_v2", "--top", "10", "cat.png"], "airplane"),
         (["--help"], "commands:\n"),
         (["--version"], f"{keras_alexnet.__version__}\n"),
         (["summary", "--variant", "cifar_v2"], "576,778"),

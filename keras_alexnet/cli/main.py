@@ -18,6 +18,7 @@ COMMANDS = {
     "summary": "Print a network's layers, parameters and multiply-accumulates.",
     "figures": "Draw what is inside a network, as the 2012 paper does.",
     "convert": "Convert weights from PyTorch or Caffe, or to PyTorch.",
+    "ship": "Make weights that come with the package from a run; for its maintainers.",
     "benchmark": "Measure the speed of training and of locally connected layers.",
 }
 

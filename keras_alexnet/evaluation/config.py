@@ -30,8 +30,9 @@ class EvaluateConfig(DataSpec):
 
     model: "str | os.PathLike | keras.Model" = setting(
         None,
-        "A run's folder, a .keras, .tflite or .onnx file, or a SavedModel's folder; in Python, "
-        "also a model that build() returned.",
+        "A run's folder, a .keras, .tflite or .onnx file, a SavedModel's folder, or the name of a "
+        "network whose weights come with the package; in Python, also a model that build() "
+        "returned.",
     )
     split: str = setting(
         "test", "Images to evaluate on; validation is those that the run held out.", SPLITS

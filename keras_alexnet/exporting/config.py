@@ -1,4 +1,4 @@
-"""The settings of an export."""
+"""The settings of an export, and of `ship`."""
 
 import dataclasses
 import os
@@ -10,6 +10,8 @@ from keras_alexnet.exporting.formats.tflite import QUANTIZATIONS
 from keras_alexnet.networks.image_plan import VIEWS
 from keras_alexnet.runtimes import INPUT_DTYPES
 from keras_alexnet.utils.arguments import setting
+
+FORMS = ("int8", "float16")  # of weights that come with the package, from the smallest
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,7 +29,11 @@ class ExportConfig(DataSpec):
         ('saved_model', 'tflite')
     """
 
-    model: str | os.PathLike = setting(None, "A run's folder or a .keras file.")
+    model: str | os.PathLike = setting(
+        None,
+        "A run's folder or a .keras file, or the name of a network whose weights come with the "
+        "package.",
+    )
     out: str | os.PathLike = setting(None, "Folder to export to, such as saved_models/NAME.")
     formats: tuple[str, ...] = setting(
         ("saved_model", "tflite"),
@@ -92,3 +98,41 @@ class ExportConfig(DataSpec):
         """The models that are written, each with its format."""
         chosen = [registry.get(name) for name in dict.fromkeys(self.formats)]
         return [(each, output) for each in chosen for output in each.outputs(self)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShipConfig(DataSpec):
+    """The settings of `ship`.
+
+    Raises:
+        UsageError: if a setting has an invalid value.
+
+    Example:
+        >>> ShipConfig(model="runs/mine").forms
+        ('int8', 'float16')
+    """
+
+    model: str | os.PathLike = setting(None, "The folder of a run that has ended.")
+    name: str | None = setting(
+        None, "Name of the weights; by default that of the data which the run was trained on."
+    )
+    out: str | os.PathLike | None = setting(
+        None, "Folder to write to; by default where the package looks for its weights."
+    )
+    forms: tuple[str, ...] = setting(
+        FORMS,
+        "Ways to store the weights, separated by commas: the first that loses less than 0.1 point "
+        "of top-1 is taken.",
+        FORMS,
+    )
+    views: tuple[int, ...] = setting(
+        VIEWS, "Numbers of views of the accuracies on the card.", VIEWS
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.model:
+            raise UsageError("model is needed: the folder of a run.")
+        for field in ("forms", "views"):
+            if not getattr(self, field):
+                raise UsageError(f"At least one of {field} is needed.")

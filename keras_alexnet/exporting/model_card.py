@@ -26,6 +26,16 @@ _LICENSES = {
 _OWN_IMAGES = "The images are not published with this network; ask their owner for the license."
 
 
+def license_of(dataset: str) -> str:
+    """Returns a sentence on the license of a data set.
+
+    Example:
+        >>> license_of("cifar10-jpeg")
+        "CIFAR-10's authors state no license; it is used for research."
+    """
+    return _LICENSES.get(dataset.partition("-")[0], _OWN_IMAGES)
+
+
 def text(report: Report) -> str:
     """Returns a model card in Markdown.
 
@@ -36,6 +46,7 @@ def text(report: Report) -> str:
         f"# {report['variant']}: {report['title']}",
         *_network(report),
         *_training(report),
+        *_shipped(report),
         *_accuracy(report),
         *_files(report),
         *_agreement(report),
@@ -95,13 +106,26 @@ def _training(report: Report) -> list[str]:
     ]
 
 
+def _shipped(report: Report) -> list[str]:
+    shipped = report["shipped"]
+    if shipped is None:
+        return []
+    return [
+        "",
+        "## Weights",
+        "",
+        f"`{shipped['file']}`, which comes with keras_alexnet: weights `{shipped['name']}`, stored "
+        f"as {shipped['stored_as']}, SHA-256 `{shipped['sha256']}`. Exactly these weights, on the "
+        f"{shipped['test_images']:,} test images of {shipped['dataset']} (SHA-256 "
+        f"`{shipped['data_sha256']}`):",
+        "",
+        *_by_views(shipped["accuracy"]),
+    ]
+
+
 def _accuracy(report: Report) -> list[str]:
     if not report["accuracy"]:
         return ["", "## Accuracy", "", f"Not measured. Compared on {report['compared_on']}."]
-    rows = [
-        f"| {views} | {_percent(found['top1'])} | {_percent(found['top5'])} | {found['loss']:.4f} |"
-        for views, found in report["accuracy"].items()
-    ]
     return [
         "",
         "## Accuracy",
@@ -111,10 +135,16 @@ def _accuracy(report: Report) -> list[str]:
         + (f"; {report['data_note']}" if report["data_note"] else "")
         + ".",
         "",
-        "| views | top-1 | top-5 | loss |",
-        "|---|---|---|---|",
-        *rows,
+        *_by_views(report["accuracy"]),
     ]
+
+
+def _by_views(accuracy: Mapping[str, Mapping[str, float]]) -> list[str]:
+    rows = [
+        f"| {views} | {_percent(found['top1'])} | {_percent(found['top5'])} | {found['loss']:.4f} |"
+        for views, found in accuracy.items()
+    ]
+    return ["| views | top-1 | top-5 | loss |", "|---|---|---|---|", *rows]
 
 
 def _files(report: Report) -> list[str]:
@@ -190,7 +220,7 @@ def _format_notes(name: str, facts: dict[str, Any]) -> list[str]:
 def _use(report: Report) -> list[str]:
     data = "what the network was trained on, and under which license, is not known."
     if report["trained"] is not None:
-        data = _LICENSES.get(report["trained"]["dataset"].partition("-")[0], _OWN_IMAGES)
+        data = license_of(report["trained"]["dataset"])
     return [
         "",
         "## Use and limits",

@@ -87,7 +87,7 @@ def report(
         written: name → the written model.
         agreements: what `agreement.compare` returned.
     """
-    trained = network.config is not None
+    trained = network.config is not None or network.card is not None
     return {
         **_of_network(network),
         "input_dtype": config.input_dtype,
@@ -124,7 +124,14 @@ def _of_network(network: TrainedNetwork) -> dict[str, Any]:
         "parameters": network.model.count_params(),
         "macs": layer_table(network.model).totals["macs"],
         "trained": network.results,
+        "shipped": _of_card(network.card),
     }
+
+
+def _of_card(card: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Returns what a report says of weights that came with the package."""
+    names = ("name", "file", "sha256", "stored_as", "dataset", "data_sha256", "test_images")
+    return {name: card[name] for name in (*names, "accuracy", "license")} if card else None
 
 
 def _of_data(config: ExportConfig, images: ComparisonImages) -> dict[str, Any]:

@@ -6,10 +6,10 @@ import pathlib
 import keras
 import numpy as np
 
-from keras_alexnet import run_folder
 from keras_alexnet.errors import UserError, unknown_name
 from keras_alexnet.figures import drawing, subjects
 from keras_alexnet.utils import finite
+from keras_alexnet.weights.model_files import read_keras
 
 SCALES = {
     "each": "each filter scaled by its own largest weight",
@@ -46,7 +46,7 @@ def filters(model: subjects.Model, out: str | os.PathLike, *, scale: str = "each
     if scale not in SCALES:
         raise unknown_name("scale", scale, SCALES)
     if not isinstance(model, keras.Model):
-        model = run_folder.read_model(run_folder.keras_file(model))
+        model = read_keras(model)
     layer = _first_convolution(model)
     kernel = rgb_kernel(model, layer)
     finite.check_weights(model.name, [(f"{layer.name}/kernel", kernel)])

@@ -21,6 +21,7 @@ from keras_alexnet.predicting import addresses, predict
 from keras_alexnet.predicting.predict import Prediction
 from keras_alexnet.utils import files, json_files, outputs
 from keras_alexnet.utils.json_schema import OneOf
+from keras_alexnet.weights import named
 
 _VERSION = 1
 _LONGEST_NAME = 240  # bytes, of the 255 that file systems allow
@@ -170,7 +171,7 @@ def made_from(
     """
     text = addresses.shown(os.fspath(model))  # without a password
     if not re.match(predict.URL, text):
-        kind, path = run_folder.locate(model, predict.PLACES)
+        kind, path = named.locate(model, predict.PLACES)
         if kind == run_folder.SAVED_MODEL:
             parts = sorted(each for each in path.rglob("*") if each.is_file())
             hashes = "".join(f"{part.relative_to(path)} {files.sha256_of(part)}" for part in parts)

@@ -25,6 +25,7 @@ from keras_alexnet.trained import TrainedNetwork, check_finite
 from keras_alexnet.utils import limits, machine
 from keras_alexnet.utils.terminal import Progress
 from keras_alexnet.utils.values import one_of, path_text
+from keras_alexnet.weights import named
 
 PLACES = (
     "a run's folder, a .keras file, a SavedModel folder, a .tflite file, an .onnx file, "
@@ -75,8 +76,9 @@ def predict(
 
     Args:
         model: a run's folder, a `.keras` file, a SavedModel's folder (of one version, or of the
-            versions, of which the newest is used), a `.tflite` or `.onnx` file, or the address of
-            a TensorFlow Serving server: `http://host:8501/v1/models/NAME[/versions/N]` or
+            versions, of which the newest is used), a `.tflite` or `.onnx` file, the name of a
+            network whose weights come with the package, or the address of a TensorFlow Serving
+            server: `http://host:8501/v1/models/NAME[/versions/N]` or
             `grpc://host:8500/NAME[/versions/N]`, or with `/labels/L` for `/versions/N`.
         images: the path of an image, or of a folder that is searched with all folders below it;
             encoded bytes; uint8 pixels `[H, W, 3]` or `[N, H, W, 3]`,
@@ -163,7 +165,7 @@ def open_predictor(
     if scheme := re.match(URL, text):
         _refuse_variant(variant, model)
         return _connect(scheme[1].lower(), text, top, names, timeout)
-    kind, path = run_folder.locate(text, PLACES)
+    kind, path = named.locate(text, PLACES)
     if kind == run_folder.SAVED_MODEL:
         _refuse_variant(variant, model)
         return SavedModelPredictor(path, top, names)

@@ -138,7 +138,7 @@ class TrainingJob:
         if self.weights is not None:
             self.weights.set_pixels(model)
             if with_weights:
-                self.weights.fill(model, self.config.variant)
+                self.weights.fill(model, self.config.variant, self.data.class_names)
         return model
 
     def evaluator(self, model: keras.Model, split: Split, **options: Any) -> Evaluator:
@@ -255,7 +255,7 @@ def _weights(request: RunRequest, cluster: Cluster) -> PretrainedWeights | None:
     if request.saved is not None:
         described = request.saved.get("weights")
         return None if described is None else PretrainedWeights(**described)
-    weights = PretrainedWeights.of(request.config.weights)
+    weights = PretrainedWeights.of(request.config.weights, request.config.variant)
     cluster.check_same(f"weights, by the SHA-256 of {weights.file}", weights.sha256)
     return weights
 

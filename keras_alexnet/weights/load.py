@@ -16,12 +16,14 @@ from keras_alexnet.networks import variants
 from keras_alexnet.networks.build import standardize_layer
 from keras_alexnet.networks.spec import NetworkSpec
 from keras_alexnet.utils import finite
-from keras_alexnet.weights import caffe, compatibility
-from keras_alexnet.weights.layout import fitting_tensors, weighted_layers
+from keras_alexnet.weights import caffe, compatibility, named
+from keras_alexnet.weights.layout import CLASSIFIER, fitting_tensors, weighted_layers
 from keras_alexnet.weights.source import (
+    MODELS,
     Source,
     check_sha256,
     kind_of,
+    labels_of,
     pixels_of,
     read_source,
     variables_of,
@@ -36,7 +38,7 @@ class Loaded:
 
     Attributes:
         path: the file.
-        kind: "pytorch", "caffe", "keras" or "hdf5".
+        kind: "pytorch", "caffe", "keras", "hdf5", or "shipped" with the package.
         sha256: the SHA-256 of the file.
         layers: names of the layers that were filled.
         new_layers: names of the layers that were not, because their classes differ.
@@ -69,7 +71,8 @@ def load(
         model: the network, before it is trained or called in a `tf.function` of your own.
         path: a state dict of PyTorch (`.safetensors` or, with torch installed, `.pth`) of
             torchvision's or a document's network; a `.caffemodel`; a `.keras` file, the folder of
-            a run, or a `.weights.h5` file.
+            a run, or a `.weights.h5` file; or the name of weights that come with the package, such
+            as "cifar10-jpeg".
         variant: the network, if the model has a different name.
         mean: for a `.caffemodel`, its mean: a `.binaryproto` or `.npy` with one number for each of
             B, G, R, or with a mean image. The model then subtracts the channels' means.
@@ -198,7 +201,7 @@ def _from_keras(model: keras.Model, source: Source, spec: NetworkSpec, **options
 _TENSORS: dict[str, Callable[..., _Tensors]] = {
     "pytorch": _from_pytorch,
     "caffe": _from_caffe,
-    "keras": _from_keras,
+    **dict.fromkeys(MODELS, _from_keras),
 }
 
 
@@ -228,44 +231,54 @@ def _weighted(model: keras.Model) -> tuple[str, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class PretrainedWeights:
-    """The weights file that a run starts from.
+    """The weights that a run starts from.
 
     Attributes:
-        file: its path, as given.
+        file: the path of their file, or their name, as given.
         sha256: the SHA-256 of the file, or of the model in a run's folder.
         pixel_mean: the R, G, B means 0-255 from a Keras file, or None for other files.
         pixel_std: the standard deviations, likewise.
+        shipped: the file that came with the package, or None for other weights.
     """
 
     file: str
     sha256: str
     pixel_mean: tuple[float, ...] | None = None
     pixel_std: tuple[float, ...] | None = None
+    shipped: str | None = None
 
     @classmethod
-    def of(cls, path: str | os.PathLike) -> "PretrainedWeights":
-        """Describes a weights file.
+    def of(cls, path: str | os.PathLike, variant: str) -> "PretrainedWeights":
+        """Describes weights for a network.
 
         Raises:
             UsageError, UserError: as in `load`, if the file cannot be read at all.
         """
-        kind, file = kind_of(path)
+        kind, file = kind_of(path, variant)
         digest = check_sha256(file)
-        pixels = pixels_of(file) if kind == "keras" else ()
-        return cls(os.fspath(path), digest, *pixels)
+        mean, std = pixels_of(kind, file) or (None, None)
+        shipped = file.name if kind == named.SHIPPED else None
+        return cls(os.fspath(path), digest, mean, std, shipped)
 
     def set_pixels(self, model: keras.Model) -> None:
         """Sets the pixel constants that belong to the weights."""
         if self.pixel_mean is not None and self.pixel_std is not None:
             set_pixels(model, self.pixel_mean, self.pixel_std)
 
-    def fill(self, model: keras.Model, variant: str) -> None:
+    def fill(self, model: keras.Model, variant: str, class_names: Sequence[str]) -> None:
         """Loads the weights into a network, except the layer "logits" if its classes differ.
+
+        Args:
+            model: the network.
+            variant: its name.
+            class_names: the names of its classes.
 
         Raises:
             UserError: as in `load`; or the file has changed after `of` described it.
         """
-        load(
+        logits = model.get_layer(CLASSIFIER)
+        initial = logits.get_weights()
+        loaded = load(
             model,
             self.file,
             variant=variant,
@@ -273,3 +286,10 @@ class PretrainedWeights:
             new_head=True,
             keep_pixels=True,
         )
+        labels = labels_of(loaded.kind, loaded.path)
+        if CLASSIFIER in loaded.layers and labels not in (None, tuple(class_names)):
+            logits.set_weights(initial)
+            logging.info(
+                "The layer %s starts from new weights, because the classes of %s have other names.",
+                *(CLASSIFIER, self.file),
+            )

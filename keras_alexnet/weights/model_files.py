@@ -1,6 +1,7 @@
 """Opens model files of every format and reads what they say about their network."""
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ from keras_alexnet.runtimes.saved_model import SavedModel
 from keras_alexnet.utils import json_files, json_schema
 from keras_alexnet.utils.json_schema import Number
 from keras_alexnet.utils.text import printable
+from keras_alexnet.weights import named, shipped_file
 
 _SIZE = Number(1, 2**14, whole=True)
 
@@ -55,6 +57,7 @@ class ModelFile:
         labels: the names of the classes, if they are known.
         config: the run's `config.json`, or None.
         results: the run's `results.json`, or None.
+        card: the card of weights that come with the package, or None.
     """
 
     path: pathlib.Path
@@ -67,14 +70,17 @@ class ModelFile:
     labels: tuple[str, ...] | None = None
     config: dict[str, Any] | None = None
     results: dict[str, Any] | None = None
+    card: dict[str, Any] | None = None
 
 
 def open_model(kind: str, path: pathlib.Path) -> ModelFile:
-    """Opens what `run_folder.locate` found.
+    """Opens what `named.locate` found.
 
     Raises:
         UserError: it cannot be read, or is not a network of this package.
     """
+    if kind == named.SHIPPED:
+        return _shipped(path)
     if kind != run_folder.KERAS:
         opened = SavedModel(path) if kind == run_folder.SAVED_MODEL else open_file(path)
         return _exported(path, opened)
@@ -88,6 +94,18 @@ def open_model(kind: str, path: pathlib.Path) -> ModelFile:
         config=config,
         results=run_folder.read_results(path),
     )
+
+
+def read_keras(model: str | os.PathLike) -> keras.Model:
+    """Reads the model of a run's folder or a `.keras` file, or one that comes with the package.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
+    kind, path = named.locate(model, "a run's folder or a .keras file")
+    if kind == named.SHIPPED:
+        return shipped_file.read_model(path)
+    return run_folder.read_model(run_folder.keras_file(path))
 
 
 def of_keras(model: keras.Model) -> ModelFile:
@@ -118,6 +136,18 @@ def compiled(model: keras.Model) -> Compute:
         return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
 
     return lambda pixels: {name: values.numpy() for name, values in forward(pixels).items()}
+
+
+def _shipped(path: pathlib.Path) -> ModelFile:
+    card = shipped_file.read_card(path)
+    return dataclasses.replace(
+        of_keras(shipped_file.read_model(path)),
+        path=path,
+        plan=ImagePlan(**card["image_plan"]),
+        labels=tuple(card["labels"]),
+        results=card["training"],
+        card=card,
+    )
 
 
 def _exported(path: pathlib.Path, opened: SavedModel | ExportedFile) -> ModelFile:

@@ -61,12 +61,13 @@ def read_tensors(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 def write_tensors(path: str | os.PathLike, tensors: Mapping[str, np.ndarray]) -> None:
     """Writes float32 tensors to a `.safetensors` file, whole or not at all."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     contiguous = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
+    # The metadata that torch writes and its loaders expect.
+    contents = save(contiguous, metadata={"format": "pt"})
     with files.atomic_write(path) as temporary:
-        # The metadata that torch writes and its loaders expect.
-        save_file(contiguous, temporary, metadata={"format": "pt"})
+        temporary.write_bytes(contents)  # save_file would keep it from other users
 
 
 def _safe(path: str) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ from keras_alexnet.networks.build import standardize_layer
 from keras_alexnet.networks.spec import NetworkSpec
 from keras_alexnet.utils import files
 from keras_alexnet.utils.values import path_text
-from keras_alexnet.weights import caffe, caffe_file, compatibility, pytorch
+from keras_alexnet.weights import caffe, caffe_file, compatibility, named, pytorch, shipped_file
 from keras_alexnet.weights.layout import CLASSIFIER
 
 CAFFE, HDF5, KERAS = ".caffemodel", ".weights.h5", ".keras"
@@ -32,6 +32,9 @@ KINDS = {
 # PyTorch's hub names its files like alexnet-owt-7be5be79.pth; digits without letters are a date.
 _HASH_IN_NAME = re.compile(r"-(?!\d+\.)([0-9a-f]{8,64})\.(?:pth|pt)$")
 
+# Kind of weights that are inside of whole models → reader of the model.
+MODELS = {"keras": run_folder.read_model, named.SHIPPED: shipped_file.read_model}
+
 Pixels = tuple[tuple[float, ...], tuple[float, ...]]  # mean and deviation of R, G, B
 
 
@@ -40,7 +43,8 @@ class Source:
     """A weights file that was read.
 
     Attributes:
-        kind: "pytorch", "caffe", "keras" or "hdf5"; the tensors of the last are read by Keras.
+        kind: "pytorch", "caffe", "keras", "shipped" with the package, or "hdf5", whose tensors are
+            read by Keras.
         file: its path.
         sha256: the SHA-256 of the file.
         tensors: name → array, laid out as in the file.
@@ -48,7 +52,7 @@ class Source:
         pixels: mean and standard deviation of R, G, B, on the scale 0-255, that belong to the
             weights; None if they are not known.
         layers: the layers of a Caffe file.
-        chain: for a Keras file, what its layers compute, from `compatibility.chain`.
+        chain: for a whole model, what its layers compute, from `compatibility.chain`.
     """
 
     kind: str
@@ -78,7 +82,7 @@ def read_source(
     Raises:
         UsageError, UserError: as in `load`, for problems of the file itself.
     """
-    kind, file = kind_of(path)
+    kind, file = kind_of(path, spec.name)
     if mean is not None and kind != "caffe":
         raise UsageError(f"A mean file belongs to a {CAFFE} file. Received: {path}, {mean}.")
     source = Source(kind, file, check_sha256(file, sha256))
@@ -96,25 +100,29 @@ def read_source(
             layers=layers,
             pixels=None if mean is None else _caffe_pixels(spec, mean),
         )
-    if kind == "keras":
-        model = run_folder.read_model(file)
+    if kind in MODELS:
+        model = MODELS[kind](file)
         pixels, chain = _pixels(model, file), compatibility.chain(model)
         tensors, names = variables_of(model)
         return dataclasses.replace(source, tensors=tensors, names=names, pixels=pixels, chain=chain)
     return source
 
 
-def kind_of(path: str | os.PathLike) -> tuple[str, pathlib.Path]:
+def kind_of(path: str | os.PathLike, variant: str | None = None) -> tuple[str, pathlib.Path]:
     """Returns the kind of weights in a file, by its name, and the path of the file.
 
     Args:
-        path: the file, or the folder of a run.
+        path: the file, or the folder of a run; or the name of weights that come with the package.
+        variant: the network that they are for; without it, there are no such names.
 
     Raises:
         UsageError: the name has no known ending.
-        UserError: there is no such file.
+        UserError: there is no such file, or there are no weights of that name for the network.
     """
-    path = pathlib.Path(path_text("weights", path))
+    text = path_text("weights", path)
+    if variant is not None and (found := named.find_weights(text, variant)):
+        return named.SHIPPED, found
+    path = pathlib.Path(text)
     if path.is_dir():
         return "keras", run_folder.keras_file(path)
     for ending, kind in KINDS.items():
@@ -123,8 +131,8 @@ def kind_of(path: str | os.PathLike) -> tuple[str, pathlib.Path]:
                 raise UserError(f"There are no weights at {path}: no such file.")
             return kind, path
     raise UsageError(
-        f"weights must be the folder of a run or a file that ends in {', '.join(KINDS)}. "
-        f"Received: {path}."
+        f"weights must be the folder of a run or a file that ends in {', '.join(KINDS)}, or the "
+        f"name of weights that come with the package: {named.in_words()}. Received: {path}."
     )
 
 
@@ -140,13 +148,31 @@ def variables_of(model: keras.Model) -> tuple[dict[str, np.ndarray], dict[str, l
     return tensors, names
 
 
-def pixels_of(path: str | os.PathLike) -> Pixels:
-    """Returns the mean and the deviation with which the network of a `.keras` file was trained.
+def pixels_of(kind: str, path: pathlib.Path) -> Pixels | None:
+    """Returns the mean and the deviation with which the network of a whole model was trained.
+
+    Args:
+        kind, path: what `kind_of` returned. For other weights, they are not known: None.
 
     Raises:
         UserError: the file cannot be read, or `build` did not make its network.
     """
-    return _pixels(run_folder.read_model(path), path)
+    return _pixels(MODELS[kind](path), path) if kind in MODELS else None
+
+
+def labels_of(kind: str, path: pathlib.Path) -> tuple[str, ...] | None:
+    """Returns the names of the classes that weights are for, or None if they are not known.
+
+    Args:
+        kind, path: what `kind_of` returned.
+
+    Raises:
+        UserError: they cannot be read.
+    """
+    if kind == named.SHIPPED:
+        return tuple(shipped_file.read_card(path)["labels"])
+    beside = path.with_name(run_folder.LABELS)
+    return run_folder.read_labels(beside) if kind == "keras" and beside.exists() else None
 
 
 def _pixels(model: keras.Model, path: str | os.PathLike) -> Pixels:

@@ -11,6 +11,8 @@ import keras_alexnet as ka
 from keras_alexnet import UsageError, UserError, run_folder
 from keras_alexnet.training.checkpoints import Checkpoints
 from keras_alexnet.utils import files
+from keras_alexnet.weights import named
+from support.shipped_weights import write_shipped
 
 STILL = {"epochs": 1, "global_batch_size": 16, "learning_rate": 1e-12}
 
@@ -78,3 +80,28 @@ def test_a_run_that_cannot_start_leaves_nothing(weights, error, message, config,
     with pytest.raises(error, match=message):
         ka.train(dataclasses.replace(config, weights=weights and str(tmp_path / weights)))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("names", [["cat", "dog", "owl"], ["dog", "cat", "owl"]])
+def test_a_run_starts_from_weights_of_the_package(
+    names, config, tmp_path, small_variant, monkeypatch, caplog
+):
+    caplog.set_level("INFO", logger="absl")
+    source = ka.build(small_variant, num_classes=3, seed=9, pixel_mean=(10, 20, 30))
+    file = write_shipped(tmp_path / "package", source, names)
+    monkeypatch.setattr(named, "FOLDER", file.parent)
+    config = dataclasses.replace(config, weights="toy", max_steps=1, overrides=STILL)
+    found = ka.train(config)
+    model, start = ka.load(config.workdir).model, ka.load(small_variant).model
+    np.testing.assert_allclose(
+        model.get_layer("fc7").kernel, start.get_layer("fc7").kernel, atol=1e-6
+    )
+    assert model.get_layer("standardize").mean == [10, 20, 30]
+    far = np.abs(model.get_layer("logits").kernel - start.get_layer("logits").kernel).max()
+    same_classes = names == ["cat", "dog", "owl"]
+    assert (far < 1e-6) == same_classes
+    assert ("classes of toy have other names" in caplog.text) != same_classes
+    digest = files.sha256_of(file)
+    assert (found["weights"]["file"], found["weights"]["sha256"]) == ("toy", digest)
+    assert found["weights"]["shipped"] == file.name
+    assert f"weights=toy@{digest[:12]}" in found["overrides"]

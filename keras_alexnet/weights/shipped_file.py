@@ -1,0 +1,134 @@
+"""The files of weights that come with the package: a `.safetensors` file, and its card in JSON."""
+
+import hashlib
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_alexnet import run_folder
+from keras_alexnet.errors import UserError
+from keras_alexnet.networks.build import build, standardize_layer
+from keras_alexnet.utils import files, finite, json_files
+from keras_alexnet.utils.json_schema import COUNT, Number, OneOf
+from keras_alexnet.weights import named, quantized
+from keras_alexnet.weights.layout import fitting_tensors
+
+_COLOR = Number(0, 255)
+
+# What a card holds; the comments say what the names do not.
+_CARD = {
+    **dict.fromkeys(("variant", "name", "file", "sha256"), str),
+    "stored_as": str,  # one of quantized.FORMS
+    "parameters": COUNT,
+    "labels": [str],
+    "input_size": Number(1, 2**14, whole=True),
+    "image_plan": dict,
+    **dict.fromkeys(("pixel_mean", "pixel_std"), [_COLOR]),
+    # Of exactly these weights: number of views → loss, top-1 and top-5 on all test images.
+    "accuracy": {...: {"loss": Number(), "top1": Number(0, 1), "top5": Number(0, 1)}},
+    "top1_before": OneOf(None, Number(0, 1)),  # of the float32 weights, one view
+    **dict.fromkeys(("dataset", "data_sha256", "data_sha256_of", "license"), str),
+    "test_images": COUNT,
+    "command": str,  # that trains such a network
+    "training": run_folder.RESULTS_SCHEMA,
+    "check": [[float]],  # the logits of `check_images`
+    **dict.fromkeys(("commit", "tensorflow", "keras", "date"), str),
+}
+_ADVICE = "Install keras_alexnet again."
+
+
+def read_card(weights: pathlib.Path) -> dict[str, Any]:
+    """Returns the card of a `.safetensors` file.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    return json_files.read(weights.with_suffix(named.CARD), _CARD, _ADVICE, nan=True)
+
+
+def read_model(weights: pathlib.Path) -> keras.Model:
+    """Builds the network of a `.safetensors` file with its weights, in float32.
+
+    Raises:
+        UserError: the file is not the one that its card describes, or the card is damaged.
+
+    Example:
+        >>> kind, file = named.locate("cifar_v2")
+        >>> read_model(file).name
+        'cifar_v2'
+    """
+    card = read_card(weights)
+    tensors = quantized.unpack(_read_tensors(weights, card["sha256"]))
+    size = card["input_size"]
+    model = build(card["variant"], num_classes=len(card["labels"]), input_shape=(size, size, 3))
+    wanted = {
+        layer.name: {f"{layer.name}/{each.name}": tuple(each.shape) for each in layer.weights}
+        for layer in model.layers
+        if layer.weights
+    }
+    found = fitting_tensors(
+        {layer: list(shapes.values()) for layer, shapes in wanted.items()},
+        {layer: list(shapes) for layer, shapes in wanted.items()},
+        tensors,
+        title=f"The weights of {weights} and {card['variant']}",
+    )
+    finite.check_weights(weights, tensors.items())
+    for layer, values in found.items():
+        model.get_layer(layer).set_weights(values)
+    pixels = standardize_layer(model)
+    pixels.mean, pixels.std = list(card["pixel_mean"]), list(card["pixel_std"])
+    return model
+
+
+def write(weights: pathlib.Path, stored: Mapping[str, np.ndarray], card: dict[str, Any]) -> None:
+    """Writes the tensors that `quantized.pack` returned, and their card, each whole or not at all.
+
+    Until the card is there too, the weights do not have its hash, and nobody can load them.
+
+    Args:
+        weights: the `.safetensors` file.
+        stored: the tensors.
+        card: all but the name of the file and its hash.
+    """
+    from safetensors.numpy import save
+
+    contents = save({name: np.ascontiguousarray(each) for name, each in stored.items()})
+    with files.atomic_write(weights) as temporary:
+        temporary.write_bytes(contents)  # save_file would keep it from other users
+    of_file = {"file": weights.name, "sha256": files.sha256_of(weights)}
+    files.write_json(weights.with_suffix(named.CARD), {**card, **of_file})
+
+
+def check_images(size: int) -> np.ndarray:
+    """Returns images whose logits are on each card, to tell whether a network computes the same.
+
+    Returns:
+        uint8 `[4, size, size, 3]`: waves of several lengths and colors, from whole numbers alone,
+        so that they are the same everywhere.
+
+    Example:
+        >>> check_images(32).shape, check_images(32)[1, 2, 3].tolist()
+        ((4, 32, 32, 3), [39, 85, 131])
+    """
+    image, row, column, color = np.indices([4, size, size, 3])
+    waves = (row * 5 * (image + 1) + column * column * (3 - image) + color * 46 + 13 * image) % 512
+    return np.minimum(waves, 511 - waves).astype(np.uint8)
+
+
+def _read_tensors(path: pathlib.Path, sha256: str) -> dict[str, np.ndarray]:
+    from safetensors.numpy import load
+
+    try:
+        contents = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}. {_ADVICE}") from error
+    found = hashlib.sha256(contents).hexdigest()
+    if found != sha256:
+        raise UserError(
+            f"{path} is not the file that came with the package: its SHA-256 should be {sha256}. "
+            f"Received: {found}. {_ADVICE}"
+        )
+    return load(contents)
