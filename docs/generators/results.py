@@ -1,6 +1,8 @@
 """Tables of the CSV files in saved_models/."""
 
 import pathlib
+import shlex
+import statistics
 
 from generators.tables import read_csv, table
 
@@ -33,25 +35,58 @@ def best(path: pathlib.Path) -> str:
 
 
 def runs(path: pathlib.Path) -> str:
-    """Every recorded run."""
+    """Every recorded experiment: one row for all seeds of the same settings."""
+    alike: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for row in read_csv(path):
+        same = ("variant", "recipe", "dataset", "epochs", "precision", "views", "overrides")
+        alike.setdefault(tuple(row[name] for name in same), []).append(row)
     return table(
         [
-            *["network", "recipe", "data", "epochs", "precision", "top-1 %", "top-5 %"],
-            *["views", "s/epoch", "commit"],
+            *["network", "recipe", "data", "epochs", "precision", "seeds", "top-1 %, one view"],
+            *["top-1 %", "views", "top-5 %", "s/epoch", "peak GB", "commit", "flags"],
         ],
         (
             [
                 f"`{row['variant']}`",
                 *(row[name] for name in ("recipe", "dataset", "epochs", "precision")),
-                _percent(row["test_top1"]),
-                _percent(row["test_top5"]),
+                str(len(rows)),
+                _mean(rows, "test_top1_one_view"),
+                _mean(rows, "test_top1"),
                 row["views"],
-                f"{float(row['seconds_per_epoch']):.0f}",
+                _mean(rows, "test_top5"),
+                f"{statistics.median(float(each['seconds_per_epoch']) for each in rows):.0f}",
+                _gigabytes(rows),
                 row["commit"],
+                f"`{_flags(row['overrides'])}`" if row["overrides"] else "",
             ]
-            for row in read_csv(path)
+            for rows in alike.values()
+            for row in rows[:1]
         ),
     )
+
+
+def _mean(rows: list[dict[str, str]], name: str) -> str:
+    """The mean of a share over seeds in percent, with its deviation if there are several."""
+    if not all(row[name] for row in rows):
+        return ""
+    shares = [100 * float(row[name]) for row in rows]
+    mean = f"{statistics.mean(shares):.2f}"
+    return mean if len(shares) == 1 else f"{mean} ± {statistics.stdev(shares):.2f}"
+
+
+def _gigabytes(rows: list[dict[str, str]]) -> str:
+    sizes = [int(row["peak_memory_bytes"]) for row in rows if row["peak_memory_bytes"]]
+    return f"{max(sizes) / 1e9:.1f}" if sizes else ""
+
+
+def _flags(overrides: str) -> str:
+    """The flags of `train` for what a row's overrides say."""
+    words = []
+    for each in overrides.split(" "):
+        name, value = each.split("=", 1)
+        known = {"True": [f"--{name}"], "False": [f"--no-{name}"]}
+        words += known.get(value, [f"--{name}", value])
+    return shlex.join(words)
 
 
 def exports(path: pathlib.Path) -> str:

@@ -20,11 +20,13 @@ from keras_alexnet.training.network_options import NETWORK_OPTIONS
 from keras_alexnet.training.recipe import Recipe
 from keras_alexnet.training.resume import SETTINGS_OF_RECIPES
 from keras_alexnet.training.state import RunState
-from keras_alexnet.utils import files
+from keras_alexnet.utils import files, machine
 from keras_alexnet.weights.load import PretrainedWeights
 
 
-def write(job: TrainingJob, state: RunState, evaluation: Evaluation) -> dict[str, Any]:
+def write(
+    job: TrainingJob, state: RunState, evaluation: Evaluation, one_view: Evaluation
+) -> dict[str, Any]:
     """Writes results.json, tables and pictures of a training run, and returns the results.
 
     All workers must call it; the chief writes, and all return the same results.
@@ -33,13 +35,18 @@ def write(job: TrainingJob, state: RunState, evaluation: Evaluation) -> dict[str
         job: what was trained.
         state: the state at the end of training, with the epoch whose weights are kept.
         evaluation: the evaluation of these weights on the test set.
+        one_view: the same on one view of each image.
     """
     events = state.events()
-    return job.cluster.from_chief(lambda: _write(job, state, evaluation, events))
+    return job.cluster.from_chief(lambda: _write(job, state, evaluation, one_view, events))
 
 
 def _write(
-    job: TrainingJob, state: RunState, evaluation: Evaluation, events: dict
+    job: TrainingJob,
+    state: RunState,
+    evaluation: Evaluation,
+    one_view: Evaluation,
+    events: dict,
 ) -> dict[str, Any]:
     config, data, history = job.config, job.data, state.history.rows
     tested = job.data.test if evaluation.split is None else evaluation.split
@@ -65,8 +72,10 @@ def _write(
         "devices": devices.describe(job.strategy),
         **{f"test_{name}": value for name, value in evaluation.figures().items()},
         "views": evaluation.views,
+        "test_top1_one_view": one_view.figures()["top1"],
         "seconds": state.seconds,
         "seconds_per_epoch": float(np.median([row["seconds"] for row in history])),
+        "peak_memory_bytes": machine.peak_memory(),
         **_origin_and_changes(job),
         **events,
         "length_remarks": length.remarks(
@@ -150,8 +159,10 @@ COLUMNS = (
     "test_top1",
     "test_top5",
     "views",
+    "test_top1_one_view",
     "seconds",
     "seconds_per_epoch",
+    "peak_memory_bytes",
     "commit",
     "tensorflow",
     "keras",

@@ -170,10 +170,13 @@ def _finish(job: TrainingJob, state: RunState, interruption: Interruption) -> di
         for target, trained in zip(model.variables, state.step.model.variables, strict=True):
             target.assign(trained.numpy())
         job.cluster.from_chief(lambda: run_folder.save(job.workdir, model, job.data.class_names))
-        evaluator = job.evaluator(model, job.data.test, views=job.config.views)
-        evaluation = evaluator.run("testing")
+        views = job.config.views
+        evaluation = job.evaluator(model, job.data.test, views=views).run("testing")
+        one_view = evaluation
+        if views != 1:
+            one_view = job.evaluator(model, job.data.test).run("testing one view")
     interruption.agree()
-    return report.write(job, state, evaluation)
+    return report.write(job, state, evaluation, one_view)
 
 
 def _tensorboard(job: TrainingJob) -> list[keras.callbacks.Callback]:

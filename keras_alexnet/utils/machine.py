@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import sys
 import threading
 import time
 
@@ -18,6 +19,21 @@ def processors() -> list[int]:
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
+
+
+def peak_memory() -> int | None:
+    """Returns the most memory that this process has held so far, in bytes; None on Windows.
+
+    Example:
+        >>> peak_memory() > 10**6
+        True
+    """
+    try:
+        import resource
+    except ImportError:
+        return None
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest if sys.platform == "darwin" else largest * 1024
 
 
 def is_running(process_id: int) -> bool:

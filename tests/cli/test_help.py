@@ -146,62 +146,7 @@ def test_version():
     assert _light("--version") == (0, keras_alexnet.__version__ + "\n", [])
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(("arguments", "message"), WRONG)
-=======
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ("", "the following arguments are required: COMMAND"),
-        ("trai", "invalid choice: 'trai'"),
-        ("train --color=red", "train: unknown arguments: --color=red"),
-        ("train stray", "train: unknown arguments: stray"),
-        ("train --epoch 3", "train: unknown arguments: --epoch 3"),
-        ("train --epochs none", "--epochs: must be a whole number. Received: 'none'."),
-        ("train --dropout much", "--dropout: must be a number. Received: 'much'."),
-        ("train --variant alexnt", "Unknown variant 'alexnt'. Did you mean 'alexnet'?"),
-        ("train --dataset cifar11", "Unknown dataset 'cifar11'. Did you mean 'cifar10'?"),
-        ("figures likeliest --out f.png --model m --dataset x", "Unknown dataset 'x'."),
-        ("train --precision float33", "Did you mean 'float32'?"),
-        ("train --variant cifar_v2 --recipe docment", "Did you mean 'document'?"),
-        ("train --momentum 3", "momentum: must be a number of at least 0 and below 1"),
-        ("train --augment crop,flop", "Unknown augmentation 'flop'. Did you mean 'flip'?"),
-        ("train --augment color_noise(2013)", "its parameter must be paper or 2012"),
-        ("train --schedule drops", "schedule=drops needs drop_epochs"),
-        ("ablate", "the following arguments are required: --workdir"),
-        ("ablate --workdir w --without lrm", "Did you mean 'lrn'?"),
-        ("ablate --workdir w --variant cifar_v2", "can leave out: overlap, flip, crop"),
-        ("ablate --workdir w --versions tanh", "must be versions such as 'tanh: --activation"),
-        ("train --variant cifar_v2 --lrn", "cifar_v2 has no response normalization"),
-        ("evaluate", "the following arguments are required: --model"),
-        ("evaluate --model m --split tset", "Did you mean 'test'?"),
-        ("evaluate --model m --views 3", "Unknown views 3."),
-        ("predict --model m", "the following arguments are required: IMAGE"),
-        ("predict photo.jpg", "the following arguments are required: --model"),
-        ("export --model m --out o --formats tflight", "Did you mean 'tflite'?"),
-        ("prepare --out o", "--source is needed"),
-        ("prepare --out o --source s --check", "--check looks only at --out"),
-        ("summary", "the following arguments are required: --variant"),
-        ("figures", "the following arguments are required: FIGURE"),
-        ("figures filter", "invalid choice: 'filter'"),
-        ("figures filters --out f.png --model m --layer c", "filters: unknown arguments: --layer"),
-        ("figures likeliest --out f.png --model m --indices one", "--indices: must be a whole"),
-        ("convert --weights w --out o", "--from is needed"),
-        ("convert --weights w --out o --from caffe --check=", "--check: must not be empty"),
-        ("convert --weights w --out o --to torch --mean m", "--mean does not go with --to torch"),
-        ("convert --weights w --out o --from caffe --names x", "--names does not go with --to"),
-        ("summary --variant cifar_v2 --json=", "--json: must not be empty"),
-        ("train --workdir=", "--workdir: must not be empty"),
-        ("evaluate --model=", "--model: must not be empty"),
-        (
-            "train --seed 9999999999999999999",
-            "--seed: must be a whole number of at least 0 and of less",
-        ),
-        ("benchmark layers --only layer", "Did you mean 'layers'?"),
-        ("benchmark train --steps 0", "--steps: must be a whole number of at least 1"),
-    ],
-)
->>>>>>> 0358c33
 def test_usage_errors_exit_with_2_before_anything_heavy_is_loaded(arguments, message):
     code, output, errors = _light(arguments)
     assert (code, output) == (2, "")

@@ -22,8 +22,8 @@ from support.run_ends import metrics
 
 RESULT_KEYS = (
     "variant recipe dataset train_images test_images data_sha256 seed epochs global_batch_size "
-    "precision devices test_loss test_top1 test_top5 views seconds seconds_per_epoch commit "
-    "tensorflow keras date"
+    "precision devices test_loss test_top1 test_top5 views test_top1_one_view seconds "
+    "seconds_per_epoch peak_memory_bytes commit tensorflow keras date"
 ).split()
 
 
@@ -57,6 +57,11 @@ def test_run_leaves_everything_that_it_promises(ended, small_variant):
     # A tenth of 72 is held out.
     assert (written["train_images"], written["validation_images"]) == (65, 7)
     assert (written["test_images"], written["views"], written["steps"]) == (24, 2, 10)
+    assert written["peak_memory_bytes"] > 10**8
+    model = str(workdir / "model.keras")
+    data = {"dataset": "image_folder", "data_dir": config.data_dir}
+    one_view = ka.evaluate(EvaluateConfig(model=model, views=1, **data))
+    assert one_view["top1"] == written["test_top1_one_view"]
     assert written["per_class_accuracy"].keys() == {"cat", "dog", "owl"}
     assert written["overrides"] == "epochs=2 global_batch_size=16 learning_rate=0.02"
 
