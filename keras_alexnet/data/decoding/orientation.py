@@ -78,9 +78,9 @@ def _changed(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 
     def transposed() -> tf.Tensor:
         # Not tf.transpose: without AVX-512, oneDNN logs an error where that gets 8-bit integers.
-        height, width = tf.shape(image)[0], tf.shape(image)[1]
+        height, width, channels = tf.unstack(tf.shape(image))
         places = tf.range(width)[:, None] + width * tf.range(height)
-        return tf.gather(tf.reshape(image, [-1, 3]), places)
+        return tf.gather(tf.reshape(image, [-1, channels]), places)
 
     on_its_side = tf.cond(orientation >= 5, transposed, lambda: image)
     upside_down = tf.reduce_any(orientation == [3, 4, 7, 8])
