@@ -123,7 +123,9 @@ def test_a_chief_that_is_started_again_is_found(addresses):
 @pytest.mark.processes
 # The chief listens and others knock; each is tried with a signal, and one with the limit.
 @pytest.mark.parametrize(
-    ("index", "number"), [(0, signal.SIGTERM), (1, signal.SIGINT), (1, None)], ids=str
+    ("index", "number"),
+    [(0, signal.SIGTERM), (1, signal.SIGINT), (1, None)],
+    ids=["chief", "another", "limit"],
 )
 def test_a_waiting_worker_hears_signals_and_its_limit(addresses, tmp_path, index, number):
     cluster = {"cluster": {"worker": addresses[:2]}, "task": {"type": "worker", "index": index}}
