@@ -3,31 +3,31 @@
 import os
 import socket
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-from keras_alexnet.utils import onednn
-
-onednn.turn_on()  # as for users; pytest's own plugins must not import TensorFlow earlier
-
-import tensorflow as tf
-
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
-)
-
 import pytest
 
 from keras_alexnet import TrainConfig
-from keras_alexnet.data.readers import cifar
-from support.cifar_copies import TEST, TRAIN
-from support.image_folders import write_images
 from support.networks import registered
 from support.small_networks import small_row
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def pytest_configure(config):
+    """Imports TensorFlow as commands do, except in the process that only starts others."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        return
+    import tensorflow as tf
+
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
 
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory):
     """An image folder: three classes, 72 training and 24 test images of 32 x 32."""
+    from support.image_folders import write_images
+
     folder = tmp_path_factory.mktemp("data") / "tiny"
     classes = ["cat", "dog", "owl"]
     write_images(folder / "train", classes, 24, seed=1)
@@ -70,6 +70,9 @@ def config(config_in, tmp_path):
 @pytest.fixture
 def isolated(tmp_path, monkeypatch):
     """A home of its own, small archives, and no network."""
+    from keras_alexnet.data.readers import cifar
+    from support.cifar_copies import TEST, TRAIN
+
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))

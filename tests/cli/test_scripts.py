@@ -83,12 +83,11 @@ def test_flags_reach_the_run(run_folder):
 
 
 @pytest.mark.processes
-def test_evaluate_gives_the_figures_of_the_run(run_folder, tmp_path):
+def test_evaluate_gives_the_figures_of_the_run(run_folder, tmp_path, capfd):
     written = json.loads((run_folder / "results.json").read_text())
     pictures = tmp_path / "pictures"
     flags = [f"--json={tmp_path / 'figures.json'}", f"--pictures={pictures}"]
-    done = _run("scripts/evaluate.py", f"--model={run_folder}", *flags)
-    assert done.returncode == 0, done.stderr
+    assert main(["evaluate", f"--model={run_folder}", *flags]) == 0, capfd.readouterr().err
     figures = json.loads((tmp_path / "figures.json").read_text())
     assert figures["loss"] == pytest.approx(written["test_loss"], rel=1e-5)
     assert figures["data_sha256"] == written["data_sha256"]
@@ -96,19 +95,18 @@ def test_evaluate_gives_the_figures_of_the_run(run_folder, tmp_path):
 
 
 @pytest.mark.processes
-def test_figures_draw_a_network_and_its_runs(run_folder, tmp_path):
+def test_figures_draw_a_network_and_its_runs(run_folder, tmp_path, capfd):
     out, curves = tmp_path / "likeliest.png", tmp_path / "curves.png"
     flags = [f"--model={run_folder}", "--indices=5,0", "--top=2", f"--out={out}"]
     table = tmp_path / "shown.json"
-    done = _run("scripts/figures.py", "likeliest", *flags, f"--table={table}")
-    assert (done.returncode, done.stdout) == (0, f"picture: {out}\n"), done.stderr
+    assert main(["figures", "likeliest", *flags, f"--table={table}"]) == 0
+    assert capfd.readouterr().out == f"picture: {out}\n"
     shown = [row["image"] for row in json.loads(table.read_text())]
     assert len(shown) == 4 and len(set(shown)) == 2 and out.exists()
     flags = [f"--runs={run_folder}", "--labels=three animals", "--error=0", f"--out={curves}"]
-    done = _run("scripts/figures.py", "curves", *flags)
-    assert done.returncode == 0, done.stderr
+    assert main(["figures", "curves", *flags]) == 0
     said = f"three animals: no epoch reached a training error of 0 %\npicture: {curves}\n"
-    assert done.stdout == said and curves.exists()
+    assert capfd.readouterr().out == said and curves.exists()
 
 
 @pytest.mark.processes
@@ -126,9 +124,10 @@ def test_predict_and_convert_take_the_run(run_folder, tiny_folder, tmp_path):
 
 
 @pytest.mark.processes
-def test_train_refuses_a_folder_with_a_run(run_folder):
-    done = _run("scripts/train.py", f"--workdir={run_folder}")
-    _assert_one_message(done, 1, "already holds a run")
+def test_train_refuses_a_folder_with_a_run(run_folder, capfd):
+    assert main(["train", f"--workdir={run_folder}"]) == 1
+    said = capfd.readouterr().err
+    assert "already holds a run" in said and "Traceback" not in said
 
 
 @pytest.mark.parametrize(

@@ -66,8 +66,7 @@ def test_a_signal_before_anything_has_begun(where, number):
 
 @pytest.mark.processes
 @pytest.mark.parametrize(
-    "where",
-    ["tensorflow.python.framework.ops", "keras.src.layers", "keras_alexnet.evaluation.evaluate"],
+    "where", ["tensorflow.python.framework.ops", "keras_alexnet.evaluation.evaluate"]
 )
 def test_a_signal_while_libraries_load(where):
     _stopped(where, signal.SIGINT, "evaluate", "--model=nowhere")

@@ -121,8 +121,12 @@ def test_a_chief_that_is_started_again_is_found(addresses):
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("index", [0, 1], ids=["chief", "another"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, None])
+# The chief listens and others knock; each is tried with a signal, and one with the limit.
+@pytest.mark.parametrize(
+    ("index", "number"),
+    [(0, signal.SIGTERM), (1, signal.SIGINT), (1, None)],
+    ids=["chief", "another", "limit"],
+)
 def test_a_waiting_worker_hears_signals_and_its_limit(addresses, tmp_path, index, number):
     cluster = {"cluster": {"worker": addresses[:2]}, "task": {"type": "worker", "index": index}}
     flags = ["--dataset=shapes", f"--workdir={tmp_path / 'run'}"]

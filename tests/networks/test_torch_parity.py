@@ -1,16 +1,24 @@
 """Each network against the same network written in PyTorch from its document, weights shared."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import keras_alexnet
-from keras_alexnet.networks import layers
+from keras_alexnet.networks import layers, variants
+from keras_alexnet.networks.spec import DenseSpec
 from support.fixed_weights import relative_error
+from support.networks import registered
 
 torch = pytest.importorskip("torch", reason="compares with PyTorch, which users never need")
 nn = torch.nn
+
+# Hidden dense layers have this fraction of their units, in both libraries: they differ in nothing
+# else, have nine tenths of the weights, and test_build.py counts their parameters in full.
+NARROWER = 16
 
 
 def conv(channels, filters, kernel, stride=1, padding=0, groups=1):
@@ -23,6 +31,8 @@ def pool(size, stride):
 
 def dense(*sizes):
     """Flattens, then linear layers from size to size with ReLU between them."""
+    first, *hidden, last = sizes
+    sizes = [first, *(size // NARROWER for size in hidden), last]
     linear = [nn.Linear(*pair) for pair in zip(sizes, sizes[1:], strict=False)]
     hidden = [module for layer in linear[:-1] for module in (layer, nn.ReLU())]
     return [nn.Flatten(), *hidden, linear[-1]]
@@ -127,6 +137,19 @@ def standardized(pixels, statistics):
     return (torch.tensor(pixels).permute(0, 3, 1, 2) / 255 - mean) / std
 
 
+def build(name, **options):
+    """Builds a network with the narrower hidden dense layers."""
+    spec = variants.get(name)
+    head = tuple(
+        dataclasses.replace(layer, units=layer.units // NARROWER)
+        if isinstance(layer, DenseSpec)
+        else layer
+        for layer in spec.head
+    )
+    with registered(dataclasses.replace(spec, head=head)):
+        return keras_alexnet.build(name, **options)
+
+
 def layer_outputs(modules, inputs):
     """Returns the outputs of all ReLU, LRN and pooling modules in order, then the logits."""
     outputs, kinds = [], (nn.ReLU, nn.LocalResponseNorm, nn.MaxPool2d)
@@ -171,7 +194,7 @@ class Pair:
     def __init__(self, name):
         network, self.classes, self.size, statistics = NETWORKS[name]
         self.network = nn.Sequential(*network(self.classes))
-        self.model = keras_alexnet.build(name, pixel_mean=None if statistics else CIFAR10_MEAN)
+        self.model = build(name, pixel_mean=None if statistics else CIFAR10_MEAN)
         self.statistics = statistics or (CIFAR10_MEAN / 255, [1 / 255] * 3)
         self.last_map = share_weights(self.network, self.model)
         self.pixels = images(1 if self.size > 32 else 4, self.size, self.size)
@@ -234,7 +257,7 @@ def test_every_network_is_compared():
 @pytest.mark.parametrize("height, width", [(63, 200), (300, 231)])
 def test_owt_pools_any_size_as_pytorch_does(height, width):
     network = nn.Sequential(*owt_net(classes=5))
-    model = keras_alexnet.build("alexnet_owt", num_classes=5, input_shape=(height, width, 3))
+    model = build("alexnet_owt", num_classes=5, input_shape=(height, width, 3))
     share_weights(network, model)
     pixels = images(1, height, width)
     wanted = network(standardized(pixels, IMAGENET)).detach().numpy()

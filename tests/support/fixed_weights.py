@@ -1,14 +1,18 @@
 """Weights from a fixed formula, the same on every machine."""
 
+import functools
 import zlib
 
 import numpy as np
 
 
+@functools.lru_cache(32)  # large networks share the names and shapes of their dense layers
 def uniform(name, shape):
     """Numbers in [-1, 1) that depend only on the name; Philox is the same everywhere."""
     bits = np.random.Philox(zlib.crc32(name.encode())).random_raw(int(np.prod(shape)))
-    return ((bits >> 40).astype("float32") / 2**23 - 1).reshape(shape)
+    numbers = ((bits >> 40).astype("float32") / 2**23 - 1).reshape(shape)
+    numbers.flags.writeable = False  # all callers get the same array
+    return numbers
 
 
 def set_fixed_weights(model):

@@ -20,6 +20,15 @@ from keras_alexnet.utils import machine
 
 _WORKER_SECONDS = 3600
 
+# What a process runs: this module, after TensorFlow has been loaded without its notices.
+_PROGRAM = """
+import sys
+from keras_alexnet.cli.running import load_tensorflow
+load_tensorflow()
+from keras_alexnet.cli.benchmark import two_workers
+two_workers.work(sys.argv[1])
+"""
+
 
 def measure_workers(variant: str, batch_size: int, steps: int, repeats: int) -> dict[str, Any]:
     """Measures one process on one core, two processes that share nothing, and two workers of a run.
@@ -87,7 +96,7 @@ def _start_worker(
     cluster = {"cluster": {"worker": addresses}, "task": task} if addresses else {}
     own = {"OMP_NUM_THREADS": "1", "TF_CONFIG": json.dumps(cluster)}
     return subprocess.Popen(
-        [sys.executable, "-m", __name__, json.dumps(given)],
+        [sys.executable, "-c", _PROGRAM, json.dumps(given)],
         env={**machine.environment_of_child(), **own},
         stdout=subprocess.PIPE,
         text=True,
@@ -105,8 +114,12 @@ def _free_addresses(count: int) -> list[str]:
         return [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
 
 
-def _work(text: str) -> None:
-    """Trains as one of the processes, prints the seconds a step, and ends the process."""
+def work(text: str) -> None:
+    """Trains as one of the processes, prints the seconds a step, and ends the process.
+
+    Args:
+        text: what `_start_worker` gives the process, as JSON.
+    """
     given = json.loads(text)
     machine.end_with_parent(given["parent"])
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -114,7 +127,3 @@ def _work(text: str) -> None:
     clock = Workload(**given["workload"]).train(given["workdir"], overrides)
     print(clock.seconds_a_step(), flush=True)
     os._exit(0)  # TensorFlow's own shutdown would fail if the other worker has already ended
-
-
-if __name__ == "__main__":
-    _work(sys.argv[1])

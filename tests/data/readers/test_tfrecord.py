@@ -46,10 +46,11 @@ def test_batches_are_those_of_the_folder(tiny_folder, prepared_tiny, monkeypatch
     data = load(prepared_tiny)
     assert (data.name, data.class_names) == (folder.name, folder.class_names)
     assert (data.sha256, data.sha256_of) == (folder.sha256, folder.sha256_of)
-    options = {"global_batch_size": 20, "seed": 5}
-    assert_same_batches(
-        *(ka.train_batches(d.train, "cifar_v1", **options) for d in (folder, data)), 9
-    )
+    if budget == 0:  # what is in memory is trained on alike, wherever it came from
+        options = {"global_batch_size": 20, "seed": 5}
+        assert_same_batches(
+            *(ka.train_batches(d.train, "cifar_v1", **options) for d in (folder, data)), 9
+        )
     assert_same_batches(
         *(ka.eval_batches(d.test, "cifar_v1", batch_size=9) for d in (folder, data)), 3
     )
