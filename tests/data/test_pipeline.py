@@ -296,7 +296,8 @@ def test_several_augmentations_that_end(split, erase):
 @pytest.mark.parametrize("count", [1, 2, 10])
 def test_evaluation_views(split, squares, plan, count):
     padding = plan.crop_padding if count == 10 else 0
-    padded = np.pad(squares, [(0, 0), (padding, padding), (padding, padding), (0, 0)])
+    border = (padding, padding)
+    padded = np.pad(squares, [(0, 0), border, border, (0, 0)], mode="reflect")
     room = padded.shape[1] - plan.crop_size
     corners = [(room // 2, room // 2), (0, 0), (0, room), (room, 0), (room, room)]
     crops = [
