@@ -19,7 +19,7 @@ from keras_alexnet.ablation.versions import OF_THE_STUDY, Version, versions_of
 from keras_alexnet.errors import Interrupted, UsageError, UserError
 from keras_alexnet.figures import curves
 from keras_alexnet.networks.options import known_activation
-from keras_alexnet.training import checkpoints
+from keras_alexnet.training import checkpoints, traces
 from keras_alexnet.training.checks import check_settings
 from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.utils import files, outputs, provenance, signals
@@ -100,6 +100,11 @@ def _check(config: AblateConfig, versions: Sequence[Version]) -> None:
         known_activation("activation", run.activation)
         check_settings(run, version.recipe(config.train), replicas=1)
     outputs.check_folder(config.workdir, "workdir")
+    if traces.holds_run(config.workdir):
+        raise UserError(
+            f"{config.workdir} already holds a run of train. A study needs a folder of its own: "
+            "pass another --workdir."
+        )
 
 
 class _Study:

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import runpy
 import signal
 import subprocess
@@ -73,7 +74,7 @@ def run_command(arguments: Sequence[str], log: pathlib.Path) -> None:
 
 def _last_message(log: pathlib.Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="backslashreplace").splitlines()
-    messages = [line for line in lines if line.startswith("keras-alexnet ")] or lines or [""]
+    messages = [line for line in lines if re.match(r"keras-alexnet \w+: ", line)] or lines or [""]
     return messages[-1].removeprefix("keras-alexnet ")
 
 

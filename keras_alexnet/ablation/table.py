@@ -79,6 +79,13 @@ def markdown(rows: Sequence[Mapping[str, Any]], training_error: float) -> str:
         "seed ± their standard error. A training error is the mean over an epoch, with the "
         "augmentation and dropout of the run."
     )
+    at_chance = [
+        f"{row['version']} ({row['seeds_at_chance']} of {row['seeds']} seeds)"
+        for row in rows
+        if row["seeds_at_chance"] and row["version"] != ONE_VIEW
+    ]
+    if at_chance:
+        note += f" The loss stayed at chance for long, or to the end, in: {', '.join(at_chance)}."
     return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", note, ""])
 
 

@@ -171,6 +171,11 @@ def _check(version: Version, config: AblateConfig) -> None:
         recipe = version.recipe(config.train)
     except UsageError as error:
         raise UsageError(f"Version {version.name}: {error}") from error
+    if config.learning_rates and "learning_rate" in version.changes:
+        raise UsageError(
+            f"Version {version.name} has a learning_rate of its own, but learning_rates are for "
+            "all versions: omit one of them."
+        )
     held_out = run.validation_images
     by_validation = bool(config.learning_rates) and config.best_rate_by == "validation"
     if by_validation and not (recipe.validation_fraction if held_out is None else held_out):

@@ -126,6 +126,19 @@ def test_a_training_error_that_is_not_reached(study, tmp_path):
     assert "| not in 2 |" in text and "| 1.0 (1 of 2 seeds) |" in text
 
 
+def test_runs_that_learn_nothing_are_named(study, tmp_path):
+    study(FakeRuns(lambda name: 0.1 if name == "tanh-seed1" else 0.5))
+    said = "stayed at chance for long, or to the end, in: tanh (1 of 2 seeds)."
+    assert said in (tmp_path / "study" / "table.md").read_text()
+
+
+def test_a_folder_with_a_run_is_not_one_of_a_study(study, tmp_path):
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "config.json").write_text("{}")
+    with pytest.raises(UserError, match="already holds a run of train"):
+        study(FakeRuns(_accuracy))
+
+
 def test_what_is_done_is_not_done_again_and_more_is_added(study):
     runs = FakeRuns(_accuracy)
     first = study(runs)

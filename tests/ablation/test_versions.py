@@ -81,6 +81,10 @@ def test_versions_change_what_their_names_say():
         ({"versions": {"a": {"schedule": "drops"}}}, "Version a: schedule=drops needs"),
         ({"settings": {"lrn": True}, "activation": "tanh"}, "cifar_v1 has no response"),
         (
+            {"versions": {"slow": {"learning_rate": 0.1}}, "learning_rates": (0.1, 0.2)},
+            "Version slow has a learning_rate of its own",
+        ),
+        (
             {"settings": {"validation_images": 0}, "learning_rates": (0.1, 0.2)},
             "learning_rates needs validation images",
         ),

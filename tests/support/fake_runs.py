@@ -59,7 +59,8 @@ class FakeRuns:
             **{"variant": "v", "recipe": "r", "overrides": "", "commit": "c", "workdir": "w"},
             **{"epochs": len(epochs), "steps": 1, "global_batch_size": 1, "views": 1},
             **{"test_loss": 1.0, "seconds": 1.0, "seconds_per_epoch": 1.0},
-            **{"seed": 0, "kept_epoch": len(epochs), "at_chance": None, "data_note": None},
+            **{"seed": 0, "kept_epoch": len(epochs), "data_note": None},
+            "at_chance": {"step": 200} if top1 <= 0.1 else None,
             "recipe_as_run": {
                 **{"name": "r", "note": ""},
                 "learning_rate": float(given.get("--learning_rate", 0.08)),
