@@ -52,7 +52,8 @@ def build(
         pixel_mean: R, G, B means 0-255 to subtract instead of the spec's.
         initial_weights: name of an initialization that the spec offers besides its default
             ("he_fan_out" for `alexnet_half`).
-        weights: file to start from, as for `keras_alexnet.weights.load`. Its layer "logits" is not
+        weights: what to start from, as for `keras_alexnet.weights.load`: a file, or the name of
+            weights that come with the package, such as "cifar10-jpeg". Their layer "logits" is not
             used if its classes differ. The pixel mean of a Keras file is used, unless `pixel_mean`
             is given.
         name: the model's name; by default the variant.
@@ -69,7 +70,7 @@ def build(
         UserError: the weights file cannot be read, or is for a different network.
 
     Example:
-        >>> model = keras_alexnet.build("cifar_v2", seed=1)
+        >>> model = keras_alexnet.build("cifar_v2", weights="cifar10-jpeg")
         >>> model(np.zeros([1, 32, 32, 3], "uint8")).shape
         TensorShape([1, 10])
     """
@@ -107,7 +108,7 @@ def AlexNet(
 
     Args:
         include_top: whether to include the dense layers.
-        weights: None for random weights, or a file as for `keras_alexnet.weights.load`.
+        weights: None for random weights, or a file or name as for `keras_alexnet.weights.load`.
         input_tensor: output of `keras.Input` (or of layers before this network) to build on.
         input_shape: (height, width, 3); by default that of the network's spec. Without the top,
             height and width may be None, which is the default.
