@@ -117,7 +117,7 @@ def check_images(size: int) -> np.ndarray:
 
     Example:
         >>> check_images(32).shape, check_images(32)[1, 2, 3].tolist()
-        ((4, 32, 32, 3), [39, 85, 131])
+        ((4, 32, 32, 3), [51, 97, 143])
     """
     image, row, column, color = np.indices([4, size, size, 3])
     waves = (row * 5 * (image + 1) + column * column * (3 - image) + color * 46 + 13 * image) % 512
