@@ -19,7 +19,7 @@ from keras_alexnet.weights import named, shipped_file
 def run(config_in, tmp_path_factory):
     """The folder of a run of the small network on three classes."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    ka.train(config_in(folder, overrides={"epochs": 1}, views=2, dataset_name="animals"))
+    ka.train(config_in(folder, overrides={"epochs": 1}, dataset_name="animals"))
     return folder
 
 
@@ -42,8 +42,7 @@ def test_the_card_is_of_what_was_written(run, tmp_path, small_variant, tiny_fold
     np.testing.assert_allclose(logits, card["check"], atol=1e-4)
     assert card["command"] == (
         f"keras-alexnet train --variant {small_variant} --recipe default --dataset image_folder "
-        f"--data_dir tiny --seed 0 --precision float32 --epochs 1 --global_batch_size 16 "
-        "--views 2"
+        "--data_dir tiny --seed 0 --precision float32 --epochs 1 --global_batch_size 16"
     )
     assert str(run.parent) not in file.with_suffix(named.CARD).read_text()
 
