@@ -14,7 +14,7 @@ import sys
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from generators import ablation, networks, recipes, results  # noqa: E402
+from generators import ablation, networks, recipes, results, shipped  # noqa: E402
 
 PARTS = {
     "paper-claims": ablation.claims,
@@ -28,6 +28,7 @@ PARTS = {
     "best-results": lambda: results.best(ROOT / "saved_models" / "results.csv"),
     "results": lambda: results.runs(ROOT / "saved_models" / "results.csv"),
     "exports": lambda: results.exports(ROOT / "saved_models" / "exports.csv"),
+    "shipped-weights": shipped.overview,
     "parity": lambda: results.parity(ROOT / "saved_models" / "parity.csv"),
 }
 _PART = re.compile(r"<!-- generated: ([\w-]+) -->\n.*?<!-- end of \1 -->", re.S)

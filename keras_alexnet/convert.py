@@ -126,7 +126,8 @@ def to_torch(
     """Writes the weights of a saved network for PyTorch.
 
     Args:
-        model: a run's folder or a `.keras` file.
+        model: a run's folder, a `.keras` file, or the name of a network whose weights come with the
+            package.
         out, names: as in `keras_alexnet.weights.save`.
         variant: the network, if the file does not say which it is.
 

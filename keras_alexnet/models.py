@@ -57,7 +57,8 @@ def build(
         initial_weights: "fan_in_uniform", PyTorch's default; "normal(STD)", such as "normal(0.01)",
             with biases 0; or one that the spec offers besides its own ("he_fan_out" for
             `alexnet_half`).
-        weights: file to start from, as for `keras_alexnet.weights.load`. Its layer "logits" is not
+        weights: what to start from, as for `keras_alexnet.weights.load`: a file, or the name of
+            weights that come with the package, such as "cifar10-jpeg". Their layer "logits" is not
             used if its classes differ. The pixel constants of a Keras file are used, unless
             `pixel_mean` or `pixel_std` is given.
         name: the model's name; by default the variant.
@@ -74,7 +75,7 @@ def build(
         UserError: the weights file cannot be read, or is for a different network.
 
     Example:
-        >>> model = keras_alexnet.build("cifar_v2", seed=1)
+        >>> model = keras_alexnet.build("cifar_v2", weights="cifar10-jpeg")
         >>> model(np.zeros([1, 32, 32, 3], "uint8")).shape
         TensorShape([1, 10])
     """
@@ -114,7 +115,7 @@ def AlexNet(
 
     Args:
         include_top: whether to include the dense layers.
-        weights: None for random weights, or a file as for `keras_alexnet.weights.load`.
+        weights: None for random weights, or a file or name as for `keras_alexnet.weights.load`.
         input_tensor: output of `keras.Input` (or of layers before this network) to build on.
         input_shape: (height, width, 3); by default that of the network's spec. Without the top,
             height and width may be None, which is the default.

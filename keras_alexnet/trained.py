@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,6 @@ from keras_alexnet import run_folder
 from keras_alexnet.data import run_data
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.dataset import Dataset
-from keras_alexnet.data.readers import list_datasets
 from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.networks import variants
@@ -178,7 +177,7 @@ class TrainedNetwork:
             UsageError, UserError: as in `load_dataset`.
         """
         if self.card is not None and spec.dataset is None:
-            spec = dataclasses.replace(spec, dataset=_usual_dataset(self.card))
+            spec = dataclasses.replace(spec, dataset=run_data.usual_dataset(self.card["dataset"]))
         return run_data.load_run_data(self.config, spec)
 
     def check_data(self, data: Dataset) -> None:
@@ -256,21 +255,6 @@ def _assemble(
         card=file.card,
         _compute=file.compute,
     )
-
-
-def _usual_dataset(card: Mapping[str, Any]) -> str:
-    """Returns the data set to use with weights that come with the package, if none is named."""
-    trained_on = card["dataset"]
-    name = trained_on.partition("-")[0]  # cifar10-jpeg is a copy of cifar10
-    if name not in list_datasets():
-        raise UsageError(
-            f"The weights {card['name']} of {card['variant']} were trained on {trained_on}, which "
-            "may be anywhere. Name the data with --dataset and --data_dir."
-        )
-    logging.info(
-        "No data set was named: using %s. %s was trained on %s.", name, card["variant"], trained_on
-    )
-    return name
 
 
 def _variant(file: ModelFile, requested: str | None) -> str:

@@ -11,6 +11,7 @@ from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.dataset import Dataset, hold_out
 from keras_alexnet.data.folders.tree import as_nfc
 from keras_alexnet.data.load import load_dataset
+from keras_alexnet.data.readers import list_datasets
 from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UsageError, UserError
 
@@ -46,6 +47,29 @@ def load_run_data(config: Mapping[str, Any] | None, spec: DataSpec) -> Dataset:
         logging.warning("%s.", changed)
         data = data.with_note(changed)
     return data
+
+
+def usual_dataset(trained_on: str) -> str:
+    """Returns the data set to use with a network whose run is not here, if none is named.
+
+    Args:
+        trained_on: the name of the data that the network was trained on.
+
+    Raises:
+        UsageError: there is no data set that everyone can have.
+
+    Example:
+        >>> usual_dataset("cifar10-jpeg")
+        'cifar10'
+    """
+    name = trained_on.partition("-")[0]  # cifar10-jpeg is a copy of cifar10
+    if name not in list_datasets():
+        raise UsageError(
+            f"The network was trained on {trained_on}, which may be anywhere. Name the data with "
+            "--dataset and --data_dir."
+        )
+    logging.info("No data set was named, so %s is used. The network saw %s.", name, trained_on)
+    return name
 
 
 def _same_path(one: str | os.PathLike, other: str | os.PathLike | None) -> bool:

@@ -59,13 +59,13 @@ def ship(config: ShipConfig) -> dict[str, Any]:
         raise UserError(f"ship needs the folder of a run that has ended. Received: {config.model}.")
     reports.check_results(network)
     _check_default(network)
-    data = _load_data(network, config)
     name = config.name or network.results["dataset"]
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
         raise UsageError(
             "name must be of lower-case letters, digits, - and _, because it becomes a part of a "
-            f"file's name. Received: {name}."
+            f"file's name. Received: {name}. Pass --name."
         )
+    data = _load_data(network, config)
     card = _described(network, data, name)
     with tempfile.TemporaryDirectory() as folder:
         stage = pathlib.Path(folder) / f"{network.variant}-{name}{named.WEIGHTS}"

@@ -41,7 +41,8 @@ def activations(
     0 are red; if not, black is 0 and white is the largest value.
 
     Args:
-        model: a run's folder, a `.keras` file, or a model that `build` made.
+        model: a run's folder, a `.keras` file, the name of a network with weights in the package,
+            or a model that `build` made.
         image: the path of an image, encoded bytes, or uint8 pixels `[H, W, 3]`.
         layer: the name of a layer.
         out: the picture to write.

@@ -25,7 +25,8 @@ def filters(model: subjects.Model, out: str | os.PathLike, *, scale: str = "each
     If later convolutions have groups, the network's towers are drawn one below the other.
 
     Args:
-        model: a run's folder, a `.keras` file, or a model.
+        model: a run's folder, a `.keras` file, the name of a network with weights in the package,
+            or a model.
         out: the picture to write.
         scale: "each" scales each filter by its own largest absolute weight; "joint" scales all of
             them by the largest of all.

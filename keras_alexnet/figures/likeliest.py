@@ -40,7 +40,8 @@ def likeliest(
     The correct label is below the image; its bar has a different color.
 
     Args:
-        model: a run's folder, a `.keras` file, or a model that `build` made.
+        model: a run's folder, a `.keras` file, the name of a network with weights in the package,
+            or a model that `build` made.
         out: the picture to write.
         data: the data; by default, those that the run was trained on.
         images: number of test images, chosen by `seed` from all classes in proportion.

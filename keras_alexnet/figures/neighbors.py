@@ -43,7 +43,8 @@ def neighbors(
     layer.
 
     Args:
-        model: a run's folder, a `.keras` file, or a model that `build` made.
+        model: a run's folder, a `.keras` file, the name of a network with weights in the package,
+            or a model that `build` made.
         out: the picture to write.
         data: the data; by default, those that the run was trained on.
         images: number of test images, chosen by `seed` from all classes in proportion.

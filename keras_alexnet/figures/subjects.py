@@ -24,7 +24,7 @@ from keras_alexnet.trained import TrainedNetwork, check_finite
 from keras_alexnet.utils import files, outputs
 from keras_alexnet.utils.values import path_text
 
-# A run's folder, a `.keras` file, or the network itself.
+# A run's folder, a `.keras` file, the name of a network with weights, or the network itself.
 Model: TypeAlias = str | os.PathLike | keras.Model
 
 

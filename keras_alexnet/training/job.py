@@ -30,7 +30,7 @@ from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.training.network_options import NETWORK_OPTIONS
 from keras_alexnet.training.recipe import Recipe
 from keras_alexnet.training.resume import Change, RunRequest
-from keras_alexnet.weights.load import PretrainedWeights
+from keras_alexnet.weights.pretrained import PretrainedWeights
 
 RUNS = "runs"  # where runs without a folder of their own are written
 _LONGEST_NAME = 50  # characters of a data set's name in the name of a folder

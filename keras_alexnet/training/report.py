@@ -21,7 +21,7 @@ from keras_alexnet.training.recipe import Recipe
 from keras_alexnet.training.resume import SETTINGS_OF_RECIPES
 from keras_alexnet.training.state import RunState
 from keras_alexnet.utils import files, machine
-from keras_alexnet.weights.load import PretrainedWeights
+from keras_alexnet.weights.pretrained import PretrainedWeights
 
 
 def write(

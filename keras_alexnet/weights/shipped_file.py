@@ -9,23 +9,28 @@ import keras
 import numpy as np
 
 from keras_alexnet import run_folder
+from keras_alexnet.distributed.precision import precision
 from keras_alexnet.errors import UserError
 from keras_alexnet.networks.build import build, standardize_layer
-from keras_alexnet.utils import files, finite, json_files
+from keras_alexnet.utils import files, finite, json_files, json_schema
 from keras_alexnet.utils.json_schema import COUNT, Number, OneOf
 from keras_alexnet.weights import named, quantized
 from keras_alexnet.weights.layout import fitting_tensors
 
-_COLOR = Number(0, 255)
+_COLOR, _SIZE = Number(0, 255), Number(1, 2**14, whole=True)
 
 # What a card holds; the comments say what the names do not.
-_CARD = {
+_CARD: json_schema.Schema = {
     **dict.fromkeys(("variant", "name", "file", "sha256"), str),
     "stored_as": str,  # one of quantized.FORMS
     "parameters": COUNT,
     "labels": [str],
-    "input_size": Number(1, 2**14, whole=True),
-    "image_plan": dict,
+    "input_size": _SIZE,
+    "image_plan": {
+        **dict.fromkeys(("square_size", "crop_size", "input_size"), _SIZE),
+        **{"crop_padding": COUNT, "warp": bool, "resize": str},
+        ...: None,
+    },
     **dict.fromkeys(("pixel_mean", "pixel_std"), [_COLOR]),
     # Of exactly these weights: number of views → loss, top-1 and top-5 on all test images.
     "accuracy": {...: {"loss": Number(), "top1": Number(0, 1), "top5": Number(0, 1)}},
@@ -63,7 +68,8 @@ def read_model(weights: pathlib.Path) -> keras.Model:
     card = read_card(weights)
     tensors = quantized.unpack(_read_tensors(weights, card["sha256"]))
     size = card["input_size"]
-    model = build(card["variant"], num_classes=len(card["labels"]), input_shape=(size, size, 3))
+    with precision("float32"):
+        model = build(card["variant"], num_classes=len(card["labels"]), input_shape=(size, size, 3))
     wanted = {
         layer.name: {f"{layer.name}/{each.name}": tuple(each.shape) for each in layer.weights}
         for layer in model.layers
@@ -111,7 +117,7 @@ def check_images(size: int) -> np.ndarray:
 
     Example:
         >>> check_images(32).shape, check_images(32)[1, 2, 3].tolist()
-        ((4, 32, 32, 3), [39, 85, 131])
+        ((4, 32, 32, 3), [51, 97, 143])
     """
     image, row, column, color = np.indices([4, size, size, 3])
     waves = (row * 5 * (image + 1) + column * column * (3 - image) + color * 46 + 13 * image) % 512
