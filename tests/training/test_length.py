@@ -24,8 +24,8 @@ def _plan(config, images, classes=3):
     """The epochs of a run on so many images, and its remarks."""
     split = Split.of(ImageArray(np.zeros([images, 2, 2, 3], np.uint8)), np.zeros(images))
     recipe = recipes.get(config.variant, config.recipe, **config.overrides)
-    recipe = length.lengthened(recipe, config, split)
-    assert length.lengthened(recipe, config, split) == recipe
+    recipe = length.fitted(recipe, config, split, classes)
+    assert length.fitted(recipe, config, split, classes) == recipe
     steps = -(-images // recipe.global_batch_size)
     planned = length.Length(
         recipe.epochs, steps, images, recipe.global_batch_size, config.max_steps
@@ -48,6 +48,25 @@ def test_epochs_that_are_given_stay():
     for epochs in (3, 40):
         found, said = _plan(_config(overrides={"min_steps": 600, "epochs": epochs}), 360)
         assert found == epochs and "instead of" not in said
+
+
+@pytest.mark.parametrize(
+    ("classes", "given", "rate"),
+    [(10, {}, 0.005), (200, {}, 0.1), (1000, {}, 0.1), (10, {"learning_rate": 0.07}, 0.07)],
+)
+def test_few_classes_get_a_lower_rate_unless_it_is_given(classes, given, rate):
+    recipe = recipes.get("cifar_v2", **{"learning_rate": 0.1, "lr_reference_classes": 200, **given})
+    fitted = length.slowed(recipe, _config(overrides=given), classes)
+    assert fitted.learning_rate == pytest.approx(rate)
+    assert length.slowed(fitted, _config(overrides=given), classes) == fitted
+
+
+def test_a_lower_rate_is_said():
+    usual = recipes.get("cifar_v2").learning_rate
+    said = f"10 classes: the learning rate is {usual / 20:.2g} instead of {usual:g}, which is for"
+    config = _config(overrides={"lr_reference_classes": 200})
+    assert f"{said} 200 classes or more." in _plan(config, 45_000, classes=10)[1]
+    assert "instead" not in _plan(config, 45_000, classes=200)[1]
 
 
 def test_few_images_are_said_unless_the_run_starts_from_weights():
