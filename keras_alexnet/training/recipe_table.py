@@ -60,8 +60,8 @@ _STEEP_DEFAULT = dataclasses.replace(
     _IMAGENET_DEFAULT,
     note=_IMAGENET_DEFAULT.note + " With few classes, the loss of these initial weights is steep "
     "at the start: all units before the logits are near 1 for every image. For alexnet and ten "
-    "classes, its largest curvature is 2130 at 64 pixels, 2410 at 99 and 3930 at 224, so rates above "
-    "0.0018, 0.0016 and 0.001 overshoot. On shapes at 99 pixels, three epochs with a rate of "
+    "classes, its largest curvature is 2130 at 64 pixels, 2410 at 99 and 3930 at 224, so rates "
+    "above 0.0018, 0.0016 and 0.001 overshoot. On shapes at 99 pixels, three epochs with a rate of "
     "0.02 end at chance with all units dead, 0.005 gives 61.5 %, and 0.02 with clipping 50 %. So "
     "the rate is lower for fewer than 40 classes (0.005 for ten), and the gradient is clipped, "
     "which keeps units alive.",
