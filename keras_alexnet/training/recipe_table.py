@@ -60,11 +60,11 @@ _STEEP_DEFAULT = dataclasses.replace(
     _IMAGENET_DEFAULT,
     note=_IMAGENET_DEFAULT.note + " With few classes, the loss of these initial weights is steep "
     "at the start: all units before the logits are near 1 for every image. For alexnet and ten "
-    "classes, its largest curvature is 2130 at 64 pixels, 2410 at 99 and 3930 at 224, so "
-    "rates above 0.0018, 0.0016 and 0.001 overshoot. On shapes at 99 pixels, three epochs with a rate of "
-    "0.02 end at chance with all units dead, 0.005 gives 61.5 %, and 0.02 with clipping at 1 gives "
+    "classes, its largest curvature is 2130 at 64 pixels, 2410 at 99 and 3930 at 224: rates above "
+    "0.0018, 0.0016 and 0.001 overshoot. On shapes at 99 pixels, three epochs with a rate of 0.02 "
+    "end at chance with all units dead, 0.005 gives 61.5 %, and 0.02 with clipping at 1 gives "
     "50 %. A copy with a sixteenth of the filters and units, and rates to match, leaves chance in "
-    "the first epoch with 0.004 and clipping at 5. So the rate is lower for fewer than 50 classes "
+    "the second epoch with 0.004 and clipping at 5. So the rate is lower for fewer than 50 classes "
     "(0.004 for ten), and the gradient is clipped.",
     lr_reference_classes=50,
     clip_norm=5.0,
