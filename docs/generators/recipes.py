@@ -14,7 +14,7 @@ _HEADINGS = [
 def _cells(recipe: Recipe) -> list[str]:
     """The cells of a recipe, in the order of the headings."""
     return [
-        str(recipe.epochs),
+        f"{recipe.epochs}, or {recipe.min_steps} steps" if recipe.min_steps else str(recipe.epochs),
         str(recipe.global_batch_size),
         _optimizer(recipe),
         _rate(recipe),
@@ -82,8 +82,12 @@ def _rate(recipe: Recipe) -> str:
     rate = f"{recipe.learning_rate:g}"
     if recipe.optimizer == "muon":
         rate = f"{recipe.muon_rate:g} (Muon), {rate}"
+    if recipe.lr_reference_classes:
+        rate += f" for {recipe.lr_reference_classes} classes"
     if recipe.schedule == "one_cycle":
-        return f"up to {rate}, one_cycle"
+        rise = f", {recipe.warmup_steps} steps of rise" if recipe.warmup_steps else ""
+        clip = f", clipped at {recipe.clip_norm:g}" if recipe.clip_norm else ""
+        return f"up to {rate}, one_cycle{rise}{clip}"
     if recipe.schedule == "drops":
         epochs = ", ".join(f"{epoch:g}" for epoch in recipe.drop_epochs)
         which = " (kernels)" if recipe.drops_divide == "kernels" else ""

@@ -42,7 +42,7 @@ class TrainingJob:
 
     Attributes:
         config: the settings.
-        recipe: with all overrides, and the epochs that the run has.
+        recipe: with all overrides, and fitted to the data.
         plan: how images become inputs.
         data: the data set.
         train: the images to train on.
@@ -98,7 +98,7 @@ class TrainingJob:
         training, validation = hold_out(
             data, config.validation_images, recipe.validation_fraction, config.seed
         )
-        recipe = length.lengthened(recipe, config, training)
+        recipe = length.fitted(recipe, config, training, len(data.class_names))
         needs_mean = variants.get(config.variant).standardization.mean_of_training_set
         statistics = None
         if needs_mean or augment_list.needs_statistics(recipe.augment):

@@ -1,4 +1,4 @@
-"""How long a run is: epochs, steps, and what is said of a run with few steps or images."""
+"""What a recipe becomes on a data set: length and rate, and what is said of few steps or images."""
 
 import dataclasses
 
@@ -35,12 +35,27 @@ class Length:
         return steps if self.max_steps is None else min(steps, self.max_steps)
 
 
-def lengthened(recipe: Recipe, config: TrainConfig, train: Split) -> Recipe:
-    """Returns the recipe with the epochs of a run on `train`: more for few images.
+def fitted(recipe: Recipe, config: TrainConfig, train: Split, classes: int) -> Recipe:
+    """Returns the recipe for a run on `train`: more epochs for few images, a lower rate for few
+    classes.
 
-    Epochs that `config` overrides stay as they are. A recipe that was lengthened stays as it is, so
-    that a resumed run has its length.
+    What `config` overrides stays as it is, and so does a recipe that was fitted before: a resumed
+    run has its length and its rate.
     """
+    return slowed(lengthened(recipe, config, train), config, classes)
+
+
+def slowed(recipe: Recipe, config: TrainConfig, classes: int) -> Recipe:
+    """Returns the recipe with the rate for so many classes, which `lr_reference_classes` lowers."""
+    reference = recipe.lr_reference_classes
+    if not reference or config.overrides.get("learning_rate") is not None:
+        return recipe
+    rate = recipe.learning_rate * min(1.0, classes / reference)
+    return dataclasses.replace(recipe, learning_rate=rate, lr_reference_classes=0)
+
+
+def lengthened(recipe: Recipe, config: TrainConfig, train: Split) -> Recipe:
+    """Returns the recipe with the epochs of a run on `train`, which `min_steps` raises."""
     if config.overrides.get("epochs") is not None:
         return recipe
     steps_per_epoch = pipeline.steps_per_epoch(train, recipe.global_batch_size)
@@ -49,7 +64,7 @@ def lengthened(recipe: Recipe, config: TrainConfig, train: Split) -> Recipe:
 
 
 def remarks(config: TrainConfig, length: Length, schedule: Schedule, classes: int) -> list[str]:
-    """Returns what a run should say at its start: that it is longer, or has few steps or images.
+    """Returns what a run should say at its start: how its recipe was fitted, and what is few.
 
     Args:
         config: the settings of the run.
@@ -57,29 +72,63 @@ def remarks(config: TrainConfig, length: Length, schedule: Schedule, classes: in
         schedule: its schedule, with the recipe as it is run.
         classes: number of classes.
     """
-    found, recipe, images = [], schedule.recipe, length.train_images
-    usual = recipes.get(config.variant, config.recipe).epochs
+    few = (
+        _more_epochs(config, length, schedule.recipe),
+        _lower_rate(config, schedule.recipe, classes),
+        _few_steps(length, schedule),
+        _few_images(config, length.train_images, classes),
+    )
+    return [remark for remark in few if remark]
+
+
+def _usual(config: TrainConfig) -> Recipe:
+    """The recipe before it was fitted to the data."""
+    return recipes.get(config.variant, config.recipe, **config.overrides)
+
+
+def _more_epochs(config: TrainConfig, length: Length, recipe: Recipe) -> str:
+    usual = _usual(config).epochs
     least = -(-recipe.min_steps // length.steps_per_epoch)
-    if config.overrides.get("epochs") is None and length.epochs == least > usual:
-        found.append(
-            f"{images:,} training images: {length.epochs:,} epochs instead of {usual:,}, so that "
-            f"the run has at least {recipe.min_steps:,} steps. --epochs sets another number."
-        )
-    rate, peak, total = recipe.scaled_learning_rate, schedule.peak, length.total_steps
+    if config.overrides.get("epochs") is not None or not length.epochs == least > usual:
+        return ""
+    return (
+        f"{length.train_images:,} training images: {length.epochs:,} epochs instead of {usual:,}, "
+        f"so that the run has at least {recipe.min_steps:,} steps. --epochs sets another number."
+    )
+
+
+def _lower_rate(config: TrainConfig, recipe: Recipe, classes: int) -> str:
+    usual = _usual(config)
+    given = config.overrides.get("learning_rate") is not None
+    if given or classes >= usual.lr_reference_classes:
+        return ""
+    return (
+        f"{classes:,} classes: the learning rate is {recipe.learning_rate:.2g} instead of "
+        f"{usual.learning_rate:g}, which is for {usual.lr_reference_classes:,} classes or more. "
+        "--learning_rate sets another."
+    )
+
+
+def _few_steps(length: Length, schedule: Schedule) -> str:
+    rate, peak, total = schedule.recipe.scaled_learning_rate, schedule.peak, length.total_steps
     longer = "--epochs" if length.max_steps is None else "--epochs or --max_steps"
     if peak < rate:
-        found.append(
+        return (
             f"{total:,} steps are few: the learning rate rises only to {peak:.2g} instead of "
-            f"{rate:g}, because a steeper rise could kill units. More {longer} let it rise."
+            f"{rate:.2g}, because a steeper rise could kill units. More {longer} let it rise."
         )
-    elif total < _FEW_STEPS:
-        found.append(
+    if total < _FEW_STEPS:
+        return (
             f"{total:,} steps are few, and the network may still guess after them. Pass more "
             f"{longer}."
         )
-    if images < _FEW_IMAGES * classes and config.weights is None:
-        found.append(
-            f"{images:,} training images of {classes:,} classes are few. Trained weights learn "
-            "more from them: pass --recipe fine_tune and --weights."
-        )
-    return found
+    return ""
+
+
+def _few_images(config: TrainConfig, images: int, classes: int) -> str:
+    if images >= _FEW_IMAGES * classes or config.weights is not None:
+        return ""
+    return (
+        f"{images:,} training images of {classes:,} classes are few. Trained weights learn more "
+        "from them: pass --recipe fine_tune and --weights."
+    )

@@ -48,6 +48,13 @@ class Recipe:
         least=0,
         most=2**31,
     )
+    lr_reference_classes: int = setting(
+        0,
+        "Least number of classes that learning_rate is meant for: with fewer, the rate is lower in "
+        "proportion, unless --learning_rate sets it. 0 uses learning_rate as it is.",
+        least=0,
+        most=10**6,
+    )
     warmup_epochs: float = setting(
         0.0,
         "Number of epochs in which the rate rises from 0, for constant, drops and plateau; "

@@ -75,8 +75,8 @@ class Schedule:
     @property
     def peak(self) -> float:
         """The rate at the end of the rise: the recipe's, or less if the rise is cut short."""
-        reached = min(1.0, self.rise / max(1, self.recipe.warmup_steps))
-        return self.recipe.scaled_learning_rate * reached
+        rate, wanted = self.recipe.scaled_learning_rate, self.recipe.warmup_steps
+        return rate * min(1.0, self.rise / wanted) if wanted else rate
 
     def factor(self, step: int, layer: str, weight: str) -> float:
         """Returns by what drops multiply `learning_rate(step)` for one weight of a layer.

@@ -230,6 +230,25 @@ def test_warmup_rises_to_the_scaled_rate_and_stays():
     assert schedule.learning_rate(20) == pytest.approx(0.2)
 
 
+@pytest.mark.parametrize("schedule", ["constant", "plateau"])
+def test_warmup_steps_are_the_least_of_a_rise(schedule):
+    for epochs, rise in ((0.0, 30), (2.0, 30), (4.0, 40)):
+        found = _schedule(schedule=schedule, warmup_steps=30, warmup_epochs=epochs)
+        assert found.learning_rate(rise - 1) == pytest.approx(rise / (rise + 1))
+        assert found.learning_rate(rise) == found.peak == 1.0
+
+
+@pytest.mark.parametrize(
+    ("total", "rise", "peak"), [(1000, 200, 1.0), (500, 150, 1.0), (200, 100, 2 / 3)]
+)
+def test_a_short_one_cycle_rises_no_more_steeply_but_less_high(total, rise, peak):
+    schedule = _schedule(total, schedule="one_cycle", warmup_steps=150)
+    assert schedule.rise == rise and schedule.peak == pytest.approx(peak)
+    rates = [schedule.learning_rate(step) for step in range(total + 1)]
+    assert max(rates) <= schedule.peak and rates[-1] == 0
+    assert all(later - earlier <= 1 / 150 for earlier, later in zip(rates, rates[1:], strict=False))
+
+
 def test_warmup_of_one_cycle_is_refused():
     with pytest.raises(UsageError, match="its own warm-up. Received: warmup_epochs=2"):
         recipes.get("cifar_v2", "default", warmup_epochs=2.0)
