@@ -11,10 +11,9 @@ import importlib
 import json
 import os
 import pathlib
+import platform
 import sys
 from typing import Any
-
-from keras_alexnet.utils import onednn
 
 __version__ = "0.1.0"
 
@@ -34,7 +33,20 @@ _HOMES = _homes()
 
 __all__ = ["__version__", *_HOMES]
 
-onednn.turn_on()
+
+def _turn_on_onednn() -> None:
+    """Lets TensorFlow use oneDNN on every x86-64 processor, unless the user decided already.
+
+    TensorFlow itself turns oneDNN on only for processors with AVX512-VNNI or newer instructions.
+    On those that have AVX2, as most laptops have, a training step is 1.4 to 2.6 times as fast with
+    it. On other architectures the choice remains TensorFlow's, and so it does if TensorFlow, which
+    reads the variable when it is imported, is there already. Child processes inherit it.
+    """
+    if platform.machine() in ("x86_64", "AMD64") and "tensorflow" not in sys.modules:
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
+_turn_on_onednn()
 
 
 def __getattr__(name: str) -> Any:

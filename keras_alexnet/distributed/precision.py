@@ -33,7 +33,7 @@ def precision(name: str) -> Iterator[None]:
     import keras
     import tensorflow as tf
 
-    from keras_alexnet.utils import onednn, tensorflow_private
+    from keras_alexnet.utils import tensorflow_private
 
     if name not in PRECISIONS:
         raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}. Received: {name!r}.")
@@ -44,7 +44,7 @@ def precision(name: str) -> Iterator[None]:
     if name == "graph_bfloat16" and not tensorflow_private.onednn_is_on():
         raise UsageError(  # the rewriter would do nothing
             "precision=graph_bfloat16 needs oneDNN, which is off. Use mixed_bfloat16, or set "
-            f"{onednn.VARIABLE}=1 before TensorFlow is imported."
+            "TF_ENABLE_ONEDNN_OPTS=1 before TensorFlow is imported."
         )
     if name != "float32" and not _bfloat16_is_native():
         logging.warning(

@@ -109,7 +109,7 @@ def scaled(values: np.ndarray, scale: str) -> tuple[np.ndarray, float, float]:
     low, high = min(float(maps.min()), 0.0), max(float(maps.max()), 0.0)
     if low < 0 < high:
         low, high = -max(-low, high), max(-low, high)
-    return maps, low, high if high > low else 1.0
+    return maps, low + 0.0, high if high > low else 1.0  # -0.0, of some ReLUs, is 0 too
 
 
 def _draw_maps(

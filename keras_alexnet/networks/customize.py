@@ -9,7 +9,7 @@ from typing import Any
 
 from keras_alexnet.errors import UsageError, unknown_name
 from keras_alexnet.networks import spec as specs
-from keras_alexnet.utils.values import as_tuple
+from keras_alexnet.networks.options import as_tuple
 
 # Pooling whose windows may overlap, because their size need not be their stride.
 POOLINGS = (specs.MaxPoolSpec, specs.CeilAveragePoolSpec)

@@ -169,7 +169,7 @@ def rates(model: keras.Model, recipe: Recipe) -> tuple[float, ...]:
 
     Example:
         >>> import keras_alexnet as ka
-        >>> rates(ka.build("cifar_v2"), ka.recipes.get("cifar_v2", bias_rate=2.0))[:4]
+        >>> rates(ka.build("cifar_v2"), ka.recipes.get("cifar_v2", "document", bias_rate=2.0))[:4]
         (1.0, 2.0, 1.0, 2.0)
     """
     _check_layers(model, recipe.layer_rates, "layer_rates")
@@ -210,7 +210,7 @@ def decays(model: keras.Model, recipe: Recipe) -> tuple[float, ...]:
 
     Example:
         >>> import keras_alexnet as ka
-        >>> decays(ka.build("cifar_v2"), ka.recipes.get("cifar_v2"))[:4]
+        >>> decays(ka.build("cifar_v1"), ka.recipes.get("cifar_v1", "paper"))[:4]
         (0.0005, 0.0, 0.0005, 0.0)
     """
     found = _all_decays(model, recipe)

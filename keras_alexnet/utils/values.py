@@ -6,7 +6,6 @@ import numbers
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
 from typing import Any
 
 from keras_alexnet.errors import UsageError, shown, whole_number
@@ -148,16 +147,6 @@ def number(name: str, value: Any, allowed: Range = Range()) -> int | float:  # n
         return value if isinstance(value, int) else float(value)
     wanted = f"a number {allowed}".strip().replace("at ", "of at ")
     raise UsageError(f"{name} must be {wanted}. Received: {shown(value)}.")
-
-
-def as_tuple(value: Any) -> tuple:
-    """Returns a tuple of the elements of a value, or of the value itself if it has none.
-
-    Example:
-        >>> as_tuple([1, 2]), as_tuple(3)
-        ((1, 2), (3,))
-    """
-    return tuple(value) if isinstance(value, Iterable) else (value,)
 
 
 def _within(value: Any, allowed: Range) -> bool:

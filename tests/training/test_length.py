@@ -100,7 +100,7 @@ def test_a_resumed_run_has_the_length_that_it_said(config_in, small_variant, tmp
     few = {"global_batch_size": 16, "min_steps": 5 * usual + 1, "learning_rate": 1e-9}
     config = dataclasses.replace(config_in(tmp_path / "run", max_steps=6), overrides=few)
     results = ka.train(config)
-    [said] = [line for line in results["length_remarks"] if "instead of" in line]
+    [said] = [line for line in results["length_remarks"] if "epochs instead of" in line]
     assert caplog.text.count(said) == 1
     assert f"{usual + 1} epochs instead of {usual}" in said
     described = json.loads((tmp_path / "run" / "config.json").read_text())

@@ -9,8 +9,9 @@ import pytest
 
 from keras_alexnet import errors
 from keras_alexnet.distributed.precision import precision
-from keras_alexnet.utils import onednn, provenance, tensorflow_private
+from keras_alexnet.utils import provenance, tensorflow_private
 
+VARIABLE = "TF_ENABLE_ONEDNN_OPTS"
 ON_X86 = "1" if platform.machine() in ("x86_64", "AMD64") else "unset"
 
 
@@ -27,10 +28,10 @@ ON_X86 = "1" if platform.machine() in ("x86_64", "AMD64") else "unset"
     ],
 )
 def test_it_is_on_unless_the_user_decided(program, given, found):
-    environment = {name: value for name, value in os.environ.items() if name != onednn.VARIABLE}
+    environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
     if given is not None:
-        environment[onednn.VARIABLE] = given
-    show = f"print(os.environ.get({onednn.VARIABLE!r}, 'unset'))"
+        environment[VARIABLE] = given
+    show = f"print(os.environ.get({VARIABLE!r}, 'unset'))"
     done = subprocess.run(
         [sys.executable, "-c", f"import os, platform, sys; {program}; {show}"],
         env=environment,
@@ -43,7 +44,7 @@ def test_it_is_on_unless_the_user_decided(program, given, found):
 
 @pytest.mark.skipif(ON_X86 == "unset", reason="TensorFlow chooses by other rules")
 def test_results_say_what_was_in_force():
-    asked = os.environ[onednn.VARIABLE] == "1"  # by conftest.py, before TensorFlow was imported
+    asked = os.environ[VARIABLE] == "1"  # by conftest.py, before TensorFlow was imported
     assert tensorflow_private.onednn_is_on() == asked
     assert provenance.provenance()["onednn"] == ("on" if asked else "off")
 
