@@ -86,17 +86,8 @@ def test_data_of_other_classes_are_refused(model, tiny_folder, tmp_path):
         ka.evaluate(EvaluateConfig(model=tmp_path, dataset="image_folder", data_dir=tiny_folder))
 
 
-def test_run_gives_what_is_not_named(tiny_folder, tmp_path):
-    config = ka.TrainConfig(
-        variant="cifar_v2",
-        dataset="image_folder",
-        data_dir=str(tiny_folder),
-        dataset_name="animals",
-        workdir=str(tmp_path / "run"),
-        max_steps=1,
-        num_devices=1,
-    )
-    ka.train(config)
+def test_run_gives_what_is_not_named(config_in, tmp_path):
+    ka.train(config_in(tmp_path / "run", dataset_name="animals", max_steps=1))
     assert ka.evaluate(EvaluateConfig(model=tmp_path / "run"))["dataset"] == "animals"
     assert (
         ka.evaluate(EvaluateConfig(model=tmp_path / "run", dataset="image_folder"))["dataset"]
@@ -113,21 +104,12 @@ def test_run_gives_what_is_not_named(tiny_folder, tmp_path):
         )
 
 
-def test_all_of_a_folder_without_splits_but_the_runs_own_test_images(tmp_path, caplog):
+def test_all_of_a_folder_without_splits_but_the_runs_own_test_images(config_in, tmp_path, caplog):
     caplog.set_level("INFO")
     write_images(tmp_path / "pets", ["cat", "dog", "owl"], 10)
     (tmp_path / "pets" / "cat" / "list.txt").write_text("no image")
     run = tmp_path / "run"
-    config = ka.TrainConfig(
-        variant="cifar_v2",
-        dataset="image_folder",
-        data_dir=str(tmp_path / "pets"),
-        splits="none",
-        workdir=str(run),
-        max_steps=1,
-        num_devices=1,
-    )
-    results = ka.train(config)
+    results = ka.train(config_in(run, data_dir=str(tmp_path / "pets"), splits="none", max_steps=1))
     assert (results["train_images"], results["test_images"]) == (24, 3)
     assert results["left_out_files"] == {".txt (not an image)": 1}
     saved = run_folder.read_config(run)
