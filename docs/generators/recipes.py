@@ -62,11 +62,17 @@ def _layers(recipe: Recipe) -> str:
         for layer, epochs in recipe.layer_drops.items()
     )
     own_drops = f" Own drops: {drops}." if drops else ""
-    return own_drops + "".join(
-        f" {what}: {', '.join(f'{factor:g} × at `{layer}`' for layer, factor in factors.items())}."
-        for what, factors in (("Rate", recipe.layer_rates), ("Decay", recipe.layer_decay))
-        if factors
+    few = ", ".join(
+        f"{classes} at `{layer}`" for layer, classes in recipe.layer_reference_classes.items()
     )
+    fewer = f" The rate is lower, in proportion, for fewer classes than {few}." if few else ""
+    tables = (("Rate", recipe.layer_rates), ("Decay", recipe.layer_decay))
+    factors = [
+        f" {what}: {', '.join(f'{factor:g} × at `{layer}`' for layer, factor in table.items())}."
+        for what, table in tables
+        if table
+    ]
+    return own_drops + fewer + "".join(factors)
 
 
 def _optimizer(recipe: Recipe) -> str:
@@ -82,8 +88,6 @@ def _rate(recipe: Recipe) -> str:
     rate = f"{recipe.learning_rate:g}"
     if recipe.optimizer == "muon":
         rate = f"{recipe.muon_rate:g} (Muon), {rate}"
-    if recipe.lr_reference_classes:
-        rate += f" for {recipe.lr_reference_classes} classes"
     if recipe.schedule == "one_cycle":
         rise = f", {recipe.warmup_steps} steps of rise" if recipe.warmup_steps else ""
         clip = f", clipped at {recipe.clip_norm:g}" if recipe.clip_norm else ""

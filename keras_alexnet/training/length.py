@@ -42,16 +42,18 @@ def fitted(recipe: Recipe, config: TrainConfig, train: Split, classes: int) -> R
     What `config` overrides stays as it is, and so does a recipe that was fitted before: a resumed
     run has its length and its rate.
     """
-    return slowed(lengthened(recipe, config, train), config, classes)
+    return slowed(lengthened(recipe, config, train), classes)
 
 
-def slowed(recipe: Recipe, config: TrainConfig, classes: int) -> Recipe:
-    """Returns the recipe with the rate for so many classes, which `lr_reference_classes` lowers."""
-    reference = recipe.lr_reference_classes
-    if not reference or config.overrides.get("learning_rate") is not None:
-        return recipe
-    rate = recipe.learning_rate * min(1.0, classes / reference)
-    return dataclasses.replace(recipe, learning_rate=rate, lr_reference_classes=0)
+def slowed(recipe: Recipe, classes: int) -> Recipe:
+    """Returns the recipe with the rates for so many classes, see `layer_reference_classes`."""
+    factors = {
+        layer: min(1.0, classes / reference)
+        for layer, reference in recipe.layer_reference_classes.items()
+    }
+    slower = {layer: recipe.layer_rates.get(layer, 1.0) * each for layer, each in factors.items()}
+    rates = {**recipe.layer_rates, **slower}
+    return dataclasses.replace(recipe, layer_rates=rates, layer_reference_classes={})
 
 
 def lengthened(recipe: Recipe, config: TrainConfig, train: Split) -> Recipe:
@@ -74,7 +76,7 @@ def remarks(config: TrainConfig, length: Length, schedule: Schedule, classes: in
     """
     few = (
         _more_epochs(config, length, schedule.recipe),
-        _lower_rate(config, schedule.recipe, classes),
+        _lower_rates(config, classes),
         _few_steps(length, schedule),
         _few_images(config, length.train_images, classes),
     )
@@ -97,16 +99,17 @@ def _more_epochs(config: TrainConfig, length: Length, recipe: Recipe) -> str:
     )
 
 
-def _lower_rate(config: TrainConfig, recipe: Recipe, classes: int) -> str:
+def _lower_rates(config: TrainConfig, classes: int) -> str:
     usual = _usual(config)
-    given = config.overrides.get("learning_rate") is not None
-    if given or classes >= usual.lr_reference_classes:
+    rates = slowed(usual, classes).layer_rates
+    lower = [
+        f"{rates[layer]:.2g} times the rate of other layers at {layer}"
+        for layer, reference in usual.layer_reference_classes.items()
+        if classes < reference
+    ]
+    if not lower:
         return ""
-    return (
-        f"{classes:,} classes: the learning rate is {recipe.learning_rate:.2g} instead of "
-        f"{usual.learning_rate:g}, which is for {usual.lr_reference_classes:,} classes or more. "
-        "--learning_rate sets another."
-    )
+    return f"{classes:,} classes are few for this recipe: it takes {' and '.join(lower)}."
 
 
 def _few_steps(length: Length, schedule: Schedule) -> str:

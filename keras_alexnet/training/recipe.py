@@ -19,8 +19,9 @@ class Recipe:
     The other fields have none: `layer_rates` and `layer_decay` map names of layers to the factors
     of `learning_rate` and `weight_decay` in those layers, which are 1 in all others; `layer_drops`
     maps names of layers to the epochs after which `drop_factor` divides the rate of that layer, in
-    addition to the drops of all layers; `input_size`, `views` and `freeze_until` are the defaults
-    of the run's settings with these names.
+    addition to the drops of all layers; `layer_reference_classes` maps names of layers to the
+    number of classes for which their rate is meant, which is lower for fewer classes; `input_size`,
+    `views` and `freeze_until` are the defaults of the run's settings with these names.
 
     Example:
         >>> keras_alexnet.recipes.get("cifar_v2", "document").learning_rate
@@ -47,13 +48,6 @@ class Recipe:
         "global_batch_size / lr_reference_batch_size. 0 uses learning_rate as it is.",
         least=0,
         most=2**31,
-    )
-    lr_reference_classes: int = setting(
-        0,
-        "Least number of classes that learning_rate is meant for: with fewer, the rate is lower in "
-        "proportion, unless --learning_rate sets it. 0 uses learning_rate as it is.",
-        least=0,
-        most=10**6,
     )
     warmup_epochs: float = setting(
         0.0,
@@ -174,6 +168,7 @@ class Recipe:
     layer_rates: dict[str, float] = dataclasses.field(default_factory=dict)
     layer_decay: dict[str, float] = dataclasses.field(default_factory=dict)
     layer_drops: dict[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)
+    layer_reference_classes: dict[str, int] = dataclasses.field(default_factory=dict)
     input_size: int | None = None
     views: int = 1
     freeze_until: str = ""
@@ -191,6 +186,8 @@ class Recipe:
         for table in ("layer_rates", "layer_decay"):
             for layer, factor in getattr(self, table).items():
                 number(f"{table} of {layer}", factor, Range(least=0))
+        for layer, classes in self.layer_reference_classes.items():
+            whole_number(f"layer_reference_classes of {layer}", classes, least=1)
         for layer, epochs in self.layer_drops.items():
             for epoch in epochs:
                 number(f"layer_drops of {layer}", epoch, Range(above=0, most=10**6))

@@ -50,23 +50,27 @@ def test_epochs_that_are_given_stay():
         assert found == epochs and "instead of" not in said
 
 
-@pytest.mark.parametrize(
-    ("classes", "given", "rate"),
-    [(10, {}, 0.005), (200, {}, 0.1), (1000, {}, 0.1), (10, {"learning_rate": 0.07}, 0.07)],
-)
-def test_few_classes_get_a_lower_rate_unless_it_is_given(classes, given, rate):
-    recipe = recipes.get("cifar_v2", **{"learning_rate": 0.1, "lr_reference_classes": 200, **given})
-    fitted = length.slowed(recipe, _config(overrides=given), classes)
-    assert fitted.learning_rate == pytest.approx(rate)
-    assert length.slowed(fitted, _config(overrides=given), classes) == fitted
+@pytest.mark.parametrize(("classes", "rate"), [(10, 0.1), (200, 2.0), (1000, 2.0)])
+def test_few_classes_get_a_lower_rate_at_some_layers(classes, rate):
+    recipe = dataclasses.replace(
+        recipes.get("cifar_v2"),
+        layer_rates={"conv1": 3.0, "logits": 2.0},
+        layer_reference_classes={"logits": 200},
+    )
+    fitted = length.slowed(recipe, classes)
+    assert fitted.layer_rates == {"conv1": 3.0, "logits": pytest.approx(rate)}
+    assert length.slowed(fitted, classes) == fitted
 
 
-def test_a_lower_rate_is_said():
-    usual = recipes.get("cifar_v2").learning_rate
-    said = f"10 classes: the learning rate is {usual / 20:.2g} instead of {usual:g}, which is for"
-    config = _config(overrides={"lr_reference_classes": 200})
-    assert f"{said} 200 classes or more." in _plan(config, 45_000, classes=10)[1]
-    assert "instead" not in _plan(config, 45_000, classes=200)[1]
+def test_lower_rates_are_said():
+    config = dataclasses.replace(_config(), variant="alexnet")
+    said = "it takes 0.2 times the rate of other layers at fc7 and 0.02 times"
+    assert said in _plan(config, 45_000, classes=10)[1]
+    assert (
+        "it takes 0.2 times the rate of other layers at logits."
+        in (_plan(config, 45_000, classes=100)[1])
+    )
+    assert "it takes" not in _plan(config, 45_000, classes=500)[1]
 
 
 def test_few_images_are_said_unless_the_run_starts_from_weights():
