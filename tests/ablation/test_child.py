@@ -39,7 +39,7 @@ def test_a_command_runs_and_a_failure_has_its_message_and_log(tmp_path):
     assert error.value.code == 2 and "576,778" in log.read_text()
 
 
-@pytest.mark.processes
+@pytest.mark.slow
 def test_a_study_of_two_versions_and_two_seeds(tiny_folder, tmp_path):
     command = _study(tiny_folder, tmp_path / "study", "--max_steps=3")
     done = _run(command)
@@ -52,7 +52,7 @@ def test_a_study_of_two_versions_and_two_seeds(tiny_folder, tmp_path):
     runs = tmp_path / "study" / "runs"
     results = json.loads((runs / "without_flip-seed1" / "results.json").read_text())
     assert (results["steps"], results["seed"]) == (3, 1)
-    assert results["recipe_as_run"]["augment"] == ["crop"]
+    assert results["recipe_as_run"]["augment"] == ["crop(reflect)"]
     assert (runs / "whole-seed0" / "model.keras").exists()
     again = _run(command)
     assert again.stdout == done.stdout and "Run" not in again.stderr
