@@ -4,12 +4,11 @@ import dataclasses
 import math
 import numbers
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from keras_alexnet.errors import UsageError, unknown_name
 from keras_alexnet.networks import spec as specs
-from keras_alexnet.networks.options import as_tuple
 
 # Pooling whose windows may overlap, because their size need not be their stride.
 POOLINGS = (specs.MaxPoolSpec, specs.CeilAveragePoolSpec)
@@ -190,3 +189,13 @@ def _std(pixel_std: float | Sequence[float]) -> tuple[float, float, float]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, numbers.Real) and math.isfinite(value)
+
+
+def as_tuple(value: Any) -> tuple:
+    """Returns a tuple of the elements of a value, or of the value itself if it has none.
+
+    Example:
+        >>> as_tuple([1, 2]), as_tuple(3)
+        ((1, 2), (3,))
+    """
+    return tuple(value) if isinstance(value, Iterable) else (value,)

@@ -2,13 +2,13 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import keras
 
 from keras_alexnet.errors import UsageError, whole_number
 from keras_alexnet.networks import spec as specs
+from keras_alexnet.networks.customize import as_tuple
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,16 +74,6 @@ def image_shape(shape: Sequence[int | None], sizes_known: bool = True) -> tuple:
         for name, side in zip(("height", "width"), shape, strict=False)
     )
     return (*sides, 3)
-
-
-def as_tuple(value: Any) -> tuple:
-    """Returns a tuple of the elements of a value, or of the value itself if it has none.
-
-    Example:
-        >>> as_tuple([1, 2]), as_tuple(3)
-        ((1, 2), (3,))
-    """
-    return tuple(value) if isinstance(value, Iterable) else (value,)
 
 
 def _side(name: str, side: int | None) -> int:

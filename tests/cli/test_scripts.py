@@ -51,6 +51,7 @@ def run_folder(tiny_folder, tmp_path_factory):
     assert f"workdir: {workdir}" in done.stdout
     # Plain lines in a log, not a bar drawn over itself.
     assert "epoch 1/20: step 2, loss" in done.stderr and "\r" not in done.stderr
+    assert "oneDNN" not in done.stderr  # a notice of TensorFlow's start
     return workdir
 
 
