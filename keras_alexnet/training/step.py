@@ -170,6 +170,9 @@ class TrainStep:
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
         """Gives the model the averaged weights inside a `with`, if the recipe averages."""
+        if not self._recipe.ema_decay:
+            yield
+            return
         own = [variable.numpy() for variable in self.model.trainable_variables]
         self.take_average()
         try:
