@@ -218,13 +218,11 @@ def _cuda_convnet(document: Recipe) -> tuple[Recipe, ...]:
 RECIPES = {
     "cifar_v1": (
         dataclasses.replace(
-            _CIFAR_DEFAULT,
-            note="One-cycle Adam with flips and pad-4 crops. On small data sets, from PyTorch's "
-            "initial weights, SGD stays at chance for a long time; Adam leaves it in two epochs.",
-            epochs=15,
-            optimizer="adam",
-            learning_rate=5e-4,
-            weight_decay=0.0,
+            _MUON,
+            note=_MUON.note + " From PyTorch's initial weights, plain SGD stays at chance for a "
+            "long time; Muon leaves it in the first hundred steps.",
+            epochs=12,
+            global_batch_size=128,
         ),
         _PAPER,
         _REPRODUCTION_NOTES,
