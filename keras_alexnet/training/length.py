@@ -75,6 +75,7 @@ def remarks(config: TrainConfig, length: Length, schedule: Schedule, classes: in
         classes: number of classes.
     """
     few = (
+        _other_optimizer(config),
         _more_epochs(config, length, schedule.recipe),
         _lower_rates(config, classes),
         _few_steps(length, schedule),
@@ -86,6 +87,21 @@ def remarks(config: TrainConfig, length: Length, schedule: Schedule, classes: in
 def _usual(config: TrainConfig) -> Recipe:
     """The recipe before it was fitted to the data."""
     return recipes.get(config.variant, config.recipe, **config.overrides)
+
+
+def _other_optimizer(config: TrainConfig) -> str:
+    usual = recipes.get(config.variant, config.recipe)
+    optimizer = config.overrides.get("optimizer")
+    if optimizer in (None, usual.optimizer):
+        return ""
+    rate = ""
+    if config.overrides.get("learning_rate") is None:
+        used = _usual(config).learning_rate
+        rate = f": the learning rate is {used:g}, and not the recipe's {usual.learning_rate:g}"
+    return (
+        f"{optimizer} instead of the recipe's {usual.optimizer}{rate}. What the recipe's note says "
+        "of its results is not of this optimizer."
+    )
 
 
 def _more_epochs(config: TrainConfig, length: Length, recipe: Recipe) -> str:

@@ -8,6 +8,9 @@ There are five names; every network has all but `document` and `fast`, which som
 - `default`: the best that this project has found; its note says if no training run backs it.
 - `fast`: for the least time from the command to a result.
 - `fine_tune`: a few epochs on other data, from trained weights.
+
+With an optimizer other than the recipe's, the recipe's learning rate and what else was found for
+its own optimizer would not train: `get` takes `USUAL_RATES` then.
 """
 
 import dataclasses
@@ -17,6 +20,9 @@ from keras_alexnet.errors import unknown_name
 from keras_alexnet.networks import variants
 from keras_alexnet.training.recipe import OVERRIDABLE, Recipe, check
 from keras_alexnet.training.recipe_table import FINE_TUNE, IMAGENET, RECIPES
+
+# For an optimizer that the recipe does not have, unless a rate is given.
+USUAL_RATES = {"sgd": 0.01, "adam": 0.001, "muon": 0.01}
 
 
 def list_recipes(variant: str) -> list[str]:
@@ -38,7 +44,9 @@ def get(variant: str, name: str = "default", **overrides: Any) -> Recipe:
     Args:
         variant: name of a network, as in `list_variants()`.
         name: name of a recipe, as in `list_recipes(variant)`.
-        **overrides: fields of `Recipe`; those that are None leave the recipe as it is.
+        **overrides: fields of `Recipe`; those that are None leave the recipe as it is. With another
+            `optimizer`, the rate is that of `USUAL_RATES` unless it is given too, and `nesterov`
+            is off; with another than muon, so is the decay of layers that was found for it.
 
     Raises:
         UsageError: for an unknown variant, recipe or field, or a value out of range.
@@ -55,9 +63,24 @@ def get(variant: str, name: str = "default", **overrides: Any) -> Recipe:
     for key in overrides:
         if key not in fields:
             raise unknown_name("recipe field", key, fields)
-    recipe = dataclasses.replace(rows[name], **overrides)
+    recipe = dataclasses.replace(
+        _for_optimizer(rows[name], overrides.get("optimizer")), **overrides
+    )
     check(recipe)
     return recipe
+
+
+def _for_optimizer(recipe: Recipe, optimizer: str | None) -> Recipe:
+    """Returns the recipe without what was found for its own optimizer, if this is another."""
+    if optimizer not in USUAL_RATES or optimizer == recipe.optimizer:
+        return recipe
+    return dataclasses.replace(
+        recipe,
+        learning_rate=USUAL_RATES[optimizer],
+        nesterov=False,
+        # Muon's decay is decoupled, so that its factors are not those of other optimizers.
+        layer_decay={} if recipe.optimizer == "muon" else recipe.layer_decay,
+    )
 
 
 def _recipes_of(variant: str) -> tuple[Recipe, ...]:

@@ -44,6 +44,14 @@ def test_few_images_get_more_epochs_and_many_do_not():
     assert (epochs, said) == (usual, "")
 
 
+def test_another_optimizer_than_the_recipes_is_said():
+    _, said = _plan(_config(overrides={"optimizer": "adam"}), 45_000)
+    assert "adam instead of the recipe's muon: the learning rate is 0.001, and not" in said
+    _, said = _plan(_config(overrides={"optimizer": "adam", "learning_rate": 0.01}), 45_000)
+    assert "adam instead of the recipe's muon. What" in said
+    assert _plan(_config(overrides={"optimizer": "muon"}), 45_000)[1] == ""
+
+
 def test_epochs_that_are_given_stay():
     for epochs in (3, 40):
         found, said = _plan(_config(overrides={"min_steps": 600, "epochs": epochs}), 360)

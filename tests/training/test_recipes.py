@@ -328,3 +328,18 @@ def test_early_stopping_counts_from_the_best_epoch():
 def test_waiting_for_validation_without_any_is_refused(fields):
     with pytest.raises(UsageError, match="--validation_images"):
         _schedule(has_validation=False, **{"keep": "last", **fields})
+
+
+@pytest.mark.parametrize("variant", list_variants())
+@pytest.mark.parametrize("rule", ["sgd", "adam", "muon"])
+def test_another_optimizer_has_a_rate_of_its_own(variant, rule):
+    own = recipes.get(variant)
+    other = recipes.get(variant, optimizer=rule)
+    if rule == own.optimizer:
+        assert other == own
+        return
+    assert (other.learning_rate, other.nesterov) == (recipes.USUAL_RATES[rule], False)
+    assert not (own.optimizer == "muon" and other.layer_decay)
+    given = recipes.get(variant, optimizer=rule, learning_rate=0.3, momentum=0.5)
+    assert (given.learning_rate, given.momentum) == (0.3, 0.5)
+    assert other.epochs == own.epochs
