@@ -115,7 +115,9 @@ def _decoded(
         count = tf.reduce_sum(tf.cast(index >= 0, tf.int32))
         return tf.nest.map_structure(lambda values: values[:count], (index, draws, squares))
 
+    # Converting the decoder by AutoGraph, which it does not need, would take a second.
+    plain = tf.autograph.experimental.do_not_convert
     # One batch is fetched while another is decoded.
-    dataset = indices.map(fill).prefetch(1).unbatch()
-    dataset = dataset.map(decode_one, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return dataset.batch(batch_size, drop_remainder=True).map(cut)
+    dataset = indices.map(plain(fill)).prefetch(1).unbatch()
+    dataset = dataset.map(plain(decode_one), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return dataset.batch(batch_size, drop_remainder=True).map(plain(cut))

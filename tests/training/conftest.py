@@ -1,0 +1,1 @@
+from support.blank_pictures import blank_pictures  # noqa: F401
