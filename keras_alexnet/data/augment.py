@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_alexnet.data import views
-from keras_alexnet.data.augmentations import STAGES, Augmentation, Context
+from keras_alexnet.data.augmentation import STAGES, Augmentation, Context
 from keras_alexnet.networks.image_plan import ImagePlan
 
 

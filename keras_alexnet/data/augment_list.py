@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from keras_alexnet.data.augmentations import Augmentation, get
+from keras_alexnet.data.augmentation import Augmentation
+from keras_alexnet.data.augmentations import get
 from keras_alexnet.errors import UsageError
 
 

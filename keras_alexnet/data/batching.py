@@ -119,5 +119,7 @@ def _decoded(
     plain = tf.autograph.experimental.do_not_convert
     # One batch is fetched while another is decoded.
     dataset = indices.map(plain(fill)).prefetch(1).unbatch()
-    dataset = dataset.map(plain(decode_one), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    dataset = dataset.map(
+        plain(decode_one), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
     return dataset.batch(batch_size, drop_remainder=True).map(plain(cut))

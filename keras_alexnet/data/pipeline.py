@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_alexnet.data import batching, failures
 from keras_alexnet.data.augment import augmented, draws_of_epoch, order_of_epoch
 from keras_alexnet.data.augment_list import Scheduled, parse
-from keras_alexnet.data.augmentations import Augmentation, Context, PixelStatistics
+from keras_alexnet.data.augmentation import Augmentation, Context, PixelStatistics
 from keras_alexnet.data.images import EncodedImages
 from keras_alexnet.data.splits import Split
 from keras_alexnet.data.views import evaluation_views

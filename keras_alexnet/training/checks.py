@@ -2,7 +2,7 @@
 
 from keras_alexnet.errors import UsageError
 from keras_alexnet.networks import variants
-from keras_alexnet.training import optimizer
+from keras_alexnet.training import layer_factors
 from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.training.network_options import check_network
 from keras_alexnet.training.recipe import Recipe
@@ -26,7 +26,7 @@ def check_settings(config: TrainConfig, recipe: Recipe, replicas: int) -> None:
 def _check_freezing(config: TrainConfig, recipe: Recipe) -> None:
     if config.freeze_until:
         names = [layer.name for layer in variants.get(config.variant).layers]
-        optimizer.layers_before(names, config.freeze_until)
+        layer_factors.layers_before(names, config.freeze_until)
     elif recipe.freeze_from_epoch:
         raise UsageError(
             "freeze_from_epoch is the epoch in which freezing begins, but no layer is frozen. Pass "

@@ -14,7 +14,7 @@ import tensorflow as tf
 from absl import logging
 
 from keras_alexnet.data import augment_list, failures, pipeline
-from keras_alexnet.data.augmentations import PixelStatistics
+from keras_alexnet.data.augmentation import PixelStatistics
 from keras_alexnet.data.dataset import Dataset, hold_out
 from keras_alexnet.data.failures import LostImages
 from keras_alexnet.data.images import DamagedImages

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_alexnet.evaluation import metrics
-from keras_alexnet.training import optimizer
+from keras_alexnet.training import layer_factors, optimizer
 from keras_alexnet.training.recipe import Recipe
 from keras_alexnet.utils import tensorflow_private
 
@@ -52,8 +52,8 @@ class TrainStep:
         # It has the frozen variables too: which are frozen may change in a run and at a resume.
         self.optimizer = optimizer.make_optimizer(recipe, model)
         paths = [variable.path for variable in model.trainable_variables]
-        self._decay = dict(zip(paths, optimizer.decays(model, recipe), strict=True))
-        self._thawed = optimizer.thawed(model, freeze_until)
+        self._decay = dict(zip(paths, layer_factors.decays(model, recipe), strict=True))
+        self._thawed = layer_factors.thawed(model, freeze_until)
         self._totals = tf.Variable(
             tf.zeros(5, tf.float64),
             trainable=False,

@@ -5,14 +5,8 @@ import pytest
 import tensorflow as tf
 
 from keras_alexnet.data import augment, augment_list, augmentations, views
-from keras_alexnet.data.augmentations import (
-    ColorNoise,
-    Context,
-    Crop,
-    Cutout,
-    Flip,
-    PixelStatistics,
-)
+from keras_alexnet.data.augmentation import Context, PixelStatistics
+from keras_alexnet.data.augmentations import ColorNoise, Crop, Cutout, Flip
 from keras_alexnet.errors import UsageError
 from keras_alexnet.networks.spec import ImagePlan
 

@@ -1,4 +1,4 @@
-"""Runs without real pictures: drawing takes a third of a short run, and tests/figures draws them."""
+"""Runs with blank pictures: drawing takes a third of a short run, and tests/figures does it."""
 
 import pytest
 from PIL import Image

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import keras_alexnet as ka
 from keras_alexnet.distributed import devices
-from keras_alexnet.training import optimizer, recipes
+from keras_alexnet.training import layer_factors, optimizer, recipes
 from keras_alexnet.training.schedule import Schedule
 from keras_alexnet.training.step import TrainStep
 
@@ -259,7 +259,7 @@ def test_rates_and_decays_come_in_the_order_of_the_models_variables():
     layers = [layer.name for layer in model.layers if layer.trainable_variables]
     tables = {name: float(number) for number, name in enumerate(layers, 2)}
     recipe = _recipe(tables, tables, bias_rate=100.0, weight_decay=1.0)
-    rates, decays = optimizer.rates(model, recipe), optimizer.decays(model, recipe)
+    rates, decays = layer_factors.rates(model, recipe), layer_factors.decays(model, recipe)
     for variable, rate, decay in zip(model.trainable_variables, rates, decays, strict=True):
         layer, name = variable.path.split("/")
         assert rate == tables[layer] * (100 if name == "bias" else 1), variable.path

@@ -8,7 +8,7 @@ import pytest
 from keras_alexnet import build
 from keras_alexnet.errors import UsageError
 from keras_alexnet.networks.variants import list_variants
-from keras_alexnet.training import optimizer, recipes
+from keras_alexnet.training import layer_factors, recipes
 from keras_alexnet.training.recipe import Recipe
 from keras_alexnet.training.schedule import Schedule
 
@@ -57,7 +57,9 @@ def test_cuda_convnet_documents_are_the_layer_files(variant, layers, epochs, dro
     recipe, model = recipes.get(name, "document"), build(name)
     kernels = [layer for layer in layers for _ in ("kernel", "bias")]
     assert [v.path.split("/")[0] for v in model.trainable_variables] == kernels
-    found = zip(optimizer.rates(model, recipe), optimizer.decays(model, recipe), strict=True)
+    found = zip(
+        layer_factors.rates(model, recipe), layer_factors.decays(model, recipe), strict=True
+    )
     found = [(recipe.learning_rate * rate, decay) for rate, decay in found]
     assert dict(zip(layers, found[::2], strict=True)) == layers
     assert found[1::2] == [(0.002, 0.0)] * len(layers)
