@@ -55,9 +55,9 @@ class BoundedReader:
         self._size = os.fstat(file.fileno()).st_size
         self.readline, self.tell = file.readline, file.tell
 
-    def read(self, count: int) -> bytes:
-        """Returns the next bytes, fewer only at the end of the file."""
-        return self._file.read(min(count, self._size - self._file.tell()))
+    def read(self, count: int = -1, /) -> bytes:
+        """Returns the next bytes, fewer only at the end of the file; by default all."""
+        return self._file.read(min(count, max(0, self._size - self._file.tell())))
 
 
 class Machine:

@@ -1,7 +1,6 @@
 """Weight files of PyTorch: reading, writing, and names of modules."""
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -21,6 +20,7 @@ from keras_alexnet.networks.spec import (
 from keras_alexnet.utils import files
 from keras_alexnet.utils.text import printable
 from keras_alexnet.weights import torch_file
+from keras_alexnet.weights.layout import natural
 
 PICKLED = (".pth", ".pt")
 SAFE = ".safetensors"
@@ -123,7 +123,7 @@ def tensor_names(spec: NetworkSpec, found: Iterable[str]) -> dict[str, tuple[str
     candidates = [modules(spec, names) for names in spec.pytorch_names]
     best = max(candidates, key=lambda known: len(found & _tensors(known)))
     if found != _tensors(best):
-        prefixes = sorted({name.rpartition(".")[0] for name in found}, key=_natural)
+        prefixes = sorted({name.rpartition(".")[0] for name in found}, key=natural)
         in_order = dict(zip(best, prefixes, strict=False)) if len(best) == len(prefixes) else {}
         # If some names are known, a tensor is missing or extra, and the error should name it.
         if in_order and not found & _tensors(best) and found == _tensors(in_order):
@@ -166,9 +166,3 @@ def _named_modules(
 
 def _tensors(prefixes: Mapping[str, str]) -> set[str]:
     return {prefix + part for prefix in prefixes.values() for part in PARTS}
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sort key that compares numbers inside names by value: first by their number of digits."""
-    parts = (part.lstrip("0") if part.isdecimal() else part for part in re.split(r"(\d+)", name))
-    return [(len(part) if part.isdecimal() else 0, part) for part in parts]

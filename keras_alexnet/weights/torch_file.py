@@ -78,7 +78,7 @@ class _Zip:
         order = self._read("byteorder") if self._has("byteorder") else b"little"
         if order not in (b"little", b"big"):
             raise ValueError("the order of its bytes is neither little nor big")
-        self._order = "<" if order == b"little" else ">"
+        self._is_big = order == b"big"
         self._storages: dict[str, bytes] = {}
         self.loaded = StateMachine().load(self._read("data.pkl"))
 
@@ -87,7 +87,7 @@ class _Zip:
         key = tensor.storage.key
         if key not in self._storages:
             self._storages[key] = self._read(f"data/{key}")
-        return _array(tensor, self._storages[key], self._order)
+        return _array(tensor, self._storages[key], self._is_big)
 
     def _has(self, name: str) -> bool:
         return f"{self._folder}/{name}" in self._archive.NameToInfo
@@ -102,6 +102,8 @@ class _Zip:
         self._left -= max(member.file_size, member.compress_size)
         if self._left < 0:
             raise ValueError("it is packed, or its files share their bytes")
+        if not member.CRC:  # torch can leave the checksums out
+            member.CRC = None  # type: ignore[assignment]
         with self._archive.open(member) as file:
             contents = file.read(member.file_size)
         if len(contents) != member.file_size:
@@ -147,7 +149,7 @@ class _Older:
             place, length = self._places[key]
             self._file.seek(place)
             self._storages[key] = self._file.read(length)
-        return _array(tensor, self._storages[key], "<")
+        return _array(tensor, self._storages[key])
 
 
 class _StorageMachine(StateMachine):
@@ -162,13 +164,14 @@ class _StorageMachine(StateMachine):
         return storage
 
 
-def _array(tensor: Tensor, contents: bytes, order: str) -> np.ndarray:
+def _array(tensor: Tensor, contents: bytes, is_big: bool = False) -> np.ndarray:
     """Returns the numbers of a tensor that was checked, given those of its storage."""
     storage, item = tensor.storage, ITEM_BYTES[tensor.dtype]
     if storage.elements * ITEM_BYTES[storage.dtype] != len(contents):
         raise ValueError("a storage has more or fewer numbers than the tensors say")
     is_brain = tensor.dtype == "bfloat16"
-    kind = np.dtype("uint16" if is_brain else tensor.dtype.removeprefix("q")).newbyteorder(order)
+    kind = np.dtype("uint16" if is_brain else tensor.dtype.removeprefix("q"))
+    kind = kind.newbyteorder(">" if is_big else "<")
     if not math.prod(tensor.size):
         return np.empty(tensor.size, np.float32 if is_brain else kind)
     start = tensor.offset + storage.start

@@ -13,7 +13,7 @@ import keras_alexnet
 from keras_alexnet import UserError, weights
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.spec import ClassifierSpec, ConvolutionSpec, FlattenSpec, MaxPoolSpec
-from keras_alexnet.weights import caffe_file, pytorch
+from keras_alexnet.weights import caffe_file, caffe_tensorflow, pytorch
 from support import caffe_files, torch_files
 from support.networks import registered
 
@@ -221,6 +221,33 @@ REPEATED = (
     + b"".join(b"J%bh\2h\3R" % n.to_bytes(4, "little") for n in range(999))
     + b"u"
 )
+
+
+LAYERS = np.array({"conv1": [np.ones([3, 3, 3, 2], np.float32), np.ones(2)]})
+PICKLED_HEADER = npy(LAYERS).partition(b"\n")[0] + b"\n"
+
+# A text, of which few bytes each could make bytes, and arrays of them, again and again.
+ENCODED = (
+    b"}(K\0X\0\x10\0\0" + b"x" * 4096 + b"q\1K\1X\x06\0\0\0latin1q\2K\2c_codecs\nencode\nq\3"
+    b"K\4h\1h\2\x86q\4" + b"".join(b"J%bh\3h\4R" % n.to_bytes(4, "little") for n in range(2999))
+)
+
+
+class TestCaffeTensorflow:
+    @checked
+    @given(
+        st.one_of(
+            damaged(npy(LAYERS)),
+            damaged(PICKLED_HEADER + torch_files.pickled(LAYERS)),
+            operations(torch_files.pickled(LAYERS)).map(lambda contents: PICKLED_HEADER + contents),
+        )
+    )
+    @example(PICKLED_HEADER + ENCODED + b"u.")
+    @example(b"\x93NUMPY\x02\x00" + b"\xff" * 4)  # a header longer than the file
+    @example(npy_header("{'descr': '|O', 'fortran_order': False, 'shape': (99999,)}\n"))
+    def test_arrays_of_layers(self, tmp_path, contents):
+        found = assert_only_user_errors(caffe_tensorflow.read, tmp_path / "net.npy", contents)
+        assert found is None or {array.dtype for array in found.values()} <= {np.dtype("float32")}
 
 
 class TestPyTorch:

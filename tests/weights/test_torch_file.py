@@ -1,5 +1,6 @@
 """PyTorch's files are read without torch: the same numbers, and nothing is run."""
 
+import io
 import os
 import pickle
 import zipfile
@@ -28,6 +29,15 @@ OLDEST = tensor(rebuild="torch._utils._rebuild_tensor", view=(None,))
 VIEWED = tensor("9", 8, view=(("5", 2, 6),))
 BIG = {"0": NUMBERS.astype(">f4").tobytes()}
 
+
+def unchecked(archive):
+    """A zip archive without checksums, as torch writes it if it is told so."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        for member in opened.infolist():
+            archive = archive.replace(member.CRC.to_bytes(4, "little"), bytes(4))
+    return archive
+
+
 FORMS = {
     "zip": zipped({"w": tensor()}, STORED),
     "zip of torch 1.6, without the order of bytes": zipped(
@@ -35,6 +45,7 @@ FORMS = {
     ),
     "zip of a big-endian machine": zipped({"w": tensor()}, BIG, byteorder="big"),
     "zip packed again": zipped({"w": tensor()}, STORED, packing=zipfile.ZIP_DEFLATED),
+    "zip without checksums": unchecked(zipped({"w": tensor()}, STORED)),
     "pickle of protocol 4": zipped({"w": tensor()}, STORED, protocol=4),
     "older form": older({"w": tensor(view=(None,))}, STORED),
     "older form of Python 2": older(PYTHON2, STORED, python2=True),
