@@ -21,6 +21,7 @@ from keras_alexnet.weights import (
     caffe_file,
     caffe_tensorflow,
     compatibility,
+    hub,
     named,
     pytorch,
     shipped_file,
@@ -144,7 +145,7 @@ def kind_of(path: str | os.PathLike, variant: str | None = None) -> tuple[str, p
     text = path_text("weights", path)
     if variant is not None and (found := named.find_weights(text, variant)):
         return named.SHIPPED, found
-    path = pathlib.Path(text)
+    path = hub.download(text) if hub.is_address(text) else pathlib.Path(text)
     if path.is_dir():
         return "keras", run_folder.keras_file(path)
     for ending, kind in KINDS.items():
