@@ -86,9 +86,9 @@ def export(config: ExportConfig) -> dict:
                 files.write_text(place / model_card.NAME, model_card.text(both))
                 files.write_json(place / reports.NAME, both)
             versions.publish(stage, folder)
-            left = {name: facts for each in earlier.values() for name, facts in each.items()}
-            everything = {**report, "files": {**left, **report["files"]}}
-            hub_card.write(folder, everything, model_card.text(everything))
+        left = {name: facts for each in earlier.values() for name, facts in each.items()}
+        everything = {**report, "files": {**left, **report["files"]}}
+        hub_card.write(folder, everything, model_card.text(everything))
     for model in written.values():
         logging.info("Written: %s", folder / model.place)
     if config.record is not None:
