@@ -43,7 +43,7 @@ def save(
 
     Example:
         >>> save("cifar_v2", "shared/v2")
-        >>> load("shared/v2").labels[:2]
+        >>> keras_alexnet.load("shared/v2").labels[:2]
         ('airplane', 'automobile')
         >>> save("runs/mine", "hf://user/name")  # doctest: +SKIP
     """
