@@ -28,6 +28,7 @@ _GETS = {"GET", "BINGET", "LONG_BINGET"}
 
 # Arithmetic and hashes of longer ones take long; the longest of real files is PyTorch's mark.
 _LONGEST_NUMBER = 128  # bits
+_LONGEST_KEY = 64  # bits; many longer ones can be found with the same hash
 _LONGEST_NAME = 100
 
 
@@ -229,8 +230,11 @@ def dictionary(values: list[Any]) -> dict[str | bytes | int, Any]:
         pickle.UnpicklingError: a key is something else, or has no value.
     """
     keys = values[::2]
-    if not all(isinstance(key, (str, bytes, int)) for key in keys):
-        raise pickle.UnpicklingError("it has keys that are neither texts nor numbers")
+    if not all(
+        isinstance(key, (str, bytes)) or (isinstance(key, int) and key.bit_length() <= _LONGEST_KEY)
+        for key in keys
+    ):
+        raise pickle.UnpicklingError("it has keys that are neither texts nor numbers of 64 bits")
     if len(values) % 2:
         raise pickle.UnpicklingError("it has a key without a value")
     return dict(zip(keys, values[1::2], strict=True))

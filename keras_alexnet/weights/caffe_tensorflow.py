@@ -23,11 +23,6 @@ ENDING = ".npy"
 
 _PARTS = ("weights", "biases")
 
-_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
-
 
 def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """Reads the kernels and biases.
@@ -87,10 +82,9 @@ def tensor_names(spec: NetworkSpec, found: Mapping[str, np.ndarray]) -> dict[str
 
 def _unpickled(reader: BoundedReader) -> Any:
     """Returns the only object of an array of objects, without its arrays being made."""
-    version = np.lib.format.read_magic(reader)
-    if version not in _HEADERS:
-        raise ValueError(f"it has a version that numpy does not write for such files: {version}")
-    shape, _, dtype = _HEADERS[version](reader)
+    if np.lib.format.read_magic(reader) != (1, 0):
+        raise ValueError("numpy does not write this version for such arrays")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(reader)
     if not dtype.hasobject or shape:
         raise ValueError(f"it is an array of {dtype}, without names of layers")
     match ArrayMachine().load(reader):

@@ -182,6 +182,7 @@ class TestCaffe:
     @example(npy_header("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 99999, 999)}\n"))
     @example(npy_header("(" * 9000 + "\n"))
     @example(b"PK\x03\x04 a zip file")
+    @example(b"\x93NUMPY\x02\x00" + b"\xff" * 4)  # a header longer than the file
     def test_means_in_npy(self, tmp_path, contents):
         mean = assert_only_user_errors(caffe_file.read_mean, tmp_path / "mean.npy", contents)
         assert mean is None or (mean.dtype == np.float32 and len(mean) == 3)

@@ -11,6 +11,10 @@ import pytest
 
 import keras_alexnet as ka
 from keras_alexnet.cli.main import main
+from keras_alexnet.predicting import journal
+from keras_alexnet.predicting.local import LocalPredictor
+from keras_alexnet.predicting.predict import open_predictor
+from keras_alexnet.utils import files
 
 ADDRESS = "hf://user/name"
 
@@ -91,20 +95,14 @@ def with_lambda():
         return path.read_bytes()
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "predict --model=hf://user/name photo.png",
-        "convert --to=torch --weights=hf://user/name --out=v2.safetensors",
-    ],
-)
-def test_commands_take_such_models(command, hub, tmp_path, monkeypatch):
-    from PIL import Image
-
+def test_commands_and_predictors_take_such_models(hub, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ka.save("cifar_v2", hub.repository)
-    Image.new("RGB", [40, 40]).save("photo.png")
-    assert main(command.split()) == 0
+    flags = ["--weights=hf://user/name", "--out=v2.safetensors"]
+    assert main(["convert", "--to=torch", *flags]) == 0
+    assert isinstance(open_predictor(ADDRESS), LocalPredictor)
+    sha256 = files.sha256_of(hub.repository / "model.keras")
+    assert journal.made_from(ADDRESS)["model"] == sha256
     assert {call[:2] for call in hub.calls} == {("download", "user/name")}
 
 
