@@ -61,15 +61,16 @@ def front_matter(report: Mapping[str, Any]) -> str:
         "pipeline_tag": "image-classification",
         "tags": ["image-classification", "alexnet", report["variant"], _TAG, *formats],
     }
-    dataset = known["dataset"] if known else None
-    if on_hub := dataset and _DATASETS.get(dataset.partition("-")[0]):
+    if known and (on_hub := _on_hub(known["dataset"])):
         fields["datasets"] = [on_hub]
     fields["metrics"] = ["accuracy"]
-    if results := _results(report):
-        shown = {"name": on_hub or dataset or report["dataset"], "split": "test"}
-        shown["type"] = shown["name"]
-        task = {"type": "image-classification"}
-        result = {"task": task, "dataset": shown, "metrics": results}
+    dataset, by_views = _accuracy(report)
+    if dataset and by_views:
+        result = {
+            "task": {"type": "image-classification"},
+            "dataset": {"name": dataset, "type": _on_hub(dataset) or dataset, "split": "test"},
+            "metrics": _metrics(by_views),
+        }
         fields["model-index"] = [{"name": report["variant"], "results": [result]}]
     # JSON is YAML, too: names of any characters stay what they are.
     lines = (f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items())
@@ -83,14 +84,24 @@ def _license(report: Mapping[str, Any]) -> str:
     return "apache-2.0" if report["trained"] or shipped else "unknown"
 
 
-def _results(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Returns the accuracies on test images as the hub's metrics."""
+def _on_hub(dataset: str) -> str | None:
+    return _DATASETS.get(dataset.partition("-")[0])
+
+
+def _accuracy(report: Mapping[str, Any]) -> tuple[str | None, Mapping[str, Any]]:
+    """Returns the data set of the best known accuracies on test images, and those by views."""
     trained, shipped = report["trained"], report["shipped"]
-    by_views = report.get("accuracy") or (shipped or {}).get("accuracy") or {}
-    if not by_views and trained:
-        by_views = {
-            str(trained["views"]): {"top1": trained["test_top1"], "top5": trained["test_top5"]}
-        }
+    if report.get("accuracy"):
+        return report["dataset"], report["accuracy"]
+    if shipped:
+        return shipped["dataset"], shipped["accuracy"]
+    if trained:
+        found = {"top1": trained["test_top1"], "top5": trained["test_top5"]}
+        return trained["dataset"], {str(trained["views"]): found}
+    return None, {}
+
+
+def _metrics(by_views: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "type": "accuracy",

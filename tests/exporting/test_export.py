@@ -157,6 +157,9 @@ def test_readme_is_the_card_with_what_the_hub_reads(exported, tmp_path, caplog):
     known = yaml.safe_load(matter.strip("-\n"))
     assert known["datasets"] == ["uoft-cs/cifar10"] and known["license"] == "bsd-3-clause"
     assert "model-index" not in known
+    named = hub_card.front_matter({**report, "dataset": "fashion_mnist"})
+    [result] = yaml.safe_load(named.strip("-\n"))["model-index"][0]["results"]
+    assert result["dataset"]["type"] == "zalando-datasets/fashion_mnist"
     for text in ("# My own page", "---\nlibrary_name: keras\n---\n"):
         (tmp_path / "README.md").write_text(text)
         hub_card.write(tmp_path, report, card)
