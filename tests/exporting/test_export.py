@@ -170,6 +170,16 @@ def test_readme_is_the_card_with_what_the_hub_reads(exported, tmp_path, caplog):
     assert (tmp_path / "README.md").read_text().endswith("a new card")
 
 
+def test_a_saved_run_has_its_card_and_is_the_run(run_folder, tmp_path):
+    ka.save(run_folder, tmp_path / "saved")
+    assert _everything(tmp_path / "saved") == {"README.md", CONFIG, LABELS, MODEL, RESULTS}
+    saved, run = ka.load(tmp_path / "saved"), ka.load(run_folder)
+    assert (saved.config, saved.results, saved.labels) == (run.config, run.results, run.labels)
+    readme = (tmp_path / "saved" / "README.md").read_text()
+    for text in ("model-index:", "## Training", "24 test images", saved.sha256):
+        assert text in readme, text
+
+
 def test_model_card_says_what_is_seen_of_an_image(exported):
     _, report = exported
     plan = ka.variants.get("alexnet_caffe").image_plan
