@@ -23,6 +23,7 @@ from keras_alexnet.evaluation.config import EvaluateConfig as EvaluateConfig
 from keras_alexnet.evaluation.evaluate import evaluate as evaluate
 from keras_alexnet.exporting.config import ExportConfig as ExportConfig
 from keras_alexnet.exporting.export import export as export
+from keras_alexnet.exporting.save import save as save
 from keras_alexnet.models import AlexNet as AlexNet
 from keras_alexnet.models import build as build
 from keras_alexnet.models import decode_predictions as decode_predictions

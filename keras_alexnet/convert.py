@@ -1,4 +1,4 @@
-"""Conversion of PyTorch or Caffe weights to model files, and of models to PyTorch weights."""
+"""Conversion of other programs' weights to model files, and of models to PyTorch weights."""
 
 import dataclasses
 import os
@@ -31,6 +31,7 @@ SOURCES: dict[str, tuple[str, str | None]] = {
     "torchvision": ("pytorch", "alexnet_owt"),
     "pytorch": ("pytorch", None),
     "caffe": ("caffe", "alexnet_caffe"),
+    "kratzert": ("tensorflow", "alexnet_caffe"),
 }
 
 IMAGENET = "imagenet"
@@ -45,7 +46,7 @@ class Check:
     Attributes:
         before: the five likeliest classes by the framework; None if it is not installed.
         after: those by the converted network.
-        framework: "PyTorch" or "OpenCV", or None.
+        framework: "PyTorch", "OpenCV" or "TensorFlow", or None.
         relative_difference: the largest difference of two logits, divided by the largest logit.
     """
 
@@ -66,14 +67,15 @@ def convert(
     sha256: str | None = None,
     check: str | os.PathLike | None = None,
 ) -> tuple[Loaded, Check | None]:
-    """Converts PyTorch or Caffe weights to a model file with the classes that they are for.
+    """Converts weights of PyTorch or Caffe to a model file with the classes that they are for.
 
     Args:
         weights: the file, as `keras_alexnet.weights.load` takes it.
         out: the `.keras` file to write, or a folder to write `model.keras` into.
-        source: "torchvision", "pytorch" for a network of the documents, or "caffe".
+        source: "torchvision", "pytorch" for a network of the documents, "caffe", or "kratzert" for
+            `bvlc_alexnet.npy`, which has Caffe's weights.
         variant: the network; by default torchvision's or Caffe's.
-        mean: with Caffe, the mean file.
+        mean: with Caffe's weights, the mean file.
         labels: a text file with one class a line, or "imagenet" for the WordNet ids of its 1000
             classes; written to `labels.txt` beside the model.
         sha256: the SHA-256 that the file must have, or at least its first 8 digits.
@@ -214,7 +216,8 @@ def _check(
         contents = pathlib.Path(image).read_bytes()
         after, by_keras = answer(lambda pixels: model(pixels, training=False), network.image_plan)
         # Caffe's weights are compared in Caffe's own network, whatever they were loaded into.
-        own = network if read.kind == "pytorch" else variants.get(str(SOURCES["caffe"][1]))
+        usual = next(name for kind, name in SOURCES.values() if kind == read.kind)
+        own = network if read.kind == "pytorch" else variants.get(str(usual))
         framework = installed_framework(read.kind)
         if framework is None:
             return Check(None, after)

@@ -71,7 +71,8 @@ class TrainedNetwork:
         Args:
             model: a run's folder, a `.keras` file, a SavedModel's folder (of one version, or of
                 several, of which the newest is loaded), a `.tflite` or `.onnx` file, the name of a
-                network whose weights come with the package, or a model that `build` made.
+                network whose weights come with the package, hf://user/name on the Hugging Face
+                Hub, or a model that `build` made.
             variant: the network, if the files do not say which it is.
             labels: a text file with one class per line, or the names, to replace the network's.
 

@@ -4,6 +4,8 @@ r"""Converts weights from PyTorch or Caffe to a model file, or a model to PyTorc
         --labels imagenet --check photo.jpg --out owt/model.keras
     keras-alexnet convert --from caffe --weights bvlc_alexnet.caffemodel \
         --mean ilsvrc_2012_mean.npy --labels imagenet --out caffe/model.keras
+    keras-alexnet convert --from kratzert --weights bvlc_alexnet.npy --labels imagenet \
+        --out bvlc/model.keras
     keras-alexnet convert --to torch --weights runs/mine --out mine.safetensors
 """
 
@@ -16,7 +18,7 @@ from keras_alexnet.cli.running import load_tensorflow
 from keras_alexnet.cli.streams import say
 from keras_alexnet.errors import UsageError
 
-SOURCES = ("torchvision", "pytorch", "caffe")
+SOURCES = ("torchvision", "pytorch", "caffe", "kratzert")
 TARGETS = ("keras", "torch")
 _TO_KERAS = ("mean", "labels", "sha256", "check")
 
@@ -24,18 +26,24 @@ _TO_KERAS = ("mean", "labels", "sha256", "check")
 def add_flags(parser: flags.Parser) -> None:
     """Adds the flags of a conversion."""
     help_text = (
-        "File to convert: a PyTorch state dict as .safetensors or, with torch installed, .pth; a "
-        ".caffemodel; with --to torch, a run's folder, a .keras file, or the name of a network "
-        "whose weights come with the package."
+        "File to convert: a PyTorch state dict as .safetensors, .pth or .pt; a .caffemodel; "
+        "bvlc_alexnet.npy; with --to torch, a run's folder, a .keras file, or the name of a "
+        "network whose weights come with the package."
     )
     flags.add_flag(parser, "weights", os.PathLike, help_text, required=True)
     help_text = "File to write: .keras, or .safetensors with --to torch."
     flags.add_flag(parser, "out", os.PathLike, help_text, required=True)
     flags.add_flag(parser, "to", str, "What to write.", default="keras", choices=TARGETS)
-    help_text = "The network; by default alexnet_owt for torchvision and alexnet_caffe for caffe."
+    help_text = (
+        "The network; by default alexnet_owt for torchvision, and alexnet_caffe for caffe and "
+        "kratzert."
+    )
     flags.add_variant(parser, help_text)
     group = parser.add_argument_group("with --to keras")
-    help_text = "Where the weights are from; pytorch is for the networks of the documents."
+    help_text = (
+        "Where the weights are from; pytorch is for the networks of the documents, kratzert for "
+        "bvlc_alexnet.npy, which TensorFlow users have had since 2016."
+    )
     flags.add_flag(group, "from", str, help_text, choices=SOURCES)
     flags.add_flag(group, "mean", os.PathLike, "Caffe's mean file, a .binaryproto or .npy file.")
     help_text = "Text file with one class per line, or imagenet; copied to labels.txt beside --out."

@@ -10,7 +10,15 @@ from absl import logging
 
 from keras_alexnet.data import decode
 from keras_alexnet.errors import UserError
-from keras_alexnet.exporting import agreement, formats, latency, model_card, reports, versions
+from keras_alexnet.exporting import (
+    agreement,
+    formats,
+    hub_card,
+    latency,
+    model_card,
+    reports,
+    versions,
+)
 from keras_alexnet.exporting.comparison_images import ComparisonImages, find_images
 from keras_alexnet.exporting.config import ExportConfig
 from keras_alexnet.exporting.formats import ExportedModel
@@ -32,7 +40,8 @@ def export(config: ExportConfig) -> dict:
     """Exports a trained network, and checks that every export computes what Keras does.
 
     A SavedModel goes to `out/<version>/`, files of other formats to `out/<format>/`, each with a
-    `model_card.md` and an `export.json`. If a `.keras` file has no `labels.txt` beside it, the
+    `model_card.md` and an `export.json`. `out/README.md` has the card once more, with the front
+    matter that the Hugging Face Hub reads. If a `.keras` file has no `labels.txt` beside it, the
     labels are class numbers.
 
     Args:
@@ -77,6 +86,9 @@ def export(config: ExportConfig) -> dict:
                 files.write_text(place / model_card.NAME, model_card.text(both))
                 files.write_json(place / reports.NAME, both)
             versions.publish(stage, folder)
+        left = {name: facts for each in earlier.values() for name, facts in each.items()}
+        everything = {**report, "files": {**left, **report["files"]}}
+        hub_card.write(folder, everything, model_card.text(everything))
     for model in written.values():
         logging.info("Written: %s", folder / model.place)
     if config.record is not None:

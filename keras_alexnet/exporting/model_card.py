@@ -56,6 +56,23 @@ def text(report: Report) -> str:
     return "\n".join(parts) + "\n"
 
 
+def text_of_network(report: Report) -> str:
+    """Returns the model card of a network that was saved and not exported.
+
+    Args:
+        report: what `reports.of_network` returned, and `provenance`.
+    """
+    parts = [
+        f"# {report['variant']}: {report['title']}",
+        *_network(report),
+        *_training(report),
+        *_shipped(report),
+        *_use(report),
+        *_provenance(report, "Saved"),
+    ]
+    return "\n".join(parts) + "\n"
+
+
 def _network(report: Report) -> list[str]:
     height, width, channels = report["input_shape"]
     labels = report["labels"]
@@ -66,8 +83,8 @@ def _network(report: Report) -> list[str]:
         f"- Source of the network: {_source(report['source'])}",
         f"- Parameters: {report['parameters']:,}; multiply-accumulates per image: "
         f"{report['macs']:,}",
-        f"- Input: RGB pixels 0–255, {report['input_dtype']} [N, {height}, {width}, {channels}]; "
-        "standardized in the network",
+        f"- Input: RGB pixels 0–255, {report.get('input_dtype', 'uint8')} "
+        f"[N, {height}, {width}, {channels}]; standardized in the network",
         f"- Output: {len(labels)} classes{named}: {', '.join(labels[:_LABELS_SHOWN])}{more}",
     ]
 
@@ -247,13 +264,13 @@ def _seen(plan: Mapping[str, Any]) -> str:
     return "An image is reduced to its center square first, so the rest of it is not seen"
 
 
-def _provenance(report: Report) -> list[str]:
+def _provenance(report: Report, done: str = "Exported") -> list[str]:
     return [
         "",
         "## Provenance",
         "",
         f"- `{report['model']}`, SHA-256 `{report['model_sha256']}`",
-        f"- Exported by commit `{report['commit']}` with TensorFlow {report['tensorflow']} and "
+        f"- {done} by commit `{report['commit']}` with TensorFlow {report['tensorflow']} and "
         f"Keras {report['keras']} on {report['date']}",
     ]
 

@@ -89,7 +89,7 @@ def report(
     """
     trained = network.config is not None or network.card is not None
     return {
-        **_of_network(network),
+        **of_network(network),
         "input_dtype": config.input_dtype,
         **_of_data(config, images),
         "accuracy": _accuracies(config, network, images),
@@ -109,7 +109,8 @@ def report(
     }
 
 
-def _of_network(network: TrainedNetwork) -> dict[str, Any]:
+def of_network(network: TrainedNetwork) -> dict[str, Any]:
+    """Returns the part of a report that describes the network itself."""
     spec = variants.get(network.variant)
     return {
         "variant": network.variant,

@@ -32,7 +32,7 @@ PLACES = (
     "http://host:8501/v1/models/NAME[/versions/N] or grpc://host:8500/NAME[/versions/N]"
 )
 
-URL = r"([A-Za-z][A-Za-z0-9+.-]*)://"
+URL = r"(?!hf:)([A-Za-z][A-Za-z0-9+.-]*)://"  # a model on the Hugging Face Hub is no server
 
 _READ_AHEAD = 16  # number of images that are decoded while a batch is computed
 

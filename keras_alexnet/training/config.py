@@ -84,8 +84,8 @@ class TrainConfig(DataSpec):
     weights: str | os.PathLike | None = setting(
         None,
         "Weights to start from: a .keras file or a run's folder, PyTorch's .safetensors or .pth, "
-        "a .caffemodel, or the name of weights that come with the package, such as cifar10-jpeg. "
-        "Their classifier is not used if the classes differ.",
+        "a .caffemodel, bvlc_alexnet.npy, or the name of weights that come with the package, such "
+        "as cifar10-jpeg. Their classifier is not used if the classes differ.",
     )
     validation_images: int | None = setting(
         None,

@@ -9,7 +9,7 @@ import numpy as np
 from google.protobuf import message
 
 from keras_alexnet.errors import UserError
-from keras_alexnet.utils import protobufs
+from keras_alexnet.utils import files, protobufs
 from keras_alexnet.utils.text import printable
 
 # Message → (field, number, type), with * for repeated fields.
@@ -172,6 +172,10 @@ def _array(blob: Any, title: str) -> np.ndarray:
 
 def _numpy_array(path: str | os.PathLike) -> np.ndarray:
     try:
+        with files.open_regular(path) as file:
+            # The header of a later version may claim to be longer than the file.
+            if np.lib.format.read_magic(file) != (1, 0):
+                raise ValueError("numpy does not write this version for arrays of numbers")
         # Mapped, so that no more memory is used than the file has bytes, whatever its header says.
         with np.errstate(over="ignore"):
             array = np.lib.format.open_memmap(path, mode="r")

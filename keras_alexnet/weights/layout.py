@@ -1,6 +1,7 @@
 """Layouts of kernels in PyTorch, Caffe and Keras, and checks of a file's tensors."""
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -147,6 +148,12 @@ def listing(names: Sequence[str]) -> str:
     """Returns the first of some names, and how many more there are."""
     more = len(names) - _NAMES_IN_MESSAGE
     return ", ".join(names[:_NAMES_IN_MESSAGE]) + (f" and {more} more" if more > 0 else "")
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Sort key that compares numbers inside names by value: first by their number of digits."""
+    parts = (part.lstrip("0") if part.isdecimal() else part for part in re.split(r"(\d+)", name))
+    return [(len(part) if part.isdecimal() else 0, part) for part in parts]
 
 
 def _described(name: str, tensor: np.ndarray) -> str:

@@ -20,6 +20,7 @@ from keras_alexnet.weights import caffe, compatibility
 from keras_alexnet.weights.layout import fitting_tensors, weighted_layers
 from keras_alexnet.weights.source import (
     MODELS,
+    OF_CAFFE,
     Source,
     read_source,
     variables_of,
@@ -34,7 +35,7 @@ class Loaded:
 
     Attributes:
         path: the file.
-        kind: "pytorch", "caffe", "keras", "hdf5", or "shipped" with the package.
+        kind: "pytorch", "caffe", "tensorflow", "keras", "hdf5", or "shipped" with the package.
         sha256: the SHA-256 of the file.
         layers: names of the layers that were filled.
         new_layers: names of the layers that were not, because their classes differ.
@@ -65,13 +66,13 @@ def load(
 
     Args:
         model: the network, before it is trained or called in a `tf.function` of your own.
-        path: a state dict of PyTorch (`.safetensors` or, with torch installed, `.pth`) of
-            torchvision's or a document's network; a `.caffemodel`; a `.keras` file, the folder of
-            a run, or a `.weights.h5` file; or the name of weights that come with the package, such
-            as "cifar10-jpeg".
+        path: a state dict of PyTorch (`.safetensors`, `.pth` or `.pt`) of torchvision's or a
+            document's network; a `.caffemodel`, or Caffe's weights as `bvlc_alexnet.npy`; a
+            `.keras` file, the folder of a run, or a `.weights.h5` file; or the name of weights
+            that come with the package, such as "cifar10-jpeg".
         variant: the network, if the model has a different name.
-        mean: for a `.caffemodel`, its mean: a `.binaryproto` or `.npy` with one number for each of
-            B, G, R, or with a mean image. The model then subtracts the channels' means.
+        mean: for Caffe's weights, a `.binaryproto` or `.npy` with one number for each of B, G, R,
+            or with a mean image. The model then subtracts the channels' means.
         sha256: the expected SHA-256 of the file, or its first 8 digits or more. Without it, the
             digits in a name such as `alexnet-owt-7be5be79.pth` are compared.
         new_head: whether to leave the layer "logits" as it is if its classes differ from the
@@ -128,7 +129,7 @@ def fill(
     pixels = None if keep_pixels else source.pixels
     if pixels is not None:
         set_pixels(model, *pixels)
-    elif source.kind == "caffe" and not keep_pixels:
+    elif source.kind in OF_CAFFE and not keep_pixels:
         logging.info(
             "No mean file was given with %s. R %.3f, G %.3f, B %.3f is subtracted from each pixel.",
             *(source.file, *standardize_layer(model).mean),
@@ -155,11 +156,7 @@ def _from_pytorch(
     model: keras.Model, source: Source, spec: NetworkSpec, **options: Any
 ) -> _Tensors:
     wanted = weighted_layers(model, spec)
-    if changed := compatibility.changes(model, spec):
-        logging.warning(
-            "The weights of %s were trained without these changes to %s: %s.",
-            *(source.file, spec.name, ", ".join(changed)),
-        )
+    _warn_of_changes(model, source, spec)
     shapes = {name: layer.shapes for name, layer in wanted.items()}
     found = fitting_tensors(shapes, source.names, source.tensors, **options)
     return {name: [wanted[name].to_keras(kernel), bias] for name, (kernel, bias) in found.items()}
@@ -168,10 +165,36 @@ def _from_pytorch(
 def _from_caffe(model: keras.Model, source: Source, spec: NetworkSpec, **options: Any) -> _Tensors:
     found = _from_pytorch(model, source, spec, **options)
     caffe.check_structure(spec, source.layers, source.file)
+    return _from_bgr(found, spec)
+
+
+def _from_tensorflow(
+    model: keras.Model, source: Source, spec: NetworkSpec, **options: Any
+) -> _Tensors:
+    wanted = weighted_layers(model, spec)
+    caffe.check_structure(spec, (), source.file)
+    _warn_of_changes(model, source, spec)
+    shapes = {
+        name: [tuple(variable.shape) for variable in model.get_layer(name).weights]
+        for name in wanted
+    }
+    return _from_bgr(fitting_tensors(shapes, source.names, source.tensors, **options), spec)
+
+
+def _from_bgr(found: _Tensors, spec: NetworkSpec) -> _Tensors:
+    """Lets a network of R, G, B use the first kernel of Caffe, whose channels are B, G, R."""
     first = spec.features[0].name
-    if not spec.standardization.bgr:
-        found[first][0] = found[first][0][:, :, ::-1]  # Caffe's channels are B, G, R
+    if first in found and not spec.standardization.bgr:
+        found[first][0] = found[first][0][:, :, ::-1]
     return found
+
+
+def _warn_of_changes(model: keras.Model, source: Source, spec: NetworkSpec) -> None:
+    if changed := compatibility.changes(model, spec):
+        logging.warning(
+            "The weights of %s were trained without these changes to %s: %s.",
+            *(source.file, spec.name, ", ".join(changed)),
+        )
 
 
 def _from_keras(model: keras.Model, source: Source, spec: NetworkSpec, **options: Any) -> _Tensors:
@@ -197,6 +220,7 @@ def _from_keras(model: keras.Model, source: Source, spec: NetworkSpec, **options
 _TENSORS: dict[str, Callable[..., _Tensors]] = {
     "pytorch": _from_pytorch,
     "caffe": _from_caffe,
+    "tensorflow": _from_tensorflow,
     **dict.fromkeys(MODELS, _from_keras),
 }
 

@@ -15,6 +15,7 @@ from keras_alexnet import run_folder
 from keras_alexnet.errors import UserError
 from keras_alexnet.networks import variants
 from keras_alexnet.utils.values import path_text
+from keras_alexnet.weights import hub
 
 SHIPPED = "shipped"  # the kind of these models, beside those of `run_folder`
 FOLDER = pathlib.Path(__file__).parent / "shipped"
@@ -75,11 +76,14 @@ def locate(model: str | os.PathLike, places: str = run_folder.MODELS) -> tuple[s
     text = path_text("model", model)
     if text in variants.list_variants() and (found := _of_network(text)):
         return SHIPPED, found.file
+    text = str(hub.download(text)) if hub.is_address(text) else text
     path = pathlib.Path(text)
     if path.suffix == WEIGHTS and path.is_file() and path.with_suffix(CARD).is_file():
         return SHIPPED, path
     return run_folder.locate(
-        text, f"{places}; or the name of a network with weights in the package: {_networks()}"
+        text,
+        f"{places}; or the name of a network with weights in the package: {_networks()}; "
+        "or hf://user/name",
     )
 
 

@@ -1,13 +1,7 @@
 """Weight files of PyTorch: reading, writing, and names of modules."""
 
-import importlib.util
 import os
-import pickle
-import pickletools
-import re
-import warnings
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 from absl import logging
@@ -25,16 +19,13 @@ from keras_alexnet.networks.spec import (
 )
 from keras_alexnet.utils import files
 from keras_alexnet.utils.text import printable
+from keras_alexnet.weights import torch_file
+from keras_alexnet.weights.layout import natural
 
 PICKLED = (".pth", ".pt")
 SAFE = ".safetensors"
 
 PARTS = (".weight", ".bias")
-
-# How often a file's bytes may count: tensors may share them, and one number may stand for many.
-_SHARED = 4
-
-_WRAPPERS = ("state_dict", "model_state_dict")  # keys of checkpoints that hold a state dict
 
 # How many modules of an nn.Sequential a layer takes up, with its activation; others take up one.
 _MODULES: dict[type[LayerSpec], int] = {
@@ -51,11 +42,14 @@ def read_tensors(path: str | os.PathLike) -> dict[str, np.ndarray]:
     "module." of DataParallel is removed.
 
     Raises:
-        UserError: the file is damaged or cut off, is not a state dict, or would run code; or it
-            needs torch, which is not installed.
+        UserError: the file is damaged or cut off, is not a state dict, or would run code.
     """
     path = os.fspath(path)
-    tensors = _safe(path) if path.endswith(SAFE) else _pickled(path)
+    if path.endswith(SAFE):
+        tensors = _safe(path)
+    else:
+        read = torch_file.read(path)
+        tensors = {name: _as_float32(name, array, path) for name, array in read.items()}
     return {new: tensors[old] for old, new in without_wrapper(tensors).items()}
 
 
@@ -85,59 +79,6 @@ def _safe(path: str) -> dict[str, np.ndarray]:
         ) from error
 
 
-def _pickled(path: str) -> dict[str, np.ndarray]:
-    if importlib.util.find_spec("torch") is None:
-        raise UserError(
-            f"{path} is a pickle, which only torch can read without running code from it, and "
-            'torch is not installed. Run pip install -e ".[torch]", or save the weights '
-            "as .safetensors."
-        )
-    import torch
-
-    try:
-        with warnings.catch_warnings():
-            # torch warns about pickles of other programs before it rejects them.
-            warnings.filterwarnings("ignore", "Detected pickle protocol")
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds of errors for damaged files.
-        raise UserError(_why_not(path, error)) from error
-    for wrapper in _WRAPPERS:
-        if isinstance(loaded, dict) and isinstance(loaded.get(wrapper), dict):
-            loaded = loaded[wrapper]
-    if not isinstance(loaded, dict) or not loaded:
-        raise UserError(
-            f"{path} must hold a state dict. Received: {type(loaded).__name__} "
-            f"{'without tensors' if isinstance(loaded, dict) else 'instead'}. Write one with "
-            "torch.save(network.state_dict(), …)."
-        )
-    others = [
-        printable(name, 100)
-        for name, value in loaded.items()
-        if not isinstance(name, str)
-        or not isinstance(value, torch.Tensor)
-        or value.layout != torch.strided
-    ]
-    if others:
-        raise UserError(
-            f"{path} must hold a state dict of dense tensors. These entries are not: "
-            f"{', '.join(others[:10])}. Write one with torch.save(network.state_dict(), …)."
-        )
-    claimed = sum(value.numel() * value.element_size() for value in loaded.values())
-    if claimed > _SHARED * os.path.getsize(path):
-        raise UserError(
-            f"{path} claims {claimed} bytes of weights, far more than the file has: it is packed, "
-            "or its tensors share their numbers. Write it again with "
-            "torch.save(network.state_dict(), …)."
-        )
-    return {name: _as_float32(name, _numpy_array(value), path) for name, value in loaded.items()}
-
-
-def _numpy_array(tensor: Any) -> np.ndarray:
-    """Returns a tensor of torch as an array; bfloat16, which numpy lacks, as float32."""
-    tensor = tensor.detach()
-    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
-
-
 def _as_float32(name: str, array: np.ndarray, path: str) -> np.ndarray:
     if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
         raise UserError(
@@ -146,48 +87,6 @@ def _as_float32(name: str, array: np.ndarray, path: str) -> np.ndarray:
         )
     with np.errstate(over="ignore"):  # Numbers beyond float32 become infinite and are refused.
         return array.astype(np.float32, copy=False)
-
-
-def _why_not(path: str, error: Exception) -> str:
-    text = str(error)
-    if "legacy .tar format" in text:
-        return (
-            f"{path} is in PyTorch's oldest format, a tar archive, which cannot be read without "
-            "running code from it. If you trust it, load it in torch and write it again with "
-            "torch.save(state_dict, …)."
-        )
-    code = re.search(r"(?:Unsupported (?:global: GLOBAL|class) |GLOBAL )([\w.]+)", text)
-    called = code[1] if code else _called_by(path)
-    if isinstance(error, pickle.UnpicklingError) and called:
-        return (
-            f"{path} was not loaded, because it is a pickle that calls {printable(called, 100)}: "
-            "it would run code. A state dict holds only tensors. Write one with "
-            "torch.save(network.state_dict(), …)."
-        )
-    # torch's advice to load it anyway is left out.
-    stated = re.search(r"WeightsUnpickler error:\s*(\S.*)", text)
-    cause = stated[1] if stated else re.split(r"\. |\n", text or type(error).__name__)[0]
-    return (
-        f"{path} cannot be read as a PyTorch state dict: {printable(cause, 500)}. It may be "
-        "cut off, damaged or in a different format: download or write it again."
-    )
-
-
-def _called_by(path: str) -> str | None:
-    """Returns the first function that a plain pickle, not one of torch's, would call."""
-    strings: list[str] = []
-    try:
-        with open(path, "rb") as file:
-            for opcode, argument, _ in pickletools.genops(file):
-                if opcode.name == "GLOBAL":
-                    return str(argument).replace(" ", ".")
-                if opcode.name == "STACK_GLOBAL":
-                    return ".".join(strings[-2:])
-                if isinstance(argument, str):
-                    strings.append(argument)
-    except Exception:  # It is not a pickle, or is damaged.
-        pass
-    return None
 
 
 def modules(spec: NetworkSpec, names: PyTorchNames) -> dict[str, str]:
@@ -224,7 +123,7 @@ def tensor_names(spec: NetworkSpec, found: Iterable[str]) -> dict[str, tuple[str
     candidates = [modules(spec, names) for names in spec.pytorch_names]
     best = max(candidates, key=lambda known: len(found & _tensors(known)))
     if found != _tensors(best):
-        prefixes = sorted({name.rpartition(".")[0] for name in found}, key=_natural)
+        prefixes = sorted({name.rpartition(".")[0] for name in found}, key=natural)
         in_order = dict(zip(best, prefixes, strict=False)) if len(best) == len(prefixes) else {}
         # If some names are known, a tensor is missing or extra, and the error should name it.
         if in_order and not found & _tensors(best) and found == _tensors(in_order):
@@ -267,9 +166,3 @@ def _named_modules(
 
 def _tensors(prefixes: Mapping[str, str]) -> set[str]:
     return {prefix + part for prefix in prefixes.values() for part in PARTS}
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sort key that compares numbers inside names by value: first by their number of digits."""
-    parts = (part.lstrip("0") if part.isdecimal() else part for part in re.split(r"(\d+)", name))
-    return [(len(part) if part.isdecimal() else 0, part) for part in parts]

@@ -1,6 +1,6 @@
 """Logits computed by a weights file's own framework, to check conversions.
 
-PyTorch and OpenCV use the file's tensors as they are, and so show whether a conversion is right.
+They use the file's tensors as they are, and so show whether a conversion is right.
 """
 
 import importlib.util
@@ -23,19 +23,19 @@ def installed_framework(kind: str) -> str | None:
         import cv2
 
         return "OpenCV" if hasattr(cv2.dnn, "readNetFromCaffe") else None  # not in release 5
-    return None
+    return "TensorFlow" if kind == "tensorflow" else None
 
 
 def reference_logits(source: Source, network: NetworkSpec, pixels: np.ndarray) -> np.ndarray:
     """Returns the logits of the `installed_framework`, float32 `[N, classes]`.
 
     Args:
-        source: a file of PyTorch or Caffe.
+        source: a file of PyTorch, Caffe or caffe-tensorflow.
         network: its network.
         pixels: RGB 0-255, `[N, H, W, 3]`, of the network's input size.
     """
-    by = _by_torch if source.kind == "pytorch" else _by_opencv
-    return by(source, network, np.asarray(pixels, np.float32))
+    by = {"pytorch": _by_torch, "caffe": _by_opencv, "tensorflow": _by_tensorflow}
+    return by[source.kind](source, network, np.asarray(pixels, np.float32))
 
 
 def _by_torch(source: Source, network: NetworkSpec, pixels: np.ndarray) -> np.ndarray:
@@ -81,6 +81,35 @@ def _by_opencv(source: Source, network: NetworkSpec, pixels: np.ndarray) -> np.n
     )
     net.setInput(np.ascontiguousarray(values))
     return net.forward()
+
+
+def _by_tensorflow(source: Source, network: NetworkSpec, pixels: np.ndarray) -> np.ndarray:
+    import tensorflow as tf
+
+    mean = source.pixels[0] if source.pixels else network.standardization.mean
+    values = tf.constant((pixels - np.asarray(mean, np.float32))[..., ::-1])
+    for layer in network.layers:
+        if layer.name in source.names:
+            kernel, bias = (tf.constant(source.tensors[name]) for name in source.names[layer.name])
+        if isinstance(layer, spec.ConvolutionSpec):
+            padding = [[0, 0], layer.padding, layer.padding, [0, 0]]
+            parts = zip(
+                tf.split(tf.pad(values, padding), layer.groups, axis=3),
+                tf.split(kernel, layer.groups, axis=3),
+                strict=True,
+            )
+            maps = [tf.nn.conv2d(part, of_group, layer.stride, "VALID") for part, of_group in parts]
+            values = tf.nn.relu(tf.concat(maps, axis=3) + bias)
+        elif isinstance(layer, spec.LocalResponseNormSpec):
+            values = tf.nn.local_response_normalization(
+                values, layer.depth_radius, layer.bias, layer.alpha, layer.beta
+            )
+        elif isinstance(layer, spec.MaxPoolSpec):
+            values = tf.nn.max_pool2d(values, layer.size, layer.stride, "VALID")
+        elif isinstance(layer, (spec.DenseSpec, spec.ClassifierSpec)):
+            values = tf.reshape(values, [len(pixels), -1]) @ kernel + bias
+            values = tf.nn.relu(values) if isinstance(layer, spec.DenseSpec) else values
+    return values.numpy()
 
 
 def prototxt(network: NetworkSpec, names: dict[str, str], classes: int) -> str:

@@ -16,7 +16,16 @@ from keras_alexnet.networks.build import standardize_layer
 from keras_alexnet.networks.spec import NetworkSpec
 from keras_alexnet.utils import files
 from keras_alexnet.utils.values import path_text
-from keras_alexnet.weights import caffe, caffe_file, compatibility, named, pytorch, shipped_file
+from keras_alexnet.weights import (
+    caffe,
+    caffe_file,
+    caffe_tensorflow,
+    compatibility,
+    hub,
+    named,
+    pytorch,
+    shipped_file,
+)
 from keras_alexnet.weights.layout import CLASSIFIER
 
 CAFFE, HDF5, KERAS = ".caffemodel", ".weights.h5", ".keras"
@@ -25,9 +34,12 @@ CAFFE, HDF5, KERAS = ".caffemodel", ".weights.h5", ".keras"
 KINDS = {
     **dict.fromkeys([*pytorch.PICKLED, pytorch.SAFE], "pytorch"),
     CAFFE: "caffe",
+    caffe_tensorflow.ENDING: "tensorflow",
     KERAS: "keras",
     HDF5: "hdf5",
 }
+
+OF_CAFFE = ("caffe", "tensorflow")  # kinds of weights for pixels in the order B, G, R
 
 # PyTorch's hub names its files like alexnet-owt-7be5be79.pth; digits without letters are a date.
 _HASH_IN_NAME = re.compile(r"-(?!\d+\.)([0-9a-f]{8,64})\.(?:pth|pt)$")
@@ -43,8 +55,8 @@ class Source:
     """A weights file that was read.
 
     Attributes:
-        kind: "pytorch", "caffe", "keras", "shipped" with the package, or "hdf5", whose tensors are
-            read by Keras.
+        kind: "pytorch", "caffe", "tensorflow" for Caffe's weights as caffe-tensorflow writes them,
+            "keras", "shipped" with the package, or "hdf5", whose tensors are read by Keras.
         file: its path.
         sha256: the SHA-256 of the file.
         tensors: name → array, laid out as in the file.
@@ -83,8 +95,11 @@ def read_source(
         UsageError, UserError: as in `load`, for problems of the file itself.
     """
     kind, file = kind_of(path, spec.name)
-    if mean is not None and kind != "caffe":
-        raise UsageError(f"A mean file belongs to a {CAFFE} file. Received: {path}, {mean}.")
+    if mean is not None and kind not in OF_CAFFE:
+        raise UsageError(
+            f"A mean file belongs to Caffe's weights, a {CAFFE} or {caffe_tensorflow.ENDING} file. "
+            f"Received: {path}, {mean}."
+        )
     source = Source(kind, file, check_sha256(file, sha256))
     if kind == "pytorch":
         tensors = pytorch.read_tensors(file)
@@ -98,6 +113,14 @@ def read_source(
             tensors=caffe.tensors(spec, layers),
             names=caffe.tensor_names(spec, layers),
             layers=layers,
+            pixels=None if mean is None else _caffe_pixels(spec, mean),
+        )
+    if kind == "tensorflow":
+        tensors = caffe_tensorflow.read(file)
+        return dataclasses.replace(
+            source,
+            tensors=tensors,
+            names=caffe_tensorflow.tensor_names(spec, tensors),
             pixels=None if mean is None else _caffe_pixels(spec, mean),
         )
     if kind in MODELS:
@@ -122,7 +145,7 @@ def kind_of(path: str | os.PathLike, variant: str | None = None) -> tuple[str, p
     text = path_text("weights", path)
     if variant is not None and (found := named.find_weights(text, variant)):
         return named.SHIPPED, found
-    path = pathlib.Path(text)
+    path = hub.download(text) if hub.is_address(text) else pathlib.Path(text)
     if path.is_dir():
         return "keras", run_folder.keras_file(path)
     for ending, kind in KINDS.items():

@@ -20,7 +20,7 @@ HELP = [
     ("figures", "neighbors"),
     ("ablate", "--versions 'NAME: FLAGS; ...'"),
     ("figures neighbors", "--train_images N"),
-    ("convert", "--from {torchvision,pytorch,caffe}"),
+    ("convert", "--from {torchvision,pytorch,caffe,kratzert}"),
     ("benchmark", "layers"),
     ("benchmark train", "Default: mirrored,loop,checkpoints,workers."),
 ]

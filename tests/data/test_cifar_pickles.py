@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from keras_alexnet.data import cifar_pickles
 from keras_alexnet.data.readers import cifar
+from keras_alexnet.utils.pickled_arrays import Array, Dtype
 from support.cifar_copies import python2_pickle
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 6), np.uint8)
@@ -160,8 +161,6 @@ def test_arrays_of_other_types(dtype):
     ],
 )
 def test_states_that_no_array_of_images_has(state):
-    dtype = cifar_pickles._Object("dtype", ("u1",))
-    array = cifar_pickles._Object("array", ())
-    array.state = tuple(dtype if part == "u1" else part for part in state)
+    state = tuple(Dtype("u1") if part == "u1" else part for part in state)
     with pytest.raises(ValueError):
-        cifar_pickles.pixels(array)
+        cifar_pickles.pixels(Array(state))

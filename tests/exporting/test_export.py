@@ -18,7 +18,7 @@ import tensorflow as tf
 import keras_alexnet as ka
 from keras_alexnet import ExportConfig
 from keras_alexnet.cli.main import main
-from keras_alexnet.exporting import model_card, reports
+from keras_alexnet.exporting import hub_card, model_card, reports
 from keras_alexnet.run_folder import CONFIG, LABELS, MODEL, RESULTS
 from keras_alexnet.utils import files
 
@@ -78,7 +78,7 @@ def test_files_are_where_servers_and_people_look(exported):
         "tflite/model_card.md",
         "tflite/export.json",
     } <= names
-    assert {path.name for path in out.iterdir()} == {"1", "tflite"}
+    assert {path.name for path in out.iterdir()} == {"1", "tflite", "README.md"}
 
 
 def test_report_is_what_the_files_hold(exported):
@@ -134,6 +134,50 @@ def test_model_card_says_what_a_reader_needs(exported):
     ):
         assert text in card, text
     assert not re.search(r"\b(None|nan|inf)\b", card)
+
+
+def test_readme_is_the_card_with_what_the_hub_reads(exported, tmp_path, caplog):
+    yaml = pytest.importorskip("yaml")
+    out, report = exported
+    _, front, card = (out / "README.md").read_text().split("---\n", 2)
+    assert card.strip() == (out / "tflite" / "model_card.md").read_text().strip()
+    found = yaml.safe_load(front)
+    assert (found["library_name"], found["license"]) == ("keras", "apache-2.0")
+    assert found["metrics"] == ["accuracy"] and "datasets" not in found  # of somebody's own images
+    assert {"cifar_v2", "alexnet", "saved_model", "tflite"} <= set(found["tags"])
+    [result] = found["model-index"][0]["results"]
+    assert result["dataset"]["name"] == "animals"
+    assert [metric["name"] for metric in result["metrics"]][:2] == [
+        "top-1, 1 view",
+        "top-5, 1 view",
+    ]
+    assert result["metrics"][0]["value"] == pytest.approx(report["accuracy"]["1"]["top1"], abs=1e-6)
+    shipped = {"dataset": "cifar10-jpeg", "license": "BSD-3-Clause", "accuracy": {}}
+    matter = hub_card.front_matter({**report, "trained": None, "shipped": shipped, "accuracy": {}})
+    known = yaml.safe_load(matter.strip("-\n"))
+    assert known["datasets"] == ["uoft-cs/cifar10"] and known["license"] == "bsd-3-clause"
+    assert "model-index" not in known
+    named = hub_card.front_matter({**report, "dataset": "fashion_mnist"})
+    [result] = yaml.safe_load(named.strip("-\n"))["model-index"][0]["results"]
+    assert result["dataset"]["type"] == "zalando-datasets/fashion_mnist"
+    for text in ("# My own page", "---\nlibrary_name: keras\n---\n"):
+        (tmp_path / "README.md").write_text(text)
+        hub_card.write(tmp_path, report, card)
+        assert (tmp_path / "README.md").read_text() == text
+    assert "not a model card of keras_alexnet and was left as it is" in caplog.text
+    (tmp_path / "README.md").write_text((out / "README.md").read_text())
+    hub_card.write(tmp_path, report, "a new card")
+    assert (tmp_path / "README.md").read_text().endswith("a new card")
+
+
+def test_a_saved_run_has_its_card_and_is_the_run(run_folder, tmp_path):
+    ka.save(run_folder, tmp_path / "saved")
+    assert _everything(tmp_path / "saved") == {"README.md", CONFIG, LABELS, MODEL, RESULTS}
+    saved, run = ka.load(tmp_path / "saved"), ka.load(run_folder)
+    assert (saved.config, saved.results, saved.labels) == (run.config, run.results, run.labels)
+    readme = (tmp_path / "saved" / "README.md").read_text()
+    for text in ("model-index:", "## Training", "24 test images", saved.sha256):
+        assert text in readme, text
 
 
 def test_model_card_says_what_is_seen_of_an_image(exported):
@@ -309,4 +353,4 @@ def test_killed_export_shows_no_version_and_the_next_one_sweeps(run_folder, tmp_
     ka.export(
         ExportConfig(model=run_folder, out=out, formats=["saved_model"], latency=False, views=[1])
     )
-    assert os.listdir(out) == ["1"]
+    assert sorted(os.listdir(out)) == ["1", "README.md"]

@@ -186,7 +186,9 @@ class TestMean:
     def test_a_mean_belongs_to_caffe(self, tmp_path):
         path = tmp_path / "v2.safetensors"
         path.touch()
-        with pytest.raises(UsageError, match="belongs to a .caffemodel"):
+        with pytest.raises(
+            UsageError, match="belongs to Caffe's weights, a .caffemodel or .npy file"
+        ):
             weights.load(keras_alexnet.build("cifar_v2"), path, mean=tmp_path / "mean.npy")
 
 

@@ -13,8 +13,8 @@ import keras_alexnet
 from keras_alexnet import UserError, weights
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.spec import ClassifierSpec, ConvolutionSpec, FlattenSpec, MaxPoolSpec
-from keras_alexnet.weights import caffe_file, pytorch
-from support import caffe_files
+from keras_alexnet.weights import caffe_file, caffe_tensorflow, pytorch
+from support import caffe_files, torch_files
 from support.networks import registered
 
 BYTES_FOR_EACH = 100  # of memory for a byte of the file; a layer of three bytes is some objects
@@ -182,12 +182,99 @@ class TestCaffe:
     @example(npy_header("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 99999, 999)}\n"))
     @example(npy_header("(" * 9000 + "\n"))
     @example(b"PK\x03\x04 a zip file")
+    @example(b"\x93NUMPY\x02\x00" + b"\xff" * 4)  # a header longer than the file
     def test_means_in_npy(self, tmp_path, contents):
         mean = assert_only_user_errors(caffe_file.read_mean, tmp_path / "mean.npy", contents)
         assert mean is None or (mean.dtype == np.float32 and len(mean) == 3)
 
 
+STATE = {"epoch": 3, "state_dict": {"w": torch_files.tensor(), "b": torch_files.tensor(size=(3,))}}
+OLDER = torch_files.older(STATE, torch_files.STORED)
+
+# Operations of pickles that mean something, in any order.
+OPERATIONS = [
+    *(b"(", b")", b"\x85", b"\x86", b"t", b"l", b"]", b"}", b"a", b"e", b"s", b"u", b"R", b"b"),
+    *(b"N", b"\x88", b"\x94", b"\x93", b".", b"\x81", b"o", b"Q", b"0", b"1", b"2", b"X\1\0\0\0w"),
+    *(b"q\x01", b"h\x01", b"r\xff\xff\xff\x7f", b"K\x03", b"J\xff\xff\xff\xff", b"\x8a\x01\x7f"),
+    *(b"ccollections\nOrderedDict\n", b"ctorch._utils\n_rebuild_tensor_v2\n", b"ctorch\nSize\n"),
+    *(b"ctorch._utils\n_rebuild_parameter\n", b"ctorch\nFloatStorage\n", b"cos\nsystem\n"),
+    *(b"ctorch._tensor\n_rebuild_from_type_v2\n", b"cnumpy\ndtype\n", b"c_codecs\nencode\n"),
+    b"X\x07\0\0\0storage" + b"ctorch\nFloatStorage\n" + b"X\1\0\0\0\x30NK\x06t",
+]
+
+
+@st.composite
+def operations(draw, contents):
+    """A pickle with some of its operations replaced, or of nothing but such."""
+    if draw(st.booleans()):
+        return b"".join(draw(st.lists(st.sampled_from(OPERATIONS), max_size=40))) + b"."
+    for _ in range(draw(st.integers(1, 4))):
+        place = draw(st.integers(0, len(contents)))
+        new = draw(st.sampled_from(OPERATIONS)) * draw(st.integers(1, 3))
+        contents = contents[:place] + new + contents[place + draw(st.integers(0, 8)) :]
+    return contents
+
+
+# A list, of which few bytes each could make a dictionary again and again.
+REPEATED = (
+    b"}(K\0]q\1(" + b"".join(b"(K%cNt" % (number % 256) for number in range(999)) + b"e"
+    b"K\1ccollections\nOrderedDict\nq\2K\3h\1\x85q\3"
+    + b"".join(b"J%bh\2h\3R" % n.to_bytes(4, "little") for n in range(999))
+    + b"u"
+)
+
+
+LAYERS = np.array({"conv1": [np.ones([3, 3, 3, 2], np.float32), np.ones(2)]})
+PICKLED_HEADER = npy(LAYERS).partition(b"\n")[0] + b"\n"
+
+# A text, of which few bytes each could make bytes, and arrays of them, again and again.
+ENCODED = (
+    b"}(K\0X\0\x10\0\0" + b"x" * 4096 + b"q\1K\1X\x06\0\0\0latin1q\2K\2c_codecs\nencode\nq\3"
+    b"K\4h\1h\2\x86q\4" + b"".join(b"J%bh\3h\4R" % n.to_bytes(4, "little") for n in range(2999))
+)
+
+
+class TestCaffeTensorflow:
+    @checked
+    @given(
+        st.one_of(
+            damaged(npy(LAYERS)),
+            damaged(PICKLED_HEADER + torch_files.pickled(LAYERS)),
+            operations(torch_files.pickled(LAYERS)).map(lambda contents: PICKLED_HEADER + contents),
+        )
+    )
+    @example(PICKLED_HEADER + ENCODED + b"u.")
+    @example(b"\x93NUMPY\x02\x00" + b"\xff" * 4)  # a header longer than the file
+    @example(npy_header("{'descr': '|O', 'fortran_order': False, 'shape': (99999,)}\n"))
+    def test_arrays_of_layers(self, tmp_path, contents):
+        found = assert_only_user_errors(caffe_tensorflow.read, tmp_path / "net.npy", contents)
+        assert found is None or {array.dtype for array in found.values()} <= {np.dtype("float32")}
+
+
 class TestPyTorch:
+    @checked
+    @given(
+        st.one_of(
+            st.binary(max_size=100),
+            damaged(torch_files.zipped(STATE, torch_files.STORED)),
+            damaged(torch_files.zipped(STATE, torch_files.STORED, packing=8)),
+            damaged(OLDER),
+            operations(torch_files.pickled(STATE)).map(
+                lambda contents: torch_files.archived(
+                    {"net/data.pkl": contents, "net/data/0": torch_files.STORED["0"]}
+                )
+            ),
+            operations(OLDER),
+        )
+    )
+    @example(b"]\x94" + b"h\x00a" * 1000 + b".")
+    @example(torch_files.older(torch_files.Raw(b"}" + b")" + b"\x85" * 20_000 + b"Ns"), {}))
+    @example(torch_files.older(torch_files.Raw(REPEATED), {}))
+    @example(torch_files.older(torch_files.Raw(b"X\xff\xff\xff\x7f"), {}))
+    def test_pickles(self, tmp_path, contents):
+        found = assert_only_user_errors(pytorch.read_tensors, tmp_path / "net.pth", contents)
+        assert found is None or {array.dtype for array in found.values()} <= {np.dtype("float32")}
+
     @checked
     @given(st.one_of(st.binary(max_size=100), damaged(safetensors())))
     @example(safetensors().replace(b'"F32"', b'"I64"'))

@@ -128,7 +128,7 @@ def test_without_the_top_a_whole_file_fills_what_is_there(trained):
 @pytest.mark.parametrize(
     "name, contents, error, message",
     [
-        ("net.onnx", b"", UsageError, "ends in .pth, .pt, .safetensors, .caffemodel, .keras"),
+        ("net.onnx", b"", UsageError, "ends in .pth, .pt, .safetensors, .caffemodel, .npy, .keras"),
         ("net.keras", b"no zip", UserError, "cannot be read as a Keras model"),
         ("net.weights.h5", b"no HDF5", UserError, "or is damaged"),
         ("net.safetensors", b"\xff" * 99, UserError, "cannot be read as a .safetensors file"),

@@ -16,7 +16,7 @@ from keras_alexnet.weights import pytorch
 from support.fixed_weights import relative_error
 from support.photographs import photographs, top5
 
-torch = pytest.importorskip("torch", reason="compares with PyTorch, which users need for .pth only")
+torch = pytest.importorskip("torch", reason="compares with PyTorch, which users never need")
 
 import safetensors.torch as SAFE  # noqa: E402
 
@@ -139,13 +139,11 @@ class TestForms:
         assert {name for pair in names.values() for name in pair} == set(known)
         assert names["fc6"][0] == "classifier.2.weight"
 
-    def test_without_torch_a_pickle_is_refused_and_safetensors_are_read(self, v2, monkeypatch):
+    def test_torch_is_not_needed(self, v2, monkeypatch):
         path = v2.written("new.pth", v2.state)
-        SAFE.save_file(v2.state, v2.folder / "new.safetensors")
-        monkeypatch.setitem(sys.modules, "torch", None)
-        monkeypatch.setattr(pytorch.importlib.util, "find_spec", lambda name: None)
-        v2.assert_refused(path, "torch is not installed.*safetensors")
-        v2.assert_loads(v2.folder / "new.safetensors")
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torch"]:
+            monkeypatch.setitem(sys.modules, name, None)
+        v2.assert_loads(path)
 
 
 class Runs:
