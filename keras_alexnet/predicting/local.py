@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_alexnet import run_folder
 from keras_alexnet.data import decode, views
+from keras_alexnet.data.config import MAX_IMAGE_PIXELS
 from keras_alexnet.errors import UserError
 from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.predicting.predictor import (
@@ -25,24 +26,19 @@ from keras_alexnet.runtimes.saved_model import variables_of
 from keras_alexnet.utils import finite
 
 
-class LocalPredictor(Predictor):
-    """Decodes images as evaluation does, and calls a function.
+class Decoder:
+    """Makes a network's inputs of encoded images, as evaluation does.
 
     Args:
-        probabilities: a function from pixels, uint8 `[N, s, s, 3]`, to float32 `[N, classes]`.
         plan: how an image becomes an input.
-        labels: the names of the classes.
-        top: how many classes to name.
+
+    Attributes:
+        max_image_pixels: the largest image that is decoded; set before the first image.
     """
 
-    def __init__(
-        self,
-        probabilities: Callable[[np.ndarray], np.ndarray],
-        plan: ImagePlan,
-        labels: Sequence[str],
-        top: int,
-    ):
-        self._probabilities, self._labels, self._top = probabilities, labels, top
+    max_image_pixels: int = MAX_IMAGE_PIXELS
+
+    def __init__(self, plan: ImagePlan):
         self._square = tf.function(
             lambda contents: decode.decode_square(
                 contents, *plan.square, max_pixels=self.max_image_pixels
@@ -59,10 +55,35 @@ class LocalPredictor(Predictor):
         with tf.device("/CPU:0"):
             return self._square(tf.constant(contents)).numpy()
 
-    def classify(self, images: list[np.ndarray]) -> list[TopClasses]:
+    def inputs(self, squares: Sequence[np.ndarray]) -> np.ndarray:
+        """Returns the inputs of what `preprocess` returned: uint8 `[N, input_size, input_size, 3]`.
+        """
         with tf.device("/CPU:0"):
-            pixels = self._view(np.stack(images)).numpy()
-        return top_classes(self._probabilities(pixels), self._labels, self._top)
+            return self._view(np.stack(squares)).numpy()
+
+
+class LocalPredictor(Decoder, Predictor):
+    """Decodes images as evaluation does, and calls a function.
+
+    Args:
+        probabilities: a function from pixels, uint8 `[N, s, s, 3]`, to float32 `[N, classes]`.
+        plan: how an image becomes an input.
+        labels: the names of the classes.
+        top: how many classes to name.
+    """
+
+    def __init__(
+        self,
+        probabilities: Callable[[np.ndarray], np.ndarray],
+        plan: ImagePlan,
+        labels: Sequence[str],
+        top: int,
+    ):
+        super().__init__(plan)
+        self._probabilities, self._labels, self._top = probabilities, labels, top
+
+    def classify(self, images: list[np.ndarray]) -> list[TopClasses]:
+        return top_classes(self._probabilities(self.inputs(images)), self._labels, self._top)
 
 
 class SavedModelPredictor(EncodedPredictor):
