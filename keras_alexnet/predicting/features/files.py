@@ -253,6 +253,28 @@ class FeatureFiles:
         }
 
 
+def check_out(config: FeaturesConfig) -> None:
+    """Checks, before long work, that features can be written as a config says.
+
+    Raises:
+        UserError: the folder is a file, holds something or cannot be written to, or a package is
+            missing.
+    """
+    formats.check_installed(config.format)
+    place = _place(config)
+    outputs.check_folder(place, "out")
+    if place.is_dir() and any(place.iterdir()):
+        done = " It holds features already." if (place / DESCRIPTION).exists() else ""
+        raise UserError(
+            f"out must be a folder that does not exist or is empty.{done} Received: {place}."
+        )
+    if place.is_mount():
+        raise UserError(
+            f"out must be a folder that can be renamed. Received: {place}, where a file system is "
+            "mounted. Name a folder below it."
+        )
+
+
 def read_description(out: str | os.PathLike) -> dict[str, Any]:
     """Returns what features.json says of a folder of features.
 
