@@ -1,5 +1,6 @@
 """Predictors that run in this process: from decoded images, and with a SavedModel."""
 
+import functools
 import os
 import pathlib
 from collections.abc import Callable, Sequence
@@ -33,33 +34,23 @@ class Decoder:
         plan: how an image becomes an input.
 
     Attributes:
-        max_image_pixels: the largest image that is decoded; set before the first image.
+        max_image_pixels: the largest image that is decoded.
     """
 
     max_image_pixels: int = MAX_IMAGE_PIXELS
 
     def __init__(self, plan: ImagePlan):
-        self._square = tf.function(
-            lambda contents: decode.decode_square(
-                contents, *plan.square, max_pixels=self.max_image_pixels
-            ),
-            input_signature=[tf.TensorSpec([], tf.string)],
-        )
-        squares = tf.TensorSpec([None, plan.square_size, plan.square_size, 3], tf.uint8)
-        self._view = tf.function(
-            lambda squares: views.center_view(squares, plan), input_signature=[squares]
-        )
+        self._plan = plan
 
     def preprocess(self, contents: bytes) -> np.ndarray:
         """Decodes one image: uint8 `[square_size, square_size, 3]`."""
         with tf.device("/CPU:0"):
-            return self._square(tf.constant(contents)).numpy()
+            return _decoding(self._plan.square, self.max_image_pixels)(contents).numpy()
 
     def inputs(self, squares: Sequence[np.ndarray]) -> np.ndarray:
-        """Returns the inputs of what `preprocess` returned: uint8 `[N, input_size, input_size, 3]`.
-        """
+        """Returns the inputs of squares that `preprocess` made: uint8 `[N, s, s, 3]`."""
         with tf.device("/CPU:0"):
-            return self._view(np.stack(squares)).numpy()
+            return _center_views(self._plan)(np.stack(squares)).numpy()
 
 
 class LocalPredictor(Decoder, Predictor):
@@ -127,6 +118,24 @@ class SavedModelPredictor(EncodedPredictor):
         except tf.errors.InvalidArgumentError as error:
             raise Refused(reason(error.message)) from error
         return {name: outputs[name].numpy() for name in names}
+
+
+# Tracing takes a second, in which hundreds of images are decoded.
+@functools.lru_cache(maxsize=16)
+def _decoding(
+    square: tuple[int, bool, str], max_pixels: int
+) -> tf.types.experimental.GenericFunction:
+    """Returns the function from an encoded image to the square of an image plan."""
+    return tf.function(
+        lambda contents: decode.decode_square(contents, *square, max_pixels=max_pixels),
+        input_signature=[tf.TensorSpec([], tf.string)],
+    )
+
+
+@functools.lru_cache(maxsize=16)
+def _center_views(plan: ImagePlan) -> tf.types.experimental.GenericFunction:
+    squares = tf.TensorSpec([None, plan.square_size, plan.square_size, 3], tf.uint8)
+    return tf.function(lambda squares: views.center_view(squares, plan), input_signature=[squares])
 
 
 def _shape(spec: tf.TensorSpec) -> list[int | None] | None:

@@ -31,9 +31,9 @@ class Features(dict[str, np.ndarray]):
         errors: name of an image that could not be read, and has no row → why.
 
     Example:
-        >>> found = Features({"fc4": np.zeros([1, 64], np.float32)}, ["cat.jpg"], {})
+        >>> found = Features({"fc4": np.zeros([1, 192], np.float32)}, ["cat.jpg"], {})
         >>> found["fc4"].shape, found.images
-        ((1, 64), ('cat.jpg',))
+        ((1, 192), ('cat.jpg',))
     """
 
     def __init__(
@@ -94,7 +94,7 @@ def features(
     Example:
         >>> found = features("cifar_v2", np.zeros([2, 40, 50, 3], np.uint8), ["conv2", "fc4"])
         >>> {name: array.shape for name, array in found.items()}
-        {'conv2': (2, 9, 9, 64), 'fc4': (2, 64)}
+        {'conv2': (2, 9, 9, 64), 'fc4': (2, 192)}
         >>> found.images
         ('image 0', 'image 1')
     """
@@ -121,7 +121,7 @@ def extract(config: FeaturesConfig, images: Any) -> Features:
     Example:
         >>> pixels = np.zeros([40, 50, 3], np.uint8)
         >>> extract(FeaturesConfig(model="cifar_v2"), pixels)["features"].shape
-        (1, 64)
+        (1, 192)
     """
     if config.out is not None:
         check_out(config)

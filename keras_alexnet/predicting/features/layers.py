@@ -37,7 +37,7 @@ class LayerOutputs:
     Example:
         >>> network = TrainedNetwork.load("cifar_v2")
         >>> LayerOutputs(network, ["conv2", "fc4:linear"]).shapes
-        {'conv2': (9, 9, 64), 'fc4:linear': (64,)}
+        {'conv2': (9, 9, 64), 'fc4:linear': (192,)}
     """
 
     def __init__(
