@@ -77,8 +77,8 @@ def predict(
             server: `http://host:8501/v1/models/NAME[/versions/N]` or
             `grpc://host:8500/NAME[/versions/N]`, or with `/labels/L` for `/versions/N`.
         images: the path of an image, or of a folder that is searched with all folders below it;
-            encoded bytes; uint8 pixels `[H, W, 3]` or `[N, H, W, 3]`,
-            0–255; or an iterable of these. Images may have any size and color, and are read batch
+            encoded bytes; pixels 0–255, `[H, W, 3]` or `[N, H, W, 3]`, of which floats are
+            rounded; or an iterable of these. Images may have any size and color, and are read batch
             by batch.
         top: how many classes to name, at most 100,000; all if the network has fewer.
         batch_size: the largest number of images in one step or request, at most 65,536.
@@ -93,7 +93,8 @@ def predict(
         A `Prediction` for each image, in order; if an image cannot be read, it has an `error`.
 
     Raises:
-        UsageError: if an argument cannot be used, such as more classes than a server names.
+        UsageError: if an argument cannot be used, such as more classes than a server names, or
+            pixels in 0–1.
         UserError: if there is no such model, or its server does not answer.
 
     Example:

@@ -87,7 +87,7 @@ def features(
         formats, the dict is empty.
 
     Raises:
-        UsageError: an argument that cannot be used, such as an unknown layer.
+        UsageError: an argument that cannot be used, such as an unknown layer or pixels in 0–1.
         UserError: there is no such model, or nothing to resume; `out` holds something; a package
             is missing; or the activations are not finite.
 
