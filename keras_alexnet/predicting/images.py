@@ -39,8 +39,8 @@ def input_images(images: Any) -> list[InputImage] | Iterator[InputImage]:
 
     Args:
         images: the path of a file, or of a folder that is searched with all folders below it;
-            encoded bytes; an array `[H, W, 3]` or `[N, H, W, 3]` of pixels 0–255, of which floats are
-            rounded; or an iterable of these.
+            encoded bytes; an array `[H, W, 3]` or `[N, H, W, 3]` of pixels 0–255, rounded if they
+            are floats; or an iterable of these.
 
     Returns:
         A list in the given order, with the files of a folder sorted; an iterator if `images` is an

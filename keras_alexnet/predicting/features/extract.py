@@ -148,9 +148,7 @@ class _Memory:
     def __init__(self, shapes: dict[str, tuple[int, ...]]):
         self.images: list[str] = []
         self.errors: dict[str, str] = {}
-        self._parts = {
-            name: [np.zeros([0, *shape], np.float32)] for name, shape in shapes.items()
-        }
+        self._parts = {name: [np.zeros([0, *shape], np.float32)] for name, shape in shapes.items()}
 
     def done(self) -> Iterator[Row]:
         return iter(())

@@ -25,7 +25,6 @@ from keras_alexnet.predicting.features import formats
 from keras_alexnet.predicting.features.config import FeaturesConfig
 from keras_alexnet.trained import TrainedNetwork
 from keras_alexnet.utils import files, finite, json_files, outputs, signals
-from keras_alexnet.utils.json_schema import OneOf
 from keras_alexnet.utils.provenance import provenance
 
 INDEX, DESCRIPTION = "index.csv", "features.json"
@@ -137,9 +136,7 @@ class FeatureFiles:
         written = {name: self._file(name) for name in self._shapes}
         if self._config.format != "npy":
             named = [(row.image, row.sha256) for row in rows if row.error is None]
-            made = formats.write(
-                self._config.format, self._stage, self._mapped(self._stage), named
-            )
+            made = formats.write(self._config.format, self._stage, self._mapped(self._stage), named)
             written = dict.fromkeys(written, made)
         _write_index(self._stage / INDEX, rows)
         files.write_json(self._stage / DESCRIPTION, self._description(rows, written))
@@ -160,9 +157,7 @@ class FeatureFiles:
 
     def _mapped(self, folder: pathlib.Path) -> dict[str, np.ndarray]:
         mode: Any = "r" if self._rows else None  # no bytes cannot be mapped
-        return {
-            name: np.load(folder / self._file(name), mmap_mode=mode) for name in self._shapes
-        }
+        return {name: np.load(folder / self._file(name), mmap_mode=mode) for name in self._shapes}
 
     def _file(self, layer: str) -> str:
         return re.sub(r"[^\w.-]", "-", layer) + ".npy"
@@ -202,7 +197,9 @@ class FeatureFiles:
     def _resume(self) -> None:
         """Reads what was done, up to the first batch that is not whole, and drops the rest."""
         found = json_files.parsed(self._journal.readline(), _HEADER, self._journal.name, _ADVICE)
-        journal.refuse_other(found, {"version": _VERSION, "made_from": self._made_from}, self._stage)
+        journal.refuse_other(
+            found, {"version": _VERSION, "made_from": self._made_from}, self._stage
+        )
         for name, file in self._arrays.items():
             file.seek(len(_header(0, self._shapes[name])))
         images, ends = 0, self._ends()
