@@ -109,7 +109,9 @@ class ExportedFile(abc.ABC):
                 f"[N, {', '.join(map(str, self.input_shape))}]. "
                 f"Received: {pixels.dtype} {list(pixels.shape)}."
             )
-        if (received := wrong_scale(pixels)) is not None:
+        # A file of floats from elsewhere may want another scale.
+        is_known = self.input_dtype == "uint8" or self.description is not None
+        if is_known and (received := wrong_scale(pixels)) is not None:
             raise UsageError(message(f"The input of {self.name}", received))
         with np.errstate(invalid="ignore"):  # NaN is found by the comparison below
             converted = pixels.astype(self.input_dtype)
