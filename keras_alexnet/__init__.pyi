@@ -31,6 +31,8 @@ from keras_alexnet.models import preprocess_input as preprocess_input
 from keras_alexnet.networks import variants as variants
 from keras_alexnet.networks.summary import layer_table as layer_table
 from keras_alexnet.networks.variants import list_variants as list_variants
+from keras_alexnet.predicting.features.extract import Features as Features
+from keras_alexnet.predicting.features.extract import features as features
 from keras_alexnet.predicting.predict import Prediction as Prediction
 from keras_alexnet.predicting.predict import predict as predict
 from keras_alexnet.trained import TrainedNetwork as TrainedNetwork
@@ -39,6 +41,7 @@ from keras_alexnet.training import recipes as recipes
 from keras_alexnet.training.config import TrainConfig as TrainConfig
 from keras_alexnet.training.recipes import list_recipes as list_recipes
 from keras_alexnet.training.train import train as train
+from keras_alexnet.utils.pixels import check_pixels as check_pixels
 
 __version__: str
 

@@ -20,6 +20,7 @@ from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.utils import files, finite
+from keras_alexnet.utils.pixels import message, wrong_scale
 from keras_alexnet.weights import model_files, named
 from keras_alexnet.weights.model_files import ModelFile
 
@@ -203,6 +204,8 @@ class TrainedNetwork:
 
     def _outputs(self, images: np.ndarray) -> dict[str, np.ndarray]:
         images = np.asarray(images)
+        if (received := wrong_scale(images)) is not None:
+            raise UsageError(message("images", received))
         if images.dtype != np.uint8 or images.shape[1:] != self.input_shape:
             raise UsageError(
                 f"images must be uint8 [N, {', '.join(map(str, self.input_shape))}]. Received: "

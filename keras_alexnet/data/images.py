@@ -11,8 +11,9 @@ from absl import logging
 from keras_alexnet.data import decode, memory_budget
 from keras_alexnet.data.config import MAX_IMAGE_PIXELS
 from keras_alexnet.data.decoding import decoder_warnings
-from keras_alexnet.errors import UserError
+from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.networks.image_plan import AREA
+from keras_alexnet.utils.pixels import message, wrong_scale
 from keras_alexnet.utils.text import printable
 
 _NAMES_IN_MESSAGE = 10
@@ -32,9 +33,16 @@ class DamagedImages(UserError):
 
 
 class ImageArray:
-    """Decoded images in memory: uint8 `[n, height, width, 3]`, as array and as tensor."""
+    """Decoded images in memory: uint8 `[n, height, width, 3]`, as array and as tensor.
+
+    Raises:
+        UsageError: they are not uint8.
+    """
 
     def __init__(self, images: np.ndarray):
+        if images.dtype != np.uint8:
+            received = wrong_scale(images) or f"{images.dtype} {list(images.shape)}"
+            raise UsageError(message("The images of a data set, uint8,", received))
         with tf.device("/CPU:0"):  # a GPU must not hold the data set
             self.tensor = tf.identity(images)  # tf.constant would hold the pixels twice
         self.images = np.asarray(memoryview(self.tensor))  # and .numpy() would copy them

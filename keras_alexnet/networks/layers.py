@@ -6,8 +6,10 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from keras_alexnet.errors import UsageError
+from keras_alexnet.utils.pixels import message, wrong_scale
 
 _register = keras.saving.register_keras_serializable(package="keras_alexnet")
 
@@ -22,7 +24,8 @@ class Standardize(keras.layers.Layer):
         std: one number per channel, on the same scale, above 0.
         reverse: whether to reverse the order of the channels, R, G, B to B, G, R.
 
-    Input: pixels `[batch, height, width, channels]` of any number type. Output: float32 of the same
+    Input: pixels `[batch, height, width, channels]` of any number type, 0–255; at the first call
+    outside a graph, a warning says if they seem to be on another scale. Output: float32 of the same
     shape.
 
     Example:
@@ -44,8 +47,14 @@ class Standardize(keras.layers.Layer):
                 f"{self.mean}, {self.std}."
             )
         self.reverse = reverse
+        self._looked = False
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        # A graph, as of `fit` and `predict`, shows no values.
+        if tf.executing_eagerly() and not self._looked:
+            self._looked = True
+            if (received := wrong_scale(inputs)) is not None:
+                logging.warning("%s", message("The input of a network", received))
         outputs = (tf.cast(inputs, tf.float32) - self.mean) / self.std
         return tf.reverse(outputs, axis=[-1]) if self.reverse else outputs
 

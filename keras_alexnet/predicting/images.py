@@ -16,10 +16,13 @@ from keras_alexnet.data.folders.files import EXTENSIONS
 from keras_alexnet.data.folders.tree import read_tree
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.utils import files
+from keras_alexnet.utils import pixels as pixels_of
 from keras_alexnet.utils.text import printable
 from keras_alexnet.utils.values import path_text
 
-_WANTED = "Images are paths, encoded bytes, uint8 arrays [H, W, 3] or [N, H, W, 3], or several."
+_WANTED = (
+    "Images are paths, encoded bytes, arrays [H, W, 3] or [N, H, W, 3] of pixels 0–255, or several."
+)
 
 _JPEG_OR_PNG = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 
@@ -36,7 +39,8 @@ def input_images(images: Any) -> list[InputImage] | Iterator[InputImage]:
 
     Args:
         images: the path of a file, or of a folder that is searched with all folders below it;
-            encoded bytes; a uint8 array `[H, W, 3]` or `[N, H, W, 3]`; or an iterable of these.
+            encoded bytes; an array `[H, W, 3]` or `[N, H, W, 3]` of pixels 0–255, rounded if they
+            are floats; or an iterable of these.
 
     Returns:
         A list in the given order, with the files of a folder sorted; an iterator if `images` is an
@@ -44,7 +48,7 @@ def input_images(images: Any) -> list[InputImage] | Iterator[InputImage]:
         over all images.
 
     Raises:
-        UsageError: for anything else.
+        UsageError: for anything else, such as pixels in 0–1.
         UserError: for a folder without images.
 
     Example:
@@ -109,9 +113,10 @@ def _of_array(array: np.ndarray, number: int) -> Iterator[InputImage]:
     if array.dtype.kind in "OU":  # a column of paths
         yield from _numbered(array.tolist())
         return
-    if array.dtype != np.uint8 or array.ndim not in (3, 4) or array.shape[-1] != 3:
+    if array.dtype.kind not in "iuf" or array.ndim not in (3, 4) or array.shape[-1] != 3:
         received = f"{array.dtype} {list(array.shape)} for image {number}"
         raise UsageError(f"{_WANTED} Received: an array {received}.")
+    array = pixels_of.as_uint8(array, f"The array with image {number}")
     for index, pixels in enumerate(array if array.ndim == 4 else array[None]):
         yield InputImage(f"image {number + index}", functools.partial(_encoded, pixels))
 

@@ -144,7 +144,7 @@ class Journal:
     def _read(self, header: dict) -> None:
         advice = "Remove it, and start again without --resume."
         found = json_files.parsed(self._file.readline(), _HEADER, self.path, advice)
-        _refuse_other(found, header, self.path)
+        refuse_other(found, header, self.path)
         done, offset = [], self._file.tell()
         while (line := self._file.readline()).endswith(b"\n"):
             done.append(_prediction(line, self.path))
@@ -191,14 +191,24 @@ def _name_for(name: str) -> str:
     return f"{name}{UNFINISHED}"
 
 
-def _refuse_other(found: dict, header: dict, path: object) -> None:
+def refuse_other(found: dict, header: dict, path: object) -> None:
+    """Refuses to resume what was made with other settings, or of another model.
+
+    Args:
+        found: the header of an earlier command: its version, and what it was `made_from`.
+        header: that of this command.
+        path: where the earlier one wrote.
+
+    Raises:
+        UserError: they differ.
+    """
     was, now = ({"version": each["version"], **each["made_from"]} for each in (found, header))
     differing = [name for name in {**was, **now} if was.get(name) != now.get(name)]
     if differing:
         shown = "; ".join(f"{name} was {was.get(name)}, is {now.get(name)}" for name in differing)
         raise UserError(
-            f"The predictions in {path} were made differently: {shown}. Pass what they were made "
-            "with, or omit --resume to start again."
+            f"What {path} holds was made differently: {shown}. Pass what it was made with, or omit "
+            "--resume to start again."
         )
 
 

@@ -1,5 +1,6 @@
 """Predictors that run in this process: from decoded images, and with a SavedModel."""
 
+import functools
 import os
 import pathlib
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from keras_alexnet import run_folder
 from keras_alexnet.data import decode, views
+from keras_alexnet.data.config import MAX_IMAGE_PIXELS
 from keras_alexnet.errors import UserError
 from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.predicting.predictor import (
@@ -25,7 +27,33 @@ from keras_alexnet.runtimes.saved_model import variables_of
 from keras_alexnet.utils import finite
 
 
-class LocalPredictor(Predictor):
+class Decoder:
+    """Makes a network's inputs of encoded images, as evaluation does.
+
+    Args:
+        plan: how an image becomes an input.
+
+    Attributes:
+        max_image_pixels: the largest image that is decoded.
+    """
+
+    max_image_pixels: int = MAX_IMAGE_PIXELS
+
+    def __init__(self, plan: ImagePlan):
+        self._plan = plan
+
+    def preprocess(self, contents: bytes) -> np.ndarray:
+        """Decodes one image: uint8 `[square_size, square_size, 3]`."""
+        with tf.device("/CPU:0"):
+            return _decoding(self._plan.square, self.max_image_pixels)(contents).numpy()
+
+    def inputs(self, squares: Sequence[np.ndarray]) -> np.ndarray:
+        """Returns the inputs of squares that `preprocess` made: uint8 `[N, s, s, 3]`."""
+        with tf.device("/CPU:0"):
+            return _center_views(self._plan)(np.stack(squares)).numpy()
+
+
+class LocalPredictor(Decoder, Predictor):
     """Decodes images as evaluation does, and calls a function.
 
     Args:
@@ -42,27 +70,11 @@ class LocalPredictor(Predictor):
         labels: Sequence[str],
         top: int,
     ):
+        super().__init__(plan)
         self._probabilities, self._labels, self._top = probabilities, labels, top
-        self._square = tf.function(
-            lambda contents: decode.decode_square(
-                contents, *plan.square, max_pixels=self.max_image_pixels
-            ),
-            input_signature=[tf.TensorSpec([], tf.string)],
-        )
-        squares = tf.TensorSpec([None, plan.square_size, plan.square_size, 3], tf.uint8)
-        self._view = tf.function(
-            lambda squares: views.center_view(squares, plan), input_signature=[squares]
-        )
-
-    def preprocess(self, contents: bytes) -> np.ndarray:
-        """Decodes one image: uint8 `[square_size, square_size, 3]`."""
-        with tf.device("/CPU:0"):
-            return self._square(tf.constant(contents)).numpy()
 
     def classify(self, images: list[np.ndarray]) -> list[TopClasses]:
-        with tf.device("/CPU:0"):
-            pixels = self._view(np.stack(images)).numpy()
-        return top_classes(self._probabilities(pixels), self._labels, self._top)
+        return top_classes(self._probabilities(self.inputs(images)), self._labels, self._top)
 
 
 class SavedModelPredictor(EncodedPredictor):
@@ -106,6 +118,24 @@ class SavedModelPredictor(EncodedPredictor):
         except tf.errors.InvalidArgumentError as error:
             raise Refused(reason(error.message)) from error
         return {name: outputs[name].numpy() for name in names}
+
+
+# Tracing takes a second, in which hundreds of images are decoded.
+@functools.lru_cache(maxsize=16)
+def _decoding(
+    square: tuple[int, bool, str], max_pixels: int
+) -> tf.types.experimental.GenericFunction:
+    """Returns the function from an encoded image to the square of an image plan."""
+    return tf.function(
+        lambda contents: decode.decode_square(contents, *square, max_pixels=max_pixels),
+        input_signature=[tf.TensorSpec([], tf.string)],
+    )
+
+
+@functools.lru_cache(maxsize=16)
+def _center_views(plan: ImagePlan) -> tf.types.experimental.GenericFunction:
+    squares = tf.TensorSpec([None, plan.square_size, plan.square_size, 3], tf.uint8)
+    return tf.function(lambda squares: views.center_view(squares, plan), input_signature=[squares])
 
 
 def _shape(spec: tf.TensorSpec) -> list[int | None] | None:

@@ -5,24 +5,22 @@ import dataclasses
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from absl import logging
 
 from keras_alexnet import run_folder
-from keras_alexnet.data import decode
 from keras_alexnet.data.config import MAX_IMAGE_PIXELS
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.predicting import addresses
 from keras_alexnet.predicting.images import InputImage, input_images
 from keras_alexnet.predicting.local import LocalPredictor, SavedModelPredictor
-from keras_alexnet.predicting.predictor import Predictor, Refused, TopClasses, reason
+from keras_alexnet.predicting.predictor import Predictor, Refused, TopClasses
+from keras_alexnet.predicting.preprocessing import batches, preprocessed
 from keras_alexnet.trained import TrainedNetwork, check_finite
-from keras_alexnet.utils import limits, machine
+from keras_alexnet.utils import limits
 from keras_alexnet.utils.terminal import Progress
 from keras_alexnet.utils.values import one_of, path_text
 from keras_alexnet.weights import named
@@ -33,8 +31,6 @@ PLACES = (
 )
 
 URL = r"(?!hf:)([A-Za-z][A-Za-z0-9+.-]*)://"  # a model on the Hugging Face Hub is no server
-
-_READ_AHEAD = 16  # number of images that are decoded while a batch is computed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,8 +77,8 @@ def predict(
             server: `http://host:8501/v1/models/NAME[/versions/N]` or
             `grpc://host:8500/NAME[/versions/N]`, or with `/labels/L` for `/versions/N`.
         images: the path of an image, or of a folder that is searched with all folders below it;
-            encoded bytes; uint8 pixels `[H, W, 3]` or `[N, H, W, 3]`,
-            0–255; or an iterable of these. Images may have any size and color, and are read batch
+            encoded bytes; pixels 0–255, `[H, W, 3]` or `[N, H, W, 3]`, of which floats are
+            rounded; or an iterable of these. Images may have any size and color, and are read batch
             by batch.
         top: how many classes to name, at most 100,000; all if the network has fewer.
         batch_size: the largest number of images in one step or request, at most 65,536.
@@ -97,7 +93,8 @@ def predict(
         A `Prediction` for each image, in order; if an image cannot be read, it has an `error`.
 
     Raises:
-        UsageError: if an argument cannot be used, such as more classes than a server names.
+        UsageError: if an argument cannot be used, such as more classes than a server names, or
+            pixels in 0–1.
         UserError: if there is no such model, or its server does not answer.
 
     Example:
@@ -197,12 +194,6 @@ def _refuse_variant(variant: str | None, model: object) -> None:
         )
 
 
-class _Item(NamedTuple):
-    name: str
-    image: Any = None  # preprocessed
-    error: str | None = None
-
-
 def _predicted(
     predictor: Predictor, images: list[InputImage] | Iterator[InputImage], batch_size: int
 ) -> Generator[Prediction, None, None]:
@@ -241,8 +232,9 @@ def _one_by_one(
         advance: Callable[[int], None] = lambda images: None  # noqa: E731
         if isinstance(images, list):
             advance = stack.enter_context(Progress(len(images), "predicting")).advance
-        items = stack.enter_context(contextlib.closing(_preprocessed(predictor, iter(images))))
-        for batch in _batches(items, batch_size, predictor.request_bytes):
+        read = preprocessed(predictor.preprocess, iter(images))
+        items = stack.enter_context(contextlib.closing(read))
+        for batch in batches(items, batch_size, predictor.request_bytes):
             good = [item.image for item in batch if item.error is None]
             found = iter(_classified(predictor, good) if good else [])
             for item in batch:
@@ -254,48 +246,6 @@ def _one_by_one(
                     scores = tuple(float(str(np.float32(score))) for score in top.scores)
                     yield Prediction(item.name, top.classes, scores)
             advance(len(batch))
-
-
-def _preprocessed(
-    predictor: Predictor, images: Iterator[InputImage]
-) -> Generator[_Item, None, None]:
-    """Reads and preprocesses images in threads, in order, and only a few ahead."""
-    threads = len(machine.processors())
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[_Item]] = deque()
-        try:
-            for image in images:
-                waiting.append(pool.submit(_preprocess, predictor, image))
-                if len(waiting) > max(_READ_AHEAD, threads):
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def _preprocess(predictor: Predictor, image: InputImage) -> _Item:
-    try:
-        return _Item(image.name, predictor.preprocess(image.read()))
-    except OSError as error:
-        return _Item(image.name, error=error.strerror or str(error))
-    except tf.errors.OpError as error:
-        return _Item(image.name, error=reason(decode.reason(error)))
-
-
-def _batches(items: Iterable[_Item], most: int, most_bytes: float) -> Iterator[list[_Item]]:
-    batch: list[_Item] = []
-    size = 0
-    for item in items:
-        weight = len(item.image) if item.error is None else 0
-        if batch and (len(batch) == most or size + weight > most_bytes):
-            yield batch
-            batch, size = [], 0
-        batch.append(item)
-        size += weight
-    if batch:
-        yield batch
 
 
 def _classified(predictor: Predictor, images: list[Any]) -> list[TopClasses | str]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_alexnet.errors import UsageError, UserError, first_line, whole_number
 from keras_alexnet.runtimes import INPUT_DTYPES
+from keras_alexnet.utils.pixels import message, wrong_scale
 
 INPUT, OUTPUTS = "image", ("logits", "probabilities")
 
@@ -108,6 +109,10 @@ class ExportedFile(abc.ABC):
                 f"[N, {', '.join(map(str, self.input_shape))}]. "
                 f"Received: {pixels.dtype} {list(pixels.shape)}."
             )
+        # A file of floats from elsewhere may want another scale.
+        is_known = self.input_dtype == "uint8" or self.description is not None
+        if is_known and (received := wrong_scale(pixels)) is not None:
+            raise UsageError(message(f"The input of {self.name}", received))
         with np.errstate(invalid="ignore"):  # NaN is found by the comparison below
             converted = pixels.astype(self.input_dtype)
         if self.input_dtype == "uint8" and not np.array_equal(converted, pixels):

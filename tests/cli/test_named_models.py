@@ -34,6 +34,11 @@ def _long(arguments, said):
         ),
         ("figures filters --model=cifar_v2 --out=f.png", ["picture: f.png"]),
         (
+            "features --model=cifar_v2 --layers=fc4 --out=found ten/test/cat ten/test/dog",
+            ["fc4: 4 x 192, fc4.npy", "features: found, of 4 images"],
+        ),
+        ("summary --model=cifar_v2", ["576,778"]),
+        (
             "figures activations --model=cifar_v2 --layer=conv2 --out=a.png "
             "--image=ten/test/cat/000.png",
             ["picture: a.png"],

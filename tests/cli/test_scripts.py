@@ -139,6 +139,7 @@ def test_train_refuses_a_folder_with_a_run(run_folder, capfd):
         ("evaluate --model=/nowhere", "There is no model at /nowhere"),
         ("export --model=/nowhere --out=out", "There is no model at /nowhere"),
         ("predict --model=/nowhere a.jpg", "There is no model at /nowhere"),
+        ("features --model=/nowhere --out=/nowhere/out a.jpg", "There is no model at /nowhere"),
         ("prepare --source=/nowhere --out=/nowhere/out", "/nowhere"),
         ("prepare --check --out=/nowhere", "/nowhere holds no manifest.json"),
         ("figures filters --model=/nowhere --out=f.png", "There is no model at /nowhere"),

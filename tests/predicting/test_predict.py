@@ -15,6 +15,7 @@ import tensorflow as tf
 import keras_alexnet
 from keras_alexnet import UsageError, UserError, run_folder
 from keras_alexnet.cli.main import main
+from keras_alexnet.data import decode
 from keras_alexnet.predicting.images import input_images
 from keras_alexnet.predicting.local import LocalPredictor
 from keras_alexnet.predicting.predict import Prediction, predict, predictions
@@ -121,11 +122,57 @@ def test_no_images_give_no_predictions_and_no_work(places, kind, monkeypatch):
 
 @pytest.mark.parametrize(
     "images",
-    [np.zeros([2, 4, 4, 3], np.float32), np.zeros([4, 4], np.uint8), [_pixels(1), 3], 3, None],
+    [np.zeros([2, 4, 4, 3], bool), np.zeros([4, 4], np.uint8), [_pixels(1), 3], 3, None],
 )
 def test_what_is_no_image_is_refused_at_once(places, images):
     with pytest.raises(UsageError, match="Images are paths.*Received: "):
         predictions(places.run, images)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "received"),
+    [
+        (_pixels(2) / np.float32(255), r"float32 \[2, 24, 36, 3\] with values from 0 to 1\. .*lea"),
+        ([_pixels(1)[0] / 127.5 - 1], r"float64 .* from -1 to 1\. .*standardize pixels"),
+        (_pixels(2) - 120.5, "from -120 to 134"),
+        (_pixels(2).astype(int) * 2, "from 0 to 510"),
+        (np.full([4, 4, 3], np.nan), "from nan to nan"),
+    ],
+)
+def test_pixels_of_another_scale_are_refused(places, pixels, received):
+    for function in (predictions, keras_alexnet.features):
+        with pytest.raises(UsageError, match=f"must be pixels 0–255. Received: .*{received}"):
+            function(places.run, pixels)
+
+
+def test_floats_0_to_255_are_the_same_pixels(places):
+    pixels = _pixels(3)
+    rounded = [each.scores for each in predict(places.run, np.minimum(pixels + 0.2, 255))]
+    assert rounded == [each.scores for each in predict(places.run, pixels)]
+    [black] = predict(places.run, np.zeros([4, 4, 3], np.float32))
+    assert black.error is None
+
+
+@pytest.mark.parametrize("kind", ["run", "file", "exported"])
+def test_features_of_every_kind_of_model(places, kind):
+    found = keras_alexnet.features(_model(places, kind), places.photos, batch_size=3)
+    assert list(found.images) == [str(places.photos / name) for name in PHOTOS]
+    expected = keras_alexnet.features(places.network.model, _squares(places), "fc4")["fc4"]
+    np.testing.assert_allclose(found["features"], expected, rtol=1e-4, atol=1e-4)
+
+
+def _squares(places):
+    """The inputs of the network, as evaluation makes them."""
+    size = places.network.plan.square
+    contents = [(places.photos / name).read_bytes() for name in PHOTOS]
+    return np.stack([decode.decode_square(each, *size).numpy() for each in contents])
+
+
+def test_features_of_exported_files(places):
+    with pytest.raises(UsageError, match="Of a SavedModel, only 'features' .* Received: conv1, of"):
+        keras_alexnet.features(places.exported, places.photos, ["conv1", "features"])
+    with pytest.raises(UserError, match="other exported files do not show their layers"):
+        keras_alexnet.features(places.lite, places.photos)
 
 
 @pytest.mark.parametrize("kind", ["run", "exported", "lite", "onnx"])

@@ -12,6 +12,7 @@ import pytest
 
 import keras_alexnet as ka
 from keras_alexnet.errors import UsageError
+from keras_alexnet.predicting.features.config import FeaturesConfig
 from keras_alexnet.utils.arguments import kind_of, takes_none
 from keras_alexnet.utils.values import Range, number, one_of, path_text
 
@@ -22,6 +23,7 @@ NEEDED = {
     ka.EvaluateConfig: {"model": "m"},
     ka.ExportConfig: {"model": "m", "out": "o"},
     ka.AblateConfig: {"workdir": "w"},
+    FeaturesConfig: {"model": "m", "out": "o"},
 }
 
 
