@@ -13,6 +13,7 @@ COMMANDS = {
     "ablate": "Compare a network with versions of it that lack parts, over several seeds.",
     "evaluate": "Evaluate a trained network on a data set.",
     "predict": "Name the likeliest classes of images.",
+    "distance": "Measure the perceptual distance (LPIPS) of images.",
     "export": "Export a trained network for TF Serving, LiteRT and ONNX Runtime.",
     "prepare": "Turn ImageNet's archives or an image folder into shards of TFRecords.",
     "summary": "Print a network's layers, parameters and multiply-accumulates.",
