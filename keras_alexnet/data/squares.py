@@ -84,8 +84,9 @@ def antialiased_square(image: tf.Tensor, size: int, warp: bool = False) -> tf.Te
     """Resizes one image or a batch until the short side is `size`, and cuts out the center square.
 
     The pixels are those of torchvision's transforms of Pillow's images, to the last bit: the long
-    side is rounded down, the place of the center to even numbers. Reducing weighs pixels by a triangle as wide as two new pixels, so
-    that nothing aliases; enlarging is bilinear with half-pixel centers.
+    side is rounded down, the place of the center to even numbers. Reducing weighs pixels by a
+    triangle as wide as two new pixels, so that nothing aliases; enlarging is bilinear with
+    half-pixel centers.
 
     Args:
         image: uint8 `[height, width, 3]` or `[batch, height, width, 3]` in 0–255.

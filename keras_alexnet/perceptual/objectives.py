@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-from keras_alexnet.errors import UsageError, UserError, first_line
+from keras_alexnet.errors import UserError, first_line
 from keras_alexnet.perceptual.layer import PerceptualDistance
 
 _register = keras.saving.register_keras_serializable(package="keras_alexnet")
@@ -36,8 +36,6 @@ class _Objective:
         """Reads the weights again. If they cannot be read, the first call says why."""
         try:
             return cls(**config)
-        except UsageError:
-            raise
         except UserError as error:
             reason = (
                 f"The weights of {config['name']} could not be read when its model was loaded: "

@@ -14,9 +14,8 @@ def imported(name):
     does not load, and the import fails where it describes the operators that are in that part. The
     models and the transforms of Pillow's images need none of them, so they are declared here.
     """
-    torch = pytest.importorskip("torch", reason="compares with PyTorch, which users never need")
     reason = f"compares with {name}, which users never need"
-    pytest.importorskip(name, reason=reason) if name not in ("torchvision", "lpips") else None
+    torch = pytest.importorskip("torch", reason=reason)
     try:
         return _quietly(name)
     except ModuleNotFoundError:

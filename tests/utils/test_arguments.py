@@ -22,6 +22,7 @@ NEEDED = {
     ka.EvaluateConfig: {"model": "m"},
     ka.ExportConfig: {"model": "m", "out": "o"},
     ka.AblateConfig: {"workdir": "w"},
+    ka.DistanceConfig: {"first": "a", "second": "b"},
 }
 
 
