@@ -79,12 +79,13 @@ def iter_distances(config: DistanceConfig) -> Generator[ImageDistance, None, Non
     parts = _parts_of(PerceptualDistance(config.weights))
     with Progress(len(pairs), "comparing") as progress:
         for pair in pairs:
-            names = [image and image.name for image in (pair.first, pair.second)]
+            first, second = (image and image.name for image in (pair.first, pair.second))
             try:
-                distance = _measured(parts, pair, config)
-                yield ImageDistance(*names, float(str(distance)))
+                # The shortest decimal number that is equal in float32.
+                distance = float(str(_measured(parts, pair, config)))
+                yield ImageDistance(first, second, distance)
             except _Unmeasured as error:
-                yield ImageDistance(*names, error=str(error))
+                yield ImageDistance(first, second, error=str(error))
             progress.advance(1)
 
 
