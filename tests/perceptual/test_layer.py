@@ -49,6 +49,7 @@ def _assert_same(found, expected):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=min(1e-5, 1e-4 * largest))
 
 
+@pytest.mark.processes  # because of the time that importing lpips takes
 def test_same_as_lpips(measured):
     images = reference.images(130, 33)
     _assert_same(measured(*images), reference.by_lpips(*images))
@@ -61,6 +62,7 @@ def test_same_as_the_golden_file_of_lpips(measured, size):
     _assert_same([reference.few(each) for each in found], expected)
 
 
+@pytest.mark.processes
 def test_linear_weights_are_those_of_the_package_lpips():
     lpips = reference.imported("lpips")
     network = lpips.LPIPS(pretrained=True, pnet_rand=True, net="alex", verbose=False)

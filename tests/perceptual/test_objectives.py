@@ -27,6 +27,7 @@ def _compiled(weights):
     return network
 
 
+@pytest.mark.processes
 def test_training_in_mixed_precision(file, tmp_path):
     first, second = reference.images(31, 31)
     before = keras.config.dtype_policy()
