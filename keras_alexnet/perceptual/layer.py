@@ -97,6 +97,10 @@ class PerceptualDistance(keras.layers.Layer):
             For conv1 to conv5, `[batch, height, width, 1]` of the layer's map.
         """
         check_shapes(first.shape, second.shape)
+        if self.value_range != (0, 255) and tf.uint8 in (first.dtype, second.dtype):
+            raise UsageError(
+                f"Images of uint8 have the values 0-255, but value_range is {self.value_range}."
+            )
         with tf.control_dependencies(_checked_when_run(first, second)):
             first, second = tf.cast(first, tf.float32), tf.cast(second, tf.float32)
         return [

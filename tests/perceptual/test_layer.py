@@ -98,6 +98,8 @@ def test_kinds_of_images(network, layer):
         other = ka.PerceptualDistance(network, value_range=value_range)
         images = [each / scale + value_range[0] for each in (first, second)]
         np.testing.assert_allclose(other(*images), expected, rtol=1e-5)
+    with pytest.raises(UsageError, match="uint8 have the values 0-255, but value_range is"):
+        other(first, second)
     half = layer(tf.cast(first, tf.bfloat16), tf.cast(second, tf.bfloat16))
     assert half.dtype == tf.float32
     np.testing.assert_allclose(half, expected, rtol=1e-6)  # 8 bits hold pixels
