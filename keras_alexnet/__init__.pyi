@@ -31,6 +31,12 @@ from keras_alexnet.models import preprocess_input as preprocess_input
 from keras_alexnet.networks import variants as variants
 from keras_alexnet.networks.summary import layer_table as layer_table
 from keras_alexnet.networks.variants import list_variants as list_variants
+from keras_alexnet.perceptual.config import DistanceConfig as DistanceConfig
+from keras_alexnet.perceptual.layer import PerceptualDistance as PerceptualDistance
+from keras_alexnet.perceptual.measure import ImageDistance as ImageDistance
+from keras_alexnet.perceptual.measure import measure_distances as measure_distances
+from keras_alexnet.perceptual.objectives import PerceptualLoss as PerceptualLoss
+from keras_alexnet.perceptual.objectives import PerceptualMetric as PerceptualMetric
 from keras_alexnet.predicting.features.extract import Features as Features
 from keras_alexnet.predicting.features.extract import features as features
 from keras_alexnet.predicting.predict import Prediction as Prediction

@@ -116,7 +116,7 @@ def parity(path: pathlib.Path) -> str:
     found = read_csv(path)
     layers = [name for name in found[0] if name not in _PARITY_ROWS]
     rows = [
-        [title, *(row[name] for row in found)]
+        [title, *(row[name] or "–" for row in found)]
         for name, title in _PARITY_ROWS.items()
         if name != "variant"
     ]
@@ -130,4 +130,5 @@ _PARITY_ROWS = {
     "reference": "compared with",
     "images": "images",
     "top5_same": "same top 5, in order",
+    "probabilities": "largest difference of two probabilities",
 }

@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": "Evaluate a trained network on a data set.",
     "predict": "Name the likeliest classes of images.",
     "features": "Write the activations of a network's layers for images.",
+    "distance": "Measure the perceptual distance (LPIPS) of images.",
     "export": "Export a trained network for TF Serving, LiteRT and ONNX Runtime.",
     "prepare": "Turn ImageNet's archives or an image folder into shards of TFRecords.",
     "summary": "Print a network's layers, parameters and multiply-accumulates.",

@@ -20,6 +20,7 @@ HELP = [
     ("summary", "Choices: alexnet,"),
     ("figures", "neighbors"),
     ("ablate", "--versions 'NAME: FLAGS; ...'"),
+    ("distance", "--max_image_pixels N"),
     ("figures neighbors", "--train_images N"),
     ("convert", "--from {torchvision,pytorch,caffe,kratzert}"),
     ("benchmark", "layers"),

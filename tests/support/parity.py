@@ -5,6 +5,9 @@ r"""Measurement of how far converted networks are from their sources: saved_mode
 Each source's network gets random weights, is saved by its framework, and is converted. Both then
 run on the photographs, prepared as for evaluation. The number for a layer is the largest difference
 between the two outputs over all images, divided by the largest output.
+
+The last row is of whole programs: torchvision's transforms of Pillow's images and its AlexNet, and
+`predict`, each from the JPEG. Its number is the largest difference of two probabilities.
 """
 
 import argparse
@@ -30,17 +33,15 @@ from keras_alexnet.data import pipeline
 from keras_alexnet.data.load import load_dataset
 from keras_alexnet.networks import layers, variants
 from keras_alexnet.utils import files
-from support import (
-    caffe_networks,
-    document_modules,
-)
+from support import caffe_networks, document_modules, end_to_end
 from support.photographs import top5
+from support.torchvision_models import imported
 
 _CHUNK = 10
 _LAYERS = (
     "conv1 lrn1 pool1 conv2 lrn2 pool2 conv3 conv4 conv5 pool5 fc3 fc4 fc6 fc7 logits"
 ).split()
-COLUMNS = ("variant", "source", "reference", "images", "top5_same", *_LAYERS)
+COLUMNS = ("variant", "source", "reference", "images", "top5_same", "probabilities", *_LAYERS)
 
 
 class Case(NamedTuple):
@@ -65,6 +66,8 @@ def main() -> None:
         for case in itertools.chain(_of_pytorch(folder), _of_caffe(folder)):
             rows.append(_measured(case, (data.train, data.test)))
             print({name: value for name, value in rows[-1].items() if value is not None})
+        rows.append(_whole(folder, (data.train, data.test)))
+        print(rows[-1])
     files.write_csv(chosen.out, rows)
 
 
@@ -125,6 +128,20 @@ def _measured(case: Case, splits) -> dict:
         "images": images,
         "top5_same": same,
         **{name: f"{apart[name] / largest[name]:.1e}" for name in names},
+    }
+    return {name: row.get(name) for name in COLUMNS}
+
+
+def _whole(folder: pathlib.Path, splits) -> dict:
+    photos = [split.encoded.read(row) for split in splits for row in split.rows]
+    outcome = end_to_end.compared(photos, folder)
+    row = {
+        "variant": "alexnet_owt",
+        "source": "torchvision, from the JPEG",
+        "reference": f"torchvision {imported('torchvision').__version__.partition('+')[0]}",
+        "images": outcome.images,
+        "top5_same": outcome.top5_same,
+        "probabilities": f"{outcome.probabilities:.1e}",
     }
     return {name: row.get(name) for name in COLUMNS}
 

@@ -24,6 +24,7 @@ NEEDED = {
     ka.ExportConfig: {"model": "m", "out": "o"},
     ka.AblateConfig: {"workdir": "w"},
     FeaturesConfig: {"model": "m", "out": "o"},
+    ka.DistanceConfig: {"first": "a", "second": "b"},
 }
 
 
