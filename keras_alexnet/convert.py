@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from keras_alexnet import run_folder
 from keras_alexnet.data import decode
+from keras_alexnet.data.class_names import imagenet_labels
 from keras_alexnet.errors import UsageError, UserError, unknown_name
-from keras_alexnet.models import build, imagenet_labels
+from keras_alexnet.models import build
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.networks.spec import NetworkSpec

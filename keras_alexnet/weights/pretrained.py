@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import keras
 from absl import logging
 
-from keras_alexnet.weights import named
+from keras_alexnet.weights import named, shipped_file
 from keras_alexnet.weights.layout import CLASSIFIER
 from keras_alexnet.weights.load import load, set_pixels
 from keras_alexnet.weights.source import check_sha256, kind_of, labels_of, pixels_of
@@ -23,6 +23,7 @@ class PretrainedWeights:
         pixel_mean: the R, G, B means 0-255 from a Keras file, or None for other files.
         pixel_std: the standard deviations, likewise.
         shipped: the file that came with the package, or None for other weights.
+        published: the address of the published file, or None for other weights.
     """
 
     file: str
@@ -30,6 +31,7 @@ class PretrainedWeights:
     pixel_mean: tuple[float, ...] | None = None
     pixel_std: tuple[float, ...] | None = None
     shipped: str | None = None
+    published: str | None = None
 
     @classmethod
     def of(cls, path: str | os.PathLike, variant: str) -> "PretrainedWeights":
@@ -41,8 +43,10 @@ class PretrainedWeights:
         kind, file = kind_of(path, variant)
         digest = check_sha256(file)
         mean, std = pixels_of(kind, file) or (None, None)
-        shipped = file.name if kind == named.SHIPPED else None
-        return cls(os.fspath(path), digest, mean, std, shipped)
+        card = shipped_file.read_card(file) if kind == named.NAMED else {}
+        published = card.get("published", {}).get("url")
+        shipped = file.name if card and published is None else None
+        return cls(os.fspath(path), digest, mean, std, shipped, published)
 
     def set_pixels(self, model: keras.Model) -> None:
         """Sets the pixel constants that belong to the weights."""
