@@ -14,23 +14,22 @@ from collections.abc import Iterator
 import keras_alexnet as ka
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.spec import NetworkSpec
-from support.networks import shrunk
+from support.networks import registered, shrunk
+
+
+def small_network() -> NetworkSpec:
+    """Returns torchvision's network with few weights, under its name."""
+    return shrunk(variants.get("alexnet_owt"), filters=4, units=16)
 
 
 def write(folder: pathlib.Path, seed: int = 1) -> tuple[NetworkSpec, pathlib.Path]:
     """Writes random weights as torchvision's are published, and returns their network and file."""
-    owt = variants.get("alexnet_owt")
-    spec = shrunk(owt, filters=4, units=16)
-    variants.unregister(spec.name)
-    variants.register(spec)
-    try:
+    spec = small_network()
+    file = folder / "alexnet-owt-stand-in.safetensors"
+    with registered(spec):
         model = ka.build(spec.name, seed=seed)
         model.get_layer("logits").kernel.assign(model.get_layer("logits").kernel * 100)
-        file = folder / "alexnet-owt-stand-in.safetensors"
         ka.weights.save(model, file)
-    finally:
-        variants.unregister(spec.name)
-        variants.register(owt)
     if importlib.util.find_spec("torch"):
         import torch
         from safetensors.torch import load_file

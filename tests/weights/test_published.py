@@ -251,18 +251,17 @@ import pathlib, sys
 from support import published_weights
 from support.networks import registered
 import keras_alexnet as ka
-spec, _ = published_weights.write(pathlib.Path(sys.argv[1]))
-with registered(published_weights.of_file(spec, pathlib.Path(sys.argv[2]), sys.argv[3])):
+spec = published_weights.small_network()
+with registered(published_weights.of_file(spec, pathlib.Path(sys.argv[1]), sys.argv[2])):
     print(ka.load("imagenet").sha256)
 """
 
 
 @contextlib.contextmanager
-def _loading(server, stand_in, folder):
-    folder.mkdir()
+def _loading(server, stand_in):
     root = pathlib.Path(__file__).parents[2]
     process = subprocess.Popen(
-        [sys.executable, "-c", _LOAD, str(folder), str(stand_in[1]), server.url],
+        [sys.executable, "-c", _LOAD, str(stand_in[1]), server.url],
         env={**os.environ, "PYTHONPATH": f"{root}:{root / 'tests'}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -283,19 +282,17 @@ def _asked(server):
 
 
 @pytest.mark.processes
-def test_two_processes_download_once_and_a_killed_one_leaves_nothing(
-    server, stand_in, cache, tmp_path
-):
+def test_two_processes_download_once_and_a_killed_one_leaves_nothing(server, stand_in, cache):
     server.mode = "slow"
-    with _loading(server, stand_in, tmp_path / "killed") as killed:
+    with _loading(server, stand_in) as killed:
         _asked(server)
         killed.kill()
         killed.wait()
     assert [path.name for path in cache.iterdir()] == [f".{killed.pid}-{stand_in[1].name}"]
     server.requests.clear()
-    with _loading(server, stand_in, tmp_path / "a") as a:
+    with _loading(server, stand_in) as a:
         _asked(server)
-        with _loading(server, stand_in, tmp_path / "b") as b:
+        with _loading(server, stand_in) as b:
             said = [process.communicate(timeout=100) for process in (a, b)]
     assert len(server.requests) == 1, said
     assert said[0][0] == said[1][0] != ""
