@@ -19,7 +19,8 @@ class PretrainedWeights:
 
     Attributes:
         file: the path of their file, or their name, as given.
-        sha256: the SHA-256 of the file, or of the model in a run's folder.
+        sha256: the SHA-256 of the file, or of the model in a run's folder; of published weights,
+            that of the published file.
         pixel_mean: the R, G, B means 0-255 from a Keras file, or None for other files.
         pixel_std: the standard deviations, likewise.
         shipped: the file that came with the package, or None for other weights.
@@ -41,12 +42,12 @@ class PretrainedWeights:
             UsageError, UserError: as in `load`, if the file cannot be read at all.
         """
         kind, file = kind_of(path, variant)
-        digest = check_sha256(file)
         mean, std = pixels_of(kind, file) or (None, None)
         card = shipped_file.read_card(file) if kind == named.NAMED else {}
-        published = card.get("published", {}).get("url")
-        shipped = file.name if card and published is None else None
-        return cls(os.fspath(path), digest, mean, std, shipped, published)
+        digest = check_sha256(file, card.get("sha256"))
+        if published := card.get("published"):
+            return cls(os.fspath(path), published["sha256"], mean, std, published=published["url"])
+        return cls(os.fspath(path), digest, mean, std, file.name if card else None)
 
     def set_pixels(self, model: keras.Model) -> None:
         """Sets the pixel constants that belong to the weights."""
@@ -70,7 +71,7 @@ class PretrainedWeights:
             model,
             self.file,
             variant=variant,
-            sha256=self.sha256,
+            sha256=None if self.published else self.sha256,  # the card has that of the file
             new_head=True,
             keep_pixels=True,
         )
