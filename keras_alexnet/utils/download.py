@@ -85,7 +85,7 @@ def _pieces(url: str, size: int) -> Iterator[bytes]:
         if stated not in (None, str(size)):
             raise UserError(f"{shown(url)} is a different file, of {stated} bytes, not {size:,}.")
         left = size
-        while piece := response.read(min(_PIECE, left + 1)):
+        while piece := response.read1(min(_PIECE, left + 1)):
             left -= len(piece)
             if left < 0:
                 raise UserError(f"{shown(url)} is a different file, of more than {size:,} bytes.")

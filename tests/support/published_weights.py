@@ -105,6 +105,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 sent = sent[1000:]
             self.wfile.write(sent)
 
+    def do_CONNECT(self) -> None:  # noqa: N802
+        self.server.requests.append((self.path, None, self.headers.get("Proxy-Authorization")))
+        self.send_error(502)
+
     def log_message(self, *_) -> None:
         pass
 

@@ -208,13 +208,17 @@ def test_a_proxy_and_a_redirect(server, stand_in, monkeypatch):
     assert (second, others) == ("/elsewhere", [None, None]), "the password stays at the mirror"
 
 
-def test_a_failure_names_the_proxy_and_no_password(server, monkeypatch):
-    monkeypatch.setenv(published.URL_VARIABLE, "http://me:secret@mirror.test/")
-    monkeypatch.setenv("http_proxy", server.url.replace("//", "//me:secret@"))
+@pytest.mark.parametrize("scheme, answer", [("http", "404 Not Found"), ("https", "502")])
+def test_a_failure_names_the_proxy_and_no_password(scheme, answer, server, monkeypatch):
+    monkeypatch.setenv(published.URL_VARIABLE, f"{scheme}://me:secret@mirror.test/")
+    monkeypatch.setenv(f"{scheme}_proxy", server.url.replace("//", "//me:secret@"))
     server.mode = "404"
-    with pytest.raises(UserError, match="through the proxy http://127.0.0.1:.* of http_proxy") as e:
+    through = f"through the proxy http://127.0.0.1:.* of {scheme}_proxy: .*{answer}"
+    with pytest.raises(UserError, match=through) as caught:
         ka.load("imagenet")
-    assert "secret" not in str(e.value) and "***@mirror.test" in str(e.value)
+    assert "secret" not in str(caught.value) and "***@mirror.test" in str(caught.value)
+    [(_, _, of_proxy)] = server.requests
+    assert of_proxy == published_weights.basic("me", "secret")
 
 
 def test_a_cache_that_cannot_be_written_to_and_a_full_disk(server, cache, monkeypatch):
