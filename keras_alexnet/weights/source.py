@@ -130,9 +130,10 @@ def kind_of(path: str | os.PathLike, variant: str | None = None) -> tuple[str, p
             if not path.is_file():
                 raise UserError(f"There are no weights at {path}: no such file.")
             return kind, path
+    names = "" if variant is None else f", or the name of weights: {named.in_words()}"
     raise UsageError(
-        f"weights must be the folder of a run or a file that ends in {', '.join(KINDS)}, or the "
-        f"name of weights: {named.in_words()}. Received: {path}."
+        f"weights must be the folder of a run or a file that ends in {', '.join(KINDS)}{names}. "
+        f"Received: {path}."
     )
 
 
