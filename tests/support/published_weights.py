@@ -8,7 +8,6 @@ import http.server
 import importlib.util
 import pathlib
 import threading
-import time
 from collections.abc import Iterator
 
 import keras_alexnet as ka
@@ -58,12 +57,14 @@ class Server(http.server.ThreadingHTTPServer):
 
     Attributes:
         requests: (path, Authorization, Proxy-Authorization) of each request.
-        mode: "whole", "cut", "stated short", "longer", "other", "404", "moved" or "slow".
+        mode: "whole", "cut", "stated short", "longer", "other", "404", "moved" or "held", which
+            sends the rest only once `released` is set.
     """
 
     def __init__(self, contents: bytes):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.contents, self.mode = contents, "whole"
+        self.released = threading.Event()
         self.requests: list[tuple[str, str | None, str | None]] = []
 
     @property
@@ -94,14 +95,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         if mode == "stated short":
             self.send_header("Content-Length", "17")
-        elif mode in ("cut", "whole", "slow", "moved"):
+        elif mode in ("cut", "whole", "held", "moved"):
             self.send_header("Content-Length", str(len(contents)))
         self.end_headers()
         with contextlib.suppress(OSError):  # the client may not want it
-            if mode == "slow":
+            if mode == "held":
                 self.wfile.write(sent[:1000])
                 self.wfile.flush()
-                time.sleep(2)
+                self.server.released.wait(60)
                 sent = sent[1000:]
             self.wfile.write(sent)
 

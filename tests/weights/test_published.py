@@ -254,7 +254,9 @@ _LOAD = """
 import pathlib, sys
 from support import published_weights
 from support.networks import registered
+from absl import logging
 import keras_alexnet as ka
+logging.set_verbosity("info")
 spec = published_weights.small_network()
 with registered(published_weights.of_file(spec, pathlib.Path(sys.argv[1]), sys.argv[2])):
     print(ka.load("imagenet").sha256)
@@ -287,7 +289,7 @@ def _asked(server):
 
 @pytest.mark.processes
 def test_two_processes_download_once_and_a_killed_one_leaves_nothing(server, stand_in, cache):
-    server.mode = "slow"
+    server.mode = "held"
     with _loading(server, stand_in) as killed:
         _asked(server)
         killed.kill()
@@ -297,6 +299,10 @@ def test_two_processes_download_once_and_a_killed_one_leaves_nothing(server, sta
     with _loading(server, stand_in) as a:
         _asked(server)
         with _loading(server, stand_in) as b:
+            for line in b.stderr:
+                if "Waiting for another process" in line or "Downloading" in line:
+                    break
+            server.released.set()
             said = [process.communicate(timeout=100) for process in (a, b)]
     assert len(server.requests) == 1, said
     assert said[0][0] == said[1][0] != ""
