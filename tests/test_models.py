@@ -8,7 +8,8 @@ from PIL import Image
 
 import keras_alexnet
 from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.models import AlexNet, decode_predictions, preprocess_input
+from keras_alexnet.models.alexnet import AlexNet
+from keras_alexnet.models.images_and_scores import decode_predictions, preprocess_input
 
 SMALL = {"variant": "cifar_v2", "classes": 10}
 NEW = {**SMALL, "weights": None}

@@ -8,7 +8,7 @@ from matplotlib import font_manager
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-from keras_alexnet.data.class_names import imagenet_words
+from keras_alexnet.utils.imagenet_classes import imagenet_words
 from keras_alexnet.utils.text import printable
 
 # matplotlib includes the first font. The others have Chinese, Japanese and Korean characters, and

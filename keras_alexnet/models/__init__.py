@@ -1,7 +1,5 @@
-"""build and AlexNet, with weights from files or of a name; preprocess_input, decode_predictions."""
+"""build, with weights from files or of a name; `alexnet` and `images_and_scores` have the rest."""
 
-from keras_alexnet.models.alexnet import AlexNet
-from keras_alexnet.models.images_and_scores import decode_predictions, preprocess_input
 from keras_alexnet.models.with_weights import build
 
-__all__ = ["AlexNet", "build", "decode_predictions", "preprocess_input"]
+__all__ = ["build"]

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_alexnet.data.class_names import imagenet_labels
 from keras_alexnet.errors import UsageError, first_line, whole_number
+from keras_alexnet.utils.imagenet_classes import imagenet_labels
 
 
 def preprocess_input(x: Any, data_format: str | None = None) -> Any:

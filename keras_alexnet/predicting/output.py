@@ -9,12 +9,12 @@ import types
 from collections.abc import Iterator, Mapping
 from typing import TextIO
 
-from keras_alexnet.data.class_names import imagenet_words
 from keras_alexnet.errors import UserError
 from keras_alexnet.predicting.journal import Journal
 from keras_alexnet.predicting.predict import Prediction
 from keras_alexnet.utils import files, signals
 from keras_alexnet.utils.cells import cell
+from keras_alexnet.utils.imagenet_classes import imagenet_words
 from keras_alexnet.utils.text import printable
 
 _MOST_NAME_COLUMNS = 60

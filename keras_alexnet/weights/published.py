@@ -11,12 +11,12 @@ import numpy as np
 from absl import logging
 
 from keras_alexnet.data.archives import CACHE_VARIABLE, cache_folder
-from keras_alexnet.data.class_names import imagenet_labels
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.networks.build import build
 from keras_alexnet.networks.spec import NetworkSpec, PublishedWeights
 from keras_alexnet.utils import files, finite, provenance
 from keras_alexnet.utils.download import download, shown
+from keras_alexnet.utils.imagenet_classes import imagenet_labels
 from keras_alexnet.utils.text import printable
 from keras_alexnet.weights import pytorch, shipped_file
 from keras_alexnet.weights.layout import fitting_tensors, weighted_layers

@@ -7,7 +7,7 @@ import pytest
 
 import keras_alexnet as ka
 from keras_alexnet.cli.main import main
-from keras_alexnet.data.class_names import imagenet_labels
+from keras_alexnet.utils.imagenet_classes import imagenet_labels
 from support import published_weights
 from support.image_folders import write_images
 from support.networks import registered

@@ -9,10 +9,10 @@ import tensorflow as tf
 
 import keras_alexnet as ka
 from keras_alexnet import DataSpec, PrepareConfig
-from keras_alexnet.data.class_names import imagenet_labels
 from keras_alexnet.data.readers import imagenet_tar
 from keras_alexnet.data.readers.imagenet_tar import TRAIN, VALIDATION
 from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.utils.imagenet_classes import imagenet_labels
 
 CLASSES = ("n01440764", "n01443537", "n02123045")
 LABELS = ("n02123045", "n01440764", "n01443537", "n01440764")
