@@ -24,10 +24,10 @@ from keras_alexnet.evaluation.evaluate import evaluate as evaluate
 from keras_alexnet.exporting.config import ExportConfig as ExportConfig
 from keras_alexnet.exporting.export import export as export
 from keras_alexnet.exporting.save import save as save
-from keras_alexnet.models import AlexNet as AlexNet
-from keras_alexnet.models import build as build
-from keras_alexnet.models import decode_predictions as decode_predictions
-from keras_alexnet.models import preprocess_input as preprocess_input
+from keras_alexnet.models.alexnet import AlexNet as AlexNet
+from keras_alexnet.models.images_and_scores import decode_predictions as decode_predictions
+from keras_alexnet.models.images_and_scores import preprocess_input as preprocess_input
+from keras_alexnet.models.with_weights import build as build
 from keras_alexnet.networks import variants as variants
 from keras_alexnet.networks.summary import layer_table as layer_table
 from keras_alexnet.networks.variants import list_variants as list_variants

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_alexnet import run_folder
 from keras_alexnet.data import decode
 from keras_alexnet.errors import UsageError, UserError, unknown_name
-from keras_alexnet.models import build, imagenet_labels
+from keras_alexnet.models import build
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.networks.spec import NetworkSpec
@@ -20,6 +20,7 @@ from keras_alexnet.predicting.local import LocalPredictor
 from keras_alexnet.predicting.predictor import TopClasses, reason
 from keras_alexnet.trained import TrainedNetwork
 from keras_alexnet.utils import files, outputs
+from keras_alexnet.utils.imagenet_classes import imagenet_labels
 from keras_alexnet.utils.values import path_text
 from keras_alexnet.weights import Loaded, save
 from keras_alexnet.weights.load import fill

@@ -41,7 +41,7 @@ class TrainedNetwork:
         plan: how an image of any size becomes an input.
         config: the run's `config.json`, or None for a bare file.
         results: the run's `results.json`, or None.
-        card: what is known of weights that come with the package; None for others.
+        card: what is known of weights that have a name; None for others.
 
     Example:
         >>> network = TrainedNetwork.of_model(keras_alexnet.build("cifar_v2"))
@@ -71,9 +71,9 @@ class TrainedNetwork:
 
         Args:
             model: a run's folder, a `.keras` file, a SavedModel's folder (of one version, or of
-                several, of which the newest is loaded), a `.tflite` or `.onnx` file, the name of a
-                network whose weights come with the package, hf://user/name on the Hugging Face
-                Hub, or a model that `build` made.
+                several, of which the newest is loaded), a `.tflite` or `.onnx` file, the name of
+                weights or of their network, such as "imagenet" or "cifar_v2", hf://user/name on the
+                Hugging Face Hub, or a model that `build` made.
             variant: the network, if the files do not say which it is.
             labels: a text file with one class per line, or the names, to replace the network's.
 

@@ -10,6 +10,8 @@ from support.networks import registered
 from support.small_networks import small_row
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# No test downloads published weights by mistake: nothing answers there.
+os.environ["KERAS_ALEXNET_WEIGHTS_URL"] = "http://127.0.0.1:9"
 
 
 def pytest_configure(config):

@@ -1,35 +1,41 @@
+import inspect
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 import keras_alexnet
 from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.models import AlexNet, decode_predictions, preprocess_input
+from keras_alexnet.models.alexnet import AlexNet
+from keras_alexnet.models.images_and_scores import decode_predictions, preprocess_input
 
 SMALL = {"variant": "cifar_v2", "classes": 10}
+NEW = {**SMALL, "weights": None}
 
 
 def images(*shape):
     return np.random.default_rng(0).integers(0, 256, shape).astype("uint8")
 
 
-def test_default_is_the_papers_network_with_probabilities():
-    model = AlexNet()
-    assert model.name == "alexnet"
+def test_default_is_torchvisions_network_with_probabilities():
+    model = AlexNet(weights=None)
+    assert model.name == "alexnet_owt"
     assert model.input_shape == (None, 224, 224, 3)
-    assert model.count_params() == 62_378_344
+    assert model.count_params() == 61_100_840
     probabilities = model(images(1, 224, 224, 3)).numpy()
     assert probabilities.shape == (1, 1000)
     assert probabilities.sum() == pytest.approx(1, abs=1e-5)
+    assert inspect.signature(AlexNet).parameters["weights"].default == "imagenet"
 
 
 def test_classes_activation_and_name():
-    model = AlexNet(**SMALL, classifier_activation=None, name="mine")
+    model = AlexNet(**NEW, classifier_activation=None, name="mine")
     assert model.name == "mine"
     assert model.layers[-1].name == "logits"
     assert model.output_shape == (None, 10)
-    assert AlexNet(variant="cifar_v2").output_shape == (None, 1000)
+    assert AlexNet(weights=None, variant="cifar_v2").output_shape == (None, 1000)
 
 
 def test_arguments_stand_in_the_order_of_keras_applications():
@@ -41,7 +47,7 @@ def test_arguments_stand_in_the_order_of_keras_applications():
 class TestWithoutTop:
     @pytest.mark.parametrize("variant, channels", [("cifar_v2", 64), ("alexnet_owt", 256)])
     def test_returns_the_last_pools_map_for_any_size(self, variant, channels):
-        model = AlexNet(include_top=False, variant=variant)
+        model = AlexNet(include_top=False, weights=None, variant=variant)
         assert model.input_shape == (None, None, None, 3)
         assert model.layers[-1].name.startswith("pool")
         assert model(images(1, 70, 99, 3)).shape[-1] == channels
@@ -49,8 +55,8 @@ class TestWithoutTop:
 
     @pytest.mark.parametrize("pooling, reduce", [("avg", np.mean), ("max", np.max)])
     def test_pooling(self, pooling, reduce):
-        feature_map = AlexNet(include_top=False, **SMALL)
-        pooled = AlexNet(include_top=False, pooling=pooling, **SMALL)
+        feature_map = AlexNet(include_top=False, **NEW)
+        pooled = AlexNet(include_top=False, pooling=pooling, **NEW)
         pooled.set_weights(feature_map.get_weights())
         x = images(2, 40, 50, 3)
         wanted = reduce(feature_map(x).numpy(), axis=(1, 2))
@@ -61,13 +67,13 @@ class TestWithoutTop:
 def test_input_tensor_is_built_on():
     image = keras.Input([48, 40, 3])
     turned = keras.layers.Permute([2, 1, 3])(image)
-    model = AlexNet(input_tensor=turned, **SMALL)
+    model = AlexNet(input_tensor=turned, **NEW)
     assert model.inputs == [image]
-    straight = AlexNet(input_shape=(40, 48, 3), **SMALL)
+    straight = AlexNet(input_shape=(40, 48, 3), **NEW)
     straight.set_weights(model.get_weights())
     x = images(2, 48, 40, 3)
     np.testing.assert_allclose(model(x), straight(np.swapaxes(x, 1, 2)), atol=1e-6)
-    again = AlexNet(input_tensor=image, input_shape=(48, 40, 3), **SMALL)
+    again = AlexNet(input_tensor=image, input_shape=(48, 40, 3), **NEW)
     assert again.inputs == [image]
 
 
@@ -99,10 +105,6 @@ class TestWeights:
         with pytest.raises(UserError, match="or is damaged"):
             AlexNet(**SMALL, weights=tmp_path / "bad.weights.h5")
 
-    def test_imagenet_weights_are_not_to_be_had(self):
-        with pytest.raises(UsageError, match="contains no ImageNet weights .*torchvision's file"):
-            AlexNet(weights="imagenet")
-
     @pytest.mark.parametrize("name", ["missing.weights.h5", "missing.keras", "folder"])
     def test_a_path_must_be_of_a_weights_file_that_exists(self, name, tmp_path):
         (tmp_path / "folder").mkdir()
@@ -131,13 +133,49 @@ class TestWeights:
 )
 def test_wrong_arguments(arguments, message):
     with pytest.raises(UsageError, match=message):
-        AlexNet(**{**SMALL, **arguments})
+        AlexNet(**{**NEW, **arguments})
 
 
-def test_preprocess_input_changes_nothing():
-    x = images(1, 4, 4, 3)
-    assert preprocess_input(x) is x
-    assert preprocess_input(x, data_format="channels_last") is x
+class TestPreprocessInput:
+    @pytest.mark.parametrize("dtype", ["uint8", "int64", "float16", "float32", "float64"])
+    @pytest.mark.parametrize("shape", [(4, 4, 3), (2, 4, 5, 3)])
+    def test_arrays_and_tensors_are_not_changed(self, dtype, shape):
+        x = images(*shape).astype(dtype)
+        tensor, symbol = tf.constant(x), keras.Input([None, None, 3])
+        for each in (x, tensor, symbol):
+            assert preprocess_input(each) is each
+            assert preprocess_input(each, data_format="channels_last") is each
+
+    def test_lists_and_images_of_pillow_become_arrays(self):
+        x = images(4, 5, 3)
+        picture = Image.fromarray(x)
+        for each, wanted in (
+            (x.tolist(), x),
+            (picture, x),
+            ([picture, picture], [x, x]),
+            ([x, x], [x, x]),
+            (picture.convert("RGBA"), x),
+        ):
+            np.testing.assert_array_equal(preprocess_input(each), wanted)
+        assert preprocess_input(picture).dtype == preprocess_input([picture]).dtype == np.uint8
+        assert preprocess_input(picture.convert("L")).shape == (4, 5, 3)
+
+    @pytest.mark.parametrize(
+        "x, data_format, message",
+        [
+            (images(2, 3, 9, 9), None, r"Received: \(2, 3, 9, 9\). Turn them with np.moveaxis"),
+            (images(3, 9, 9), "channels_first", "channels last, on every device. Turn them"),
+            (images(3, 9, 9), "nchw", "data_format must be 'channels_last'"),
+            (images(9, 9, 1), None, r"must be RGB, .*Received: \(9, 9, 1\)\.$"),
+            (images(5), None, "must be RGB"),
+            ([images(2, 2, 3), images(3, 2, 3)], None, "the same size"),
+            ("cat.jpg", None, "Received: str"),
+            (None, None, "Received: NoneType"),
+        ],
+    )
+    def test_what_is_no_image_says_so(self, x, data_format, message):
+        with pytest.raises(UsageError, match=message):
+            preprocess_input(x, data_format)
 
 
 class TestDecodePredictions:

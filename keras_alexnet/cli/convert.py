@@ -27,8 +27,8 @@ def add_flags(parser: flags.Parser) -> None:
     """Adds the flags of a conversion."""
     help_text = (
         "File to convert: a PyTorch state dict as .safetensors, .pth or .pt; a .caffemodel; "
-        "bvlc_alexnet.npy; with --to torch, a run's folder, a .keras file, or the name of a "
-        "network whose weights come with the package."
+        "bvlc_alexnet.npy; with --to torch, a run's folder, a .keras file, or the name of weights "
+        "or of their network."
     )
     flags.add_flag(parser, "weights", os.PathLike, help_text, required=True)
     help_text = "File to write: .keras, or .safetensors with --to torch."

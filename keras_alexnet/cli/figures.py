@@ -31,8 +31,8 @@ _FLAGS: dict[str, dict[str, Any]] = {
     },
     "model": {
         "kind": os.PathLike,
-        "help_text": "A run's folder or a .keras file, or the name of a network whose weights "
-        "come with the package.",
+        "help_text": "A run's folder or a .keras file, or the name of weights or of their network, "
+        "such as imagenet or cifar_v2.",
         "required": True,
     },
     "images": {

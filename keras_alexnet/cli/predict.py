@@ -1,13 +1,13 @@
 r"""Names the likeliest classes of images, with a network from a file or a server.
 
-    keras-alexnet predict --model cifar_v2 cat.jpg
+    keras-alexnet predict --model imagenet cat.jpg
     keras-alexnet predict --model runs/mine photo.jpg photos
     keras-alexnet predict --model saved_models/mine photos --csv found.csv
     keras-alexnet predict --model saved_models/mine photos --csv found.csv --resume
     keras-alexnet predict --model grpc://localhost:8500/mine photos --top 1
 
-The network is a run's folder, a .keras, .tflite or .onnx file, a SavedModel's folder, the name of a
-network whose weights come with the package, or the address of a TensorFlow Serving server:
+The network is a run's folder, a .keras, .tflite or .onnx file, a SavedModel's folder, the name of
+weights (imagenet) or of their network (cifar_v2), or the address of a TensorFlow Serving server:
 http://host:8501/v1/models/NAME[/versions/N] or grpc://host:8500/NAME[/versions/N]. Images are
 files, or folders that are searched with all folders below them. They may have any size and color.
 """

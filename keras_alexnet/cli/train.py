@@ -44,7 +44,9 @@ def add_flags(parser: flags.Parser) -> None:
 
 def add_run_flags(parser: flags.Parser, leave_out: Iterable[str] = ()) -> None:
     """Adds the flags of a run but for some, and those that override its recipe."""
-    flags.add_config_flags(parser, TrainConfig, GROUPS, rest=RUN, leave_out=leave_out)
+    flags.add_config_flags(
+        parser, TrainConfig, GROUPS, rest=RUN, optional=["variant"], leave_out=leave_out
+    )
     group = parser.add_argument_group("recipe", "Each of these flags overrides the recipe.")
     for field in OVERRIDABLE:
         flags.add_field_flag(group, field)

@@ -30,9 +30,9 @@ class EvaluateConfig(DataSpec):
 
     model: "str | os.PathLike | keras.Model" = setting(
         None,
-        "A run's folder, a .keras, .tflite or .onnx file, a SavedModel's folder, or the name of a "
-        "network whose weights come with the package; in Python, also a model that build() "
-        "returned.",
+        "A run's folder, a .keras, .tflite or .onnx file, a SavedModel's folder, or the name of "
+        "weights or of their network, such as imagenet or cifar_v2; in Python, also a model that "
+        "build() returned.",
     )
     split: str = setting(
         "test", "Images to evaluate on; validation is those that the run held out.", SPLITS

@@ -14,7 +14,7 @@ from keras_alexnet.evaluation.evaluator import Evaluator
 from keras_alexnet.evaluation.pictures import per_class, write_pictures
 from keras_alexnet.trained import TrainedNetwork
 from keras_alexnet.utils import outputs, provenance
-from keras_alexnet.weights import named
+from keras_alexnet.weights import named, shipped_file
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, Any]:
@@ -27,7 +27,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
 
     Returns:
         A dict with model, shipped (file and sha256 of weights that came with the package, or
-        None), dataset, split, images, data_sha256, data_note, skipped_images,
+        None), published (the same and more of published weights, or None), dataset, split,
+        images, data_sha256, data_note, skipped_images,
         left_out_files (why files of a folder were not read → how many), views, precision, devices,
         loss (in nats), top1 and top5 (0–1), per_class_accuracy (class name → 0–1) and the
         provenance.
@@ -48,7 +49,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     if config.pictures is not None:
         outputs.check_folder(config.pictures, "pictures")
     in_memory = isinstance(config.model, keras.Model)
-    is_keras = in_memory or named.locate(config.model)[0] in (run_folder.KERAS, named.SHIPPED)
+    is_keras = in_memory or named.locate(config.model)[0] in (run_folder.KERAS, named.NAMED)
     if not is_keras and config.num_devices not in (None, 1):
         raise UsageError(
             f"num_devices is for Keras models, but {config.model} runs on one device. Received: "
@@ -84,7 +85,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         write_pictures(config.pictures, evaluation, images, network.plan, data.class_names, title)
     return {
         "model": str(network.path if in_memory else config.model),
-        "shipped": network.card and {key: network.card[key] for key in ("file", "sha256")},
+        **shipped_file.origin(network.card, ("file", "sha256")),
         "dataset": data.name,
         "split": config.split,
         "images": len(images),

@@ -31,8 +31,8 @@ class ExportConfig(DataSpec):
 
     model: str | os.PathLike = setting(
         None,
-        "A run's folder or a .keras file, or the name of a network whose weights come with the "
-        "package.",
+        "A run's folder or a .keras file, or the name of weights or of their network, such as "
+        "imagenet or cifar_v2.",
     )
     out: str | os.PathLike = setting(None, "Folder to export to, such as saved_models/NAME.")
     formats: tuple[str, ...] = setting(

@@ -47,6 +47,7 @@ def text(report: Report) -> str:
         *_network(report),
         *_training(report),
         *_shipped(report),
+        *_published(report),
         *_accuracy(report),
         *_files(report),
         *_agreement(report),
@@ -98,7 +99,11 @@ def _source(source: str) -> str:
 def _training(report: Report) -> list[str]:
     trained = report["trained"]
     if trained is None:
-        return ["", "## Training", "", "Not known: exported from a `.keras` file without its run."]
+        published = report["published"]
+        known = "Not known: exported from a `.keras` file without its run."
+        if published is not None:
+            known = f"By {published['publisher']} on {published['dataset']}; see Weights."
+        return ["", "## Training", "", known]
     recipe = dict(trained["recipe_as_run"])
     name, note = recipe.pop("name"), recipe.pop("note")
     given = {field: value for field, value in recipe.items() if value not in (None, "", {}, [])}
@@ -137,6 +142,24 @@ def _shipped(report: Report) -> list[str]:
         f"`{shipped['data_sha256']}`):",
         "",
         *_by_views(shipped["accuracy"]),
+    ]
+
+
+def _published(report: Report) -> list[str]:
+    published = report["published"]
+    if published is None:
+        return []
+    found = published["accuracy"]["1"]
+    return [
+        "",
+        "## Weights",
+        "",
+        f"`{published['name']}`, published by {published['publisher']} under "
+        f"{published['license']}: <{published['url']}>, {published['bytes']:,} bytes, SHA-256 "
+        f"`{published['sha256']}`. As {published['publisher']} states it, top-1 is "
+        f"{100 * found['top1']:.3f} % and top-5 {100 * found['top5']:.3f} % with one view of the "
+        f"{published['test_images']:,} validation images of {published['dataset']}; keras_alexnet "
+        "has not measured it.",
     ]
 
 
@@ -238,6 +261,10 @@ def _use(report: Report) -> list[str]:
     data = "what the network was trained on, and under which license, is not known."
     if report["trained"] is not None:
         data = license_of(report["trained"]["dataset"])
+    weights = ""
+    if report["published"] is not None:
+        data = license_of(report["published"]["dataset"])
+        weights = f"Weights: {report['published']['license']}. "
     return [
         "",
         "## Use and limits",
@@ -248,7 +275,7 @@ def _use(report: Report) -> list[str]:
         "first. Scores are softmax outputs, not calibrated probabilities. The network has not been "
         "tested for bias or robustness: no decision about people should rest on it.",
         "",
-        f"License: code and network definition Apache-2.0. Data: {data}",
+        f"License: code and network definition Apache-2.0. {weights}Data: {data}",
     ]
 
 

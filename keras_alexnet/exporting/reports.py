@@ -19,6 +19,7 @@ from keras_alexnet.networks.summary import layer_table
 from keras_alexnet.trained import TrainedNetwork
 from keras_alexnet.utils import json_files, provenance
 from keras_alexnet.utils.json_schema import COUNT, OneOf
+from keras_alexnet.weights import shipped_file
 
 NAME = "export.json"
 
@@ -125,14 +126,14 @@ def of_network(network: TrainedNetwork) -> dict[str, Any]:
         "parameters": network.model.count_params(),
         "macs": layer_table(network.model).totals["macs"],
         "trained": network.results,
-        "shipped": _of_card(network.card),
+        **shipped_file.origin(network.card, _OF_SHIPPED),
     }
 
 
-def _of_card(card: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Returns what a report says of weights that came with the package."""
-    names = ("name", "file", "sha256", "stored_as", "dataset", "data_sha256", "test_images")
-    return {name: card[name] for name in (*names, "accuracy", "license")} if card else None
+_OF_SHIPPED = (
+    *("name", "file", "sha256", "stored_as", "dataset", "data_sha256", "test_images"),
+    *("accuracy", "license"),
+)
 
 
 def _of_data(config: ExportConfig, images: ComparisonImages) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from keras_alexnet.exporting.model_card import license_of
 from keras_alexnet.networks.build import build, standardize_layer
 from keras_alexnet.trained import TrainedNetwork
 from keras_alexnet.utils import outputs, provenance
-from keras_alexnet.weights import compatibility, named, quantized, shipped_file
+from keras_alexnet.weights import compatibility, quantized, shipped_file
 from keras_alexnet.weights.source import variables_of
 
 MOST_LOST = 0.001  # of top-1, by storing weights in fewer bits
@@ -52,7 +52,7 @@ def ship(config: ShipConfig) -> dict[str, Any]:
         >>> card["stored_as"], card["accuracy"]["1"]["top1"]  # doctest: +SKIP
         ('int8', 0.8071)
     """
-    out = pathlib.Path(named.FOLDER if config.out is None else config.out)
+    out = pathlib.Path(shipped_file.FOLDER if config.out is None else config.out)
     outputs.check_folder(out, "out")
     network = TrainedNetwork.load(config.model).require_keras("ship")
     if network.config is None or network.results is None:
@@ -68,7 +68,7 @@ def ship(config: ShipConfig) -> dict[str, Any]:
     data = _load_data(network, config)
     card = _described(network, data, name)
     with tempfile.TemporaryDirectory() as folder:
-        stage = pathlib.Path(folder) / f"{network.variant}-{name}{named.WEIGHTS}"
+        stage = pathlib.Path(folder) / f"{network.variant}-{name}{shipped_file.WEIGHTS}"
         stored, card = _smallest(network, data, card, stage, config.forms)
         card = _measured(stage, data, card, config.views)
     shipped_file.write(out / stage.name, stored, card)
@@ -197,7 +197,7 @@ def _without_places(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _log_sizes(weights: pathlib.Path) -> None:
-    total = sum(each.stat().st_size for each in weights.parent.glob(f"*{named.WEIGHTS}"))
+    total = sum(each.stat().st_size for each in weights.parent.glob(f"*{shipped_file.WEIGHTS}"))
     logging.info(
         "Written: %s, %s bytes; all weights beside it together: %s bytes.",
         *(weights, f"{weights.stat().st_size:,}", f"{total:,}"),

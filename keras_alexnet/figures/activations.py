@@ -41,7 +41,7 @@ def activations(
     0 are red; if not, black is 0 and white is the largest value.
 
     Args:
-        model: a run's folder, a `.keras` file, the name of a network with weights in the package,
+        model: a run's folder, a `.keras` file, the name of weights or of their network,
             or a model that `build` made.
         image: the path of an image, encoded bytes, or uint8 pixels `[H, W, 3]`.
         layer: the name of a layer.

@@ -8,7 +8,7 @@ from matplotlib import font_manager
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-from keras_alexnet import models
+from keras_alexnet.utils.imagenet_classes import imagenet_words
 from keras_alexnet.utils.text import printable
 
 # matplotlib includes the first font. The others have Chinese, Japanese and Korean characters, and
@@ -46,7 +46,7 @@ def caption(class_name: str) -> str:
         ('great white shark', 'cat')
     """
     name = printable(class_name)
-    return _imagenet_words().get(name, name)
+    return imagenet_words().get(name, name)
 
 
 def wrapped(text: str, inches: float, size: float, *, lines: int = 2, bold: bool = False) -> str:
@@ -119,8 +119,3 @@ def _characters() -> frozenset[int]:
     paths = [font_manager.findfont(FontProperties(family=name)) for name in fonts()]
     drawn = (number for path in paths for number in font_manager.get_font(path).get_charmap())
     return frozenset(drawn) | {ord("\n"), ord("\t")}
-
-
-@functools.cache
-def _imagenet_words() -> dict[str, str]:
-    return {number: name.replace("_", " ") for number, name in models.imagenet_labels()}

@@ -25,7 +25,7 @@ def filters(model: subjects.Model, out: str | os.PathLike, *, scale: str = "each
     If later convolutions have groups, the network's towers are drawn one below the other.
 
     Args:
-        model: a run's folder, a `.keras` file, the name of a network with weights in the package,
+        model: a run's folder, a `.keras` file, the name of weights or of their network,
             or a model.
         out: the picture to write.
         scale: "each" scales each filter by its own largest absolute weight; "joint" scales all of

@@ -40,7 +40,7 @@ def likeliest(
     The correct label is below the image; its bar has a different color.
 
     Args:
-        model: a run's folder, a `.keras` file, the name of a network with weights in the package,
+        model: a run's folder, a `.keras` file, the name of weights or of their network,
             or a model that `build` made.
         out: the picture to write.
         data: the data; by default, those that the run was trained on.

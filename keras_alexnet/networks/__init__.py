@@ -27,6 +27,7 @@ from keras_alexnet.networks.spec import (
     NetworkSpec,
     NormalWeights,
     OptionalInitialWeights,
+    PublishedWeights,
     PyTorchNames,
     SameMapNormSpec,
     UnscaledDropoutSpec,
@@ -61,6 +62,7 @@ __all__ = [
     "FanInUniform",
     "HeFanOut",
     "OptionalInitialWeights",
+    "PublishedWeights",
 ]
 
 require_tensorflow()

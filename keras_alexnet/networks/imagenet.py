@@ -18,6 +18,7 @@ from keras_alexnet.networks.spec import (
     NetworkSpec,
     NormalWeights,
     OptionalInitialWeights,
+    PublishedWeights,
     PyTorchNames,
     SameMapNormSpec,
     UnscaledDropoutSpec,
@@ -210,6 +211,20 @@ def pytorch_head(units: int, rate: float) -> tuple[LayerSpec, ...]:
     )
 
 
+# torchvision's AlexNet_Weights.IMAGENET1K_V1, whose accuracies these are.
+TORCHVISION_WEIGHTS = PublishedWeights(
+    name="imagenet",
+    url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+    bytes=244_408_911,
+    sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+    publisher="torchvision",
+    license="BSD-3-Clause",
+    dataset="imagenet2012",
+    test_images=50_000,
+    top1=0.56522,
+    top5=0.79066,
+)
+
 ALEXNET_OWT = NetworkSpec(
     name="alexnet_owt",
     title="torchvision's AlexNet, for any input from 63 pixels up",
@@ -235,6 +250,7 @@ ALEXNET_OWT = NetworkSpec(
         PyTorchNames("torchvision"),
         PyTorchNames("document", flatten_counts=True),
     ),
+    published=TORCHVISION_WEIGHTS,
 )
 
 ALEXNET_HALF = NetworkSpec(

@@ -210,13 +210,40 @@ class PyTorchNames:
 
 
 @dataclass(frozen=True)
+class PublishedWeights:
+    """Weights of a network that its source publishes, as a state dict of PyTorch.
+
+    `name` is what `weights=` takes, and the name of the data they were trained on; `dataset` is
+    that data set's name here. `bytes` and `sha256` are those of the file at `url`. `top1` and
+    `top5`, 0-1, are what `publisher` states for one view of `test_images` images.
+    """
+
+    name: str
+    url: str
+    bytes: int
+    sha256: str
+    publisher: str
+    license: str
+    dataset: str
+    test_images: int
+    top1: float
+    top5: float
+
+    @property
+    def file(self) -> str:
+        """The name of the file."""
+        return self.url.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
 class NetworkSpec:
     """One network as data; `build` makes a Keras model of it.
 
     `name` is the variant. `parameters` and `macs` (multiply-accumulates of one forward pass) are
     the totals to expect at `image_plan.input_size` and `num_classes`, from the source and not from
     the code. The first of `pytorch_names` is used to write files; they are empty if PyTorch has
-    no such network. `other_image_plans` are the source's plans for other input sizes.
+    no such network. `other_image_plans` are the source's plans for other input sizes. `published`
+    are weights of exactly this network that can be downloaded.
     """
 
     name: str
@@ -232,6 +259,7 @@ class NetworkSpec:
     optional_initial_weights: tuple[OptionalInitialWeights, ...] = ()
     pytorch_names: tuple[PyTorchNames, ...] = (PyTorchNames(),)
     other_image_plans: tuple[ImagePlan, ...] = ()
+    published: PublishedWeights | None = None
 
     @property
     def layers(self) -> tuple[LayerSpec, ...]:

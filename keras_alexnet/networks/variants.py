@@ -45,6 +45,18 @@ def get(name: str) -> NetworkSpec:
     return _SPECS[name]
 
 
+def with_published(weights: str) -> list[str]:
+    """Returns the names of the networks with published weights of a name.
+
+    Example:
+        >>> with_published("imagenet")
+        ['alexnet_owt']
+    """
+    return [
+        name for name, spec in _SPECS.items() if spec.published and spec.published.name == weights
+    ]
+
+
 def register(spec: NetworkSpec) -> None:
     """Adds a network, so that `build`, training and export find it by its name.
 

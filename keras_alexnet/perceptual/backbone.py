@@ -5,9 +5,9 @@ from typing import Any
 
 import keras
 
-from keras_alexnet import models
 from keras_alexnet.distributed.precision import precision
 from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.models.alexnet import AlexNet
 from keras_alexnet.networks import options, variants
 from keras_alexnet.networks.build import connect, standardize_layer
 from keras_alexnet.networks.options import Choices
@@ -78,7 +78,7 @@ def _source(weights: Any) -> keras.Model:
             "weights must be a file, a name such as 'imagenet', a model that build() returned, or "
             f"None. Received: {type(weights).__name__}."
         )
-    return models.AlexNet(include_top=False, weights=weights, variant=VARIANT)
+    return AlexNet(include_top=False, weights=weights, variant=VARIANT)
 
 
 def _copy(source: keras.Model, target: keras.Model) -> None:

@@ -11,7 +11,7 @@ import urllib.parse
 from typing import Any, NamedTuple
 
 from keras_alexnet.predicting.addresses import Address
-from keras_alexnet.predicting.proxies import Proxy
+from keras_alexnet.utils.proxies import Proxy
 
 _HEADER_BYTES = 2**18  # for the lines before a body and between its chunks
 _ERROR_BYTES = 2**16  # of the text of an error; the rest is not read

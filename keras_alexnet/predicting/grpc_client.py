@@ -21,7 +21,7 @@ from keras_alexnet.predicting.predictor import (
     reason,
     unknown_answer,
 )
-from keras_alexnet.predicting.proxies import Proxy, proxy_for
+from keras_alexnet.utils.proxies import Proxy, proxy_for
 
 try:
     import grpc

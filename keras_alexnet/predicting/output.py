@@ -14,6 +14,7 @@ from keras_alexnet.predicting.journal import Journal
 from keras_alexnet.predicting.predict import Prediction
 from keras_alexnet.utils import files, signals
 from keras_alexnet.utils.cells import cell
+from keras_alexnet.utils.imagenet_classes import imagenet_words
 from keras_alexnet.utils.text import printable
 
 _MOST_NAME_COLUMNS = 60
@@ -114,6 +115,8 @@ class PredictionFiles:
 class Table:
     """Predictions as lines of text, one per image, with names padded to the longest so far.
 
+    A WordNet id of ImageNet's classes is followed by the name of the class.
+
     Example:
         >>> print(Table().line(Prediction("a.png", ("cat", "dog"), (0.75, 0.25))))
         a.png  0.7500 cat  0.2500 dog
@@ -127,10 +130,15 @@ class Table:
         image = printable(prediction.image)
         self._width = max(self._width, min(len(image), _MOST_NAME_COLUMNS))
         pairs = zip(prediction.classes, prediction.scores, strict=True)
-        said = [f"{score:.4f} {printable(name)}" for name, score in pairs]
+        said = [f"{score:.4f} {_named(printable(name))}" for name, score in pairs]
         if prediction.error is not None:
             said = [f"error: {printable(prediction.error)}"]
         return "  ".join([image.ljust(self._width), *said])
+
+
+def _named(label: str) -> str:
+    word = imagenet_words().get(label)
+    return label if word is None else f"{label} {word}"
 
 
 @contextlib.contextmanager

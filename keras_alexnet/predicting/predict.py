@@ -72,9 +72,9 @@ def predict(
 
     Args:
         model: a run's folder, a `.keras` file, a SavedModel's folder (of one version, or of the
-            versions, of which the newest is used), a `.tflite` or `.onnx` file, the name of a
-            network whose weights come with the package, or the address of a TensorFlow Serving
-            server: `http://host:8501/v1/models/NAME[/versions/N]` or
+            versions, of which the newest is used), a `.tflite` or `.onnx` file, the name of weights
+            or of their network, such as "imagenet" or "cifar_v2", or the address of a TensorFlow
+            Serving server: `http://host:8501/v1/models/NAME[/versions/N]` or
             `grpc://host:8500/NAME[/versions/N]`, or with `/labels/L` for `/versions/N`.
         images: the path of an image, or of a folder that is searched with all folders below it;
             encoded bytes; pixels 0–255, `[H, W, 3]` or `[N, H, W, 3]`, of which floats are

@@ -22,7 +22,7 @@ from keras_alexnet.predicting.predictor import (
     shortened,
     unknown_answer,
 )
-from keras_alexnet.predicting.proxies import proxy_for
+from keras_alexnet.utils.proxies import proxy_for
 
 FORM = "http://host:8501/v1/models/NAME[/versions/N]"
 

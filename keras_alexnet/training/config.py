@@ -6,10 +6,12 @@ from typing import Any
 
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.distributed.precision import PRECISIONS
+from keras_alexnet.networks import variants
 from keras_alexnet.networks.spec import LARGEST_SIDE
 from keras_alexnet.training.recipe import OVERRIDABLE
 from keras_alexnet.utils.arguments import checked, setting
 
+DEFAULT_VARIANT = "cifar_v1"
 ON_NONFINITE = ("stop", "step_back")
 
 
@@ -19,6 +21,8 @@ class TrainConfig(DataSpec):
 
     Without `dataset`, a run trains on CIFAR-10 if a copy is found or can be downloaded, and on
     shapes if not.
+    Without `variant`, it trains cifar_v1 or, from published weights such as "imagenet", the network
+    that they are for.
     `overrides` maps fields of `training.recipe.Recipe` to values that replace the recipe's.
 
     Raises:
@@ -29,7 +33,9 @@ class TrainConfig(DataSpec):
         'cifar_v2'
     """
 
-    variant: str = setting("cifar_v1", "Network to train.")
+    variant: str = setting(
+        None, f"Network to train; by default {DEFAULT_VARIANT}, or that of --weights imagenet."
+    )
     recipe: str = setting(
         "default", "Recipe: default, paper, fine_tune or, for some variants, document or fast."
     )
@@ -84,8 +90,9 @@ class TrainConfig(DataSpec):
     weights: str | os.PathLike | None = setting(
         None,
         "Weights to start from: a .keras file or a run's folder, PyTorch's .safetensors or .pth, "
-        "a .caffemodel, bvlc_alexnet.npy, or the name of weights that come with the package, such "
-        "as cifar10-jpeg. Their classifier is not used if the classes differ.",
+        "a .caffemodel, bvlc_alexnet.npy, or the name of weights: imagenet, which are downloaded "
+        "once, or those that come with the package, such as cifar10-jpeg. Their classifier is not "
+        "used if the classes differ.",
     )
     validation_images: int | None = setting(
         None,
@@ -160,6 +167,9 @@ class TrainConfig(DataSpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.variant is None:
+            known = variants.with_published(str(self.weights))
+            object.__setattr__(self, "variant", known[0] if known else DEFAULT_VARIANT)
         fields = {field.name: field for field in OVERRIDABLE}
         overrides = {
             name: checked(fields[name], value) if name in fields else value

@@ -18,22 +18,25 @@ SECONDS_BETWEEN_LINES = 30
 
 
 class Progress:
-    """Shows how many images of a total are done.
+    """Shows how many images, or bytes, of a total are done.
 
     Args:
-        total: images in all.
+        total: images or bytes in all.
         description: what is being done, such as "epoch 3/20".
+        unit: "images" or "bytes".
 
     Example:
         >>> with Progress(10, "reading") as progress:
         ...     progress.advance(10)
     """
 
-    def __init__(self, total: int, description: str):
+    def __init__(self, total: int, description: str, unit: str = "images"):
         self._total, self._description, self._done = total, printable(description), 0
+        self._unit = unit
         self._bar = None
         if sys.stderr is not None and sys.stderr.isatty():
-            self._bar = tqdm(total=total, desc=self._description, unit="images", leave=False)
+            how = {"unit": "B", "unit_scale": True} if unit == "bytes" else {"unit": unit}
+            self._bar = tqdm(total=total, desc=self._description, leave=False, **how)
         self._last_line = time.monotonic()
 
     def __enter__(self) -> "Progress":
@@ -43,16 +46,19 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def advance(self, images: int, **figures: str) -> None:
-        """Adds `images` to those done and shows `figures` beside their number."""
-        self._done += images
+    def advance(self, count: int, **figures: str) -> None:
+        """Adds `count` to those done and shows `figures` beside their number."""
+        self._done += count
         if self._bar is not None:
             self._bar.set_postfix(figures, refresh=False)
-            self._bar.update(images)
+            self._bar.update(count)
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             shown = "".join(f", {name} {value}" for name, value in figures.items())
-            logging.info("%s: %d of %d images%s", self._description, self._done, self._total, shown)
+            logging.info(
+                "%s: %s of %s %s%s",
+                *(self._description, f"{self._done:,}", f"{self._total:,}", self._unit, shown),
+            )
 
 
 @contextlib.contextmanager

@@ -35,7 +35,8 @@ class Loaded:
 
     Attributes:
         path: the file.
-        kind: "pytorch", "caffe", "tensorflow", "keras", "hdf5", or "shipped" with the package.
+        kind: "pytorch", "caffe", "tensorflow", "keras", "hdf5", or "named" for weights that have a
+            name.
         sha256: the SHA-256 of the file.
         layers: names of the layers that were filled.
         new_layers: names of the layers that were not, because their classes differ.
@@ -68,8 +69,8 @@ def load(
         model: the network, before it is trained or called in a `tf.function` of your own.
         path: a state dict of PyTorch (`.safetensors`, `.pth` or `.pt`) of torchvision's or a
             document's network; a `.caffemodel`, or Caffe's weights as `bvlc_alexnet.npy`; a
-            `.keras` file, the folder of a run, or a `.weights.h5` file; or the name of weights
-            that come with the package, such as "cifar10-jpeg".
+            `.keras` file, the folder of a run, or a `.weights.h5` file; or the name of weights:
+            "cifar10-jpeg", which come with the package, or "imagenet", which are downloaded once.
         variant: the network, if the model has a different name.
         mean: for Caffe's weights, a `.binaryproto` or `.npy` with one number for each of B, G, R,
             or with a mean image. The model then subtracts the channels' means.

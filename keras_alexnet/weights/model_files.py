@@ -57,7 +57,7 @@ class ModelFile:
         labels: the names of the classes, if they are known.
         config: the run's `config.json`, or None.
         results: the run's `results.json`, or None.
-        card: the card of weights that come with the package, or None.
+        card: the card of weights that have a name, or None.
     """
 
     path: pathlib.Path
@@ -79,8 +79,8 @@ def open_model(kind: str, path: pathlib.Path) -> ModelFile:
     Raises:
         UserError: it cannot be read, or is not a network of this package.
     """
-    if kind == named.SHIPPED:
-        return _shipped(path)
+    if kind == named.NAMED:
+        return _named(path)
     if kind != run_folder.KERAS:
         opened = SavedModel(path) if kind == run_folder.SAVED_MODEL else open_file(path)
         return _exported(path, opened)
@@ -97,13 +97,13 @@ def open_model(kind: str, path: pathlib.Path) -> ModelFile:
 
 
 def read_keras(model: str | os.PathLike) -> keras.Model:
-    """Reads the model of a run's folder or a `.keras` file, or one that comes with the package.
+    """Reads the model of a run's folder or a `.keras` file, or one with named weights.
 
     Raises:
         UserError: there is none, or it cannot be read.
     """
     kind, path = named.locate(model, "a run's folder or a .keras file")
-    if kind == named.SHIPPED:
+    if kind == named.NAMED:
         return shipped_file.read_model(path)
     return run_folder.read_model(run_folder.keras_file(path))
 
@@ -138,14 +138,14 @@ def compiled(model: keras.Model) -> Compute:
     return lambda pixels: {name: values.numpy() for name, values in forward(pixels).items()}
 
 
-def _shipped(path: pathlib.Path) -> ModelFile:
+def _named(path: pathlib.Path) -> ModelFile:
     card = shipped_file.read_card(path)
     return dataclasses.replace(
         of_keras(shipped_file.read_model(path)),
         path=path,
         plan=ImagePlan(**card["image_plan"]),
         labels=tuple(card["labels"]),
-        results=card["training"],
+        results=card.get("training"),
         card=card,
     )
 

@@ -1,7 +1,7 @@
-"""The weights that come with the package, found by the name of a network or of the weights.
+"""Weights that have a name: those that come with the package, and published ones.
 
 Every function that takes a model or weights finds them here, so a new set of weights is known
-everywhere once `list_named` lists it.
+everywhere once `list_named` or a network's spec lists it.
 """
 
 import dataclasses
@@ -12,14 +12,12 @@ import pathlib
 from absl import logging
 
 from keras_alexnet import run_folder
-from keras_alexnet.errors import UserError
+from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.networks import variants
 from keras_alexnet.utils.values import path_text
-from keras_alexnet.weights import hub
+from keras_alexnet.weights import hub, published, shipped_file
 
-SHIPPED = "shipped"  # the kind of these models, beside those of `run_folder`
-FOLDER = pathlib.Path(__file__).parent / "shipped"
-WEIGHTS, CARD = ".safetensors", ".json"  # endings of the two files of a set of weights
+NAMED = "named"  # the kind of these models, beside those of `run_folder`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,114 +43,158 @@ def list_named() -> list[NamedWeights]:
         ['cifar10-jpeg']
     """
     found = []
-    for file in sorted(FOLDER.glob(f"*{WEIGHTS}")):
+    for file in sorted(shipped_file.FOLDER.glob(f"*{shipped_file.WEIGHTS}")):
         variant, _, name = file.stem.partition("-")
         found.append(NamedWeights(variant, name, file))
     return found
 
 
 def locate(model: str | os.PathLike, places: str = run_folder.MODELS) -> tuple[str, pathlib.Path]:
-    """Finds the model at a path, or the one that comes with the package, by its network's name.
+    """Finds the model at a path, or the one with named weights, by its network's name or theirs.
 
-    A file or folder of that name in the current folder is taken first, which is logged. With a
-    folder before it, as in `./cifar_v2`, text is always a path.
+    A model of that name in the current folder is taken first, which is logged. With a folder before
+    it, as in `./cifar_v2`, text is always a path. Published weights are downloaded if they are not
+    in the cache.
 
     Args:
-        model: as for `run_folder.locate`; or the name of a network; or a `.safetensors` file that
-            `exporting.shipping.ship` wrote.
+        model: as for `run_folder.locate`; or the name of a network, or of weights; or a
+            `.safetensors` file with its card.
         places: what error messages say that a model can be.
 
     Returns:
-        Its kind, one of those of `run_folder` or `SHIPPED`, and its file or folder.
+        Its kind, one of those of `run_folder` or `NAMED`, and its file or folder.
 
     Raises:
-        UserError: there is no model, or no weights of that network come with the package.
+        UsageError: several networks have weights of that name.
+        UserError: there is no model, or no weights of that network; or the published weights cannot
+            be had.
 
     Example:
         >>> kind, file = locate("cifar_v2")
         >>> kind, file.name
-        ('shipped', 'cifar_v2-cifar10-jpeg.safetensors')
+        ('named', 'cifar_v2-cifar10-jpeg.safetensors')
     """
     text = path_text("model", model)
-    if text in variants.list_variants() and (found := _of_network(text)):
-        return SHIPPED, found.file
+    if found := _of_network(text) or _of_name(text):
+        return NAMED, _file_of(*found)
     text = str(hub.download(text)) if hub.is_address(text) else text
     path = pathlib.Path(text)
-    if path.suffix == WEIGHTS and path.is_file() and path.with_suffix(CARD).is_file():
-        return SHIPPED, path
+    if path.suffix == shipped_file.WEIGHTS and path.is_file():
+        if path.with_suffix(shipped_file.CARD).is_file():
+            return NAMED, path
     return run_folder.locate(
-        text,
-        f"{places}; or the name of a network with weights in the package: {_networks()}; "
-        "or hf://user/name",
+        text, f"{places}; or the name of weights: {in_words()}; or hf://user/name"
     )
 
 
 def find_weights(weights: str, variant: str) -> pathlib.Path | None:
-    """Returns the file of weights that come with the package; None for what is no name of some.
+    """Returns the file of named weights; None for what is no name of some.
 
     Args:
         weights: the name of the weights, or of the network; `locate` says what comes first.
         variant: the network to load them into.
 
     Raises:
-        UserError: there are weights of that name, but not for this network.
+        UsageError: there are weights of that name, but not for this network.
+        UserError: there are no weights of that network; or the published weights cannot be had.
 
     Example:
         >>> find_weights("cifar10-jpeg", "cifar_v2").name
         'cifar_v2-cifar10-jpeg.safetensors'
         >>> find_weights("mine.safetensors", "cifar_v2")
     """
-    if weights in variants.list_variants():
-        found = _of_network(weights)
-        return None if found is None else found.file
-    variants_of = {each.variant: each for each in list_named() if each.name == weights}
-    if not variants_of or _is_in_folder(weights):
+    if found := _of_network(weights):
+        return _file_of(*found)
+    if not check_name(weights, variant):
         return None
-    if variant not in variants_of:
-        raise UserError(
-            f"No weights {weights} of {variant} come with the package. They come for "
-            f"{', '.join(variants_of)}."
+    return _file_of(variant, weights)
+
+
+def check_name(weights: str | os.PathLike, variant: str) -> bool:
+    """Returns whether weights are named ones, which are for a network; nothing is downloaded.
+
+    Raises:
+        UsageError: there are weights of that name, but not for this network.
+    """
+    networks = [each for each, name in _all() if name == weights]
+    if not networks or _is_taken(str(weights)):
+        return False
+    if variant not in networks:
+        raise UsageError(
+            f"No weights {weights} of {variant} are known, only of {', '.join(networks)}. Pass "
+            f"that network with --variant (variant=), or the path of a file of {variant}, or no "
+            "weights (weights=None) for random ones."
         )
-    return variants_of[variant].file
+    return True
 
 
 def in_words() -> str:
     """Returns the names of all weights, each with its networks.
 
     Example:
-        >>> in_words().startswith("cifar10-jpeg (for c")
-        True
+        >>> in_words()
+        'cifar10-jpeg (for cifar_v2), imagenet (for alexnet_owt)'
     """
     networks: dict[str, list[str]] = {}
-    for each in list_named():
-        networks.setdefault(each.name, []).append(each.variant)
+    for variant, name in _all():
+        networks.setdefault(name, []).append(variant)
     return ", ".join(f"{name} (for {', '.join(those)})" for name, those in networks.items())
 
 
-def _of_network(variant: str) -> NamedWeights | None:
-    """Returns the weights of a network, or None if a file or folder has its name.
+def _all() -> list[tuple[str, str]]:
+    """Returns (network, weights) of all named weights."""
+    of_package = [(each.variant, each.name) for each in list_named()]
+    specs = map(variants.get, variants.list_variants())
+    return of_package + [(spec.name, spec.published.name) for spec in specs if spec.published]
+
+
+def _file_of(variant: str, name: str) -> pathlib.Path:
+    for each in list_named():
+        if (each.variant, each.name) == (variant, name):
+            return each.file
+    return published.obtain(variants.get(variant))
+
+
+def _of_network(variant: str) -> tuple[str, str] | None:
+    """Returns the weights of a network; None for other names, and if a model has its name.
 
     Raises:
-        UserError: there are neither.
+        UserError: it is the name of a network without weights.
     """
-    found = [each for each in list_named() if each.variant == variant]
-    if found and not _is_in_folder(variant):
+    if variant not in variants.list_variants():
+        return None
+    found = [each for each in _all() if each[0] == variant]
+    if found and not _is_taken(variant):
         return found[0]
     if not found and not os.path.lexists(variant):
         raise UserError(
-            f"No weights of {variant} come with the package, and there is no file or folder "
-            f"{variant}. Weights come for {_networks()}. Train {variant} with train --variant "
-            f"{variant}, or give the path of a model."
+            f"No weights of {variant} are known, and there is no file or folder {variant}. Known: "
+            f"{in_words()}. Train {variant} with train --variant {variant}, or give the path of a "
+            "model."
         )
     return None
 
 
-def _networks() -> str:
-    return ", ".join(dict.fromkeys(each.variant for each in list_named()))
+def _of_name(name: str) -> tuple[str, str] | None:
+    """Returns the weights of a name, if there are some and no model has it."""
+    found = [each for each in _all() if each[1] == name]
+    if not found or _is_taken(name):
+        return None
+    if len(found) > 1:
+        raise UsageError(
+            f"The weights {name} are known for several networks. Name one of them: "
+            f"{', '.join(variant for variant, _ in found)}."
+        )
+    return found[0]
 
 
-def _is_in_folder(name: str) -> bool:
+def _is_taken(name: str) -> bool:
+    """Returns whether the current folder has a model of that name, not just data."""
     if not os.path.lexists(name):
+        return False
+    try:
+        run_folder.locate(name)
+    except UserError:
         return False
     _say_that_it_is_taken(name)
     return True
@@ -161,7 +203,7 @@ def _is_in_folder(name: str) -> bool:
 @functools.cache  # once for each name
 def _say_that_it_is_taken(name: str) -> None:
     logging.info(
-        "%s in the current folder is taken, and not the weights of that name that come with the "
-        "package. Rename it, or run in a different folder, to use those.",
+        "%s in the current folder is taken, and not the weights of that name. Rename it, or run in "
+        "a different folder, to use those.",
         name,
     )

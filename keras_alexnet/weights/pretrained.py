@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import keras
 from absl import logging
 
-from keras_alexnet.weights import named
+from keras_alexnet.weights import named, shipped_file
 from keras_alexnet.weights.layout import CLASSIFIER
 from keras_alexnet.weights.load import load, set_pixels
 from keras_alexnet.weights.source import check_sha256, kind_of, labels_of, pixels_of
@@ -19,10 +19,12 @@ class PretrainedWeights:
 
     Attributes:
         file: the path of their file, or their name, as given.
-        sha256: the SHA-256 of the file, or of the model in a run's folder.
+        sha256: the SHA-256 of the file, or of the model in a run's folder; of published weights,
+            that of the published file.
         pixel_mean: the R, G, B means 0-255 from a Keras file, or None for other files.
         pixel_std: the standard deviations, likewise.
         shipped: the file that came with the package, or None for other weights.
+        published: the address of the published file, or None for other weights.
     """
 
     file: str
@@ -30,6 +32,7 @@ class PretrainedWeights:
     pixel_mean: tuple[float, ...] | None = None
     pixel_std: tuple[float, ...] | None = None
     shipped: str | None = None
+    published: str | None = None
 
     @classmethod
     def of(cls, path: str | os.PathLike, variant: str) -> "PretrainedWeights":
@@ -39,10 +42,12 @@ class PretrainedWeights:
             UsageError, UserError: as in `load`, if the file cannot be read at all.
         """
         kind, file = kind_of(path, variant)
-        digest = check_sha256(file)
         mean, std = pixels_of(kind, file) or (None, None)
-        shipped = file.name if kind == named.SHIPPED else None
-        return cls(os.fspath(path), digest, mean, std, shipped)
+        card = shipped_file.read_card(file) if kind == named.NAMED else {}
+        digest = check_sha256(file, card.get("sha256"))
+        if published := card.get("published"):
+            return cls(os.fspath(path), published["sha256"], mean, std, published=published["url"])
+        return cls(os.fspath(path), digest, mean, std, file.name if card else None)
 
     def set_pixels(self, model: keras.Model) -> None:
         """Sets the pixel constants that belong to the weights."""
@@ -66,7 +71,7 @@ class PretrainedWeights:
             model,
             self.file,
             variant=variant,
-            sha256=self.sha256,
+            sha256=None if self.published else self.sha256,  # the card has that of the file
             new_head=True,
             keep_pixels=True,
         )

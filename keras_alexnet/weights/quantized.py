@@ -46,7 +46,7 @@ def pack(tensors: Mapping[str, np.ndarray], form: str) -> dict[str, np.ndarray]:
 
 
 def unpack(stored: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the float32 tensors of what `pack` returned.
+    """Returns the float32 tensors of what `pack` returned; those stored as float32 are not copied.
 
     Example:
         >>> stored = pack({"conv1/kernel": np.float32([[[[0.5, -2]]]])}, "int8")
@@ -57,7 +57,7 @@ def unpack(stored: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     for name, tensor in stored.items():
         if name.endswith(_SCALE):
             continue
-        tensors[name] = tensor.astype(np.float32)
+        tensors[name] = tensor.astype(np.float32, copy=False)
         if tensor.dtype == np.int8:
             tensors[name] *= stored[name + _SCALE]
     return tensors

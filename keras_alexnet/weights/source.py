@@ -45,7 +45,7 @@ OF_CAFFE = ("caffe", "tensorflow")  # kinds of weights for pixels in the order B
 _HASH_IN_NAME = re.compile(r"-(?!\d+\.)([0-9a-f]{8,64})\.(?:pth|pt)$")
 
 # Kind of weights that are inside of whole models → reader of the model.
-MODELS = {"keras": run_folder.read_model, named.SHIPPED: shipped_file.read_model}
+MODELS = {"keras": run_folder.read_model, named.NAMED: shipped_file.read_model}
 
 Pixels = tuple[tuple[float, ...], tuple[float, ...]]  # mean and deviation of R, G, B
 
@@ -56,7 +56,8 @@ class Source:
 
     Attributes:
         kind: "pytorch", "caffe", "tensorflow" for Caffe's weights as caffe-tensorflow writes them,
-            "keras", "shipped" with the package, or "hdf5", whose tensors are read by Keras.
+            "keras", "named" for weights that have a name, or "hdf5", whose tensors are read by
+            Keras.
         file: its path.
         sha256: the SHA-256 of the file.
         tensors: name → array, laid out as in the file.
@@ -135,7 +136,7 @@ def kind_of(path: str | os.PathLike, variant: str | None = None) -> tuple[str, p
     """Returns the kind of weights in a file, by its name, and the path of the file.
 
     Args:
-        path: the file, or the folder of a run; or the name of weights that come with the package.
+        path: the file, or the folder of a run; or the name of weights.
         variant: the network that they are for; without it, there are no such names.
 
     Raises:
@@ -144,7 +145,7 @@ def kind_of(path: str | os.PathLike, variant: str | None = None) -> tuple[str, p
     """
     text = path_text("weights", path)
     if variant is not None and (found := named.find_weights(text, variant)):
-        return named.SHIPPED, found
+        return named.NAMED, found
     path = hub.download(text) if hub.is_address(text) else pathlib.Path(text)
     if path.is_dir():
         return "keras", run_folder.keras_file(path)
@@ -153,9 +154,10 @@ def kind_of(path: str | os.PathLike, variant: str | None = None) -> tuple[str, p
             if not path.is_file():
                 raise UserError(f"There are no weights at {path}: no such file.")
             return kind, path
+    names = "" if variant is None else f", or the name of weights: {named.in_words()}"
     raise UsageError(
-        f"weights must be the folder of a run or a file that ends in {', '.join(KINDS)}, or the "
-        f"name of weights that come with the package: {named.in_words()}. Received: {path}."
+        f"weights must be the folder of a run or a file that ends in {', '.join(KINDS)}{names}. "
+        f"Received: {path}."
     )
 
 
@@ -180,6 +182,9 @@ def pixels_of(kind: str, path: pathlib.Path) -> Pixels | None:
     Raises:
         UserError: the file cannot be read, or `build` did not make its network.
     """
+    if kind == named.NAMED:
+        card = shipped_file.read_card(path)
+        return tuple(card["pixel_mean"]), tuple(card["pixel_std"])
     return _pixels(MODELS[kind](path), path) if kind in MODELS else None
 
 
@@ -192,7 +197,7 @@ def labels_of(kind: str, path: pathlib.Path) -> tuple[str, ...] | None:
     Raises:
         UserError: they cannot be read.
     """
-    if kind == named.SHIPPED:
+    if kind == named.NAMED:
         return tuple(shipped_file.read_card(path)["labels"])
     beside = path.with_name(run_folder.LABELS)
     return run_folder.read_labels(beside) if kind == "keras" and beside.exists() else None

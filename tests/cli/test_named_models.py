@@ -74,4 +74,4 @@ def test_a_network_without_weights_says_which_have_some(arguments, tmp_path, mon
     monkeypatch.chdir(tmp_path)
     assert main(arguments.split()) == 1
     [line] = capfd.readouterr().err.splitlines()
-    assert "No weights of alexnet come with the package" in line and "cifar_v2" in line
+    assert "No weights of alexnet are known" in line and "cifar_v2" in line

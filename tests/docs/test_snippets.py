@@ -11,8 +11,9 @@ import tensorflow as tf
 import keras_alexnet as ka
 from keras_alexnet.data import augmentations, readers
 from keras_alexnet.exporting import formats
-from support import documents, serving_double
+from support import documents, published_weights, serving_double
 from support.image_folders import write_images
+from support.networks import registered
 
 SERVED = "localhost:850"  # a server's address, in blocks that need one
 RUN_HERE = [page for page in documents.PAGES if documents.blocks(page, "python")]
@@ -66,6 +67,17 @@ def registries():
             registry.unregister(name)
 
 
+@pytest.fixture
+def imagenet(tmp_path, monkeypatch):
+    """A small network in place of torchvision's, with its weights in the cache."""
+    spec, file = published_weights.write(tmp_path)
+    (tmp_path / "cache" / "weights").mkdir(parents=True)
+    shutil.copy(file, tmp_path / "cache" / "weights")
+    monkeypatch.setenv("KERAS_ALEXNET_CACHE", str(tmp_path / "cache"))
+    with registered(spec):
+        yield
+
+
 # The two pages that a newcomer reads first, and the others with the slow tests.
 FIRST = (documents.README, documents.DOCS / "getting-started.md")
 BY_PAGE = [
@@ -75,8 +87,10 @@ BY_PAGE = [
 
 
 @pytest.mark.parametrize("page", BY_PAGE, ids=documents.name_of)
-def test_python_blocks_run_one_after_another(page, place, registries, monkeypatch, capsys):
+def test_python_blocks_run_one_after_another(page, place, registries, monkeypatch, capsys, request):
     monkeypatch.chdir(place)
+    if page.name == "weights.md":
+        request.getfixturevalue("imagenet")
     names = {}
     for block in documents.blocks(page, "python"):
         if block.reason is not None or block.text in NETWORK:

@@ -12,7 +12,7 @@ from keras_alexnet import UsageError, UserError, run_folder
 from keras_alexnet.cli.main import main
 from keras_alexnet.exporting import shipping
 from keras_alexnet.exporting.config import FORMS, ShipConfig
-from keras_alexnet.weights import named, shipped_file
+from keras_alexnet.weights import shipped_file
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_the_card_is_of_what_was_written(run, tmp_path, small_variant, tiny_fold
     assert card == shipped_file.read_card(file) and card["file"] == file.name
     assert (card["dataset"], card["test_images"]) == ("animals", 24)
     assert card["labels"] == ["cat", "dog", "owl"]
-    monkeypatch.setattr(named, "FOLDER", file.parent)
+    monkeypatch.setattr(shipped_file, "FOLDER", file.parent)
     monkeypatch.chdir(tmp_path)
     config = ka.EvaluateConfig(
         model=small_variant, dataset="image_folder", data_dir=tiny_folder, views=2
@@ -44,7 +44,7 @@ def test_the_card_is_of_what_was_written(run, tmp_path, small_variant, tiny_fold
         f"keras-alexnet train --variant {small_variant} --recipe default --dataset image_folder "
         "--data_dir tiny --seed 0 --precision float32 --epochs 1 --global_batch_size 16"
     )
-    assert str(run.parent) not in file.with_suffix(named.CARD).read_text()
+    assert str(run.parent) not in file.with_suffix(shipped_file.CARD).read_text()
 
 
 @pytest.mark.processes

@@ -7,10 +7,10 @@ import keras
 
 from keras_alexnet.networks.build import standardize_layer
 from keras_alexnet.trained import TrainedNetwork
-from keras_alexnet.weights import named, quantized, shipped_file
+from keras_alexnet.weights import quantized, shipped_file
 from keras_alexnet.weights.source import variables_of
 
-_OF_V2 = named.FOLDER / f"cifar_v2-cifar10-jpeg{named.WEIGHTS}"
+_OF_V2 = shipped_file.FOLDER / f"cifar_v2-cifar10-jpeg{shipped_file.WEIGHTS}"
 
 
 def write_shipped(
@@ -33,6 +33,6 @@ def write_shipped(
         "pixel_mean": list(pixels.mean),
         "pixel_std": list(pixels.std),
     }
-    file = folder / f"{network.variant}-{name}{named.WEIGHTS}"
+    file = folder / f"{network.variant}-{name}{shipped_file.WEIGHTS}"
     shipped_file.write(file, quantized.pack(variables_of(model)[0], form), card)
     return file

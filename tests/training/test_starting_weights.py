@@ -11,7 +11,7 @@ import keras_alexnet as ka
 from keras_alexnet import UsageError, UserError, run_folder
 from keras_alexnet.training.checkpoints import Checkpoints
 from keras_alexnet.utils import files
-from keras_alexnet.weights import named
+from keras_alexnet.weights import shipped_file
 from support.shipped_weights import write_shipped
 
 STILL = {"epochs": 1, "global_batch_size": 16, "learning_rate": 1e-12}
@@ -89,7 +89,7 @@ def test_a_run_starts_from_weights_of_the_package(
     caplog.set_level("INFO", logger="absl")
     source = ka.build(small_variant, num_classes=3, seed=9, pixel_mean=(10, 20, 30))
     file = write_shipped(tmp_path / "package", source, names)
-    monkeypatch.setattr(named, "FOLDER", file.parent)
+    monkeypatch.setattr(shipped_file, "FOLDER", file.parent)
     config = dataclasses.replace(config, weights="toy", max_steps=1, overrides=STILL)
     found = ka.train(config)
     model, start = ka.load(config.workdir).model, ka.load(small_variant).model

@@ -250,7 +250,7 @@ def test_a_keras_file_fills_a_network_without_its_top_and_of_another_size(traine
     )
     features.save(tmp_path / "features.keras")
     weights.load(features, tmp_path / "features.keras")
-    owt = keras_alexnet.AlexNet(include_top=False, variant="alexnet_owt", input_shape=(96, 64, 3))
+    owt = keras_alexnet.AlexNet(include_top=False, weights=None, input_shape=(96, 64, 3))
     owt.save(tmp_path / "owt.keras")
     keras_alexnet.AlexNet(include_top=False, variant="alexnet_owt", weights=tmp_path / "owt.keras")
 

@@ -46,7 +46,7 @@ def test_the_card_describes_the_file(weights):
 
 
 def test_all_together_are_small():
-    files = [path for path in named.FOLDER.iterdir() if path.is_file()]
+    files = [path for path in shipped_file.FOLDER.iterdir() if path.is_file()]
     assert {path.stem for path in files} == {f"{each.variant}-{each.name}" for each in ALL}
     assert sum(path.stat().st_size for path in files) < 30e6
 

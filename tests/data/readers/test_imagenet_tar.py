@@ -8,10 +8,11 @@ import pytest
 import tensorflow as tf
 
 import keras_alexnet as ka
-from keras_alexnet import DataSpec, PrepareConfig, models
+from keras_alexnet import DataSpec, PrepareConfig
 from keras_alexnet.data.readers import imagenet_tar
 from keras_alexnet.data.readers.imagenet_tar import TRAIN, VALIDATION
 from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.utils.imagenet_classes import imagenet_labels
 
 CLASSES = ("n01440764", "n01443537", "n02123045")
 LABELS = ("n02123045", "n01440764", "n01443537", "n01440764")
@@ -85,7 +86,7 @@ def test_the_same_as_the_unpacked_folders(downloads, tmp_path):
 def test_labels_that_come_with_tensorflow_datasets():
     labels = imagenet_tar.read_labels(None)
     assert len(labels) == 50_000 and labels[:2] == ["n01751748", "n09193705"]
-    assert sorted(set(labels)) == [wordnet_id for wordnet_id, _ in models.imagenet_labels()]
+    assert sorted(set(labels)) == [wordnet_id for wordnet_id, _ in imagenet_labels()]
     assert set(np.unique(labels, return_counts=True)[1]) == {50}
 
 

@@ -11,7 +11,8 @@ import threading
 import pytest
 
 from keras_alexnet import UsageError, UserError
-from keras_alexnet.predicting import proxies, rest
+from keras_alexnet.predicting import rest
+from keras_alexnet.utils import proxies
 
 PROXY = "http://127.0.0.9:31"
 
