@@ -226,7 +226,10 @@ class TestWithTorch:
         beside = {
             "epoch": 3,
             "best": torch.tensor(3),
-            "optimizer": torch.optim.Adam(network.parameters()).state_dict(),
+            "optimizer": {
+                "state": {0: {"step": torch.tensor(3.0), "exp_avg": torch.ones(2)}},
+                "param_groups": [{"lr": 0.1, "betas": (0.9, 0.999), "foreach": None}],
+            },
             "scheduler": collections.Counter([10, 20]),
             "odd": [sparse, torch.float8_e4m3fn, torch.device("cpu"), {1, 2}, torch.Size([3])],
             "quantized": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8),
