@@ -63,6 +63,7 @@ class LayerOutputs:
             outputs = compute(tf.cast(pixels, tf.float32))
             return {name: _shaped(outputs[name], pooling, flatten) for name in layers}
 
+        self._compute = compute  # a graph does not keep the variables that it uses
         self._forward = forward.get_concrete_function()
         found = self._forward.structured_outputs
         self.shapes = {name: tuple(found[name].shape[1:]) for name in layers}
@@ -143,16 +144,16 @@ def _of_saved_model(folder: os.PathLike, layers: Sequence[str]) -> _Compute:
             f"layers, use the run's folder or .keras file that was exported. Received: "
             f"{', '.join(others)}, of {folder}."
         )
-    signatures = tf.saved_model.load(os.fspath(folder)).signatures
-    if LAST not in signatures:
+    loaded = tf.saved_model.load(os.fspath(folder))
+    if LAST not in loaded.signatures:
         raise UserError(
-            f"{folder} has no signature {LAST!r}. It has: {', '.join(signatures)}. Export the "
-            "network again with this version."
+            f"{folder} has no signature {LAST!r}. It has: {', '.join(loaded.signatures)}. Export "
+            "the network again with this version."
         )
-    function = signatures[LAST]
-    [(name, declared)] = function.structured_input_signature[1].items()
+    [(name, declared)] = loaded.signatures[LAST].structured_input_signature[1].items()
 
     def compute(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        function = loaded.signatures[LAST]
         return {LAST: function(**{name: tf.cast(pixels, declared.dtype)})["features"]}
 
     return compute
