@@ -10,6 +10,8 @@ import keras_alexnet
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.models.alexnet import AlexNet
 from keras_alexnet.models.images_and_scores import decode_predictions, preprocess_input
+from keras_alexnet.networks import variants
+from keras_alexnet.networks.variants import list_variants
 
 SMALL = {"variant": "cifar_v2", "classes": 10}
 NEW = {**SMALL, "weights": None}
@@ -52,6 +54,19 @@ class TestWithoutTop:
         assert model.layers[-1].name.startswith("pool")
         assert model(images(1, 70, 99, 3)).shape[-1] == channels
         assert not np.array_equal(model(images(1, 70, 99, 3)).shape[1:3], [1, 1])
+
+    @pytest.mark.parametrize("variant", list_variants())
+    def test_every_network_has_a_last_map(self, variant):
+        model = AlexNet(include_top=False, weights=None, variant=variant)
+        fixed = variant in ("cuda_convnet_11pct", "cuda_convnet_13pct")
+        side = variants.get(variant).input_size
+        assert model.input_shape[1:3] == ((side, side) if fixed else (None, None))
+        if fixed:
+            with pytest.raises(UsageError, match="one known size, because layer local3 has"):
+                AlexNet(False, None, input_shape=(None, 32, 3), variant=variant)
+        else:
+            rows, columns = model(images(1, 70, 99, 3)).shape[1:3]
+            assert rows and columns and rows <= columns < 70
 
     @pytest.mark.parametrize("pooling, reduce", [("avg", np.mean), ("max", np.max)])
     def test_pooling(self, pooling, reduce):

@@ -9,7 +9,7 @@ from keras_alexnet.errors import UsageError, whole_number
 from keras_alexnet.models.with_weights import load_into
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.build import classified, connect
-from keras_alexnet.networks.options import Choices, image_shape
+from keras_alexnet.networks.options import Choices, fixed_size_layer, image_shape
 from keras_alexnet.networks.spec import NetworkSpec
 
 _POOLINGS = {
@@ -41,8 +41,9 @@ def AlexNet(
             `keras_alexnet.weights.load`.
         input_tensor: output of `keras.Input` (or of layers before this network) to build on.
         input_shape: (height, width, 3); by default that of the network's spec. Without the top,
-            height and width may be None, which is the default. alexnet_owt takes any size from 63
-            pixels up, also with the top and with weights.
+            height and width may be None, which is the default, except in networks with locally
+            connected layers. alexnet_owt takes any size from 63 pixels up, also with the top and
+            with weights.
         pooling: without the top, how to pool the last map: None leaves it
             `[batch, height, width, channels]`, "avg" or "max" pools it to `[batch, channels]`.
         classes: number of classes; ignored without the top. With the top and "imagenet", 1000.
@@ -132,7 +133,8 @@ def _image(
         image_shape(input_tensor.shape[1:], sizes_known=include_top)
         return input_tensor
     if input_shape is None:
-        side = spec.input_size if include_top else None
+        known = include_top or fixed_size_layer(spec.features)
+        side = spec.input_size if known else None
         input_shape = (side, side, 3)
     shape = image_shape(input_shape, sizes_known=include_top)
     return keras.Input(shape, name="image", dtype="float32")

@@ -91,8 +91,14 @@ def check_image_size(
         size: height and width of the image; None for any.
 
     Raises:
-        UsageError: the image is too small; the message names the layer and the smallest size.
+        UsageError: the image is too small, and the message names the layer and the smallest size;
+            or its size is not known, and a layer has weights for each position.
     """
+    if None in size and (layer := fixed_size_layer(layers)):
+        raise UsageError(
+            f"{name} needs images of one known size, because layer {layer} has different weights "
+            f"at each position. Received: {size[0]}x{size[1]}."
+        )
     for side in size:
         if side is not None and (layer := _too_small_at(layers, side)):
             smallest = next(n for n in itertools.count(1) if not _too_small_at(layers, n))
@@ -100,6 +106,17 @@ def check_image_size(
                 f"{name} needs images of at least {smallest}x{smallest} pixels: nothing is left of "
                 f"this one at layer {layer}. Received: {size[0]}x{size[1]}."
             )
+
+
+def fixed_size_layer(layers: Sequence[specs.LayerSpec]) -> str | None:
+    """Returns the first layer with weights for each position of its input, or None.
+
+    Example:
+        >>> fixed_size_layer([specs.LocallyConnectedSpec("local3", 64, kernel=3)])
+        'local3'
+    """
+    fixed = (each.name for each in layers if isinstance(each, specs.LocallyConnectedSpec))
+    return next(fixed, None)
 
 
 def _too_small_at(layers: Sequence[specs.LayerSpec], size: int) -> str | None:

@@ -38,19 +38,20 @@ class _CeilPooling(keras.layers.Layer):
     def __init__(self, pool_size: int, strides: int, **kwargs: Any) -> None:
         super().__init__(pool_size, strides, **{**kwargs, "padding": "valid"})
 
-    def beyond_edge(self, inputs: tf.Tensor) -> tuple[int, ...]:
-        """Returns how many rows and columns the last windows reach over the edge."""
-        *_, height, width, _ = inputs.shape
+    def beyond_edge(self, inputs: tf.Tensor) -> tuple[Any, ...]:
+        """Returns how many rows and columns the last windows reach over the edge.
+
+        They are tensors if the size of the map is not known before it is pooled.
+        """
+        places = zip(_sides(inputs), self.pool_size, self.strides, strict=True)
         return tuple(
-            max((ceil_pooled_size(side, size, stride) - 1) * stride + size - side, 0)
-            for side, size, stride in zip(
-                (height, width), self.pool_size, self.strides, strict=True
-            )
+            _largest((_windows(side, size, stride) - 1) * stride + size - side, 0)
+            for side, size, stride in places
         )
 
     def _same_as_tensorflow(self, inputs: tf.Tensor) -> bool:
         """Whether "SAME" pools these windows, adding at most one row and column, at the end."""
-        return all(
+        return _has_known_sides(inputs) and all(
             beyond < 2 and ceil_pooled_size(side, size, stride) == -(-side // stride)
             for beyond, side, size, stride in zip(
                 self.beyond_edge(inputs),
@@ -63,7 +64,9 @@ class _CeilPooling(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         batch, *sides, channels = input_shape
-        return (batch, *map(ceil_pooled_size, sides, self.pool_size, self.strides), channels)
+        places = zip(sides, self.pool_size, self.strides, strict=True)
+        pooled = (None if place[0] is None else ceil_pooled_size(*place) for place in places)
+        return (batch, *pooled, channels)
 
 
 @_register
@@ -86,6 +89,10 @@ class CeilMaxPooling2D(_CeilPooling, keras.layers.MaxPooling2D):
         if self._same_as_tensorflow(inputs):
             return tf.nn.max_pool2d(inputs, self.pool_size, self.strides, "SAME")
         rows, columns = self.beyond_edge(inputs)
+        if not _has_known_sides(inputs):
+            lowest = inputs.dtype.min
+            inputs = tf.pad(inputs, _at_the_end(rows, columns), constant_values=lowest)
+            return tf.nn.max_pool2d(inputs, self.pool_size, self.strides, "VALID")
         # A window that reaches over the edge already holds the last row: repeating it is harmless.
         if rows:
             inputs = tf.concat([inputs, *[inputs[:, -1:]] * rows], axis=1)
@@ -110,11 +117,18 @@ class CeilAveragePooling2D(_CeilPooling, keras.layers.AveragePooling2D):
         if self._same_as_tensorflow(inputs):
             return tf.nn.avg_pool2d(inputs, self.pool_size, self.strides, "SAME")
         rows, columns = self.beyond_edge(inputs)
-        if not rows and not columns:
+        known = _has_known_sides(inputs)
+        if known and not rows and not columns:
             return tf.nn.avg_pool2d(inputs, self.pool_size, self.strides, "VALID")
-        padded = tf.pad(inputs, [[0, 0], [0, rows], [0, columns], [0, 0]])
-        means = tf.nn.avg_pool2d(padded, self.pool_size, self.strides, "VALID")
-        return means * tf.cast(self._correction(inputs), means.dtype)
+        means = self._means(inputs, rows, columns)
+        if known:
+            return means * tf.cast(self._correction(inputs), means.dtype)
+        inside = self._means(tf.ones_like(inputs[:1, :, :, :1]), rows, columns)
+        return means / inside
+
+    def _means(self, inputs: tf.Tensor, rows: Any, columns: Any) -> tf.Tensor:
+        padded = tf.pad(inputs, _at_the_end(rows, columns))
+        return tf.nn.avg_pool2d(padded, self.pool_size, self.strides, "VALID")
 
     def _correction(self, inputs: tf.Tensor) -> np.ndarray:
         """float32 `[rows, columns, 1]`: cells of a window over its cells inside the map."""
@@ -126,3 +140,31 @@ class CeilAveragePooling2D(_CeilPooling, keras.layers.AveragePooling2D):
         ]
         cells = self.pool_size[0] * self.pool_size[1]
         return (cells / np.outer(*real)).astype("float32")[..., None]
+
+
+def _sides(inputs: tf.Tensor) -> list[Any]:
+    """Returns height and width, as tensors where they are not known yet."""
+    return [
+        tf.shape(inputs)[axis] if inputs.shape[axis] is None else inputs.shape[axis]
+        for axis in (1, 2)
+    ]
+
+
+def _has_known_sides(inputs: tf.Tensor) -> bool:
+    return None not in inputs.shape[1:3]
+
+
+def _windows(side: Any, size: int, stride: int) -> Any:
+    """Does what `ceil_pooled_size` does, also for a tensor."""
+    if not tf.is_tensor(side):
+        return ceil_pooled_size(side, size, stride)
+    windows = -(-(side - size) // stride) + 1
+    return windows - tf.cast((windows - 1) * stride >= side, tf.int32)
+
+
+def _largest(first: Any, second: int) -> Any:
+    return tf.maximum(first, second) if tf.is_tensor(first) else max(first, second)
+
+
+def _at_the_end(rows: Any, columns: Any) -> list[list[Any]]:
+    return [[0, 0], [0, rows], [0, columns], [0, 0]]

@@ -73,6 +73,16 @@ def test_pooling_in_ceil_mode(side, size, stride):
         check_against(layer, lambda maps, r=reduce: plain_pool(maps, size, stride, r), inputs)
 
 
+@pytest.mark.parametrize("layer", [CeilMaxPooling2D, CeilAveragePooling2D])
+def test_pooling_of_maps_whose_size_is_not_known_before(layer):
+    for side, size, stride in POOLINGS:
+        pool = layer(size, stride)
+        unknown = tf.function(pool, input_signature=[tf.TensorSpec([None, None, None, 3])])
+        inputs = random_maps(2, side, side + 1, 3)
+        np.testing.assert_allclose(unknown(inputs), pool(inputs), rtol=1e-6)
+    assert layer(3, 2).compute_output_shape((None, None, 7, 3)) == (None, None, 3, 3)
+
+
 def test_number_of_windows_is_pytorchs():
     torch = pytest.importorskip("torch")
     for side in range(2, 12):
