@@ -53,7 +53,7 @@ def front_matter(report: Mapping[str, Any]) -> str:
         >>> lines.splitlines()[1:3]
         ['library_name: "keras"', 'license: "unknown"']
     """
-    known = report["trained"] or report["shipped"]
+    known = report["trained"] or _named(report)
     formats = dict.fromkeys(name.partition(" ")[0] for name in report.get("files", {}))
     fields: dict[str, Any] = {
         "library_name": "keras",  # of Keras 3; "tf-keras" is the hub's name for Keras 2
@@ -64,11 +64,11 @@ def front_matter(report: Mapping[str, Any]) -> str:
     if known and (on_hub := _on_hub(known["dataset"])):
         fields["datasets"] = [on_hub]
     fields["metrics"] = ["accuracy"]
-    dataset, by_views = _accuracy(report)
+    dataset, split, by_views = _accuracy(report)
     if dataset and by_views:
         result = {
             "task": {"type": "image-classification"},
-            "dataset": {"name": dataset, "type": _on_hub(dataset) or dataset, "split": "test"},
+            "dataset": {"name": dataset, "type": _on_hub(dataset) or dataset, "split": split},
             "metrics": _metrics(by_views),
         }
         fields["model-index"] = [{"name": report["variant"], "results": [result]}]
@@ -77,28 +77,35 @@ def front_matter(report: Mapping[str, Any]) -> str:
     return "\n".join(["---", *lines, "---", "", ""])
 
 
+def _named(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Returns what is known of weights that come with the package or were published."""
+    return report["shipped"] or report.get("published")
+
+
 def _license(report: Mapping[str, Any]) -> str:
-    shipped = report["shipped"]
-    if shipped and " " not in str(shipped.get("license", " ")):  # an identifier, not a sentence
-        return shipped["license"].lower()
-    return "apache-2.0" if report["trained"] or shipped else "unknown"
+    named = _named(report)
+    if named and " " not in str(named.get("license", " ")):  # an identifier, not a sentence
+        return named["license"].lower()
+    return "apache-2.0" if report["trained"] or named else "unknown"
 
 
 def _on_hub(dataset: str) -> str | None:
     return _DATASETS.get(dataset.partition("-")[0])
 
 
-def _accuracy(report: Mapping[str, Any]) -> tuple[str | None, Mapping[str, Any]]:
-    """Returns the data set of the best known accuracies on test images, and those by views."""
-    trained, shipped = report["trained"], report["shipped"]
+def _accuracy(report: Mapping[str, Any]) -> tuple[str | None, str, Mapping[str, Any]]:
+    """Returns the data set of the best known accuracies, its split, and those by views."""
+    trained, shipped, published = report["trained"], report["shipped"], report.get("published")
     if report.get("accuracy"):
-        return report["dataset"], report["accuracy"]
+        return report["dataset"], "test", report["accuracy"]
     if shipped:
-        return shipped["dataset"], shipped["accuracy"]
+        return shipped["dataset"], "test", shipped["accuracy"]
+    if published:  # the labels of ImageNet's test images are not public
+        return published["dataset"], "validation", published["accuracy"]
     if trained:
         found = {"top1": trained["test_top1"], "top5": trained["test_top5"]}
-        return trained["dataset"], {str(trained["views"]): found}
-    return None, {}
+        return trained["dataset"], "test", {str(trained["views"]): found}
+    return None, "test", {}
 
 
 def _metrics(by_views: Mapping[str, Any]) -> list[dict[str, Any]]:

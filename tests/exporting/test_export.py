@@ -157,6 +157,11 @@ def test_readme_is_the_card_with_what_the_hub_reads(exported, tmp_path, caplog):
     known = yaml.safe_load(matter.strip("-\n"))
     assert known["datasets"] == ["uoft-cs/cifar10"] and known["license"] == "bsd-3-clause"
     assert "model-index" not in known
+    published = {**shipped, "dataset": "imagenet2012", "accuracy": {"1": {"top1": 0.5, "top5": 1}}}
+    unmeasured = {**report, "trained": None, "accuracy": {}, "published": published}
+    known = yaml.safe_load(hub_card.front_matter(unmeasured).strip("-\n"))
+    assert (known["license"], known["datasets"]) == ("bsd-3-clause", ["ILSVRC/imagenet-1k"])
+    assert known["model-index"][0]["results"][0]["dataset"]["split"] == "validation"
     named = hub_card.front_matter({**report, "dataset": "fashion_mnist"})
     [result] = yaml.safe_load(named.strip("-\n"))["model-index"][0]["results"]
     assert result["dataset"]["type"] == "zalando-datasets/fashion_mnist"
