@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
     # The message of an image that cannot be read says what is wrong with it, so decoders need not.
     load_tensorflow(cpp_log_level=3)
     from keras_alexnet.predicting.features.extract import extract
-    from keras_alexnet.predicting.features.files import read_description
+    from keras_alexnet.predicting.features.folder import read_description
 
     found = extract(config, arguments.images)
     for name, layer in read_description(config.out)["layers"].items():

@@ -13,7 +13,8 @@ from absl import logging
 from keras_alexnet.data.config import MAX_IMAGE_PIXELS
 from keras_alexnet.errors import UserError
 from keras_alexnet.predicting.features.config import LAST, FeaturesConfig
-from keras_alexnet.predicting.features.files import FeatureFiles, Row, check_out
+from keras_alexnet.predicting.features.files import FeatureFiles, Row
+from keras_alexnet.predicting.features.folder import check_out
 from keras_alexnet.predicting.features.layers import LayerOutputs
 from keras_alexnet.predicting.images import InputImage, input_images
 from keras_alexnet.predicting.local import Decoder

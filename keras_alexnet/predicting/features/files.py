@@ -1,7 +1,6 @@
 """FeatureFiles: activations written batch by batch, from which a stopped command is resumed."""
 
 import contextlib
-import hashlib
 import io
 import json
 import os
@@ -13,7 +12,6 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import IO, Any, NamedTuple
 
-import keras
 import numpy as np
 from absl import logging
 
@@ -21,13 +19,13 @@ from keras_alexnet import __version__
 from keras_alexnet.data.folders.files import UNFINISHED
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.predicting import journal
-from keras_alexnet.predicting.features import formats
+from keras_alexnet.predicting.features import folder, formats
 from keras_alexnet.predicting.features.config import FeaturesConfig
 from keras_alexnet.trained import TrainedNetwork
-from keras_alexnet.utils import files, finite, json_files, outputs, signals
+from keras_alexnet.utils import files, json_files, signals
 from keras_alexnet.utils.provenance import provenance
 
-INDEX, DESCRIPTION = "index.csv", "features.json"
+INDEX = "index.csv"
 
 _JOURNAL = "journal.jsonl"
 _VERSION = 1
@@ -63,9 +61,9 @@ class FeatureFiles:
         self, config: FeaturesConfig, network: TrainedNetwork, shapes: Mapping[str, tuple[int, ...]]
     ):
         self._config, self._network, self._shapes = config, network, dict(shapes)
-        self._out = _place(config)
+        self._out = folder.place_of(config)
         self._stage = self._out.with_name(f"{self._out.name}{UNFINISHED}")
-        self._made_from = _made_from(config, network)
+        self._made_from = folder.made_from(config, network)
         self._batches = 0  # that the journal holds
         self._rows = 0  # that the arrays hold
         self._open = contextlib.ExitStack()
@@ -139,7 +137,7 @@ class FeatureFiles:
             made = formats.write(self._config.format, self._stage, self._mapped(self._stage), named)
             written = dict.fromkeys(written, made)
         _write_index(self._stage / INDEX, rows)
-        files.write_json(self._stage / DESCRIPTION, self._description(rows, written))
+        files.write_json(self._stage / folder.DESCRIPTION, self._description(rows, written))
         for path in self._stage.iterdir():
             files.sync(path)
         with signals.held():
@@ -155,9 +153,9 @@ class FeatureFiles:
         """Returns the arrays of the finished folder, memory-mapped."""
         return self._mapped(self._out)
 
-    def _mapped(self, folder: pathlib.Path) -> dict[str, np.ndarray]:
+    def _mapped(self, place: pathlib.Path) -> dict[str, np.ndarray]:
         mode: Any = "r" if self._rows else None  # no bytes cannot be mapped
-        return {name: np.load(folder / self._file(name), mmap_mode=mode) for name in self._shapes}
+        return {name: np.load(place / self._file(name), mmap_mode=mode) for name in self._shapes}
 
     def _file(self, layer: str) -> str:
         return re.sub(r"[^\w.-]", "-", layer) + ".npy"
@@ -248,55 +246,6 @@ class FeatureFiles:
             "keras_alexnet": __version__,
             **provenance(),
         }
-
-
-def check_out(config: FeaturesConfig) -> None:
-    """Checks, before long work, that features can be written as a config says.
-
-    Raises:
-        UserError: the folder is a file, holds something or cannot be written to, or a package is
-            missing.
-    """
-    formats.check_installed(config.format)
-    place = _place(config)
-    outputs.check_folder(place, "out")
-    if place.is_dir() and any(place.iterdir()):
-        done = " It holds features already." if (place / DESCRIPTION).exists() else ""
-        raise UserError(
-            f"out must be a folder that does not exist or is empty.{done} Received: {place}."
-        )
-    if place.is_mount():
-        raise UserError(
-            f"out must be a folder that can be renamed. Received: {place}, where a file system is "
-            "mounted. Name a folder below it."
-        )
-
-
-def read_description(out: str | os.PathLike) -> dict[str, Any]:
-    """Returns what features.json says of a folder of features.
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    return json_files.read(pathlib.Path(out) / DESCRIPTION, {"layers": dict, "images": int})
-
-
-def _place(config: FeaturesConfig) -> pathlib.Path:
-    return pathlib.Path(os.path.realpath(str(config.out)))
-
-
-def _made_from(config: FeaturesConfig, network: TrainedNetwork) -> dict[str, Any]:
-    """Returns what activations depend on besides the images."""
-    if isinstance(config.model, keras.Model):
-        digest = hashlib.sha256(network.model.to_json().encode())
-        for name, array in finite.weights_of(network.model):
-            digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
-        model = digest.hexdigest()
-    else:
-        model = str(journal.made_from(config.model)["model"])
-    names = ("layers", "pooling", "flatten", "format", "batch_size", "variant", "max_image_pixels")
-    found = {name: getattr(config, name) for name in names}
-    return {"model": model, **found, "layers": list(config.layers)}
 
 
 def _header(rows: int, shape: tuple[int, ...]) -> bytes:
