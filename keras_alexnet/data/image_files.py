@@ -48,7 +48,7 @@ class ImageFiles(EncodedImages):
     def square_of(self, fetched: tf.Tensor, size: int, warp: bool, resize: str) -> tf.Tensor:
         # Of no file, the error does not matter: the search for it reads the file again.
         contents = tf.io.read_file(fetched)
-        return decode.decode_square(contents, size, warp, resize, max_pixels=self.max_pixels)
+        return decode.square_decoder(size, warp, resize, self.max_pixels)(contents)
 
     def size(self, row: int) -> int:
         path = self.path(row)

@@ -119,7 +119,7 @@ class EncodedImages(abc.ABC):
     ) -> tf.Tensor:
         """Returns an image's square, see `squares.square`: int64 scalar → `[size, size, 3]`."""
         contents = self.contents(row)
-        return decode.decode_square(contents, size, warp, resize, max_pixels=self.max_pixels)
+        return decode.square_decoder(size, warp, resize, self.max_pixels)(contents)
 
     def fetched(self, rows: tf.Tensor) -> tf.Tensor:
         """Returns what `square_of` needs for a batch of rows: int64 `[k]` → anything `[k]`.

@@ -88,7 +88,7 @@ class RecordImages(EncodedImages):
         return tf.ensure_shape(contents, rows.shape)
 
     def square_of(self, fetched: tf.Tensor, size: int, warp: bool, resize: str) -> tf.Tensor:
-        return decode.decode_square(fetched, size, warp, resize, max_pixels=self.max_pixels)
+        return decode.square_decoder(size, warp, resize, self.max_pixels)(fetched)
 
     def _read_batch(self, rows: np.ndarray) -> np.ndarray:
         def read(part: np.ndarray) -> list[bytes]:

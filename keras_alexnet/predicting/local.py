@@ -45,7 +45,9 @@ class Decoder:
     def preprocess(self, contents: bytes) -> np.ndarray:
         """Decodes one image: uint8 `[square_size, square_size, 3]`."""
         with tf.device("/CPU:0"):
-            return _decoding(self._plan.square, self.max_image_pixels)(contents).numpy()
+            return decode.square_decoder(*self._plan.square, self.max_image_pixels)(
+                contents
+            ).numpy()
 
     def inputs(self, squares: Sequence[np.ndarray]) -> np.ndarray:
         """Returns the inputs of squares that `preprocess` made: uint8 `[N, s, s, 3]`."""
@@ -118,18 +120,6 @@ class SavedModelPredictor(EncodedPredictor):
         except tf.errors.InvalidArgumentError as error:
             raise Refused(reason(error.message)) from error
         return {name: outputs[name].numpy() for name in names}
-
-
-# Tracing takes a second, in which hundreds of images are decoded.
-@functools.lru_cache(maxsize=16)
-def _decoding(
-    square: tuple[int, bool, str], max_pixels: int
-) -> tf.types.experimental.GenericFunction:
-    """Returns the function from an encoded image to the square of an image plan."""
-    return tf.function(
-        lambda contents: decode.decode_square(contents, *square, max_pixels=max_pixels),
-        input_signature=[tf.TensorSpec([], tf.string)],
-    )
 
 
 @functools.lru_cache(maxsize=16)

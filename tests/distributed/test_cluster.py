@@ -115,7 +115,9 @@ def test_joining_after_tensorflow_was_used_is_refused(monkeypatch):
         devices.multi_worker_strategy(launch.resolver())
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize(
+    "workers", [2, *(pytest.param(count, marks=pytest.mark.slow) for count in (1, 4))]
+)
 def test_parts_of_all_workers_are_the_batch_of_one(tiny_folder, workers, monkeypatch):
     monkeypatch.setattr(memory_budget, "BYTES", 0)  # decoded when needed
     split = ka.load_dataset(DataSpec("image_folder", data_dir=tiny_folder)).train  # 72 = 4 * 16 + 8

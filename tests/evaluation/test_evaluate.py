@@ -199,7 +199,10 @@ def test_broken_weights_are_named_as_the_cause(tiny_folder):
         ka.evaluate(EvaluateConfig(model=model, dataset="image_folder", data_dir=tiny_folder))
 
 
-@pytest.mark.parametrize("kind", ["saved_model", "tflite", "onnx"])
+@pytest.mark.parametrize(
+    "kind",
+    ["tflite", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("saved_model", "onnx"))],
+)
 def test_exported_files_get_the_figures_of_the_network(kind, tiny_folder, model, tmp_path):
     run_folder.save(tmp_path / "run", model, ["cat", "dog", "owl"])
     network = ka.load(tmp_path / "run")

@@ -95,7 +95,9 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("kept", ["in memory", "decoded when needed"])
+@pytest.mark.parametrize(
+    "kept", ["in memory", pytest.param("decoded when needed", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 def test_pixels_are_those_of_evaluation(folder, plan, kept, tmp_path, monkeypatch):
     if kept == "decoded when needed":

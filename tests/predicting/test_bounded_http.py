@@ -157,7 +157,7 @@ def test_redirects_are_named_and_not_followed(place, text):
     answer = b"HTTP/1.1 307 Temporary Redirect\r\nLocation: " + place + b"\r\n\r\n"
     with RawServer(answer) as server:
         with pytest.raises(UserError, match=f"answered 307 Temporary Redirect: .*{text}") as error:
-            ask(server.url)
+            ask(server.url, timeout=20)
         assert len(server.requests) == 1 and len(str(error.value)) < 1000
 
 

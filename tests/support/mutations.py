@@ -15,7 +15,7 @@ SEARCH = settings(
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-FIXED_BYTES = 8 * 2**20  # what a reader may use, however small the file is
+FIXED_BYTES = 16 * 2**20  # what a reader, and what it imports, may use for the smallest file
 
 
 def read_or_refused(read, bytes_at_most: int):

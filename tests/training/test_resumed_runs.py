@@ -44,7 +44,7 @@ def never_stopped(request, config_in, tmp_path_factory):
     "step",
     [
         pytest.param(5, id="inside an epoch"),
-        pytest.param(7, id="between epochs"),
+        pytest.param(7, id="between epochs", marks=pytest.mark.slow),
         pytest.param(10, id="after the last step", marks=pytest.mark.slow),
     ],
 )

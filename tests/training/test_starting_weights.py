@@ -82,7 +82,9 @@ def test_a_run_that_cannot_start_leaves_nothing(weights, error, message, config,
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("names", [["cat", "dog", "owl"], ["dog", "cat", "owl"]])
+@pytest.mark.parametrize(
+    "names", [["dog", "cat", "owl"], pytest.param(["cat", "dog", "owl"], marks=pytest.mark.slow)]
+)
 def test_a_run_starts_from_weights_of_the_package(
     names, config, tmp_path, small_variant, monkeypatch, caplog
 ):

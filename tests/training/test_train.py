@@ -204,7 +204,9 @@ def test_early_stopping_ends_the_run(config):
     assert found["epochs"] == 3 and len(metrics(config.workdir)) == 3
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "graph_bfloat16"])
+@pytest.mark.parametrize(
+    "precision", ["graph_bfloat16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)]
+)
 def test_precision_of_a_run_is_not_of_its_file(config, precision):
     if precision == "graph_bfloat16" and not tensorflow_private.onednn_is_on():
         pytest.skip("needs oneDNN")
