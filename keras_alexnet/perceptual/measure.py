@@ -1,9 +1,10 @@
 """Perceptual distances of images in files, and pictures of where the images differ."""
 
 import dataclasses
+import functools
 import os
 import pathlib
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 
 import numpy as np
 import tensorflow as tf
@@ -76,7 +77,8 @@ def iter_distances(config: DistanceConfig) -> Generator[ImageDistance, None, Non
     pairs = pair_images(os.fspath(config.first), os.fspath(config.second))
     if config.maps is not None:
         outputs.check_folder(config.maps, "maps")
-    parts = _parts_of(PerceptualDistance(config.weights))
+    # Not before two images were read, because weights may have to be downloaded.
+    parts = functools.cache(lambda: _parts_of(PerceptualDistance(config.weights)))
     with Progress(len(pairs), "comparing") as progress:
         for pair in pairs:
             first, second = (image and image.name for image in (pair.first, pair.second))
@@ -99,7 +101,11 @@ def _parts_of(layer: PerceptualDistance) -> tf.types.experimental.PolymorphicFun
     return tf.function(layer.by_layer, input_signature=[image, image], autograph=False)
 
 
-def _measured(parts: tf.function, pair: Pair, config: DistanceConfig) -> np.float32:
+def _measured(
+    parts: Callable[[], tf.types.experimental.PolymorphicFunction],
+    pair: Pair,
+    config: DistanceConfig,
+) -> np.float32:
     if pair.first is None or pair.second is None:
         folder = config.first if pair.first is None else config.second
         raise _Unmeasured(f"there is no image of this name in {printable(os.fspath(folder))}")
@@ -108,7 +114,7 @@ def _measured(parts: tf.function, pair: Pair, config: DistanceConfig) -> np.floa
     first, second = (tf.cast(image, tf.float32)[None] for image in images)
     if first.shape != second.shape:
         second = tf.image.resize(second, first.shape[1:3], "bilinear", antialias=True)
-    found = parts(first, second)
+    found = parts()(first, second)
     distance = mean_of(found).numpy()[0]
     if not np.isfinite(distance):
         raise _Unmeasured("the network's activations overflow: are these its weights?")

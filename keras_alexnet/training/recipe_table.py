@@ -219,8 +219,9 @@ RECIPES = {
     "cifar_v1": (
         dataclasses.replace(
             _MUON,
-            note=_MUON.note + " From PyTorch's initial weights, plain SGD stays at chance for a "
-            "long time; Muon leaves it in the first hundred steps.",
+            note=_MUON.note + " That was for cifar_v2, whose rates these are. From PyTorch's "
+            "initial weights, plain SGD stays at chance for a long time; here the loss leaves 2.30 "
+            "after 120 steps.",
             epochs=12,
             global_batch_size=128,
         ),

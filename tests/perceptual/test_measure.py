@@ -109,6 +109,12 @@ def test_settings_that_cannot_be_used(place, settings, error, message):
         ka.measure_distances(ka.DistanceConfig(**settings))
 
 
+def test_images_that_cannot_be_read_are_named_before_weights_are_loaded(place):
+    config = ka.DistanceConfig(first="a/one.png", second="nowhere.png", weights="no.keras")
+    [found] = ka.measure_distances(config)
+    assert found.error is not None and "nowhere.png" in found.error
+
+
 def test_the_command(place, network, capsys):
     network.save("features.keras")
     command = ["distance", "--weights=features.keras"]
