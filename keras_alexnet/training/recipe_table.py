@@ -221,7 +221,7 @@ RECIPES = {
             _MUON,
             note=_MUON.note + " That was for cifar_v2, whose rates these are. From PyTorch's "
             "initial weights, plain SGD stays at chance for a long time; here the loss leaves 2.30 "
-            "after 120 steps.",
+            "after 120 steps. Eight epochs end at 81.4 % on the test images in one view.",
             epochs=12,
             global_batch_size=128,
         ),
