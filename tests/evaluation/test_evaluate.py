@@ -104,6 +104,7 @@ def test_run_gives_what_is_not_named(config_in, tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_all_of_a_folder_without_splits_but_the_runs_own_test_images(config_in, tmp_path, caplog):
     caplog.set_level("INFO")
     write_images(tmp_path / "pets", ["cat", "dog", "owl"], 10)

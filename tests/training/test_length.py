@@ -106,6 +106,7 @@ def test_a_rise_of_half_the_run_is_enough():
     assert _plan(_config(overrides={"epochs": 20, "warmup_steps": 330}), 33 * 128)[1] == ""
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_the_length_that_it_said(config_in, small_variant, tmp_path, caplog):
     caplog.set_level("INFO", logger="absl")
     usual = recipes.get(small_variant).epochs

@@ -25,6 +25,7 @@ def start(tmp_path, small_variant):
     return tmp_path / "start.keras"
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_the_file_and_resumes_without_it(config, start):
     config = dataclasses.replace(config, weights=str(start), max_steps=1, overrides=STILL)
     digest = files.sha256_of(start)
