@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_alexnet.training import layer_factors
+from keras_alexnet.training.newton_schulz import make_orthogonal
 from keras_alexnet.training.recipe import Recipe
 
 
@@ -61,12 +62,6 @@ class _Muon(_SGD):
     matrices: tuple[bool, ...] = ()
     decays: tuple[float, ...] = ()
 
-    def __init__(self, **options: Any):
-        super().__init__(**options)
-        # Its own steps are for dense layers only. Not made when this module is imported: that would
-        # start TensorFlow, and workers could not join any more.
-        self._keras_muon = keras.optimizers.Muon()
-
     def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: Any) -> None:
         index = self._get_variable_index(variable)
         if not self.matrices[index]:
@@ -79,8 +74,7 @@ class _Muon(_SGD):
         step = gradient + self.momentum * velocity if self.nesterov else velocity
         inputs = int(np.prod(shape[-4:-1]))
         matrix = tf.reshape(step, [*shape[:-4], inputs, shape[-1]])
-        newton_schulz = self._keras_muon.zeropower_via_newtonschulz5
-        matrix = newton_schulz(matrix, self._keras_muon.ns_steps)
+        matrix = make_orthogonal(matrix)
         rate = rate * max(1.0, shape[-1] / inputs) ** 0.5
         decayed = variable * (1.0 - rate * self.decays[index]) if self.decays[index] else variable
         variable.assign(decayed - rate * tf.reshape(matrix, shape))
