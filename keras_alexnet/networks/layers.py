@@ -1,6 +1,6 @@
 """Layers that Keras lacks: standardization, convolution, response normalization, dropout."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -136,7 +136,8 @@ class LocalResponseNormalization(keras.layers.Layer):
     many equal parts of the channels is normalized separately.
 
     Input and output: `[batch, height, width, channels]`. It computes in float32 and casts back,
-    because TensorFlow has no bfloat16 kernel on CPU and only float32 on GPU and under XLA.
+    because TensorFlow has no bfloat16 kernel on CPU and only float32 on GPU and under XLA. In
+    training, its gradient is not that of TensorFlow, which takes six times as long on CPU.
 
     Example:
         >>> layer = LocalResponseNormalization(depth_radius=2, bias=2, alpha=1e-4, beta=0.75)
@@ -160,17 +161,37 @@ class LocalResponseNormalization(keras.layers.Layer):
         self.beta = beta
         self.groups = groups
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         inputs = tf.cast(inputs, tf.float32)
+        # Only in training, because a SavedModel has no gradient where it holds a custom one.
+        normalize = tf.custom_gradient(self._with_gradient) if training else self._normalized
         parts = [inputs] if self.groups == 1 else tf.split(inputs, self.groups, axis=-1)
-        outputs = [
-            tf.nn.local_response_normalization(
-                part, self.depth_radius, self.bias, self.alpha, self.beta
-            )
-            for part in parts
-        ]
+        outputs = [normalize(part) for part in parts]
         outputs = outputs[0] if self.groups == 1 else tf.concat(outputs, axis=-1)
         return tf.cast(outputs, self.compute_dtype)
+
+    def _normalized(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.nn.local_response_normalization(
+            inputs, self.depth_radius, self.bias, self.alpha, self.beta
+        )
+
+    def _with_gradient(self, inputs: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            channels = inputs.shape[-1]
+            values, errors = (tf.reshape(each, [-1, channels]) for each in (inputs, upstream))
+            # The sums over neighboring channels are products with a band of ones.
+            reach = min(self.depth_radius, channels)
+            band = tf.linalg.band_part(tf.ones([channels, channels]), reach, reach)
+            scales = self.bias + self.alpha * tf.matmul(tf.square(values), band)
+            if self.beta == 0.75:  # as in all sources; a power takes four times as long
+                root = tf.math.rsqrt(scales)
+                errors *= root * tf.sqrt(root)
+            else:
+                errors *= tf.pow(scales, -self.beta)
+            across = values * tf.matmul(errors * values / scales, band)
+            return tf.reshape(errors - 2 * self.alpha * self.beta * across, tf.shape(inputs))
+
+        return self._normalized(inputs), gradient
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape

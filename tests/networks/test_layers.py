@@ -144,21 +144,24 @@ class TestLocalResponseNormalization:
         got = LocalResponseNormalization(**constants)(x)
         assert relative_error(lrn_in_numpy(x, **constants), got.numpy()) < 1e-6
 
-    def test_gradient_equals_differences_of_the_formula(self):
+    @pytest.mark.parametrize("training", [False, True])
+    @pytest.mark.parametrize("changes", [{}, {"depth_radius": 9}, {"beta": 0.6}])
+    def test_gradient_equals_differences_of_the_formula(self, changes, training):
+        constants = {**STRONG, **changes}
         x = random_map(1, 1, 2, 7, scale=2)
         weights = random_map(1, 1, 2, 7, seed=1).astype("float64")
-        layer = LocalResponseNormalization(**STRONG)
+        layer = LocalResponseNormalization(**constants)
         inputs = tf.constant(x)
         with tf.GradientTape() as tape:
             tape.watch(inputs)
-            loss = tf.reduce_sum(layer(inputs) * weights.astype("float32"))
+            loss = tf.reduce_sum(layer(inputs, training=training) * weights.astype("float32"))
         got = tape.gradient(loss, inputs).numpy()
         wanted = np.empty(x.shape)
         for index in np.ndindex(x.shape):
             step = np.zeros(x.shape)
             step[index] = 1e-5
             above, below = (
-                np.sum(lrn_in_numpy(moved, **STRONG) * weights) for moved in (x + step, x - step)
+                np.sum(lrn_in_numpy(moved, **constants) * weights) for moved in (x + step, x - step)
             )
             wanted[index] = (above - below) / 2e-5
         assert relative_error(wanted, got) < 1e-5
@@ -184,6 +187,25 @@ class TestLocalResponseNormalization:
             compiled = self.value_and_gradient(layer, x, jit_compile=True)
         assert relative_error(plain[0].numpy(), compiled[0].numpy()) < 1e-5
         assert relative_error(plain[1].numpy(), compiled[1].numpy()) < 1e-5
+
+    @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
+    @pytest.mark.parametrize("groups", [1, 2])
+    def test_training_changes_neither_value_nor_gradient(self, groups, policy):
+        layer = LocalResponseNormalization(**PAPER, groups=groups, dtype=policy)
+        x = tf.cast(random_map(2, 3, 3, 16, scale=100), layer.compute_dtype)
+
+        def value_and_gradient(**options):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                outputs = layer(x, **options)
+            return outputs, tape.gradient(outputs, x, tf.sin(tf.cast(x, outputs.dtype)))
+
+        (value, gradient), (own_value, own_gradient) = (
+            [tf.cast(each, tf.float32).numpy() for each in value_and_gradient(**options)]
+            for options in ({}, {"training": True})
+        )
+        np.testing.assert_array_equal(own_value, value)
+        assert relative_error(gradient, own_gradient) < (1e-5 if policy == "float32" else 0.01)
 
     def test_converts_to_tflite_builtins(self):
         x = random_map(1, 3, 3, 16, scale=100)
