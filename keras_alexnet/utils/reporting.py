@@ -15,7 +15,8 @@ from keras_alexnet.utils.logs import PlainFormatter
 
 SILENT, BARS, LINES = 0, 1, 2  # as in Keras
 
-_Arguments, _Result = ParamSpec("_Arguments"), TypeVar("_Result")
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 _current: contextvars.ContextVar[int | None] = contextvars.ContextVar("verbose", default=None)
 
 

@@ -50,7 +50,8 @@ class TrainingLog(keras.callbacks.Callback):
     Example:
         >>> import keras_alexnet as ka
         >>> data = ka.load_dataset("shapes")
-        >>> log = TrainingLog("logs", ["csv"], test=ka.eval_batches(data.test, "cifar_v2"))
+        >>> test = ka.eval_batches(data.test, "cifar_v2", batch_size=256)
+        >>> log = TrainingLog("logs", ["csv"], test=test, class_names=data.class_names)
         >>> model.fit(batches, callbacks=[log])  # doctest: +SKIP
     """
 
@@ -137,7 +138,7 @@ class TrainingLog(keras.callbacks.Callback):
         numbers_only = {
             name: float(value)
             for name, value in figures.items()
-            if isinstance(value, (numbers.Real, np.ndarray)) and np.ndim(value) == 0
+            if isinstance(value, numbers.Real) or (isinstance(value, np.ndarray) and not value.ndim)
         }
         self._each("scalars", self._epoch, numbers_only)
 

@@ -110,6 +110,7 @@ def _events(folder):
     return found
 
 
+@pytest.mark.processes
 def test_a_run_writes_figures_recipe_and_confusion_everywhere(config_in, tmp_path, stand_ins):
     pytest.importorskip("tensorboard")
     logs = ("tensorboard", "csv", "wandb", "mlflow")
@@ -173,7 +174,8 @@ def test_fit_has_the_same(tmp_path, stand_ins):
     history = _fit(log)
     first, second = csv.DictReader(open(tmp_path / "metrics.csv"))
     assert (
-        float(first["loss"]) == pytest.approx(history["loss"][0]) and first["test_accuracy"] == ""
+        float(first["loss"]) == pytest.approx(history["loss"][0], rel=1e-4)
+        and first["test_accuracy"] == ""
     )
     accuracy = np.mean(np.argmax(log.model(INPUTS), axis=1) == LABELS)
     assert float(second["test_accuracy"]) == pytest.approx(accuracy)
