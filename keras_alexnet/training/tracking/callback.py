@@ -158,9 +158,10 @@ class TrainingLog(keras.callbacks.Callback):
         plain = {
             f"optimizer_{name}": value
             for name, value in optimizer.items()
-            if isinstance(value, (str, int, float, bool))
+            if name != "name" and isinstance(value, (str, int, float, bool))
         }
-        return {"model": self.model.name, **plain, **self.params}
+        named = {"model": self.model.name, "optimizer": type(self.model.optimizer).__name__}
+        return {**named, **plain, **self.params}
 
     def _confusion(self) -> np.ndarray:
         assert self._test is not None

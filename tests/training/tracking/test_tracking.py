@@ -183,7 +183,7 @@ def test_fit_has_the_same(tmp_path, stand_ins):
     assert (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")
     mlflow = stand_ins.mlflow
     assert mlflow.artifacts == ["confusion.png"] and mlflow.status == "FINISHED"
-    assert mlflow.params["optimizer_name"].lower() == "sgd"
+    assert mlflow.params["optimizer"] == "SGD"
 
 
 def test_unknown_places_are_refused(tmp_path):
