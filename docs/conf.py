@@ -22,7 +22,7 @@ html_theme = "furo"
 html_title = "keras_alexnet"
 
 myst_heading_anchors = 3
-nb_execution_mode = "off"  # tests/docs/test_snippets.py runs the pages
+nb_execution_mode = "off"  # tests/docs run the pages and the notebooks
 
 add_module_names = False
 autodoc_default_options = {"members": False}

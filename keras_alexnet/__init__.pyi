@@ -46,6 +46,7 @@ from keras_alexnet.trained import load as load
 from keras_alexnet.training import recipes as recipes
 from keras_alexnet.training.config import TrainConfig as TrainConfig
 from keras_alexnet.training.recipes import list_recipes as list_recipes
+from keras_alexnet.training.tracking.callback import TrainingLog as TrainingLog
 from keras_alexnet.training.train import train as train
 from keras_alexnet.utils.pixels import check_pixels as check_pixels
 

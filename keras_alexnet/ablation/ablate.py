@@ -23,6 +23,7 @@ from keras_alexnet.training import checkpoints, traces
 from keras_alexnet.training.checks import check_settings
 from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.utils import files, outputs, provenance, signals
+from keras_alexnet.utils.reporting import reported
 
 TABLE = "table.csv"
 TABLE_AS_TEXT = "table.md"
@@ -33,7 +34,10 @@ CURVES = "training_error.png"
 RunCommand = Callable[[Sequence[str], pathlib.Path], None]
 
 
-def ablate(config: AblateConfig, run_command: RunCommand = child.run_command) -> dict[str, Any]:
+@reported
+def ablate(
+    config: AblateConfig, run_command: RunCommand = child.run_command, *, verbose: int = 1
+) -> dict[str, Any]:
     """Trains a network and versions of it with several seeds, and compares their test errors.
 
     Each run is a command `keras-alexnet train` in a process of its own, with a folder below
@@ -45,6 +49,7 @@ def ablate(config: AblateConfig, run_command: RunCommand = child.run_command) ->
     Args:
         config: the settings.
         run_command: how to run a command: called with its arguments and the file for its log.
+        verbose: 0 shows only warnings, 1 also lines and progress bars, 2 lines but no bars.
 
     Returns:
         What ablation.json holds: "settings", "versions" (name → changes and recipe), "table" (a

@@ -14,12 +14,14 @@ from keras_alexnet.data.images import EncodedImages
 from keras_alexnet.data.readers import Reader, tfds
 from keras_alexnet.data.table import log_table
 from keras_alexnet.errors import UsageError, UserError, whole_number
+from keras_alexnet.utils.reporting import reported
 from keras_alexnet.utils.values import path_text
 
 DEFAULT, FALLBACK = "cifar10", "shapes"  # what no name means, and what it means without a network
 
 
-def load_dataset(data: DataSpec | str | None = None, *, seed: int = 0) -> Dataset:
+@reported
+def load_dataset(data: DataSpec | str | None = None, *, seed: int = 0, verbose: int = 1) -> Dataset:
     """Finds a data set and makes it ready to be read.
 
     Args:
@@ -33,6 +35,7 @@ def load_dataset(data: DataSpec | str | None = None, *, seed: int = 0) -> Datase
             results is the stem of the folder or archive, or the data set's name.
         seed: divides a set of one part, such as an image folder that has no test set of its own.
             ("shapes" is always the same set.)
+        verbose: 0 shows only warnings, 1 also lines and progress bars, 2 lines but no bars.
 
     Returns:
         The `Dataset`.

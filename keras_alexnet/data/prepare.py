@@ -27,11 +27,13 @@ from keras_alexnet.data.splits import Split
 from keras_alexnet.data.table import log_table
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.utils import files, machine, outputs
+from keras_alexnet.utils.reporting import reported
 from keras_alexnet.utils.terminal import Progress
 from keras_alexnet.utils.text import printable
 
 
-def prepare(config: PrepareConfig) -> Manifest:
+@reported
+def prepare(config: PrepareConfig, *, verbose: int = 1) -> Manifest:
     """Turns images into shards of TFRecords, after decoding each image to check it.
 
     If a preparation was killed, its finished shards are kept after their hash has been checked. A
@@ -40,6 +42,7 @@ def prepare(config: PrepareConfig) -> Manifest:
 
     Args:
         config: what to prepare, where to, and how.
+        verbose: 0 shows only warnings, 1 also lines and progress bars, 2 lines but no bars.
 
     Returns:
         The `Manifest` in `out/manifest.json`.

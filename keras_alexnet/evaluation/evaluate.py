@@ -14,16 +14,20 @@ from keras_alexnet.evaluation.evaluator import Evaluator
 from keras_alexnet.evaluation.pictures import per_class, write_pictures
 from keras_alexnet.trained import TrainedNetwork
 from keras_alexnet.utils import outputs, provenance
+from keras_alexnet.utils.html import Results
+from keras_alexnet.utils.reporting import reported
 from keras_alexnet.weights import named, shipped_file
 
 
-def evaluate(config: EvaluateConfig) -> dict[str, Any]:
+@reported
+def evaluate(config: EvaluateConfig, *, verbose: int = 1) -> dict[str, Any]:
     """Evaluates a network on a split of a data set.
 
     A Keras model is evaluated in float32, an exported file as it is.
 
     Args:
         config: the network and the images.
+        verbose: 0 shows only warnings, 1 also lines and progress bars, 2 lines but no bars.
 
     Returns:
         A dict with model, shipped (file and sha256 of weights that came with the package, or
@@ -83,7 +87,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     if config.pictures is not None:
         title = f"{network.variant} on {data.name}, {config.split}"
         write_pictures(config.pictures, evaluation, images, network.plan, data.class_names, title)
-    return {
+    found = {
         "model": str(network.path if in_memory else config.model),
         **shipped_file.origin(network.card, ("file", "sha256")),
         "dataset": data.name,
@@ -100,3 +104,4 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         "per_class_accuracy": per_class(evaluation, data.class_names),
         **provenance.provenance(),
     }
+    return Results(found)

@@ -24,6 +24,8 @@ from keras_alexnet.exporting.config import ExportConfig
 from keras_alexnet.exporting.formats import ExportedModel
 from keras_alexnet.trained import TrainedNetwork
 from keras_alexnet.utils import files, outputs
+from keras_alexnet.utils.html import Results
+from keras_alexnet.utils.reporting import reported
 from keras_alexnet.utils.terminal import Progress
 
 # The errors of a full disk or of a limit on the size of files.
@@ -36,7 +38,8 @@ _FULL = {
 }
 
 
-def export(config: ExportConfig) -> dict:
+@reported
+def export(config: ExportConfig, *, verbose: int = 1) -> dict:
     """Exports a trained network, and checks that every export computes what Keras does.
 
     A SavedModel goes to `out/<version>/`, files of other formats to `out/<format>/`, each with a
@@ -46,6 +49,7 @@ def export(config: ExportConfig) -> dict:
 
     Args:
         config: what to export, where, and how.
+        verbose: 0 shows only warnings, 1 also lines and progress bars, 2 lines but no bars.
 
     Returns:
         The contents of `export.json`: sizes, hashes, agreement, accuracies and latencies by file.
@@ -94,7 +98,7 @@ def export(config: ExportConfig) -> dict:
     if config.record is not None:
         for row in reports.rows(report):
             files.record(config.record, row, reports.COLUMNS)
-    return report
+    return Results(report)
 
 
 def _write(

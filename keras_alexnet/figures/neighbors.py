@@ -16,6 +16,7 @@ from keras_alexnet.errors import UsageError, whole_number
 from keras_alexnet.figures import drawing, subjects
 from keras_alexnet.figures.captions import caption, wrapped
 from keras_alexnet.utils.limits import BATCH
+from keras_alexnet.utils.reporting import reported
 from keras_alexnet.utils.terminal import Progress
 from keras_alexnet.utils.values import one_of
 
@@ -23,6 +24,7 @@ _WIDTH, _GAP, _SEPARATOR = 1.0, 0.08, 0.15  # inches
 _OTHER_CLASS = "#b01010"
 
 
+@reported
 def neighbors(
     model: subjects.Model,
     out: str | os.PathLike,
@@ -36,6 +38,7 @@ def neighbors(
     batch_size: int = 256,
     variant: str | None = None,
     table: str | os.PathLike | None = None,
+    verbose: int = 1,
 ) -> list[dict]:
     """Draws test images and the training images nearest to each, in rows, to a PNG.
 
@@ -56,6 +59,7 @@ def neighbors(
         batch_size: number of images in one step of the search.
         variant: name of the network, if neither config.json nor the model's name says it.
         table: a .csv or .json file for the rows; by default the picture's name with .csv.
+        verbose: 0 shows only warnings, 1 also lines and progress bars, 2 lines but no bars.
 
     Returns:
         One dict for each neighbor: test_image, test_label, rank from 1, train_image, train_label,

@@ -1,5 +1,6 @@
 """A table of a network's layers: kernels, output shapes, parameters, MACs, memory."""
 
+import html
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,6 +10,7 @@ import keras
 from keras_alexnet.errors import UsageError, whole_number
 from keras_alexnet.networks.build import build
 from keras_alexnet.networks.locally_connected import LocallyConnected
+from keras_alexnet.utils import html as html_tables
 
 _FLOAT32_BYTES = 4
 
@@ -56,6 +58,16 @@ class LayerTable:
         """Returns the table as lists, dicts and numbers, for JSON."""
         return {**asdict(self), "totals": self.totals}
 
+    def _repr_html_(self) -> str:
+        cells = [*(_cells(layer) for layer in self.layers), _total_cells(self.totals)]
+        return f"<p>{html.escape(self._title)}</p>" + html_tables.table(
+            _HEADINGS, cells, left=_ALIGNMENTS.count("<")
+        )
+
+    @property
+    def _title(self) -> str:
+        return f"{self.model}, batch of {self.batch_size}, one image's MACs, memory in float32"
+
     def as_text(self) -> str:
         """Returns the table as lines of text."""
         cells = [_HEADINGS, *(_cells(layer) for layer in self.layers), _total_cells(self.totals)]
@@ -64,7 +76,7 @@ class LayerTable:
         rule = "-" * max(map(len, lines))
         return "\n".join(
             [
-                f"{self.model}, batch of {self.batch_size}, one image's MACs, memory in float32",
+                self._title,
                 *(rule, lines[0], rule, *lines[1:-1], rule, lines[-1]),
                 f"weights: {_megabytes(self.totals['weight_bytes'])}",
             ]

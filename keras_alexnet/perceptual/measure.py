@@ -17,6 +17,7 @@ from keras_alexnet.perceptual.layer import PerceptualDistance, map_of, mean_of
 from keras_alexnet.perceptual.pairs import Pair, pair_images
 from keras_alexnet.predicting.images import InputImage
 from keras_alexnet.utils import outputs
+from keras_alexnet.utils.reporting import reported
 from keras_alexnet.utils.terminal import Progress
 from keras_alexnet.utils.text import printable
 
@@ -41,11 +42,16 @@ class ImageDistance:
     error: str | None = None
 
 
-def measure_distances(config: DistanceConfig) -> list[ImageDistance]:
+@reported
+def measure_distances(config: DistanceConfig, *, verbose: int = 1) -> list[ImageDistance]:
     """Measures the perceptual distances of images in files, as `PerceptualDistance` does.
 
     The images of two folders are paired by their names, with or without endings. An image is
     compared with all images of a folder.
+
+    Args:
+        config: the images, and the network that compares them.
+        verbose: 0 shows only warnings, 1 also lines and progress bars, 2 lines but no bars.
 
     Returns:
         An `ImageDistance` for each pair, sorted by name. One that cannot be measured has an

@@ -21,6 +21,7 @@ from keras_alexnet.predicting.predictor import Predictor, Refused, TopClasses
 from keras_alexnet.predicting.preprocessing import batches, preprocessed
 from keras_alexnet.trained import TrainedNetwork, check_finite
 from keras_alexnet.utils import limits
+from keras_alexnet.utils.reporting import reported
 from keras_alexnet.utils.terminal import Progress
 from keras_alexnet.utils.values import one_of, path_text
 from keras_alexnet.weights import named
@@ -54,6 +55,7 @@ class Prediction:
     error: str | None = None
 
 
+@reported
 def predict(
     model: str | os.PathLike,
     images: Any,
@@ -64,6 +66,7 @@ def predict(
     variant: str | None = None,
     labels: str | os.PathLike | None = None,
     max_image_pixels: int = MAX_IMAGE_PIXELS,
+    verbose: int = 1,
 ) -> list[Prediction]:
     """Names the likeliest classes of images, with a network in a file or on a server.
 
@@ -88,6 +91,7 @@ def predict(
             names five classes itself, and more only with this file.
         max_image_pixels: the largest image that is decoded here. Servers and SavedModels decode
             JPEG and PNG themselves, up to the default.
+        verbose: 0 shows only warnings, 1 also lines and progress bars, 2 lines but no bars.
 
     Returns:
         A `Prediction` for each image, in order; if an image cannot be read, it has an `error`.

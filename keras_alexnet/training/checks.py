@@ -6,6 +6,7 @@ from keras_alexnet.training import layer_factors
 from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.training.network_options import check_network
 from keras_alexnet.training.recipe import Recipe
+from keras_alexnet.training.tracking.names import check_installed
 
 
 def check_settings(config: TrainConfig, recipe: Recipe, replicas: int) -> None:
@@ -15,6 +16,7 @@ def check_settings(config: TrainConfig, recipe: Recipe, replicas: int) -> None:
         UsageError: for the first setting that cannot be used.
     """
     check_network(config)
+    check_installed(config.log)
     _check_freezing(config, recipe)
     if recipe.global_batch_size % replicas:
         raise UsageError(

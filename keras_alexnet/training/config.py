@@ -9,6 +9,7 @@ from keras_alexnet.distributed.precision import PRECISIONS
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.spec import LARGEST_SIDE
 from keras_alexnet.training.recipe import OVERRIDABLE
+from keras_alexnet.training.tracking.names import LOGS
 from keras_alexnet.utils.arguments import checked, setting
 
 DEFAULT_VARIANT = "cifar_v1"
@@ -162,6 +163,13 @@ class TrainConfig(DataSpec):
     )
     record: str | os.PathLike | None = setting(
         None, "CSV file to which the result is appended as a row."
+    )
+    log: tuple[str, ...] = setting(
+        ("csv",),
+        "Where the figures of the run are written: csv, which is metrics.csv and always written; "
+        "tensorboard, to tensorboard/ in the run's folder; wandb and mlflow, as these are set up. "
+        "All but csv get the recipe and the confusion matrix, too, and need their packages.",
+        LOGS,
     )
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,18 @@ from keras_alexnet.training.network_options import NETWORK_OPTIONS
 from keras_alexnet.training.recipe import Recipe
 from keras_alexnet.training.resume import SETTINGS_OF_RECIPES
 from keras_alexnet.training.state import RunState
+from keras_alexnet.training.tracking import run_log
+from keras_alexnet.training.tracking.callback import TrainingLog
 from keras_alexnet.utils import files, machine
 from keras_alexnet.weights.pretrained import PretrainedWeights
 
 
 def write(
-    job: TrainingJob, state: RunState, evaluation: Evaluation, one_view: Evaluation
+    job: TrainingJob,
+    state: RunState,
+    evaluation: Evaluation,
+    one_view: Evaluation,
+    log: Sequence[TrainingLog] = (),
 ) -> dict[str, Any]:
     """Writes results.json, tables and pictures of a training run, and returns the results.
 
@@ -36,9 +43,10 @@ def write(
         state: the state at the end of training, with the epoch whose weights are kept.
         evaluation: the evaluation of these weights on the test set.
         one_view: the same on one view of each image.
+        log: the chief's log of the run, if there is one.
     """
     events = state.events()
-    return job.cluster.from_chief(lambda: _write(job, state, evaluation, one_view, events))
+    return job.cluster.from_chief(lambda: _write(job, state, evaluation, one_view, events, log))
 
 
 def _write(
@@ -47,6 +55,7 @@ def _write(
     evaluation: Evaluation,
     one_view: Evaluation,
     events: dict,
+    log: Sequence[TrainingLog],
 ) -> dict[str, Any]:
     config, data, history = job.config, job.data, state.history.rows
     tested = job.data.test if evaluation.split is None else evaluation.split
@@ -92,6 +101,7 @@ def _write(
     title = f"{config.variant} on {data.name}"
     plots.curves(job.workdir / "curves.png", history, title=title)
     write_pictures(job.workdir, evaluation, tested, job.plan, data.class_names, title)
+    found["log"] = run_log.written(log, found, job.workdir / "confusion.png")
     if config.record is not None:
         files.record(config.record, found, COLUMNS)
     # Written last, because its presence means that the run has ended.

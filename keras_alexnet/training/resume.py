@@ -23,6 +23,7 @@ _TABLES = ("layer_rates", "layer_decay", "layer_drops", *SETTINGS_OF_RECIPES)
 # splits and labels, too.
 _MAY_CHANGE = (
     "record",
+    "log",
     "data_dir",
     "splits",
     "labels_csv",

@@ -4,7 +4,6 @@ The code reads as that of one process. What several workers need in addition is 
 `cluster`, which do nothing in a run of one process.
 """
 
-import importlib.util
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,11 +30,19 @@ from keras_alexnet.training.schedule import Schedule
 from keras_alexnet.training.signals import Interruption
 from keras_alexnet.training.state import History, RunState
 from keras_alexnet.training.step import TrainStep
+from keras_alexnet.training.tracking import run_log
+from keras_alexnet.training.tracking.callback import TrainingLog
 from keras_alexnet.utils import provenance
+from keras_alexnet.utils.html import Results
+from keras_alexnet.utils.reporting import reported
 
 
+@reported
 def train(
-    config: TrainConfig, callbacks: Sequence[keras.callbacks.Callback] = ()
+    config: TrainConfig,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    *,
+    verbose: int = 1,
 ) -> dict[str, Any]:
     """Trains a network, evaluates it, and writes everything to the run's folder.
 
@@ -43,9 +50,11 @@ def train(
         config: the settings of the run.
         callbacks: Keras callbacks to call in addition to the run's own. The learning rate is the
             recipe's: a callback that sets a different one has no effect.
+        verbose: 0 shows only warnings, 1 also lines and progress bars, 2 lines but no bars.
 
     Returns:
-        The contents of `results.json`, with the folder under "workdir".
+        The contents of `results.json`, with the folder under "workdir". A notebook shows them, as
+        those of `evaluate` and `export`, as a table.
 
     Raises:
         UsageError: for a setting that cannot be used.
@@ -69,7 +78,7 @@ def train(
         request = resume.request_for(config, cluster)
         deterministic = devices.determinism(request.config.deterministic)
         with Interruption(cluster) as interruption, deterministic:
-            return _train(request, cluster, callbacks, interruption, origin)
+            return Results(_train(request, cluster, callbacks, interruption, origin))
 
 
 def _train(
@@ -100,12 +109,14 @@ def _train(
         *(devices.describe(strategy), config.precision, job.workdir),
     )
     with disk_errors_explained(job.workdir), precision(config.precision):
-        loop = _make_loop(job, callbacks, interruption)  # an error here leaves no folder behind
-        with workdir.locked(job.workdir, cluster):
+        log = run_log.log_of(job)
+        # An error here leaves no folder behind.
+        loop = _make_loop(job, [*log, *callbacks], interruption)
+        with workdir.locked(job.workdir, cluster), run_log.closed(log):
             cluster.from_chief(lambda: workdir.open_workdir(job))
             interruption.workdir = job.workdir
             loop.run()
-            return _finish(job, loop.state, interruption)
+            return _finish(job, loop.state, interruption, log)
 
 
 def _make_loop(
@@ -155,11 +166,13 @@ def _make_loop(
         cluster=job.cluster,
         validation=validation,
         checkpoint_every_steps=config.checkpoint_every_steps,
-        callbacks=[*_tensorboard(job), *callbacks],
+        callbacks=callbacks,
     )
 
 
-def _finish(job: TrainingJob, state: RunState, interruption: Interruption) -> dict[str, Any]:
+def _finish(
+    job: TrainingJob, state: RunState, interruption: Interruption, log: Sequence[TrainingLog]
+) -> dict[str, Any]:
     """Saves the model, evaluates it on the test set, and writes the results."""
     state.restore_kept(job.recipe.keep)
     state.step.take_average()
@@ -176,10 +189,4 @@ def _finish(job: TrainingJob, state: RunState, interruption: Interruption) -> di
         if views != 1:
             one_view = job.evaluator(model, job.data.test).run("testing one view")
     interruption.agree()
-    return report.write(job, state, evaluation, one_view)
-
-
-def _tensorboard(job: TrainingJob) -> list[keras.callbacks.Callback]:
-    if not job.cluster.is_chief or importlib.util.find_spec("tensorboard") is None:
-        return []
-    return [keras.callbacks.TensorBoard(job.workdir / "tensorboard", write_graph=False)]
+    return report.write(job, state, evaluation, one_view, log)

@@ -8,10 +8,11 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 from absl import logging
-from tqdm import tqdm
 
+from keras_alexnet.utils import reporting
 from keras_alexnet.utils.text import printable
 
 SECONDS_BETWEEN_LINES = 30
@@ -19,6 +20,9 @@ SECONDS_BETWEEN_LINES = 30
 
 class Progress:
     """Shows how many images, or bytes, of a total are done.
+
+    It is a bar in a terminal and in a notebook, and elsewhere a line every half minute. A terminal
+    whose width is unknown gets lines, too.
 
     Args:
         total: images or bytes in all.
@@ -33,10 +37,7 @@ class Progress:
     def __init__(self, total: int, description: str, unit: str = "images"):
         self._total, self._description, self._done = total, printable(description), 0
         self._unit = unit
-        self._bar = None
-        if sys.stderr is not None and sys.stderr.isatty():
-            how = {"unit": "B", "unit_scale": True} if unit == "bytes" else {"unit": unit}
-            self._bar = tqdm(total=total, desc=self._description, leave=False, **how)
+        self._bar = _bar(total, self._description, unit) if _shows_bars() else None
         self._last_line = time.monotonic()
 
     def __enter__(self) -> "Progress":
@@ -59,6 +60,28 @@ class Progress:
                 "%s: %s of %s %s%s",
                 *(self._description, f"{self._done:,}", f"{self._total:,}", self._unit, shown),
             )
+
+
+def _shows_bars() -> bool:
+    if not reporting.bars_wanted() or sys.stderr is None:
+        return False
+    return reporting.in_notebook() or (sys.stderr.isatty() and _columns() > 0)
+
+
+def _columns() -> int:
+    """The width of the terminal, 0 if it has none, as where nobody has set its size."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        return 0
+
+
+def _bar(total: int, description: str, unit: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a notebook without ipywidgets gets a bar of text
+        from tqdm.auto import tqdm
+    how = {"unit": "B", "unit_scale": True} if unit == "bytes" else {"unit": unit}
+    return tqdm(total=total, desc=description, leave=False, **how)
 
 
 @contextlib.contextmanager

@@ -121,7 +121,10 @@ def test_every_page_is_in_the_index():
     index = (documents.DOCS / "index.md").read_text(encoding="utf-8")
     trees = re.findall(r"```\{toctree\}\n(.*?)```", index, re.S)
     listed = {line for tree in trees for line in tree.splitlines() if not line.startswith(":")}
-    assert listed - {""} == {page.stem for page in documents.PAGES[1:]} - {"index"}
+    notebooks = {
+        f"tutorials/{each.stem}" for each in (documents.DOCS / "tutorials").glob("*.ipynb")
+    }
+    assert listed - {""} == ({page.stem for page in documents.PAGES[1:]} | notebooks) - {"index"}
 
 
 def test_every_public_name_is_on_the_api_page():

@@ -20,6 +20,7 @@ from keras_alexnet.predicting.images import InputImage, input_images
 from keras_alexnet.predicting.local import Decoder
 from keras_alexnet.predicting.preprocessing import Item, batches, preprocessed
 from keras_alexnet.trained import TrainedNetwork
+from keras_alexnet.utils.reporting import reported
 from keras_alexnet.utils.terminal import Progress
 from keras_alexnet.utils.text import printable
 
@@ -44,6 +45,7 @@ class Features(dict[str, np.ndarray]):
         self.images, self.errors = tuple(images), errors
 
 
+@reported
 def features(
     model: str | os.PathLike | keras.Model,
     images: Any,
@@ -57,6 +59,7 @@ def features(
     batch_size: int = 32,
     variant: str | None = None,
     max_image_pixels: int = MAX_IMAGE_PIXELS,
+    verbose: int = 1,
 ) -> Features:
     """Computes the activations of a network's layers for images of any size and color.
 
@@ -80,6 +83,7 @@ def features(
         batch_size: the number of images in one step, at most 65,536.
         variant: the network, for a file that does not say which it is.
         max_image_pixels: the largest image that is decoded.
+        verbose: 0 shows only warnings, 1 also lines and progress bars, 2 lines but no bars.
 
     Returns:
         A dict: name of a layer → float32 `[N, height, width, channels]` or `[N, units]`, with the

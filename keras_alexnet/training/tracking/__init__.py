@@ -1,0 +1,1 @@
+"""Where a run writes what it measures: TensorBoard, CSV, Weights & Biases, MLflow."""
