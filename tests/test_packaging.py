@@ -54,7 +54,8 @@ def test_wheel_holds_all_files_and_installs_the_command(tmp_path):
     in_tree = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "keras_alexnet").rglob("*")
-        if path.suffix in (".py", ".pyi", ".typed", ".txt", ".safetensors", ".json")
+        if path.suffix
+        in (".py", ".pyi", ".typed", ".txt", ".safetensors", ".json", ".js", ".css", ".html")
     }
     assert in_tree <= names
     assert any(name.endswith(".safetensors") for name in in_tree)

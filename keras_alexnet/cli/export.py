@@ -3,6 +3,7 @@ r"""Exports a trained network for TF Serving, LiteRT and ONNX Runtime, checked a
     keras-alexnet export --model runs/mine --out saved_models/mine
     keras-alexnet export --model runs/mine --out saved_models/mine \
         --formats saved_model,tflite,onnx --quantization float32,float16,dynamic,int8
+    keras-alexnet export --model cifar_v2 --out saved_models/v2 --formats web --layers conv1,conv2
 """
 
 import argparse
@@ -15,6 +16,7 @@ from keras_alexnet.exporting.config import ExportConfig
 _GROUPS = {
     "network": ["model", "variant"],
     "what to write": ["out", "formats", "quantization", "version", "input_dtype", "record"],
+    "the page in the browser": ["layers", "web_runtime"],
     "data": [
         *("dataset", "data_dir", "splits", "labels_csv", "dataset_name", "skip_corrupt"),
         *("max_image_pixels", "calibration_images", "seed"),

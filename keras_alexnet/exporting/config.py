@@ -45,6 +45,16 @@ class ExportConfig(DataSpec):
         "TFLite files to write, separated by commas.",
         QUANTIZATIONS,
     )
+    layers: tuple[str, ...] = setting(
+        (),
+        "For web: layers whose maps the page shows, separated by commas, such as conv1,conv2; with "
+        "the first convolution, also its filters.",
+    )
+    web_runtime: str | os.PathLike | None = setting(
+        None,
+        "For web: folder with the packages @litertjs/core and @litertjs/wasm-utils of npm, such as "
+        "node_modules; by default npm is asked for them.",
+    )
     version: int | None = setting(
         None, "Version of the SavedModel; by default the next free one.", least=1
     )
@@ -87,6 +97,7 @@ class ExportConfig(DataSpec):
         for name in ("formats", "quantization", "views"):
             if not getattr(self, name):
                 raise UsageError(f"At least one of {name} is needed.")
+        object.__setattr__(self, "layers", tuple(dict.fromkeys(self.layers)))
 
     @property
     def outputs(self) -> list[registry.Output]:

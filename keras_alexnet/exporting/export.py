@@ -9,7 +9,7 @@ import tensorflow as tf
 from absl import logging
 
 from keras_alexnet.data import decode
-from keras_alexnet.errors import UserError
+from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.exporting import (
     agreement,
     formats,
@@ -64,6 +64,7 @@ def export(config: ExportConfig, *, verbose: int = 1) -> dict:
         >>> config = ka.ExportConfig(model="runs/mine", out="saved_models/mine")
         >>> report = ka.export(config)  # doctest: +SKIP
     """
+    _check_page_settings(config)
     if config.record is not None:  # what cannot take the rows fails now
         outputs.check_file(config.record, "record")
         files.read_rows(config.record, reports.COLUMNS)
@@ -74,6 +75,8 @@ def export(config: ExportConfig, *, verbose: int = 1) -> dict:
         formats.get(name).check_installed()
     network = TrainedNetwork.load(config.model, config.variant).require_keras("An export")
     reports.check_results(network)
+    for name in config.formats:
+        formats.get(name).check(config, network)
     earlier = reports.earlier_files(config, network)
     images = find_images(config, network)
     with versions.staged(folder) as stage:
@@ -99,6 +102,15 @@ def export(config: ExportConfig, *, verbose: int = 1) -> dict:
         for row in reports.rows(report):
             files.record(config.record, row, reports.COLUMNS)
     return Results(report)
+
+
+def _check_page_settings(config: ExportConfig) -> None:
+    for name in ("layers", "web_runtime"):
+        if getattr(config, name) and "web" not in config.formats:
+            raise UsageError(
+                f"{name} is for the page in the browser. Add web to the formats, or leave it out. "
+                f"Received: {', '.join(config.formats)}."
+            )
 
 
 def _write(

@@ -90,6 +90,17 @@ def no_signature() -> UserError:
     )
 
 
+def forget_free_axes(model: Any) -> None:
+    """Removes from a `ModelT` what says that the batch axis is free; it is free all the same.
+
+    LiteRT.js compares the shape of an input with what is said here, and so would take no input at
+    all: "[1,32,32,3] does not match [-1,32,32,3]". Interpreters resize inputs without it.
+    """
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            tensor.shapeSignature = None
+
+
 def serialized(model: Any) -> bytes:
     """Returns the contents of a file that holds `model`, a `ModelT` of TFLite's schema."""
     size = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)

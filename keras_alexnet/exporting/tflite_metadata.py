@@ -9,7 +9,7 @@ import flatbuffers
 import numpy as np
 
 from keras_alexnet import __version__, run_folder
-from keras_alexnet.exporting.tflite_file import serialized
+from keras_alexnet.exporting.tflite_file import forget_free_axes, serialized
 from keras_alexnet.run_folder import DESCRIPTION
 from keras_alexnet.runtimes.litert import METADATA
 from keras_alexnet.trained import TrainedNetwork
@@ -49,6 +49,7 @@ def packed(contents: bytes, network: TrainedNetwork, quantization: str, input_dt
     model = schema.ModelT.InitFromPackedBuf(contents)
     values = _values(network, quantization, input_dtype, _output_names(model))
     _add(model, flatbuffer(values))
+    forget_free_axes(model)
     labels = "".join(f"{label}\n" for label in network.labels)
     description = json.dumps(network.description(), indent=2, ensure_ascii=False)
     return _with_files(serialized(model), {run_folder.LABELS: labels, DESCRIPTION: description})
@@ -101,7 +102,9 @@ def _values(
             {
                 "name": "serving_default",
                 "input_tensor_metadata": [image],
-                "output_tensor_metadata": [_output(name, labels) for name in outputs],
+                "output_tensor_metadata": [
+                    _output(name, labels) if name in _OUTPUTS else _layer(name) for name in outputs
+                ],
             }
         ],
     }
@@ -117,6 +120,10 @@ def _output(name: str, labels: dict[str, Any]) -> dict[str, Any]:
         "associated_files": [labels],
         **stats,
     }
+
+
+def _layer(name: str) -> dict[str, Any]:
+    return {"name": name, "description": f"What the layer {name} puts out."}
 
 
 def _content(kind: str, properties: dict[str, Any]) -> dict[str, Any]:

@@ -94,11 +94,15 @@ def _move(stage: pathlib.Path, folder: pathlib.Path) -> None:
         if source.name.isdecimal():
             _rename_version(source, folder / source.name)
             continue
-        target = folder / source.name
-        target.mkdir(exist_ok=True)
-        for file in source.iterdir():
-            _replace(file, target / file.name)
-        files.sync(target)
+        _merge(source, folder / source.name)
+
+
+def _merge(source: pathlib.Path, target: pathlib.Path) -> None:
+    """Moves each file of a folder, and of the folders in it, to its place in another one."""
+    target.mkdir(exist_ok=True)
+    for each in source.iterdir():
+        (_merge if each.is_dir() else _replace)(each, target / each.name)
+    files.sync(target)
 
 
 def _replace(source: pathlib.Path, target: pathlib.Path) -> None:

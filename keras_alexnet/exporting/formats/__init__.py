@@ -137,6 +137,10 @@ class ExportFormat(abc.ABC):
         """Raises a `UserError` if a package that writes or runs the format is missing."""
         return None
 
+    def check(self, config: "ExportConfig", network: "TrainedNetwork") -> None:
+        """Raises a `UserError` if this network cannot be written with these settings."""
+        return None
+
     def file_name(self, output: Output, variant: str) -> str:
         """Returns the name of an output's file, such as cifar_v2_int8.tflite."""
         quantization = output.name.removeprefix(self.name).strip()

@@ -1,5 +1,6 @@
 """The TFLite format: files for LiteRT in float32, float16, dynamic range and int8."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from keras_alexnet.errors import UserError, first_line, unknown_name
@@ -26,7 +27,7 @@ class TFLiteFormat(formats.ExportFormat):
     def outputs(self, config: "ExportConfig") -> list[formats.Output]:
         return [
             formats.Output(
-                f"tflite {quantization}",
+                f"{self.name} {quantization}",
                 exact=quantization == "float32",
                 calibrated=quantization == "int8",
                 least_agreement=LEAST_INT8_AGREEMENT if quantization == "int8" else None,
@@ -35,14 +36,25 @@ class TFLiteFormat(formats.ExportFormat):
         ]
 
     def write(self, output: formats.Output, job: formats.ExportJob) -> formats.ExportedModel:
+        return self.write_file(output, job)
+
+    def quantization(self, output: formats.Output) -> str:
+        """Returns how an output's file is quantized."""
+        return output.name.removeprefix(f"{self.name} ")
+
+    def write_file(
+        self, output: formats.Output, job: formats.ExportJob, layers: Sequence[str] = ()
+    ) -> formats.FileModel:
+        """Writes a file, which also puts out what the `layers` do, to the place of the output."""
         from keras_alexnet.exporting import tflite_file
 
-        quantization, place = output.name.removeprefix("tflite "), self.place(output, job)
+        quantization, place = self.quantization(output), self.place(output, job)
         contents = convert(
             job.network,
             quantization,
             input_dtype=job.config.input_dtype,
             calibration=job.calibration,
+            layers=layers,
         )
         path = job.stage / place
         path.parent.mkdir(exist_ok=True)
@@ -66,6 +78,7 @@ def convert(
     *,
     input_dtype: str = "uint8",
     calibration: "np.ndarray | None" = None,
+    layers: Sequence[str] = (),
 ) -> bytes:
     """Converts a network to a TFLite file with one signature, `serving_default`.
 
@@ -81,6 +94,7 @@ def convert(
             to integers.
         calibration: inputs of the network, uint8 `[n, H, W, 3]`, from which int8 takes the ranges
             of the activations. A hundred are enough: more images only widen the ranges.
+        layers: names of layers whose outputs are outputs of the file, too, by the same names.
 
     Returns:
         The file's contents.
@@ -108,7 +122,7 @@ def convert(
         _check_range(network)
     try:
         with terminal.quiet():
-            contents = _converted(network, quantization, input_dtype, calibration)
+            contents = _converted(network, quantization, input_dtype, calibration, layers)
     except UserError:
         raise
     except Exception as error:  # The converter raises many kinds of errors.
@@ -144,6 +158,7 @@ def _converted(
     quantization: str,
     input_dtype: str,
     calibration: "np.ndarray | None",
+    layers: Sequence[str],
 ) -> bytes:
     import tensorflow as tf
 
@@ -152,10 +167,10 @@ def _converted(
     if quantization == "int8":
         assert calibration is not None
         # The graph takes floats; the quantizer gives its input the type of the pixels.
-        converter = _converter(network, "float32")
+        converter = _converter(network, "float32", layers)
         float_layers = tflite_int8.layers_in_float(network)
         return tflite_int8.quantized(converter, input_dtype, calibration, float_layers)
-    converter = _converter(network, input_dtype)
+    converter = _converter(network, input_dtype, layers)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     if quantization != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -166,7 +181,9 @@ def _converted(
     return contents
 
 
-def _converter(network: "TrainedNetwork", input_dtype: str) -> "tf.lite.TFLiteConverter":
+def _converter(
+    network: "TrainedNetwork", input_dtype: str, layers: Sequence[str]
+) -> "tf.lite.TFLiteConverter":
     import tensorflow as tf
 
     from keras_alexnet.exporting import signatures
@@ -175,7 +192,7 @@ def _converter(network: "TrainedNetwork", input_dtype: str) -> "tf.lite.TFLiteCo
     module = tf.Module()
     module.weights = [weight.value for weight in network.model.weights]
     module.serving_default = tf.function(
-        lambda image: signatures.probabilities(network, image),
+        signatures.with_layers(network, layers),
         input_signature=[signatures.pixels(network, input_dtype)],
         autograph=False,
     )

@@ -1,0 +1,232 @@
+"""The page in Chromium: classes and pixels as in Python, and messages for what is no image."""
+
+import dataclasses
+import json
+import pathlib
+import shutil
+import tarfile
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import keras_alexnet as ka
+from keras_alexnet.exporting import signatures
+from keras_alexnet.networks.image_plan import ImagePlan
+from keras_alexnet.runtimes import open_file
+from support import browser
+from support.exports import trained
+from support.image_folders import write_images
+from support.photographs import photographs
+
+pytestmark = pytest.mark.browser
+
+ROOT = pathlib.Path(__file__).parents[3]
+SAMPLE = ROOT.parent / "shared" / "data" / "imagenet-sample-100.tar.gz"
+MODELS = ("float32", "int8")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def installed():
+    browser.require()
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """20 picture files: photographs of ImageNet beside the checkout, or drawn ones."""
+    folder = tmp_path_factory.mktemp("pictures")
+    if SAMPLE.exists():
+        with tarfile.open(SAMPLE) as archive:
+            files = [each for each in archive.getmembers() if each.name.endswith(".JPEG")][::5]
+            contents = [archive.extractfile(each).read() for each in files]
+    else:
+        contents = [tf.io.encode_jpeg(each).numpy() for each in photographs(20, 160)]
+    for number, each in enumerate(contents):
+        (folder / f"{number:02}.jpg").write_bytes(each)
+    return sorted(folder.iterdir())
+
+
+def exported(folder, model, classes, input_size, **settings):
+    write_images(folder / "data" / "train", classes, 4, seed=1, size=input_size)
+    write_images(folder / "data" / "test", classes, 1, seed=2, size=input_size)
+    ka.export(
+        ka.ExportConfig(
+            model=model,
+            out=folder / "out",
+            formats=["web"],
+            dataset="image_folder",
+            data_dir=folder / "data",
+            web_runtime=browser.MODULES,
+            latency=False,
+            views=[1],
+            **{"quantization": MODELS, "layers": ["conv1", "conv2"], **settings},
+        )
+    )
+    return ka.load(model), folder / "out" / "web"
+
+
+@pytest.fixture(scope="module", params=["cifar_v2", "cuda_convnet_11pct", "alexnet_half"])
+def page(request, tmp_path_factory):
+    """(network, folder of its page)."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param != "alexnet_half":
+        return exported(folder, request.param, ka.load(request.param).labels, 32)
+    labels = sorted(["cat", "<b>owl & co", "\"dog's", "猫"])
+    network = trained(folder / "run", request.param, labels, full_size=True, num_classes=4)
+    return exported(folder, network.path.parent, labels, 224)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """(network, folder of its page) of two classes, without layers."""
+    folder = tmp_path_factory.mktemp("small")
+    network = trained(folder / "run", "cifar_v2", ["no", "yes"], num_classes=2)
+    run = network.path.parent
+    return exported(folder, run, ["no", "yes"], 32, quantization=["float32"], layers=[])
+
+
+def inputs(network, files):
+    decoded = [
+        signatures.inputs_from_bytes(tf.constant([each.read_bytes()]), network.plan)
+        for each in files
+    ]
+    return np.concatenate(decoded)
+
+
+def test_same_classes_as_python(page, pictures):
+    network, folder = page
+    images = inputs(network, pictures)
+    with browser.served(folder) as url:
+        steps = [
+            {"action": "classify", "url": url, "model": each, "files": pictures} for each in MODELS
+        ]
+        opened, *found = browser.browse([{"action": "open", "url": url}, *steps])
+    assert opened["problem"] == "" and opened["hosts"] == [url.split("/")[2]]
+    for model, answer in zip(MODELS, found, strict=True):
+        pixels = np.array([each["pixels"] for each in answer["results"]], int)
+        assert np.abs(pixels.reshape(images.shape) - images).mean() < 1
+        logits = np.array([each["logits"] for each in answer["results"]])
+        [file] = folder.glob(f"*_{model}.tflite")
+        wanted = open_file(file).run(images)["logits"]
+        assert logits.argmax(1).tolist() == wanted.argmax(1).tolist(), model
+        sizes = {name: size for name, (size, _) in answer["results"][0]["maps"].items()}
+        shapes = {name: network.model.get_layer(name).output.shape for name in sizes}
+        assert sizes == {name: int(np.prod(shape[1:])) for name, shape in shapes.items()}
+
+
+def saved(path, image, **options):
+    image.save(path, **options)
+    return path
+
+
+def unusual(folder):
+    """Files that are prepared in a way of their own: name → path."""
+    [photo] = photographs(1, 240)
+    wide = Image.fromarray(photo[:150])
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    clear = Image.fromarray(np.dstack([photo[..., :3], photo[..., 0]]), "RGBA")
+    return [
+        saved(folder / "wide.png", wide),
+        saved(folder / "tall.png", wide.transpose(Image.Transpose.ROTATE_90)),
+        saved(folder / "turned.jpg", wide, exif=turned, quality=95, subsampling=0),
+        saved(folder / "clear.png", clear),
+        saved(folder / "gray.png", wide.convert("L")),
+        saved(folder / "palette.png", wide.quantize(16)),
+        saved(folder / "tiny.png", wide.resize([9, 5])),
+        saved(folder / "large.png", wide.resize([2100, 1300])),
+    ]
+
+
+# All ways to the square, and a crop that is enlarged.
+@pytest.mark.parametrize(
+    "plan",
+    [
+        ImagePlan(32, 32, 0, 32),
+        ImagePlan(36, 32, 0, 32, warp=True),
+        ImagePlan(40, 28, 0, 32, resize="antialiased_bilinear"),
+        ImagePlan(32, 32, 0, 32, warp=True, resize="antialiased_bilinear"),
+    ],
+    ids=["area", "warp", "antialiased", "both"],
+)
+def test_pixels_are_those_of_python(plan, small, tmp_path):
+    network, folder = small
+    shutil.copytree(folder, tmp_path / "page")
+    place = tmp_path / "page" / "network.json"
+    described = json.loads(place.read_text())
+    place.write_text(json.dumps({**described, "image_plan": dataclasses.asdict(plan)}))
+    files = unusual(tmp_path)
+    with browser.served(tmp_path / "page") as url:
+        steps = [{"action": "classify", "url": url, "model": "float32", "files": files}]
+        [_, answer] = browser.browse([{"action": "open", "url": url}, *steps])
+    wanted = inputs(dataclasses.replace(network, plan=plan), files).astype(int)
+    for file, image, each in zip(files, wanted, answer["results"], strict=True):
+        differences = np.abs(np.reshape(each["pixels"], image.shape) - image)
+        if file.suffix == ".jpg":  # Python's decoder reduces it in its own way
+            assert differences.mean() < 4, file.name
+            continue
+        # Browsers round the colors of transparent pixels in their own way.
+        assert differences.max() <= 1, file.name
+        assert np.mean(differences > 0) < (0.3 if file.stem == "clear" else 0.01), file.name
+
+
+def test_what_is_no_image_gets_a_message(small, tmp_path):
+    _, folder = small
+    (tmp_path / "notes.jpg").write_text("no image")
+    (tmp_path / "empty.png").touch()
+    Image.new("RGB", [64, 48]).save(tmp_path / "black.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "black.png").read_bytes()[:40])
+    names = ["notes.jpg", "empty.png", "cut.png", "black.png"]
+    give = {"action": "give", "verb": "paste"}
+    steps = [
+        {"action": "open", "url": ""},
+        *({"action": "choose", "file": tmp_path / name} for name in names),
+        {**give, "file": tmp_path / "black.png"},
+        {**give, "verb": "drop", "file": tmp_path / "black.png"},
+        give,
+        {"action": "press", "selector": "#camera"},
+    ]
+    with browser.served(folder) as url:
+        steps[0]["url"] = url
+        _, notes, empty, cut, black, pasted, dropped, text, camera = browser.browse(steps)
+    assert notes["problem"].startswith("“notes.jpg” is not a picture that this browser can read")
+    assert empty["problem"] == "“empty.png” is empty."
+    assert "“cut.png” is not a picture" in cut["problem"]
+    for each in (black, pasted, dropped):
+        assert each["problem"] == "" and each["time"].endswith(" ms")
+        assert {name for name, _ in each["bars"]} == {"no", "yes"}
+    assert text["problem"].startswith("What was pasted is not a picture file")
+    assert "camera" in camera["problem"]
+
+
+def test_camera_labels_keys_and_threads(page, tmp_path):
+    network, folder = page
+    flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    steps = [
+        {"action": "open", "url": "", "scheme": "dark"},
+        {"action": "keys", "names": ["Tab", "Tab", "Tab"]},
+        {"action": "press", "selector": "#camera"},
+        {"action": "tree"},
+        {"action": "model", "name": "int8"},
+    ]
+    with browser.served(folder, isolated=True) as url:
+        steps[0]["url"] = url
+        opened, focused, seen, tree, other = browser.browse(steps, flags=flags)
+    assert opened["status"].endswith("threads.")  # shared memory was allowed
+    assert focused == ["choose", "camera", "model"]
+    assert seen["problem"] == other["problem"] == "" and len(seen["bars"]) == min(
+        5, len(network.labels)
+    )
+    assert {name for name, _ in seen["bars"]} <= set(network.labels)
+    assert "Stop the camera" in tree and "Map and filter 1 of" in tree
+
+
+def test_page_without_its_parts_says_so(small, tmp_path):
+    _, folder = small
+    shutil.copytree(folder, tmp_path / "page")
+    next((tmp_path / "page").glob("*.tflite")).unlink()
+    with browser.served(tmp_path / "page") as url:
+        [opened] = browser.browse([{"action": "open", "url": url}])
+    assert "cannot be loaded: 404" in opened["problem"]
+    assert opened["status"] == "The network is not loaded."
