@@ -67,6 +67,7 @@ def _write(
         "epochs": len(history),
         "steps": history[-1]["step"],
         "kept_epoch": state.kept_epoch,
+        "skipped_steps": state.skipped_steps,
         "global_batch_size": job.recipe.global_batch_size,
         "precision": config.precision,
         "devices": devices.describe(job.strategy),

@@ -207,6 +207,8 @@ class TrainStep:
             own = tf.where(self.loss_scale.value > 1.0, 0.0, own)
         checked = context.all_reduce(tf.distribute.ReduceOp.SUM, own)
         step = tf.cast(self.optimizer.iterations.value, tf.int64) + 1
+        if self.loss_scale is not None:
+            step += self.loss_scale.skipped
         known = self._first_bad_step
         bad = tf.logical_and(known < 0, tf.logical_not(tf.math.is_finite(checked)))
         known.assign(tf.where(bad, step, known.read_value()))
@@ -227,13 +229,18 @@ class TrainStep:
 
     def take_average(self) -> None:
         """Replaces the model's weights with their average, if the recipe averages."""
-        if self._recipe.ema_decay and self.steps_done:
+        if self._recipe.ema_decay and int(self.optimizer.iterations.numpy()):
             self.optimizer.finalize_variable_values(self.model.trainable_variables)
 
     @property
     def steps_done(self) -> int:
-        """Number of optimizer steps so far."""
-        return int(self.optimizer.iterations.numpy())
+        """Number of optimizer steps so far, with those that loss scaling skipped."""
+        return int(self.optimizer.iterations.numpy()) + (self.skipped_steps or 0)
+
+    @property
+    def skipped_steps(self) -> int | None:
+        """Number of steps that loss scaling skipped, or None if the loss is not scaled."""
+        return None if self.loss_scale is None else int(self.loss_scale.skipped.numpy())
 
     @property
     def first_non_finite_step(self) -> int | None:
