@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from keras_alexnet.data import views
 from keras_alexnet.data.augment import key_of
 
-_SHARES, _CHOICES, _CENTERS = 5, 6, 7  # random streams; augmentations have those up to 4
+_SHARES, _CHOICES, _CENTERS, _TAILS = 5, 6, 7, 10  # random streams; augmentations have those up to 4
 
 
 class Mixing(NamedTuple):
@@ -46,13 +47,18 @@ def draws_of_epoch(
         >>> draws_of_epoch(Mixing(0.2, 0.0, classes=10), seed=0, epoch=3, images=50).share.shape
         TensorShape([50])
     """
-    keys = [key_of(seed, epoch, stream) for stream in (_SHARES, _CHOICES, _CENTERS)]
+    keys = [key_of(seed, epoch, stream) for stream in (_SHARES, _CHOICES, _CENTERS, _TAILS)]
     even = tf.random.stateless_uniform([images], keys[1], alg="philox") < 0.5
     cuts = even if mixing.mixup and mixing.cutmix else tf.fill([images], bool(mixing.cutmix))
     alpha = tf.where(cuts, tf.cast(mixing.cutmix, tf.float64), mixing.mixup)
-    # In float64, because for a small alpha both of a pair could be 0 in float32.
-    gamma = tf.random.stateless_gamma([2, images], keys[0], alpha, dtype=tf.float64)
-    share = tf.math.divide_no_nan(gamma[0], gamma[0] + gamma[1])
+    # Beta(α, α) from two gamma variables, in logarithms: for a small α both would be 0. A variable
+    # of α is one of α + 1 times u^(1/α) (Marsaglia and Tsang, 2000).
+    gamma = tf.random.stateless_gamma([2, images], keys[0], alpha + 1.0, dtype=tf.float64)
+    uniform = tf.random.stateless_uniform(
+        [2, images], keys[3], minval=1e-300, dtype=tf.float64, alg="philox"
+    )
+    logarithm = tf.math.log(gamma) + tf.math.log(uniform) / alpha
+    share = tf.sigmoid(logarithm[0] - logarithm[1])
     center = tf.random.stateless_uniform([images, 2], keys[2], alg="philox")
     return MixingDraws(tf.cast(share, tf.float32), cuts, center)
 
@@ -83,7 +89,7 @@ def mixed(
     neighbor = tf.minimum(tf.bitwise.bitwise_xor(place, 1), tf.size(labels) - 1)
     both = (labels >= 0) & (tf.gather(labels, neighbor) >= 0)
     partner = tf.where(both, neighbor, place)
-    inside, rest = _rectangles(draws, images.shape[1], images.shape[2])
+    inside, rest = _rectangles(images, draws)
     share = tf.where(draws.cuts, rest, draws.share)
     others = tf.gather(images, partner)
 
@@ -97,20 +103,16 @@ def mixed(
     return found, share[:, None] * own + (1.0 - share[:, None]) * other
 
 
-def _rectangles(draws: MixingDraws, height: int, width: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """CutMix's rectangles: bool `[batch, height, width, 1]`, and the share of what is outside.
+def _rectangles(images: tf.Tensor, draws: MixingDraws) -> tuple[tf.Tensor, tf.Tensor]:
+    """CutMix's rectangles, bool `[batch, height, width, 1]`, and the share of what is outside.
 
     As in timm: sides √(1 − share) times the image's, cut off at its border; the share is then that
     of the pixels.
     """
-    inside, lengths = [], []
-    for axis, size in enumerate((height, width)):
-        half = tf.cast(size * tf.sqrt(1.0 - draws.share), tf.int32) // 2
-        middle = tf.cast(size * draws.center[:, axis], tf.int32)
-        first, last = tf.maximum(middle - half, 0), tf.minimum(middle + half, size)
-        places = tf.range(size)
-        inside.append((places >= first[:, None]) & (places < last[:, None]))
-        lengths.append(last - first)
-    area = tf.cast(lengths[0] * lengths[1], tf.float32)
-    within = inside[0][:, :, None, None] & inside[1][:, None, :, None]
-    return within, 1.0 - area / (height * width)
+    size = tf.constant(images.shape[1:3])
+    sizes = tf.cast(size, tf.float32)
+    half = tf.cast(sizes * tf.sqrt(1.0 - draws.share)[:, None], tf.int32) // 2
+    middle = tf.cast(sizes * draws.center, tf.int32)
+    first, last = tf.maximum(middle - half, 0), tf.minimum(middle + half, size)
+    area = tf.cast(tf.reduce_prod(last - first, axis=1), tf.float32)
+    return views.rectangles(images, first, last - first), 1.0 - area / tf.reduce_prod(sizes)
