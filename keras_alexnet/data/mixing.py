@@ -12,7 +12,12 @@ import tensorflow as tf
 from keras_alexnet.data import views
 from keras_alexnet.data.augment import key_of
 
-_SHARES, _CHOICES, _CENTERS, _TAILS = 5, 6, 7, 10  # random streams; augmentations have those up to 4
+_SHARES, _CHOICES, _CENTERS, _TAILS = (
+    5,
+    6,
+    7,
+    10,
+)  # random streams; augmentations have those up to 4
 
 
 class Mixing(NamedTuple):
@@ -38,9 +43,7 @@ class MixingDraws(NamedTuple):
     center: tf.Tensor  # float32 [n, 2] in [0, 1): of the rectangle of CutMix, (y, x)
 
 
-def draws_of_epoch(
-    mixing: Mixing, seed: int, epoch: int | tf.Tensor, images: int
-) -> MixingDraws:
+def draws_of_epoch(mixing: Mixing, seed: int, epoch: int | tf.Tensor, images: int) -> MixingDraws:
     """Makes all draws of an epoch; row i belongs to image i.
 
     Example:
@@ -109,7 +112,7 @@ def _rectangles(images: tf.Tensor, draws: MixingDraws) -> tuple[tf.Tensor, tf.Te
     As in timm: sides √(1 − share) times the image's, cut off at its border; the share is then that
     of the pixels.
     """
-    size = tf.constant(images.shape[1:3])
+    size = tf.constant([images.shape[1], images.shape[2]])
     sizes = tf.cast(size, tf.float32)
     half = tf.cast(sizes * tf.sqrt(1.0 - draws.share)[:, None], tf.int32) // 2
     middle = tf.cast(sizes * draws.center, tf.int32)

@@ -220,7 +220,9 @@ def pixel_statistics(split: Split, plan: ImagePlan | str) -> PixelStatistics:
         chosen = np.random.Generator(np.random.PCG64(0)).random(len(split)).argsort()
         split = split.subset(np.sort(chosen[:STATISTICS_IMAGES]))
     indices = tf.data.Dataset.range(len(split)).batch(64).map(lambda index: (index, ()))
-    squares = batching.batches(indices, split, plan, 64, lambda squares, labels, _: (squares, labels))
+    squares = batching.batches(
+        indices, split, plan, 64, lambda squares, labels, _: (squares, labels)
+    )
     # Sums of whole numbers below 2**53 are exact in float64, whatever the order and the threads.
     pixels, sums, products = 0, np.zeros(3), np.zeros((3, 3))
     for batch, _ in failures.explained(squares, split):

@@ -66,7 +66,8 @@ def rectangles(images: tf.Tensor, corners: tf.Tensor, sides: tf.Tensor) -> tf.Te
         sides: int32 `[batch, 2]` or `[1, 2]`, height and width.
 
     Example:
-        >>> inside = rectangles(tf.zeros([1, 4, 4, 3]), tf.constant([[1, 2]]), tf.constant([[2, 5]]))
+        >>> images, corner = tf.zeros([1, 4, 4, 3]), tf.constant([[1, 2]])
+        >>> inside = rectangles(images, corner, tf.constant([[2, 5]]))
         >>> int(tf.reduce_sum(tf.cast(inside, tf.int32)))
         4
     """

@@ -14,7 +14,6 @@ from keras_alexnet.training.loss_scale import LossScale
 from keras_alexnet.training.recipe import Recipe
 from keras_alexnet.utils import tensorflow_private
 
-
 _SCALE = "loss_scale"
 
 
@@ -102,9 +101,7 @@ class TrainStep:
             if self.loss_scale is None:
                 update()
             else:
-                self.loss_scale.guard(
-                    self._strategy.experimental_local_results(finite)[0], update
-                )
+                self.loss_scale.guard(self._strategy.experimental_local_results(finite)[0], update)
 
     def _forward_and_backward(
         self, images: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, frozen: bool

@@ -54,7 +54,7 @@ def test_shares_have_the_distributions_named():
         assert abs(own.mean() - 0.5) < 0.02
         assert abs(own.var() - 1 / (4 * (2 * alpha + 1))) < 0.005  # the variance of Beta(α, α)
     tiny = draws_of_epoch(Mixing(1e-3, 0, 9), 0, 1, 1000).share.numpy()
-    assert np.isfinite(tiny).all() and set(tiny.round(3)) <= {0.0, 1.0}
+    assert abs(tiny.mean() - 0.5) < 0.1 and np.abs(tiny - 0.5).mean() > 0.49  # nearly all 0 or 1
 
 
 @pytest.fixture(scope="module")
