@@ -91,7 +91,7 @@ def _write(
         "workdir": str(job.workdir),
     }
     title = f"{config.variant} on {data.name}"
-    plots.curves(job.workdir / "curves.png", history, title=title)
+    plots.curves(job.workdir / "curves.png", history, title, state.kept_epoch)
     write_pictures(job.workdir, evaluation, tested, job.plan, data.class_names, title)
     if config.record is not None:
         files.record(config.record, found, COLUMNS)
