@@ -131,7 +131,8 @@ class Recipe:
         ("crop", "flip"),
         "Augmentations of the training images, separated by commas, such as crop, crop(reflect), "
         "flip, flip(alternating), cutout(8), random_erasing(0.25), randaugment(2,9), "
-        "color_noise(paper) or color_noise(2012); an empty value applies none. color_noise(2012, until=68) ends after 68 epochs.",
+        "color_noise(paper) or color_noise(2012); an empty value applies none. "
+        "color_noise(2012, until=68) ends after 68 epochs.",
     )
     mixup: float = setting(
         0.0,
