@@ -55,7 +55,7 @@ def draw(
     for axes in (errors, differences):
         axes.set_yticks(range(len(rows)), names)
         axes.set_ylim(len(rows) - 0.5, -0.5)
-        axes.grid(alpha=0.3)
+        axes.grid()
     differences.tick_params(labelleft=False)
     differences.axvline(0, color="black", lw=1)
     errors.set(xlabel="top-1 error, %: mean ± standard deviation")

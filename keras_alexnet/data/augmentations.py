@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from keras_alexnet.data.augmentation import STAGES, Augmentation, Context
+from keras_alexnet.data.augmenting.rand_augment import RandAugment
+from keras_alexnet.data.augmenting.random_erasing import RandomErasing
 from keras_alexnet.errors import UsageError, unknown_name
 from keras_alexnet.networks.spec import ImagePlan
 
@@ -113,13 +115,10 @@ class Cutout(Augmentation):
     def apply(self, images: tf.Tensor, draws: tf.Tensor, context: Context) -> tf.Tensor:
         import tensorflow as tf
 
+        from keras_alexnet.data import views
+
         assert context.statistics is not None
-        first = draws - self.side // 2
-        inside = []
-        for axis in (0, 1):
-            places, start = tf.range(images.shape[axis + 1]), first[:, axis : axis + 1]
-            inside.append((places >= start) & (places < start + self.side))
-        hole = inside[0][:, :, None, None] & inside[1][:, None, :, None]
+        hole = views.rectangles(images, draws - self.side // 2, tf.fill([1, 2], self.side))
         mean = tf.constant(context.statistics.mean, tf.float32)
         return tf.where(hole, tf.cast(tf.round(mean), images.dtype), images)
 
@@ -175,7 +174,8 @@ class ColorNoise(Augmentation):
 
 
 _AUGMENTATIONS: dict[str, type[Augmentation]] = {
-    augmentation.name: augmentation for augmentation in (Crop, Flip, Cutout, ColorNoise)
+    augmentation.name: augmentation
+    for augmentation in (Crop, Flip, Cutout, ColorNoise, RandAugment, RandomErasing)
 }
 
 
@@ -184,7 +184,7 @@ def list_augmentations() -> list[str]:
 
     Example:
         >>> list_augmentations()
-        ['crop', 'flip', 'cutout', 'color_noise']
+        ['crop', 'flip', 'cutout', 'color_noise', 'randaugment', 'random_erasing']
     """
     return list(_AUGMENTATIONS)
 

@@ -24,7 +24,7 @@ def batches(
     split: Split,
     plan: ImagePlan,
     batch_size: int,
-    finish: Callable[[tf.Tensor, Any], tf.Tensor],
+    finish: Callable[[tf.Tensor, tf.Tensor, Any], tuple[tf.Tensor, tf.Tensor]],
 ) -> tf.data.Dataset:
     """Gathers, decodes and finishes the images that a dataset of indices asks for.
 
@@ -33,18 +33,18 @@ def batches(
         split: the images and labels.
         plan: says how large the squares are, and how they are made.
         batch_size: the size of all batches, except that an epoch's last one may be smaller.
-        finish: (squares uint8 `[batch, size, size, 3]`, draws) → images.
+        finish: (squares uint8 `[batch, size, size, 3]`, labels int32 `[batch]`, draws) → (images,
+            labels). Images that the set leaves out are black and have the label -1.
 
     Returns:
-        A dataset of (images, labels int32 `[batch]`), in the order of `indices`. Images that the
-        set leaves out are black and have the label -1.
+        A dataset of what `finish` returns, in the order of `indices`.
     """
     source = source_of(split, plan)
     with tf.device("/CPU:0"):  # captured by reference, never written into a graph
         rows, labels = tf.constant(split.rows), tf.constant(_labels_of(split))
 
     def complete(index: tf.Tensor, draws: Any, squares: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return finish(squares, draws), tf.gather(labels, index)
+        return finish(squares, tf.gather(labels, index), draws)
 
     def gather_and_complete(index: tf.Tensor, draws: Any) -> tuple[tf.Tensor, tf.Tensor]:
         assert isinstance(source, ImageArray)

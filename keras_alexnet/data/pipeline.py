@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet.data import batching, failures
+from keras_alexnet.data import batching, failures, mixing
 from keras_alexnet.data.augment import augmented, draws_of_epoch, order_of_epoch
 from keras_alexnet.data.augment_list import Scheduled, parse
 from keras_alexnet.data.augmentation import Augmentation, Context, PixelStatistics
@@ -30,6 +30,9 @@ def train_batches(
     seed: int,
     augment: Sequence[str] = ("crop", "flip"),
     statistics: PixelStatistics | None = None,
+    mixup: float = 0.0,
+    cutmix: float = 0.0,
+    num_classes: int | None = None,
     start_epoch: int = 0,
     start_step: int = 0,
     drop_remainder: bool = False,
@@ -48,6 +51,10 @@ def train_batches(
             "flip" and "color_noise(paper)". Without "crop" the center is cut out. With `until` an
             augmentation ends after that many epochs: "color_noise(paper, until=60)".
         statistics: statistics of the training pixels, which color noise needs.
+        mixup: parameter of the Beta distribution from which the shares of two mixed images are
+            drawn; 0 does not mix. See `keras_alexnet.data.mixing`.
+        cutmix: the same for rectangles of one image in another; with both, each image has one.
+        num_classes: number of classes, which mixing needs.
         start_epoch: the epoch to begin with.
         start_step: the step of `start_epoch` to begin with. The batches are the same as if the
             dataset had been iterated to this step, but no image is read to get there.
@@ -58,8 +65,9 @@ def train_batches(
 
     Returns:
         An infinite dataset of (images, labels): uint8 `[batch, s, s, 3]` in 0–255, int32
-        `[batch]`. With color noise the images are float32 and not clipped, in all epochs, even
-        after it has ended.
+        `[batch]`, or with mixup or CutMix float32 `[batch, num_classes]`, as Keras's
+        `CategoricalCrossentropy` expects. With color noise the images are float32 and not clipped,
+        in all epochs, even after it has ended.
 
     Raises:
         UsageError: if an argument is out of range.
@@ -80,13 +88,17 @@ def train_batches(
     steps = steps_per_epoch(split, global_batch_size, drop_remainder=drop_remainder)
     shard_size = _shard_size(global_batch_size, shard_index, shard_count)
     first_epoch = start_epoch + start_step // steps
+    mixes = _mixing(mixup, cutmix, num_classes, shard_size, shard_count)
 
     def batches_of(
         epochs: tf.data.Dataset, chosen: list[Augmentation], dtype: tf.DType | None
     ) -> tf.data.Dataset:
         def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
             order = order_of_epoch(seed, epoch, len(split))
-            draws = draws_of_epoch(chosen, seed, epoch, len(split), plan)
+            draws = (
+                draws_of_epoch(chosen, seed, epoch, len(split), plan),
+                () if mixes is None else mixing.draws_of_epoch(mixes, seed, epoch, len(split)),
+            )
             first = tf.where(epoch == first_epoch, start_step % steps, 0)
 
             def batch(step: tf.Tensor) -> tuple[tf.Tensor, tuple]:
@@ -98,9 +110,12 @@ def train_batches(
 
             return tf.data.Dataset.range(tf.cast(first, tf.int64), steps).map(batch)
 
-        def finish(squares: tf.Tensor, draws: tuple) -> tf.Tensor:
-            images = augmented(squares, chosen, draws, Context(plan, statistics))
-            return images if dtype is None else tf.cast(images, dtype)
+        def finish(squares: tf.Tensor, labels: tf.Tensor, draws: tuple) -> tuple:
+            images = augmented(squares, chosen, draws[0], Context(plan, statistics))
+            images = images if dtype is None else tf.cast(images, dtype)
+            if mixes is None:
+                return images, labels
+            return mixing.mixed(images, labels, draws[1], mixes)
 
         return batching.batches(epochs.flat_map(epoch_batches), split, plan, shard_size, finish)
 
@@ -160,8 +175,8 @@ def eval_batches(
     _check_batch_size(batch_size)
     indices = tf.data.Dataset.range(len(split)).batch(batch_size).map(lambda index: (index, ()))
 
-    def finish(squares: tf.Tensor, _: tuple) -> tf.Tensor:
-        return evaluation_views(squares, plan, views)
+    def finish(squares: tf.Tensor, labels: tf.Tensor, _: tuple) -> tuple[tf.Tensor, tf.Tensor]:
+        return evaluation_views(squares, plan, views), labels
 
     return batching.batches(indices, split, plan, batch_size, finish)
 
@@ -205,7 +220,9 @@ def pixel_statistics(split: Split, plan: ImagePlan | str) -> PixelStatistics:
         chosen = np.random.Generator(np.random.PCG64(0)).random(len(split)).argsort()
         split = split.subset(np.sort(chosen[:STATISTICS_IMAGES]))
     indices = tf.data.Dataset.range(len(split)).batch(64).map(lambda index: (index, ()))
-    squares = batching.batches(indices, split, plan, 64, lambda squares, _: squares)
+    squares = batching.batches(
+        indices, split, plan, 64, lambda squares, labels, _: (squares, labels)
+    )
     # Sums of whole numbers below 2**53 are exact in float64, whatever the order and the threads.
     pixels, sums, products = 0, np.zeros(3), np.zeros((3, 3))
     for batch, _ in failures.explained(squares, split):
@@ -224,6 +241,22 @@ def _plan(plan: ImagePlan | str) -> ImagePlan:
 def _check_batch_size(batch_size: int) -> None:
     if batch_size < 1:
         raise UsageError(f"The batch size must be at least 1. Received: {batch_size}.")
+
+
+def _mixing(
+    mixup: float, cutmix: float, num_classes: int | None, shard_size: int, shard_count: int
+) -> mixing.Mixing | None:
+    if not mixup and not cutmix:
+        return None
+    if num_classes is None:
+        raise UsageError("mixup and cutmix need num_classes, for their targets. Received: None.")
+    if shard_count > 1 and shard_size % 2:
+        raise UsageError(
+            "mixup and cutmix mix images in pairs, so each worker must have an even number of the "
+            f"images of a batch. Received: {shard_size} of {shard_size * shard_count} images on "
+            f"each of {shard_count} workers. Choose a different global_batch_size."
+        )
+    return mixing.Mixing(mixup, cutmix, num_classes)
 
 
 def _shard_size(global_batch_size: int, index: int, count: int) -> int:

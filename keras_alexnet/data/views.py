@@ -57,6 +57,27 @@ def flip_horizontal(images: tf.Tensor, flips: tf.Tensor) -> tf.Tensor:
     return tf.gather(images, columns, axis=2, batch_dims=1)
 
 
+def rectangles(images: tf.Tensor, corners: tf.Tensor, sides: tf.Tensor) -> tf.Tensor:
+    """Returns which pixels of each image are in its rectangle, bool `[batch, height, width, 1]`.
+
+    Args:
+        images: `[batch, height, width, 3]`.
+        corners: int32 `[batch, 2]`, top and left; a part of a rectangle may be outside.
+        sides: int32 `[batch, 2]` or `[1, 2]`, height and width.
+
+    Example:
+        >>> images, corner = tf.zeros([1, 4, 4, 3]), tf.constant([[1, 2]])
+        >>> inside = rectangles(images, corner, tf.constant([[2, 5]]))
+        >>> int(tf.reduce_sum(tf.cast(inside, tf.int32)))
+        4
+    """
+    inside = []
+    for axis in (0, 1):
+        places, start = tf.range(images.shape[axis + 1]), corners[:, axis : axis + 1]
+        inside.append((places >= start) & (places < start + sides[:, axis : axis + 1]))
+    return inside[0][:, :, None, None] & inside[1][:, None, :, None]
+
+
 def center_crop(images: tf.Tensor, size: int) -> tf.Tensor:
     """Cuts the center `size` × `size` out of `[batch, height, width, 3]`.
 

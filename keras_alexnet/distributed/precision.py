@@ -11,7 +11,7 @@ from absl import logging
 
 from keras_alexnet.errors import UsageError
 
-PRECISIONS = ("float32", "mixed_bfloat16", "graph_bfloat16")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "graph_bfloat16")
 
 
 @contextlib.contextmanager
@@ -20,6 +20,8 @@ def precision(name: str) -> Iterator[None]:
 
     - `float32`: regardless of Keras's global dtype policy.
     - `mixed_bfloat16`: Keras's policy; layers compute in bfloat16 on float32 variables.
+    - `mixed_float16`: Keras's policy; layers compute in float16 on float32 variables, and training
+      scales the loss. For GPUs before those that have bfloat16.
     - `graph_bfloat16`: the model stays float32, and TensorFlow's graph rewriter converts the
       operations that benefit from it to bfloat16. For CPUs with oneDNN only.
 
@@ -46,14 +48,16 @@ def precision(name: str) -> Iterator[None]:
             "precision=graph_bfloat16 needs oneDNN, which is off. Use mixed_bfloat16, or set "
             "TF_ENABLE_ONEDNN_OPTS=1 before TensorFlow is imported."
         )
-    if name != "float32" and not _bfloat16_is_native():
+    if name == "mixed_float16" and not tf.config.list_physical_devices("GPU"):
+        logging.warning("precision mixed_float16 is for GPUs: on a processor it is very slow.")
+    elif name not in ("float32", "mixed_float16") and not _bfloat16_is_native():
         logging.warning(
             "precision %s: this processor has no bfloat16 instructions, so it will be slow.", name
         )
     former_policy = keras.config.dtype_policy()
     former_options = tf.config.optimizer.get_experimental_options()
     rewriter = "auto_mixed_precision_onednn_bfloat16"
-    keras.config.set_dtype_policy(name if name == "mixed_bfloat16" else "float32")
+    keras.config.set_dtype_policy("float32" if name == "graph_bfloat16" else name)
     tf.config.optimizer.set_experimental_options({rewriter: name == "graph_bfloat16"})
     try:
         yield

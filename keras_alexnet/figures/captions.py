@@ -1,41 +1,13 @@
 """Captions: titles and class names that fit into pictures."""
 
 import bisect
-import functools
-from collections.abc import Iterable
 
-from matplotlib import font_manager
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
+from keras_alexnet.figures.fonts import fonts_for
 from keras_alexnet.utils.imagenet_classes import imagenet_words
 from keras_alexnet.utils.text import printable
-
-# matplotlib includes the first font. The others have Chinese, Japanese and Korean characters, and
-# are used if they are installed.
-_FONTS = (
-    "DejaVu Sans",
-    "Noto Sans CJK JP",
-    "Noto Sans CJK SC",
-    "Noto Sans JP",
-    "Noto Sans SC",
-    "Noto Sans KR",
-    "Source Han Sans",
-    "WenQuanYi Zen Hei",
-    "WenQuanYi Micro Hei",
-    "Droid Sans Fallback",
-    "IPAexGothic",
-    "IPAGothic",
-    "NanumGothic",
-    "Hiragino Sans",
-    "PingFang SC",
-    "Apple SD Gothic Neo",
-    "Yu Gothic",
-    "Microsoft YaHei",
-    "Malgun Gothic",
-    "SimHei",
-    "Arial Unicode MS",
-)
 
 
 def caption(class_name: str) -> str:
@@ -66,7 +38,7 @@ def wrapped(text: str, inches: float, size: float, *, lines: int = 2, bold: bool
         >>> wrapped("golden retriever", 0.7, 9)
         'golden\nretriever'
     """
-    font = FontProperties(family=fonts(), size=size, weight="bold" if bold else "normal")
+    font = FontProperties(family=fonts_for(text), size=size, weight="bold" if bold else "normal")
     found: list[str] = []
     rest = " ".join(map(printable, text.split()))
     while rest and len(found) < lines:
@@ -90,32 +62,3 @@ def _first_line(text: str, points: float, font: FontProperties, last: bool) -> t
 
 def _width(text: str, font: FontProperties) -> float:
     return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]
-
-
-@functools.cache
-def fonts() -> list[str]:
-    """Returns the names of the installed fonts that pictures use, in order of preference.
-
-    Example:
-        >>> fonts()[0]
-        'DejaVu Sans'
-    """
-    installed = set(font_manager.get_font_names())
-    return [name for name in _FONTS if name in installed]
-
-
-def not_shown(texts: Iterable[str]) -> list[str]:
-    """Returns the texts with a character that none of the fonts has.
-
-    Example:
-        >>> not_shown(["cat", "chat\\u0378"])
-        ['chat\\u0378']
-    """
-    return [text for text in texts if not {ord(letter) for letter in text} <= _characters()]
-
-
-@functools.cache
-def _characters() -> frozenset[int]:
-    paths = [font_manager.findfont(FontProperties(family=name)) for name in fonts()]
-    drawn = (number for path in paths for number in font_manager.get_font(path).get_charmap())
-    return frozenset(drawn) | {ord("\n"), ord("\t")}

@@ -176,7 +176,7 @@ def _draw(out: pathlib.Path, found: list[Curve], error: float) -> None:
     axes.set_title(wrapped(title, _WIDTH - 1, drawing.NORMAL, bold=True))
     axes.set(xlabel="epoch", ylabel="error, %", ylim=(0, None))
     axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.grid(alpha=0.3)
+    axes.grid()
     if inside:
         axes.legend(fontsize=drawing.SMALL)
     else:

@@ -1,6 +1,7 @@
 """Drawing with matplotlib: style, layouts of charts and images, and saving."""
 
 import contextlib
+import logging as std_logging
 import math
 import os
 import warnings
@@ -18,7 +19,8 @@ from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from keras_alexnet.figures.captions import fonts, not_shown, wrapped
+from keras_alexnet.figures.captions import wrapped
+from keras_alexnet.figures.fonts import advice, fonts, fonts_for, not_shown
 from keras_alexnet.utils import files
 from keras_alexnet.utils.text import is_printable, printable
 
@@ -26,6 +28,7 @@ DPI = 128  # a power of two, so that lengths in inches are exact in pixels
 SMALL, NORMAL = 8, 10  # sizes of text in points
 GRAY = "dimgray"  # for what is less important
 
+_advised: set[str] = set()  # the fonts that a warning has named
 _MARGIN = 0.1  # inches around everything
 _NARROWEST = 4.5  # inches of a title's line
 
@@ -50,15 +53,24 @@ def style() -> Iterator[None]:
         "figure.titlesize": NORMAL,
         "figure.titleweight": "bold",
         "font.family": fonts(),
+        "grid.alpha": 0.3,
         "font.size": SMALL + 1,
         "lines.markersize": 4,
         "text.parse_math": False,
         "xtick.labelsize": SMALL,
         "ytick.labelsize": SMALL,
     }
+    # matplotlib's own lines say that a font has no bold, and which glyphs are missing: `save` names
+    # the texts.
+    font_log = std_logging.getLogger("matplotlib.font_manager")
+    level = font_log.level
     with warnings.catch_warnings(), matplotlib.style.context(["default", own]):
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # `save` names the texts
-        yield
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        font_log.setLevel(std_logging.ERROR)
+        try:
+            yield
+        finally:
+            font_log.setLevel(level)
 
 
 def subplots(
@@ -204,25 +216,28 @@ def mosaic(cells: np.ndarray, columns: int, *, factor: int, gap: int, fill: floa
 def save(figure: Figure, path: str | os.PathLike) -> None:
     """Writes a figure, with everything around its axes, to a PNG, completely or not at all.
 
-    Control characters, and bytes that are not UTF-8, are drawn escaped: matplotlib would fail. A
-    warning lists texts that no installed font can show.
+    Control characters, and bytes that are not UTF-8, are drawn escaped: matplotlib would fail. One
+    warning for each kind of font that lacks lists the texts that no installed font can show.
     """
     for text in figure.findobj(Text):
         lines = text.get_text().split("\n")
         if not all(map(is_printable, lines)):
             text.set_text("\n".join(map(printable, lines)))
+        if (family := fonts_for(text.get_text())) != fonts():
+            text.set_fontfamily(family)
     figure.draw_without_rendering()  # computes the layout, and with it the size of everything
     box = figure.get_tightbbox().padded(_MARGIN)
     whole_pixels = Bbox(np.round(box.get_points() * DPI) / DPI)
     with files.atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=DPI, bbox_inches=whole_pixels)
     texts = dict.fromkeys(text.get_text() for text in figure.findobj(Text))
-    if missing := not_shown(texts):
+    missing = not_shown(texts)
+    if not _advised.issuperset(advised := advice(missing)):
+        _advised.update(advised)  # a run draws the same names in several pictures
         logging.warning(
-            "%s: no installed font has all characters of: %s. Install one that has them, such as "
-            "Noto Sans CJK, and draw the picture again.",
-            path,
-            "; ".join(text.replace("\n", " ") for text in missing),
+            "%s: no installed font has all characters of: %s. Install %s, and draw the picture "
+            "again.",
+            *(path, "; ".join(text.replace("\n", " ") for text in missing), " and ".join(advised)),
         )
 
 

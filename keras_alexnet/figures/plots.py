@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.patheffects import withStroke
 
 from keras_alexnet.figures import drawing
 from keras_alexnet.figures.captions import caption, wrapped
@@ -16,13 +17,16 @@ _NAME_WIDTH = 1.9  # inches of a class name beside a chart
 
 
 @drawing.style()
-def curves(path: str | os.PathLike, history: list[dict], title: str) -> None:
+def curves(
+    path: str | os.PathLike, history: list[dict], title: str, kept_epoch: int | None = None
+) -> None:
     """Draws training and validation loss and top-1 accuracy by epoch to a PNG.
 
     Args:
         path: the picture to write.
         history: rows with epoch, loss, top1 and, if images were held out, val_loss and val_top1.
         title: the title above the picture.
+        kept_epoch: the epoch whose weights are kept, which a line marks.
     """
     epochs = [row["epoch"] for row in history]
     figure, (loss, top1) = drawing.subplots(10, 4, columns=2)
@@ -34,9 +38,12 @@ def curves(path: str | os.PathLike, history: list[dict], title: str) -> None:
         if f"val_{name}" in history[0]:
             held_out = [scale * row[f"val_{name}"] for row in history]
             axes.plot(epochs, held_out, label="validation")
+        if kept_epoch is not None:
+            kept = f"kept: epoch {kept_epoch}"
+            axes.axvline(kept_epoch, color=drawing.GRAY, ls="--", lw=1, label=kept)
         axes.set(xlabel="epoch", ylabel=label)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.3)
+        axes.grid()
         axes.legend()
     figure.suptitle(title)
     drawing.save(figure, path)
@@ -51,12 +58,16 @@ def confusion(
     side = 3.5 + 0.25 * classes if classes <= _MOST_NAMED else 9
     figure, (axes,) = drawing.subplots(side + 1, side)
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    accuracy = 100 * np.trace(counts) / max(counts.sum(), 1)
+    title += f"\n{accuracy:.2f} % of {counts.sum():,} images are right"
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
     figure.colorbar(image, ax=axes, label="% of the true class", shrink=0.8)
     axes.set(
         xlabel="predicted class",
         ylabel="true class",
-        title=wrapped(title, side, drawing.NORMAL, bold=True),
+        title="\n".join(
+            wrapped(line, side, drawing.NORMAL, bold=True) for line in title.split("\n")
+        ),
     )
     if classes <= _MOST_NAMED:
         names = [_beside(name) for name in class_names]
@@ -86,9 +97,14 @@ def per_class(path: str | os.PathLike, accuracy: dict[str, float | None], title:
     places = range(len(worst))
     bars = axes.barh(places, [100 * value for value, _ in worst])
     axes.set_yticks(places, [_beside(name) for _, name in worst])
-    axes.bar_label(bars, fmt="%.1f", padding=2, size=drawing.SMALL)
+    halo = [withStroke(linewidth=3, foreground="white")]  # over the line of the mean
+    axes.bar_label(bars, fmt="%.1f", padding=2, size=drawing.SMALL, path_effects=halo)
     axes.invert_yaxis()
     axes.margins(y=0.01)
+    if known:
+        mean = 100 * float(np.mean([value for value, _ in known]))
+        axes.axvline(mean, color=drawing.GRAY, ls="--", lw=1, zorder=0)
+        title += f"\nmean of the classes: {mean:.2f} %"
     if len(known) > len(worst):
         title += f"\nthe {len(worst)} worst of {len(known)} classes"
     axes.set(xlim=(0, 108), xlabel="accuracy, %", title=title)

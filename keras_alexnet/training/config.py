@@ -111,8 +111,8 @@ class TrainConfig(DataSpec):
     )
     precision: str = setting(
         "float32",
-        "float32; mixed_bfloat16, Keras's policy; or graph_bfloat16, TensorFlow's graph rewriter, "
-        "for CPUs only.",
+        "float32; mixed_bfloat16, Keras's policy; mixed_float16, with loss scaling, for GPUs that "
+        "lack bfloat16; or graph_bfloat16, TensorFlow's graph rewriter, for CPUs only.",
         PRECISIONS,
     )
     num_devices: int | None = setting(

@@ -174,6 +174,9 @@ class TrainingJob:
             seed=self.config.seed,
             augment=recipe.augment,
             statistics=self.statistics,
+            mixup=recipe.mixup,
+            cutmix=recipe.cutmix,
+            num_classes=len(self.data.class_names),
             start_epoch=epoch,
             start_step=step,
             shard_index=self.cluster.index,
@@ -192,10 +195,17 @@ class TrainingJob:
         batch = self._own_batch_size
         missing = batch - tf.shape(labels)[0]
         images = tf.pad(images, [[0, missing], [0, 0], [0, 0], [0, 0]])
-        labels = tf.pad(labels, [[0, missing]], constant_values=-1)
-        real = labels >= 0
-        labels = tf.maximum(labels, 0)
-        weights = tf.where(real, tf.gather(self._class_weights(), labels), 0.0)
+        if labels.shape.rank == 2:  # mixed
+            labels = tf.pad(labels, [[0, missing], [0, 0]])
+            # The loss is linear in the targets: each class has its own weight in a mixed one too.
+            labels *= self._class_weights()
+            weights = tf.reduce_sum(labels, axis=1)
+            labels = tf.math.divide_no_nan(labels, weights[:, None])
+        else:
+            labels = tf.pad(labels, [[0, missing]], constant_values=-1)
+            real = labels >= 0
+            labels = tf.maximum(labels, 0)
+            weights = tf.where(real, tf.gather(self._class_weights(), labels), 0.0)
         return tuple(
             tf.ensure_shape(part, [batch, *part.shape[1:]]) for part in (images, labels, weights)
         )

@@ -133,6 +133,8 @@ class TrainingLoop:
         self._train_on(batch)
         if state.steps_done % STEPS_BETWEEN_LOOKS == 0 or state.all_steps_done:
             self._guard.check()
+            if self._step.loss_scale is not None:
+                self._step.loss_scale.report()
             figures = self._step.figures()
             self._shown = {name: f"{figures[name]:.3f}" for name in ("loss", "top1")}
             state.chance.look(state.steps_done, state.epoch, batch)

@@ -130,8 +130,24 @@ class Recipe:
     augment: tuple[str, ...] = setting(
         ("crop", "flip"),
         "Augmentations of the training images, separated by commas, such as crop, crop(reflect), "
-        "flip, flip(alternating), cutout(8), color_noise(paper) or color_noise(2012); an empty "
-        "value applies none. color_noise(2012, until=68) ends after 68 epochs.",
+        "flip, flip(alternating), cutout(8), random_erasing(0.25), randaugment(2,9), "
+        "color_noise(paper) or color_noise(2012); an empty value applies none. "
+        "color_noise(2012, until=68) ends after 68 epochs.",
+    )
+    mixup: float = setting(
+        0.0,
+        "Mix each training image with another one and their labels alike; the share is drawn for "
+        "each image from Beta(mixup, mixup), such as 0.2. 0 does not mix.",
+        least=0,
+        most=10**6,
+    )
+    cutmix: float = setting(
+        0.0,
+        "Put a rectangle of another image into each training image; the share of its area is drawn "
+        "from Beta(cutmix, cutmix), such as 1, and the labels are mixed by it. With --mixup too, "
+        "each image has one of the two, with equal probability. 0 puts none.",
+        least=0,
+        most=10**6,
     )
     label_smoothing: float = setting(
         0.0, "Share of the target that is spread over all classes, in [0, 1).", least=0, below=1

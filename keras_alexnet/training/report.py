@@ -76,6 +76,7 @@ def _write(
         "epochs": len(history),
         "steps": history[-1]["step"],
         "kept_epoch": state.kept_epoch,
+        "skipped_steps": state.skipped_steps,
         "global_batch_size": job.recipe.global_batch_size,
         "precision": config.precision,
         "devices": devices.describe(job.strategy),
@@ -99,7 +100,7 @@ def _write(
         "workdir": str(job.workdir),
     }
     title = f"{config.variant} on {data.name}"
-    plots.curves(job.workdir / "curves.png", history, title=title)
+    plots.curves(job.workdir / "curves.png", history, title, state.kept_epoch)
     write_pictures(job.workdir, evaluation, tested, job.plan, data.class_names, title)
     found["log"] = run_log.written(log, found, job.workdir / "confusion.png")
     if config.record is not None:

@@ -102,6 +102,8 @@ class RunState:
         seconds_before: wall time of earlier processes of a resumed run.
         stopped: whether the schedule has ended the run early.
         kept_epoch: the epoch, from 1, whose weights `restore_kept` chose.
+        skipped_steps: the steps of the whole run that loss scaling skipped, as `restore_kept` found
+            them; None if the loss is not scaled.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class RunState:
         self.seconds_of_epoch = self.seconds_before = 0.0
         self.stopped = False
         self.kept_epoch: int | None = None
+        self.skipped_steps: int | None = None
         self._began = time.monotonic()
         self._saved_at: tuple[int, int] | None = None
 
@@ -269,6 +272,7 @@ class RunState:
         Raises:
             UserError: if the best weights are missing.
         """
+        self.skipped_steps = self.step.skipped_steps  # the kept weights have an earlier number
         if keep == "last":
             self.kept_epoch = self.history.rows[-1]["epoch"]
             return

@@ -10,8 +10,11 @@ import tensorflow as tf
 
 from keras_alexnet.evaluation import metrics
 from keras_alexnet.training import layer_factors, optimizer
+from keras_alexnet.training.loss_scale import LossScale
 from keras_alexnet.training.recipe import Recipe
 from keras_alexnet.utils import tensorflow_private
+
+_SCALE = "loss_scale"
 
 
 class Gradients(NamedTuple):
@@ -37,6 +40,9 @@ class TrainStep:
     The gradient of a global batch is that of the weighted mean of its images' losses. It depends
     neither on the number of replicas nor on the padding of an epoch's last batch.
 
+    Attributes:
+        loss_scale: scales the loss if the current precision is mixed_float16, else None.
+
     Raises:
         UsageError: if the model lacks a layer that `recipe` or `freeze_until` names.
     """
@@ -54,6 +60,8 @@ class TrainStep:
         paths = [variable.path for variable in model.trainable_variables]
         self._decay = dict(zip(paths, layer_factors.decays(model, recipe), strict=True))
         self._thawed = layer_factors.thawed(model, freeze_until)
+        is_float16 = keras.config.dtype_policy().compute_dtype == "float16"
+        self.loss_scale = LossScale() if is_float16 else None
         self._totals = tf.Variable(
             tf.zeros(5, tf.float64),
             trainable=False,
@@ -75,7 +83,8 @@ class TrainStep:
 
         Args:
             images: uint8 `[images, height, width, 3]`, or one such part per replica.
-            labels: int32 `[images]`, in the same form.
+            labels: int32 `[images]`, or float32 `[images, classes]` for mixed images, in the same
+                form. The metrics of a mixed image are those of its larger share.
             weights: float32 `[images]`, the weight of each image in the loss; 0 for padding.
             epoch: the epoch, from 0, which determines the layers that are frozen.
         """
@@ -83,22 +92,43 @@ class TrainStep:
 
     def _on_all_replicas(self, images: Any, labels: Any, weights: Any, frozen: bool) -> None:
         with tensorflow_private.gradients_forgotten():
-            self._strategy.run(self._train_step, args=(images, labels, weights, frozen))
+            batch = (images, labels, weights, frozen)
+            found, finite = self._strategy.run(self._forward_and_backward, args=batch)
 
-    def _train_step(
+            def update() -> None:
+                self._strategy.run(self._update, args=(found, labels, weights, frozen))
+
+            if self.loss_scale is None:
+                update()
+            else:
+                self.loss_scale.guard(self._strategy.experimental_local_results(finite)[0], update)
+
+    def _forward_and_backward(
         self, images: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, frozen: bool
+    ) -> tuple[Gradients, tf.Tensor]:
+        """One replica's gradients, and whether those of all replicas are finite if it matters."""
+        context = tf.distribute.get_replica_context()
+        found = self.gradients(
+            *(images, labels, weights, self._variables(frozen)),
+            lambda pixels: self.model(pixels, training=True),
+        )
+        self._note_non_finite(context, found)
+        if self.loss_scale is None:
+            return found, tf.constant(True)
+        values = [found.loss, *found.gradients]
+        bad = [tf.reduce_any(~tf.math.is_finite(value)) for value in values]
+        bad_replicas = tf.cast(tf.reduce_any(bad), tf.float32)
+        return found, context.all_reduce(tf.distribute.ReduceOp.SUM, bad_replicas) == 0
+
+    def _update(
+        self, found: Gradients, labels: tf.Tensor, weights: tf.Tensor, frozen: bool
     ) -> None:
-        """One replica's share of a step, from the pixels to the updated weights."""
+        """One replica's share of an update, from the gradients to the weights and the metrics."""
         context = tf.distribute.get_replica_context()
         replicas = self._strategy.num_replicas_in_sync
         variables = self._variables(frozen)
-
-        # Forward, loss, gradients.
-        found = self.gradients(
-            images, labels, weights, variables, lambda pixels: self.model(pixels, training=True)
-        )
-        self._note_non_finite(context, found)
-        gradients = found.gradients
+        # Copies in this graph, which is a branch if the loss is scaled: all_reduce needs them here.
+        gradients = [tf.identity(gradient) for gradient in found.gradients]
 
         # Weight decay. Every replica adds its share of it, because the optimizer sums gradients.
         decays = [self._decay[variable.path] / replicas for variable in variables]
@@ -118,6 +148,8 @@ class TrainStep:
 
         # Metrics.
         real = tf.cast(weights > 0, tf.float32)
+        if labels.shape.rank == 2:  # mixed images
+            labels = tf.argmax(labels, axis=1, output_type=tf.int32)
         ranks = metrics.ranks(found.logits, labels)
         hits = [tf.reduce_sum(tf.cast(ranks <= k, tf.float32) * real) for k in (1, 5)]
         sums = [tf.reduce_sum(found.losses), *hits, tf.reduce_sum(weights), tf.reduce_sum(real)]
@@ -139,13 +171,19 @@ class TrainStep:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
             logits = tf.cast(forward(images), tf.float32)
-            targets = tf.one_hot(labels, logits.shape[-1])
+            is_mixed = labels.shape.rank == 2
+            targets = labels if is_mixed else tf.one_hot(labels, logits.shape[-1])
             if smoothing := self._recipe.label_smoothing:
                 targets = targets * (1.0 - smoothing) + smoothing / logits.shape[-1]
             losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits) * weights
             # The floor is for a batch in which no image could be read.
             loss = tf.reduce_sum(losses) / tf.maximum(weight_sum, 1e-30)
-        return Gradients(logits, losses, loss, tape.gradient(loss, values))
+            scale = None if self.loss_scale is None else self.loss_scale.value
+            scaled = loss if scale is None else loss * scale
+        found = tape.gradient(scaled, values)
+        if scale is not None:
+            found = [gradient / scale for gradient in found]
+        return Gradients(logits, losses, loss, found)
 
     def trained_variables(self, epoch: int) -> list[keras.Variable]:
         """Returns the variables that a step of an epoch, counted from 0, changes."""
@@ -161,8 +199,13 @@ class TrainStep:
         # The last gradient is that of the classifier's bias, the sum of all errors at the logits:
         # a NaN that the loss hides still shows in it, at the cost of a few numbers.
         own = found.loss + tf.reduce_sum(found.gradients[-1])
+        if self.loss_scale is not None:
+            # A step is skipped as long as the scale may be the reason.
+            own = tf.where(self.loss_scale.value > 1.0, 0.0, own)
         checked = context.all_reduce(tf.distribute.ReduceOp.SUM, own)
         step = tf.cast(self.optimizer.iterations.value, tf.int64) + 1
+        if self.loss_scale is not None:
+            step += self.loss_scale.skipped
         known = self._first_bad_step
         bad = tf.logical_and(known < 0, tf.logical_not(tf.math.is_finite(checked)))
         known.assign(tf.where(bad, step, known.read_value()))
@@ -183,13 +226,18 @@ class TrainStep:
 
     def take_average(self) -> None:
         """Replaces the model's weights with their average, if the recipe averages."""
-        if self._recipe.ema_decay and self.steps_done:
+        if self._recipe.ema_decay and int(self.optimizer.iterations.numpy()):
             self.optimizer.finalize_variable_values(self.model.trainable_variables)
 
     @property
     def steps_done(self) -> int:
-        """Number of optimizer steps so far."""
-        return int(self.optimizer.iterations.numpy())
+        """Number of optimizer steps so far, with those that loss scaling skipped."""
+        return int(self.optimizer.iterations.numpy()) + (self.skipped_steps or 0)
+
+    @property
+    def skipped_steps(self) -> int | None:
+        """Number of steps that loss scaling skipped, or None if the loss is not scaled."""
+        return None if self.loss_scale is None else int(self.loss_scale.skipped.numpy())
 
     @property
     def first_non_finite_step(self) -> int | None:
@@ -233,6 +281,10 @@ class TrainStep:
             ValueError: if names or shapes are not those of this model and optimizer.
         """
         variables = self._named_variables()
+        # A resumed run may have changed its precision: the scale then begins anew, or is not used.
+        own = {name for name in variables.keys() ^ values.keys() if _is_of_scale(name)}
+        values = {name: value for name, value in values.items() if name not in own}
+        variables = {name: variable for name, variable in variables.items() if name not in own}
         if differing := sorted(variables.keys() ^ values.keys()):
             raise ValueError(f"The checkpoint has different variables: {', '.join(differing)}.")
         for name, variable in variables.items():
@@ -252,6 +304,11 @@ class TrainStep:
             for owner, variables in (
                 ("model", self.model.variables),
                 ("optimizer", self.optimizer.variables),
+                (_SCALE, [] if self.loss_scale is None else self.loss_scale.variables),
             )
             for number, variable in enumerate(variables)
         }
+
+
+def _is_of_scale(name: str) -> bool:
+    return name.startswith(f"{_SCALE}/")

@@ -7,13 +7,16 @@ import pathlib
 import platform
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 import keras_alexnet as ka
 from keras_alexnet import ExportConfig
@@ -173,6 +176,27 @@ def test_readme_is_the_card_with_what_the_hub_reads(exported, tmp_path, caplog):
     (tmp_path / "README.md").write_text((out / "README.md").read_text())
     hub_card.write(tmp_path, report, "a new card")
     assert (tmp_path / "README.md").read_text().endswith("a new card")
+
+
+def _run_snippet(card, folder, monkeypatch, capsys):
+    """Runs the program of a card in its folder, and returns what it prints."""
+    [program] = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    Image.fromarray(np.full((40, 40, 3), 90, np.uint8)).save(folder / "photo.jpg")
+    monkeypatch.chdir(folder)
+    exec(program, {})
+    return capsys.readouterr().out
+
+
+def test_program_of_the_card_runs(exported, run_folder, tmp_path, monkeypatch, capsys):
+    out, report = exported
+    shutil.copytree(out, tmp_path / "out")
+    ka.save(run_folder, tmp_path / "saved")
+    for name in ("out", "saved"):
+        card = (tmp_path / name / "README.md").read_text()
+        printed = _run_snippet(card, tmp_path / name, monkeypatch, capsys)
+        assert {line.partition(":")[0] for line in printed.splitlines()} == {"cat", "dog", "owl"}
+        assert "| weight_decay | " in card  # the recipe is a table
+    assert "`tflite/cifar_v2_int8.tflite`" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_a_saved_run_has_its_card_and_is_the_run(run_folder, tmp_path):

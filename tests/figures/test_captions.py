@@ -3,10 +3,11 @@
 import os
 
 import pytest
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
 
-from keras_alexnet.figures.captions import caption, fonts, not_shown, wrapped
+from keras_alexnet.figures.captions import caption, wrapped
+from keras_alexnet.figures.fonts import advice, fonts, fonts_for, not_shown
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,20 @@ def test_class_names_are_words_that_can_be_drawn():
 
 def test_characters_without_a_font_are_known():
     assert not_shown(["cat", "Ünïcödé 12 %\nis –", "no\u0378ne"]) == ["no\u0378ne"]
+
+
+def test_other_fonts_that_have_the_characters_are_used():
+    paths = {
+        name: findfont(FontProperties(family=[name])) for name in ("DejaVu Sans", "STIXGeneral")
+    }
+    characters = {name: get_font(path).get_charmap().keys() for name, path in paths.items()}
+    rare = chr(min(characters["STIXGeneral"] - characters["DejaVu Sans"]))
+    found = fonts_for(f"a {rare}")
+    assert found[: len(fonts())] == fonts() and len(found) > len(fonts())
+    assert not any("Last Resort" in name for name in found)
+    assert not not_shown([rare])
+
+
+def test_message_names_the_font_of_the_script():
+    assert advice(["猫"]) == advice(["とり", "자동차"]) == [advice(["猫 \U00013000"])[0]]
+    assert "fonts-noto-cjk" in advice(["猫"])[0] or not not_shown(["猫"])

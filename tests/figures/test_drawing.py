@@ -73,7 +73,8 @@ def test_texts_that_no_font_can_show_are_named_once(tmp_path, caplog):
     caplog.set_level(logging.WARNING, logger="absl")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        _draw(tmp_path / "p.png", np.zeros([1, 8, 8, 3], np.uint8), title="no \U00013000ne")
+        for title in ("no \U00013000ne", "again \U00013000"):
+            _draw(tmp_path / "p.png", np.zeros([1, 8, 8, 3], np.uint8), title=title)
     [message] = [record.getMessage() for record in caplog.records]
     assert "p.png: no installed font has all characters of: no \U00013000ne. Install" in message
 

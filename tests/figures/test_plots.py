@@ -23,6 +23,10 @@ def test_curves_of_a_run(drawn, tmp_path):
     assert {"training", "validation", "epoch", "network on data"} <= set(texts_of(drawn[0]))
     plots.curves(tmp_path / "curves.png", [{"epoch": 1, "loss": 1.0, "top1": 0.1}], "one epoch")
     assert [len(axes.get_lines()) for axes in drawn[1].axes] == [1, 1]
+    plots.curves(tmp_path / "curves.png", history, "kept", kept_epoch=2)
+    for axes in drawn[2].axes:
+        line = axes.get_lines()[-1]
+        assert line.get_label() == "kept: epoch 2" and set(line.get_xdata()) == {2}
     assert read_png(tmp_path / "curves.png").size
 
 
@@ -32,6 +36,7 @@ def test_confusion_of_few_classes(drawn, tmp_path):
     axes = drawn[0].axes[0]
     expected = [[75, 25, 0], [0, 0, 0], [50, 0, 50]]
     np.testing.assert_array_equal(axes.images[0].get_array(), expected)
+    assert axes.get_title() == "title\n57.14 % of 14 images are right"
     assert [int(text.get_text()) for text in axes.texts] == np.ravel(expected).tolist()
     first, second, third = [label.get_text() for label in axes.get_yticklabels()]
     assert (first, second) == ("golden retriever", "x$_2$")
@@ -52,6 +57,9 @@ def test_worst_classes_come_first(classes, drawn, tmp_path):
     [axes] = drawn[0].axes
     widths = [bar.get_width() for bar in axes.patches]
     assert widths == pytest.approx([0.1, 0.2] if classes == 2 else np.arange(1, 41) / 10)
+    mean = {2: "0.15", 1000: "50.05"}[classes]  # of all of them, also those without a bar
+    assert f"mean of the classes: {mean} %" in axes.get_title()
+    assert list(axes.get_lines()[0].get_xdata()) == pytest.approx([float(mean)] * 2)
     assert ("the 40 worst of 1000 classes" in axes.get_title()) == (classes == 1000)
     assert read_png(tmp_path / "per_class.png").shape[0] < 1800
 

@@ -1,0 +1,1 @@
+"""Augmentations with more code than the others: RandAugment and random erasing."""
