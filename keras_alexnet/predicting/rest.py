@@ -186,7 +186,7 @@ class RestPredictor(EncodedPredictor):
             place = shortened(addresses.shown(answer.location))
             hint = f" It leads to {place}: give the address of the server itself."
         name = http.client.responses.get(answer.status, "")
-        return UserError(f"{self._url} answered {answer.status} {name}: {text}.{hint}")
+        return UserError(f"{self._url} answered {answer.status} {name}: {text.rstrip('.')}.{hint}")
 
 
 def _checked(url: str) -> addresses.Address:
