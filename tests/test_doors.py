@@ -55,7 +55,10 @@ def _answer(make):
 @pytest.mark.parametrize(
     ("variant", "weights"),
     [
-        *(("cifar_v2", each) for each in ("cifar10-jpeg", "cifar_v2", "imagenet", "no.file", "", 5)),
+        *(
+            ("cifar_v2", each)
+            for each in ("cifar10-jpeg", "cifar_v2", "imagenet", "no.file", "", 5)
+        ),
         ("alexnet_owt", "imagenet"),
     ],
 )

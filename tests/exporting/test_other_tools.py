@@ -33,7 +33,8 @@ import json, sys
 import mediapipe, numpy as np
 from mediapipe.tasks import python as tasks
 from mediapipe.tasks.python import vision
-options = vision.ImageClassifierOptions(base_options=tasks.BaseOptions(model_asset_path=sys.argv[1]))
+file = tasks.BaseOptions(model_asset_path=sys.argv[1])
+options = vision.ImageClassifierOptions(base_options=file)
 answers = []
 with vision.ImageClassifier.create_from_options(options) as classifier:
     for pixels in np.load(sys.argv[2]):
