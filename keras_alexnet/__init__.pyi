@@ -27,6 +27,8 @@ from keras_alexnet.exporting.save import save as save
 from keras_alexnet.models.alexnet import AlexNet as AlexNet
 from keras_alexnet.models.images_and_scores import decode_predictions as decode_predictions
 from keras_alexnet.models.images_and_scores import preprocess_input as preprocess_input
+from keras_alexnet.models.loss_check import LossCheck as LossCheck
+from keras_alexnet.models.loss_check import check_loss as check_loss
 from keras_alexnet.models.with_weights import build as build
 from keras_alexnet.networks import variants as variants
 from keras_alexnet.networks.summary import layer_table as layer_table

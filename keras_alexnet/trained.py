@@ -5,12 +5,13 @@ import os
 import pathlib
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 from absl import logging
 
+import keras_alexnet
 from keras_alexnet import run_folder
 from keras_alexnet.data import run_data
 from keras_alexnet.data.config import DataSpec
@@ -23,6 +24,9 @@ from keras_alexnet.utils import files, finite
 from keras_alexnet.utils.pixels import message, wrong_scale
 from keras_alexnet.weights import model_files, named
 from keras_alexnet.weights.model_files import ModelFile
+
+if TYPE_CHECKING:
+    from keras_alexnet import Prediction
 
 TOP = 5  # labels that an exported network names
 
@@ -141,6 +145,25 @@ class TrainedNetwork:
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Computes the softmax of the logits; arguments and errors are those of `logits`."""
         return self._outputs(images)["probabilities"]
+
+    def predict(self, images: Any, top: int = 5, **options: Any) -> "list[Prediction]":
+        """Names the likeliest classes of images, as `keras_alexnet.predict` does for this network.
+
+        Args:
+            images: paths, folders, encoded bytes, or pixels 0–255 of any size, uint8 or float.
+            top: how many classes to name; all if the network has fewer.
+            options: `batch_size` and `max_image_pixels`.
+
+        Raises:
+            UsageError: an argument that cannot be used, such as pixels in 0–1.
+
+        Example:
+            >>> [found] = load("cifar_v2").predict(np.zeros([40, 50, 3], np.uint8), top=1)
+            >>> found.classes, found.error
+            (('cat',), None)
+        """
+        # The public function is above this module, which therefore does not import it by name.
+        return keras_alexnet.predict(self, images, top, **options)
 
     def require_keras(self, purpose: str) -> "TrainedNetwork":
         """Returns the network itself, if it is a Keras model.

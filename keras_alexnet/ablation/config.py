@@ -5,7 +5,7 @@ import os
 from typing import Any
 
 from keras_alexnet.training.config import TrainConfig
-from keras_alexnet.utils.arguments import normalize, setting
+from keras_alexnet.utils.arguments import Config, normalize, setting
 
 # What --without takes. The parts of a network come first, then those of a recipe's augmentation.
 PARTS = ("lrn", "dropout", "overlap", "flip", "crop", "color")
@@ -14,7 +14,7 @@ BEST_RATE_BY = ("validation", "training_error")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AblateConfig:
+class AblateConfig(Config):
     """The settings of an ablation study.
 
     Attributes:

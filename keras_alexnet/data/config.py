@@ -4,7 +4,7 @@ import dataclasses
 import os
 
 from keras_alexnet.networks.spec import LARGEST_SIDE
-from keras_alexnet.utils.arguments import normalize, setting
+from keras_alexnet.utils.arguments import Config, normalize, setting
 
 # Half a GiB of RGB pixels. Pillow, and TensorFlow for JPEGs, decode no more either.
 MAX_IMAGE_PIXELS = 2**29 // 3
@@ -15,7 +15,7 @@ _MAX_IMAGE_PIXELS_HELP = (
 
 
 @dataclasses.dataclass(frozen=True)
-class DataSpec:
+class DataSpec(Config):
     """Names a data set: which one, where it is, and what results call it.
 
     The configs of training, evaluation and export are `DataSpec`s with more fields. All configs
@@ -63,7 +63,7 @@ class DataSpec:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PrepareConfig:
+class PrepareConfig(Config):
     """What to prepare: images that become shards of TFRecords.
 
     Raises:

@@ -38,14 +38,13 @@ def with_layers(
 
 
 def signatures(
-    network: TrainedNetwork, input_dtype: str, labels: Callable[[tf.Tensor], tf.Tensor]
+    network: TrainedNetwork, input_dtype: str
 ) -> dict[str, tf.types.experimental.GenericFunction]:
     """Returns the signatures of a SavedModel: `serving_default`, `image_bytes` and `features`.
 
     Args:
         network: the network.
         input_dtype: "uint8" or "float32", the type of the pixels in `image`.
-        labels: a function from class numbers, int32 of any shape, to their labels, string.
     """
     declared = pixels(network, input_dtype)
     hidden = network.features
@@ -54,7 +53,9 @@ def signatures(
         image = _not_empty(image)
         outputs = probabilities(network, image)
         top = tf.math.top_k(outputs["probabilities"], min(TOP, len(network.labels)))
-        return {**outputs, "classes": labels(top.indices), "scores": top.values}
+        # A table would have to be initialized, which OpenVINO does not do.
+        classes = tf.gather(tf.constant(network.labels), top.indices)
+        return {**outputs, "classes": classes, "scores": top.values}
 
     @tf.function(input_signature=[declared], autograph=False)
     def serving_default(image: tf.Tensor) -> dict[str, tf.Tensor]:

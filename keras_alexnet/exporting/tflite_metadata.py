@@ -21,9 +21,9 @@ _RGB = 1
 
 _DESCRIPTIONS, _TENSOR_AXIS_LABELS = 1, 2  # types of associated files
 
-_OUTPUTS = {
-    "logits": ("One number per class, in class order.", None),
+_OUTPUTS = {  # in the order of the file
     "probabilities": ("Softmax of the logits: one probability per class.", (0, 1)),
+    "logits": ("One number per class, in class order.", None),
 }
 
 _ARITHMETIC = {
@@ -47,6 +47,7 @@ def packed(contents: bytes, network: TrainedNetwork, quantization: str, input_dt
         The contents of the whole file.
     """
     model = schema.ModelT.InitFromPackedBuf(contents)
+    _sort_outputs(model)
     values = _values(network, quantization, input_dtype, _output_names(model))
     _add(model, flatbuffer(values))
     forget_free_axes(model)
@@ -55,10 +56,20 @@ def packed(contents: bytes, network: TrainedNetwork, quantization: str, input_dt
     return _with_files(serialized(model), {run_folder.LABELS: labels, DESCRIPTION: description})
 
 
+def _sort_outputs(model: Any) -> None:
+    """Puts the probabilities first: programs that know no names, as MediaPipe's, take that output.
+
+    The order of the signature must be that of the graph.
+    """
+    [signature], [graph] = model.signatureDefs, model.subgraphs
+    order = list(_OUTPUTS)
+    signature.outputs = sorted(signature.outputs, key=lambda each: order.index(each.name.decode()))
+    graph.outputs = np.array([each.tensorIndex for each in signature.outputs], np.int32)
+
+
 def _output_names(model: Any) -> list[str]:
-    """Returns the names of the outputs in the signature, in the order of the graph."""
-    names = {output.tensorIndex: output.name.decode() for output in model.signatureDefs[0].outputs}
-    return [names[index] for index in model.subgraphs[0].outputs]
+    """Returns the names of the outputs, in order."""
+    return [each.name.decode() for each in model.signatureDefs[0].outputs]
 
 
 def _values(

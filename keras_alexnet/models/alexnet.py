@@ -46,9 +46,10 @@ def AlexNet(
             with weights.
         pooling: without the top, how to pool the last map: None leaves it
             `[batch, height, width, channels]`, "avg" or "max" pools it to `[batch, channels]`.
-        classes: number of classes; ignored without the top. With the top and "imagenet", 1000.
-        classifier_activation: activation on the logits; None returns the logits. With "imagenet",
-            "softmax" or None.
+        classes: number of classes; ignored without the top. With the top and weights of a name, as
+            many as they have: 1000 for "imagenet".
+        classifier_activation: activation on the logits; None returns the logits. With weights of a
+            name, "softmax" or None.
         name: the model's name; by default the variant.
         variant: a name from `keras_alexnet.list_variants()`, such as "alexnet" for the network of
             the 2012 paper.
@@ -94,12 +95,13 @@ def _check_weights(
     """Checks what the weights of a name ask for, before a large network is built for them."""
     from keras_alexnet.weights import named
 
-    known = named.check_name(weights, spec.name)
-    if not known or not include_top or spec.published is None or weights != spec.published.name:
+    named.check_name(weights, spec.name)
+    trained = named.classes_of(weights, spec.name) if include_top else None
+    if trained is None:
         return
-    if classes != spec.num_classes:
+    if classes != trained:
         raise UsageError(
-            f"With weights={weights!r} and the top, classes must be {spec.num_classes}. Received: "
+            f"With weights={weights!r} and the top, classes must be {trained}. Received: "
             f"{classes}. For classes of your own, pass include_top=False and add layers, or call "
             f"build({spec.name!r}, num_classes={classes}, weights={weights!r}), whose last layer "
             "starts from new weights."

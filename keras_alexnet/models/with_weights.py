@@ -66,6 +66,10 @@ def build(
         >>> model(np.zeros([1, 32, 32, 3], "uint8")).shape
         TensorShape([1, 10])
     """
+    if weights is not None:
+        from keras_alexnet.weights import named
+
+        named.check_name(weights, variant)  # before a large network is built for them
     model = build_network(
         variant,
         num_classes=num_classes,

@@ -80,6 +80,7 @@ def connect(
     Raises:
         UsageError: the image is too small, or so large that there is no memory for the weights.
     """
+    options.check_data_format()
     options.check_image_size(spec.name, layer_specs, image.shape[1:3])
     check_memory(spec.name, layer_specs, image.shape[1:3], choices.num_classes)
     pixels = spec.standardization

@@ -80,6 +80,21 @@ def _side(name: str, side: int | None) -> int:
     return whole_number(f"input_shape's {name}", side, 1, specs.LARGEST_SIDE)
 
 
+def check_data_format() -> None:
+    """Checks that Keras's layers take images with the channels last, as the networks do.
+
+    Raises:
+        UsageError: keras.json or `keras.config.set_image_data_format` says otherwise.
+    """
+    if keras.config.image_data_format() != "channels_last":
+        raise UsageError(
+            "The networks take images with the channels last, on every device. Call "
+            "keras.config.set_image_data_format('channels_last') before, or change it in "
+            "~/.keras/keras.json, and turn images with np.moveaxis(x, -3, -1). Received: "
+            f"image_data_format {keras.config.image_data_format()!r}."
+        )
+
+
 def check_image_size(
     name: str, layers: Sequence[specs.LayerSpec], size: Sequence[int | None]
 ) -> None:

@@ -5,14 +5,14 @@ import os
 from typing import TYPE_CHECKING
 
 from keras_alexnet.data.config import MAX_IMAGE_PIXELS
-from keras_alexnet.utils.arguments import normalize, setting
+from keras_alexnet.utils.arguments import Config, normalize, setting
 
 if TYPE_CHECKING:
     import keras
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DistanceConfig:
+class DistanceConfig(Config):
     """The settings of a measurement of perceptual distances.
 
     Raises:

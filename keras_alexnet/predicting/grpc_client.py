@@ -15,9 +15,11 @@ from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.predicting import addresses
 from keras_alexnet.predicting.predictor import (
     INPUT,
+    OUTPUTS,
     SIGNATURE,
     EncodedPredictor,
     Refused,
+    Signatures,
     reason,
     unknown_answer,
 )
@@ -44,6 +46,7 @@ _DEFAULT_PORT = 8500
 
 _BASE_BYTES = 2**24  # of an answer without its predictions
 _NUMBER_BYTES, _LABEL_BYTES = 8, 2**12  # of a number and a name, generously
+_ROW_BYTES = 2**20  # of all outputs for an image, if it is unknown how many there are
 _MOST_BYTES = 2**31 - 1  # that gRPC can be told
 
 _PATH = re.compile(r"/(?P<name>[^/:]+)(/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?/?")
@@ -57,6 +60,9 @@ _HINTS = {
 
 class GrpcPredictor(EncodedPredictor):
     """Sends images to `PredictionService.Predict`, after reading the network's signatures.
+
+    A server without `GetModelMetadata` is asked for all outputs, and its first answer is checked in
+    place of the signatures.
 
     Args:
         url: an address of the form `FORM`.
@@ -86,7 +92,8 @@ class GrpcPredictor(EncodedPredictor):
             raise
 
     def call_signature(self, images: list[bytes], names: Sequence[str]) -> dict[str, np.ndarray]:
-        request = predict_pb2.PredictRequest(model_spec=self._spec, output_filter=names)
+        wanted = names if self._has_metadata else ()
+        request = predict_pb2.PredictRequest(model_spec=self._spec, output_filter=wanted)
         request.model_spec.signature_name = SIGNATURE
         request.inputs[INPUT].CopyFrom(tf.make_tensor_proto(images, tf.string))
         self._allow(images, names)
@@ -97,11 +104,15 @@ class GrpcPredictor(EncodedPredictor):
                 raise Refused(reason(error.details())) from error
             raise self._explained(error) from error
         try:
+            expected = names if self._has_metadata else OUTPUTS
             outputs = {
-                name: _array(answer.outputs[name]) for name in names if name in answer.outputs
+                name: _array(answer.outputs[name]) for name in expected if name in answer.outputs
             }
         except (TypeError, ValueError) as error:
             raise unknown_answer(self._url, str(error)) from error
+        if not self._has_metadata:
+            other = {name: np.zeros(0) for name in answer.outputs if name not in outputs}
+            self.learn_outputs({**other, **outputs})
         return self.checked(outputs, names, len(images))
 
     def close(self) -> None:
@@ -123,23 +134,33 @@ class GrpcPredictor(EncodedPredictor):
 
     def _allow(self, images: list[bytes], names: Sequence[str]) -> None:
         """Accepts answers as large as the predictions of these images."""
-        each = sum(
-            self.width(name) * (_LABEL_BYTES if name == "classes" else _NUMBER_BYTES)
-            for name in names
-        )
+        each = _ROW_BYTES
+        if self._has_metadata:
+            each = sum(
+                self.width(name) * (_LABEL_BYTES if name == "classes" else _NUMBER_BYTES)
+                for name in names
+            )
         needed = min(_BASE_BYTES + each * len(images), _MOST_BYTES)
         if needed > self._most_bytes:
             self.close()
             self._open(needed)
 
-    def _signatures(self) -> dict[str, dict[str, list[int]]]:
+    def _signatures(self) -> Signatures | None:
         request = get_model_metadata_pb2.GetModelMetadataRequest(
             model_spec=self._spec, metadata_field=["signature_def"]
         )
         try:
             answer = self._stub.GetModelMetadata(request, timeout=self._timeout)
         except grpc.RpcError as error:
+            if error.code() == grpc.StatusCode.UNIMPLEMENTED:
+                self._has_metadata = False
+                logging.info(
+                    "%s has no GetModelMetadata, so its first answer shows what it serves.",
+                    self._url,
+                )
+                return None
             raise self._explained(error) from error
+        self._has_metadata = True
         found = get_model_metadata_pb2.SignatureDefMap()
         try:
             unpacked = answer.metadata["signature_def"].Unpack(found)

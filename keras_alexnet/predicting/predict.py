@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 from absl import logging
 
@@ -57,7 +58,7 @@ class Prediction:
 
 @reported
 def predict(
-    model: str | os.PathLike,
+    model: str | os.PathLike | keras.Model | TrainedNetwork,
     images: Any,
     top: int = 5,
     *,
@@ -78,7 +79,8 @@ def predict(
             versions, of which the newest is used), a `.tflite` or `.onnx` file, the name of weights
             or of their network, such as "imagenet" or "cifar_v2", or the address of a TensorFlow
             Serving server: `http://host:8501/v1/models/NAME[/versions/N]` or
-            `grpc://host:8500/NAME[/versions/N]`, or with `/labels/L` for `/versions/N`.
+            `grpc://host:8500/NAME[/versions/N]`, or with `/labels/L` for `/versions/N`; or what
+            `load` returned, or a model that `build` made.
         images: the path of an image, or of a folder that is searched with all folders below it;
             encoded bytes; pixels 0–255, `[H, W, 3]` or `[N, H, W, 3]`, of which floats are
             rounded; or an iterable of these. Images may have any size and color, and are read batch
@@ -114,7 +116,7 @@ def predict(
 
 
 def predictions(
-    model: str | os.PathLike,
+    model: str | os.PathLike | keras.Model | TrainedNetwork,
     images: Any,
     top: int = 5,
     *,
@@ -149,7 +151,7 @@ def predictions(
 
 
 def open_predictor(
-    model: str | os.PathLike,
+    model: str | os.PathLike | keras.Model | TrainedNetwork,
     top: int = 5,
     *,
     timeout: float = 60.0,
@@ -159,10 +161,19 @@ def open_predictor(
     """Loads a network, or connects to its server; arguments and errors are those of `predict`."""
     top = one_of("top", top, int, limits.TOP)
     timeout = one_of("timeout", timeout, float, limits.TIMEOUT)
+    names = None if labels is None else run_folder.read_labels(labels)
+    if isinstance(model, TrainedNetwork):
+        if variant is not None or names is not None:
+            raise UsageError(
+                "variant and labels are for files that do not have them. Give them to "
+                "keras_alexnet.load, which returned this network."
+            )
+        return _local(model, top)
+    if isinstance(model, keras.Model):
+        return _local(TrainedNetwork.of_model(model, variant, names), top)
     if not isinstance(model, (str, os.PathLike)):
         raise UsageError(f"A model is {PLACES}. Received: {type(model).__name__}.")
     text = path_text("model", model)
-    names = None if labels is None else run_folder.read_labels(labels)
     if scheme := re.match(URL, text):
         _refuse_variant(variant, model)
         return _connect(scheme[1].lower(), text, top, names, timeout)
@@ -170,7 +181,10 @@ def open_predictor(
     if kind == run_folder.SAVED_MODEL:
         _refuse_variant(variant, model)
         return SavedModelPredictor(path, top, names)
-    network = TrainedNetwork.load(path, variant, names)
+    return _local(TrainedNetwork.load(path, variant, names), top)
+
+
+def _local(network: TrainedNetwork, top: int) -> Predictor:
     return LocalPredictor(network.probabilities, network.plan, network.labels, top)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from absl import logging
 
 from keras_alexnet.data.config import MAX_IMAGE_PIXELS
 from keras_alexnet.errors import UsageError, UserError
@@ -23,6 +24,7 @@ _TEXT_LENGTH = 500  # of what a server says, in a message
 _PARSED_LENGTH = 10**5  # of an error, in which the line that says what is wrong is looked for
 
 _NAMED, _ALL = ("classes", "scores"), ("probabilities",)
+OUTPUTS = _NAMED + _ALL
 
 # Name of a signature → name of each of its outputs → static shape. Free axes are None or -1; an
 # unknown shape is None.
@@ -86,7 +88,8 @@ class EncodedPredictor(Predictor):
 
     Args:
         model: the name of the network in messages.
-        signatures: the signatures of the network.
+        signatures: the signatures of the network; None if they are unknown, so that the first
+            answer is checked in their place (`learn_outputs`).
         top: how many classes to name.
         labels: the names of the classes, or None.
 
@@ -98,31 +101,70 @@ class EncodedPredictor(Predictor):
     """
 
     def __init__(
-        self, model: object, signatures: Signatures, top: int, labels: Sequence[str] | None
+        self,
+        model: object,
+        signatures: Signatures | None,
+        top: int,
+        labels: Sequence[str] | None,
     ):
+        self._model, self._top, self._labels = model, top, labels
+        self._widths: dict[str, int] = {}
+        if signatures is None:
+            return
         outputs = signatures.get(SIGNATURE, {})
-        if not all(_size(outputs.get(name)) for name in _NAMED + _ALL):
+        if not all(_size(outputs.get(name)) for name in OUTPUTS):
             raise UserError(
                 f"The network at {model} has no signature {SIGNATURE!r} with the outputs classes, "
                 "scores and probabilities: it was not exported by keras_alexnet. It has: "
                 f"{_listed(signatures)}."
             )
-        self._model = model
-        self._widths = {name: _size(outputs[name]) for name in _NAMED + _ALL}
-        named, classes = self._widths["classes"], self._widths["probabilities"]
-        if max(named, classes) > _MOST_CLASSES:
-            raise unknown_answer(model, f"{max(named, classes)} classes.")
-        if labels is None and named < min(top, classes):
-            labels = self.spare_labels()
-        self._top, self._labels = top, labels
-        if labels is not None:
-            check_labels(labels, classes, model)
-        elif named < min(top, classes):
-            raise UsageError(
-                f"top must be at most {named}, the classes that the network at {model} names "
-                "itself, unless --labels (labels=) gives the labels.txt of its run. Received: "
-                f"{top}."
+        self._set_widths({name: _size(outputs[name]) for name in OUTPUTS})
+
+    def learn_outputs(self, outputs: Mapping[str, np.ndarray]) -> None:
+        """Takes the sizes of the outputs from the first answer of a network without signatures.
+
+        Args:
+            outputs: what the network answered. It may leave out the probabilities, if it names
+                classes, or what names them, if the labels are known.
+
+        Raises:
+            UserError, UsageError: as `EncodedPredictor`; or a needed output is missing.
+        """
+        if self._widths:
+            return
+        widths = {name: _size(outputs[name].shape) for name in OUTPUTS if name in outputs}
+        needed = _NAMED if self._labels is None else _ALL
+        if missing := [name for name in needed if not widths.get(name)]:
+            advice = "It must serve an export of keras_alexnet."
+            if "classes" in widths:
+                advice = "Leave out --labels (labels=), which needs them."
+            raise UserError(
+                f"{self._model} answers images without {' and '.join(missing)}. {advice} "
+                f"Received: {shortened(', '.join(sorted(outputs)) or 'nothing')}."
             )
+        self._set_widths(widths)
+
+    def _set_widths(self, widths: dict[str, int]) -> None:
+        named, classes = widths.get("classes", 0), widths.get("probabilities")
+        if max(named, classes or 0) > _MOST_CLASSES:
+            raise unknown_answer(self._model, f"{max(named, classes or 0)} classes.")
+        if self._labels is None and classes is not None and named < min(self._top, classes):
+            self._labels = self.spare_labels()
+        if self._labels is not None and classes is not None:
+            check_labels(self._labels, classes, self._model)
+        elif classes is not None and named < min(self._top, classes):
+            raise UsageError(
+                f"top must be at most {named}, the classes that the network at {self._model} names "
+                "itself, unless --labels (labels=) gives the labels.txt of its run. Received: "
+                f"{self._top}."
+            )
+        elif named < self._top:
+            logging.warning(
+                "%s names %d classes and does not say whether it has more, so that there are no "
+                "more in the predictions.",
+                *(self._model, named),
+            )
+        self._widths = widths
 
     @abc.abstractmethod
     def call_signature(self, images: list[bytes], names: Sequence[str]) -> Mapping[str, np.ndarray]:
@@ -145,7 +187,7 @@ class EncodedPredictor(Predictor):
         return None
 
     def width(self, name: str) -> int:
-        """Returns how many values an output has for each image, by the signature."""
+        """Returns how many values a known output has for each image."""
         return self._widths[name]
 
     def checked(

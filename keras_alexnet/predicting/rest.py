@@ -1,4 +1,4 @@
-"""The predictor that uses TensorFlow Serving's REST API."""
+"""The predictor that uses the REST API of TensorFlow Serving, or KServe's version 1 of it."""
 
 import base64
 import http
@@ -15,9 +15,11 @@ from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.predicting import addresses, bounded_http
 from keras_alexnet.predicting.predictor import (
     INPUT,
+    OUTPUTS,
     SIGNATURE,
     EncodedPredictor,
     Refused,
+    Signatures,
     reason,
     shortened,
     unknown_answer,
@@ -32,10 +34,21 @@ _TOO_LARGE = 413  # what gateways answer; a single image may be accepted
 
 _METADATA_BYTES = 2**24  # of an answer; that of this package's networks has some thousand
 _NUMBER_BYTES, _LABEL_BYTES = 64, 2**14  # of a number and a name in JSON, generously
+_ROW_BYTES = 2**22  # of all outputs for an image, if it is unknown how many there are
+
+# What servers without metadata answer to the question for them.
+_NO_METADATA = (
+    http.HTTPStatus.NOT_FOUND,
+    http.HTTPStatus.METHOD_NOT_ALLOWED,
+    http.HTTPStatus.NOT_IMPLEMENTED,
+)
 
 
 class RestPredictor(EncodedPredictor):
     """Sends images to `:predict`, after reading the network's signatures.
+
+    A server without `/metadata`, such as KServe's, is sent rows (`instances`), which is the only
+    form of its protocol, and its first answer is checked in place of the signatures.
 
     A proxy is used where curl would use one: the environment variables `http_proxy`, `https_proxy`,
     `all_proxy` and `no_proxy` are respected. A user's name and password in the address are sent as
@@ -62,15 +75,12 @@ class RestPredictor(EncodedPredictor):
         if self._proxy is not None:
             logging.info("%s is asked through %s.", self._url, self._proxy)
             self._url = f"{self._url} (through {self._proxy})"
-        answer = self._call("/metadata", None, _METADATA_BYTES)
-        try:
-            signatures = _signatures(answer)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise unknown_answer(self._url, answer) from error
-        super().__init__(self._url, signatures, top, labels)
+        super().__init__(self._url, self._signatures(), top, labels)
 
     def call_signature(self, images: list[bytes], names: Sequence[str]) -> dict[str, np.ndarray]:
         encoded = [{"b64": base64.b64encode(image).decode("ascii")} for image in images]
+        if not self._has_metadata:
+            return self._by_rows(encoded, names)
         # The columnar form: the row form repeats the names of all outputs with every image.
         request = {"signature_name": SIGNATURE, "inputs": {INPUT: encoded}}
         numbers = len(images) * sum(self.width(name) for name in names)
@@ -83,11 +93,48 @@ class RestPredictor(EncodedPredictor):
             raise unknown_answer(self._url, answer) from error
         return self.checked(outputs, names, len(images))
 
+    def _by_rows(self, encoded: list[dict], names: Sequence[str]) -> dict[str, np.ndarray]:
+        request = {
+            "signature_name": SIGNATURE,
+            "instances": [{INPUT: image} for image in encoded],
+        }
+        most = _METADATA_BYTES + len(encoded) * _ROW_BYTES
+        answer = self._call(":predict", request, most)
+        try:
+            rows = answer["predictions"]
+            if not all(isinstance(row, dict) for row in rows):
+                raise TypeError
+            found = [name for name in OUTPUTS if all(name in row for row in rows)]
+            outputs = {name: _array([row[name] for row in rows], name) for name in found}
+            other = {name: np.zeros(0) for name in rows[0] if name not in outputs}
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
+            raise unknown_answer(self._url, answer) from error
+        self.learn_outputs({**other, **outputs})
+        return self.checked(outputs, names, len(encoded))
+
+    def _signatures(self) -> Signatures | None:
+        answer = self._answer("/metadata", None, _METADATA_BYTES)
+        self._has_metadata = answer.status not in _NO_METADATA
+        if not self._has_metadata:
+            logging.info(
+                "%s has no /metadata (%d), so its first answer shows what it serves.",
+                *(self._url, answer.status),
+            )
+            return None
+        value = self._value(answer, sends_images=False)
+        try:
+            return _signatures(value)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise unknown_answer(self._url, value) from error
+
     def _call(self, path: str, value: object, most_bytes: int) -> Any:
+        return self._value(self._answer(path, value, most_bytes), sends_images=True)
+
+    def _answer(self, path: str, value: object, most_bytes: int) -> bounded_http.Answer:
         address = self._address._replace(path=self._address.path + path)
         body = None if value is None else json.dumps(value).encode("ascii")
         try:
-            answer = bounded_http.send(
+            return bounded_http.send(
                 *(address, body),
                 proxy=self._proxy,
                 timeout=self._timeout,
@@ -97,8 +144,11 @@ class RestPredictor(EncodedPredictor):
             raise unknown_answer(self._url, f"more than {most_bytes} bytes.") from error
         except (OSError, http.client.HTTPException) as error:
             raise self._unanswered(error) from error
+
+    def _value(self, answer: bounded_http.Answer, sends_images: bool) -> Any:
+        """Returns the JSON of an answer."""
         if answer.status != http.HTTPStatus.OK:
-            raise self._explained(answer, sends_images=value is not None)
+            raise self._explained(answer, sends_images)
         if answer.encoding not in (None, "identity"):
             raise unknown_answer(self._url, f"it is compressed ({answer.encoding}).")
         try:
@@ -136,7 +186,7 @@ class RestPredictor(EncodedPredictor):
             place = shortened(addresses.shown(answer.location))
             hint = f" It leads to {place}: give the address of the server itself."
         name = http.client.responses.get(answer.status, "")
-        return UserError(f"{self._url} answered {answer.status} {name}: {text}.{hint}")
+        return UserError(f"{self._url} answered {answer.status} {name}: {text.rstrip('.')}.{hint}")
 
 
 def _checked(url: str) -> addresses.Address:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from typing import Any
+from typing import Any, ClassVar
 
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.distributed.precision import PRECISIONS
@@ -172,6 +172,11 @@ class TrainConfig(DataSpec):
         LOGS,
     )
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    elsewhere: ClassVar[dict[str, str]] = {
+        field.name: "it is one of the recipe, so give overrides={{%r: {value}}}." % field.name  # noqa: UP031
+        for field in OVERRIDABLE
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()

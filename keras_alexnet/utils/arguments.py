@@ -49,6 +49,39 @@ def setting(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+class Config:
+    """The base class of configs: an argument that is no field is an error that says what is.
+
+    Subclasses are dataclasses. `elsewhere` maps what is given in another way to that way.
+
+    Raises:
+        UsageError: for the first such argument.
+
+    Example:
+        >>> @dataclasses.dataclass
+        ... class Sizes(Config):
+        ...     width: int = 1
+        >>> Sizes(witdh=2)
+        Traceback (most recent call last):
+        ...
+        keras_alexnet.errors.UsageError: Unknown field of Sizes 'witdh'. Did you mean 'width'? \
+Known: width.
+    """
+
+    elsewhere: typing.ClassVar[dict[str, str]] = {}
+
+    def __new__(cls, *args: Any, **fields: Any) -> typing.Self:
+        known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+        for name, value in fields.items():
+            if name in known:
+                continue
+            if name in cls.elsewhere:
+                way = cls.elsewhere[name].format(value=shown(value))
+                raise UsageError(f"{name} is no field of {cls.__name__}: {way}")
+            raise unknown_name(f"field of {cls.__name__}", name, known)
+        return super().__new__(cls)
+
+
 def normalize(config: Any) -> None:
     """Checks the fields of a config that `setting` made, and makes plain Python values of them.
 

@@ -128,6 +128,24 @@ def check_name(weights: str | os.PathLike, variant: str) -> bool:
     return True
 
 
+def classes_of(weights: str | os.PathLike, variant: str) -> int | None:
+    """Returns the number of classes of named weights of a network; None for other weights.
+
+    Example:
+        >>> classes_of("cifar10-jpeg", "cifar_v2"), classes_of("mine.keras", "cifar_v2")
+        (10, None)
+    """
+    if _is_taken(str(weights)):
+        return None
+    for each in list_named():
+        if each.variant == variant and weights in (each.variant, each.name):
+            return len(shipped_file.read_card(each.file)["labels"])
+    spec = variants.get(variant)
+    if spec.published is not None and weights in (spec.name, spec.published.name):
+        return spec.num_classes
+    return None
+
+
 def in_words() -> str:
     """Returns the names of all weights, each with its networks.
 

@@ -63,6 +63,7 @@ class Server:
         seconds: the delay of every answer to Predict.
         most_images: larger batches are refused, as by `max_batch_size`.
         dies_after: number of Predict requests to answer; the next one is broken off.
+        metadata_status: HTTP status in place of the metadata, which gRPC does not implement then.
         rest_answer: (HTTP status, body) in place of any answer to a REST Predict.
         grpc_answer: a PredictResponse in place of any answer to a gRPC Predict.
     """
@@ -73,6 +74,7 @@ class Server:
         self.versions = {version: _Loaded(versions[version]) for version in sorted(versions)}
         self.requests: list[int] = []
         self.seconds = 0.0
+        self.metadata_status = None
         self.most_images = self.dies_after = self.rest_answer = self.grpc_answer = None
         self._stopping = threading.Event()
         self._grpc = grpc.server(
@@ -183,6 +185,8 @@ class _Grpc(prediction_service_pb2_grpc.PredictionServiceServicer):
             context.abort(status.code, status.text)
 
     def GetModelMetadata(self, request, context):  # noqa: N802
+        if self._server.metadata_status is not None:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not implemented!")
         try:
             model = self._find(request.model_spec)
         except Status as status:
@@ -238,6 +242,8 @@ class _Rest(http.server.BaseHTTPRequestHandler):
         except Status as status:
             code, value = _HTTP[status.code], {"error": status.text}
         body = json.dumps(value, indent=4).encode()
+        if self.path.endswith("/metadata") and self.server_double.metadata_status is not None:
+            code, body = self.server_double.metadata_status, b'{"detail":"Not Found"}'
         if self.command == "POST" and self.server_double.rest_answer is not None:
             code, body = self.server_double.rest_answer
         self.send_response(code)

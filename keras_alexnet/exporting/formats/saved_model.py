@@ -99,11 +99,7 @@ def write(network: "TrainedNetwork", folder: str | os.PathLike, input_dtype: str
         labels = pathlib.Path(temporary) / run_folder.LABELS
         labels.write_text("".join(f"{name}\n" for name in network.labels), encoding="utf-8")
         module = _module(network, str(labels))
-
-        def label_of(numbers: "tf.Tensor") -> "tf.Tensor":
-            return module.labels.lookup(tf.cast(numbers, tf.int64))
-
-        functions = signatures.signatures(network, input_dtype, label_of)
+        functions = signatures.signatures(network, input_dtype)
         with terminal.quiet():
             tf.saved_model.save(module, str(folder), signatures=functions)
     described = {name: _described(function) for name, function in functions.items()}
@@ -130,12 +126,6 @@ def _module(network: "TrainedNetwork", labels_file: str) -> "tf.Module":
         for layer in network.model.layers
         for weight in layer.weights
     }
-    lines = tf.lookup.TextFileInitializer(
-        labels_file,
-        *(tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER),
-        *(tf.string, tf.lookup.TextFileIndex.WHOLE_LINE),
-    )
-    module.labels = tf.lookup.StaticHashTable(lines, default_value="")
     module.labels_file = tf.saved_model.Asset(labels_file)
     module.logits = tf.function(
         lambda image: signatures.probabilities(network, image)["logits"], autograph=False

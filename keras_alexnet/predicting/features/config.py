@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from keras_alexnet.data.config import MAX_IMAGE_PIXELS
 from keras_alexnet.errors import UsageError
-from keras_alexnet.utils.arguments import normalize, setting
+from keras_alexnet.utils.arguments import Config, normalize, setting
 from keras_alexnet.utils.limits import BATCH, PIXELS
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ LAST = "features"  # what every model calls its last hidden layer, which feeds t
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FeaturesConfig:
+class FeaturesConfig(Config):
     """The settings of `features`.
 
     Raises:
