@@ -133,6 +133,21 @@ def square_decoder(
     )
 
 
+@functools.lru_cache(maxsize=32)
+def image_decoder(max_pixels: int) -> tf.types.experimental.GenericFunction:
+    """Returns `decode_image` with this limit, traced once in a process.
+
+    Example:
+        >>> image_decoder(100)(tf.io.encode_png(tf.zeros([4, 5, 3], tf.uint8))).shape
+        TensorShape([4, 5, 3])
+    """
+    return tf.function(
+        lambda contents: decode_image(contents, max_pixels),
+        input_signature=[tf.TensorSpec([], tf.string)],
+        autograph=False,
+    )
+
+
 def reason(error: tf.errors.OpError | OSError) -> str:
     """Returns the line of an error that says what is wrong with the file."""
     if isinstance(error, OSError):  # errors of reading in Python reach an eager caller unchanged
@@ -159,40 +174,46 @@ def _decode(
             return _refused(contents)
         return _decode_other(contents, tf.constant(max_pixels, tf.int64))
 
-    def jpeg() -> tf.Tensor:
-        return orientation.turned(decode_jpeg(), orientation.of_jpeg(contents))
+    def jpeg() -> tuple[tf.Tensor, tf.Tensor]:
+        return decode_jpeg(), orientation.of_jpeg(contents)
 
-    def png() -> tf.Tensor:
+    def png() -> tuple[tf.Tensor, tf.Tensor]:
         advice = "" if python_free else limits.RAISE_IT
         checked = limits.checked_size(contents, limits.png_sides(contents), max_pixels, advice)
         return _decode_png(checked)
 
-    image = tf.cond(
-        starts_with(_JPEG_MAGIC), jpeg, lambda: tf.cond(starts_with(_PNG_MAGIC), png, other)
-    )
-    return tf.ensure_shape(image, [None, None, 3])
+    def not_jpeg() -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.cond(
+            starts_with(_PNG_MAGIC), png, lambda: (other(), tf.constant(orientation.UPRIGHT))
+        )
+
+    # Turned in one place: each branch of the graph takes time to make ready.
+    image, turn = tf.cond(starts_with(_JPEG_MAGIC), jpeg, not_jpeg)
+    return tf.ensure_shape(orientation.turned(image, turn), [None, None, 3])
 
 
-def _decode_png(contents: tf.Tensor) -> tf.Tensor:
+def _decode_png(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the image and its orientation."""
     header = tf.strings.join([tf.strings.substr(contents, 0, 26), bytes(26)])
     color = tf.strings.substr(header, 25, 1)
     # One search for both of the chunks that few files have.
     has_more = tf.strings.regex_full_match(contents, r"\C*(?:tRNS|eXIf)\C*")
-
-    def opaque() -> tf.Tensor:
-        return tf.io.decode_png(contents, channels=3)
-
-    def transparent() -> tf.Tensor:
-        return composite_on_white(tf.io.decode_png(contents, channels=4))
-
-    def with_more() -> tf.Tensor:
-        has_clear_color = tf.strings.regex_full_match(contents, r"\C*tRNS\C*")
-        image = tf.cond(has_alpha | has_clear_color, transparent, opaque)
-        return orientation.turned(image, orientation.of_png(contents))
-
+    has_clear_color, turn = tf.cond(
+        has_more,
+        lambda: (
+            tf.strings.regex_full_match(contents, r"\C*tRNS\C*"),
+            orientation.of_png(contents),
+        ),
+        lambda: (tf.constant(False), tf.constant(orientation.UPRIGHT)),
+    )
     # Only these: TensorFlow fills the alpha of opaque PNGs of 1, 2 or 4 bits wrongly.
     has_alpha = tf.reduce_any(color == [b"\x04", b"\x06"])
-    return tf.cond(has_more, with_more, lambda: tf.cond(has_alpha, transparent, opaque))
+    image = tf.cond(
+        has_alpha | has_clear_color,
+        lambda: composite_on_white(tf.io.decode_png(contents, channels=4)),
+        lambda: tf.io.decode_png(contents, channels=3),
+    )
+    return image, turn
 
 
 def _decode_jpeg(contents: tf.Tensor, ratio: int) -> tf.Tensor:

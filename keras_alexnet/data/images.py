@@ -182,7 +182,7 @@ class EncodedImages(abc.ABC):
         self.warned |= decoder_warnings.blamed(rows, shape_of, heard)
 
     def _native(self, row: tf.Tensor) -> tf.Tensor:
-        return decode.decode_image(self.contents(row), self.max_pixels)
+        return decode.image_decoder(self.max_pixels)(self.contents(row))
 
     def _shape(self, row: tf.Tensor) -> tf.Tensor:
         return tf.shape(self._native(row))

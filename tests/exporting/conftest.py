@@ -4,6 +4,7 @@ import pytest
 
 from keras_alexnet.exporting import warmup
 from keras_alexnet.exporting.formats import saved_model
+from support.blank_pictures import blank_pictures  # noqa: F401
 from support.exports import LABELS, trained
 
 

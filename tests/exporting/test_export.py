@@ -21,7 +21,7 @@ from PIL import Image
 import keras_alexnet as ka
 from keras_alexnet import ExportConfig
 from keras_alexnet.cli.main import main
-from keras_alexnet.exporting import hub_card, model_card, reports
+from keras_alexnet.exporting import hub_card, latency, model_card, reports
 from keras_alexnet.run_folder import CONFIG, LABELS, MODEL, RESULTS
 from keras_alexnet.utils import files
 
@@ -50,17 +50,17 @@ def run_folder(tiny_folder, tmp_path_factory):
 @pytest.fixture(scope="module")
 def exported(run_folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("saved_models") / "animals"
-    report = ka.export(
-        ExportConfig(
-            model=run_folder,
-            out=out,
-            quantization=["float32", "int8"],
-            calibration_images=20,
-            views=(1, 10),
-            record=str(out.parent / "exports.csv"),
-        )
+    config = ExportConfig(
+        model=run_folder,
+        out=out,
+        quantization=["float32", "int8"],
+        calibration_images=20,
+        views=(1, 10),
+        record=str(out.parent / "exports.csv"),
     )
-    return out, report
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(latency, "ROUNDS", 1)
+        return out, ka.export(config)
 
 
 def _everything(folder):

@@ -10,7 +10,10 @@ import numpy as np
 def uniform(name, shape):
     """Numbers in [-1, 1) that depend only on the name; Philox is the same everywhere."""
     bits = np.random.Philox(zlib.crc32(name.encode())).random_raw(int(np.prod(shape)))
-    numbers = ((bits >> 40).astype("float32") / 2**23 - 1).reshape(shape)
+    bits >>= 40  # in place, as what follows: the largest kernels have 38 million weights
+    numbers = bits.astype("float32").reshape(shape)
+    numbers /= 2**23
+    numbers -= 1
     numbers.flags.writeable = False  # all callers get the same array
     return numbers
 
@@ -20,7 +23,8 @@ def set_fixed_weights(model):
     for layer in model.layers:
         if layer.weights:
             kernel, bias = (weight.shape for weight in layer.weights)
-            bound = np.sqrt(6 / np.prod(kernel[-4:-1]))  # of one position, if it has many
+            # Of one position, if it has many.
+            bound = np.float32(np.sqrt(6 / np.prod(kernel[-4:-1])))
             layer.set_weights(
                 [
                     uniform(f"{layer.name}/kernel", kernel) * bound,

@@ -7,7 +7,7 @@ import functools
 
 import tensorflow as tf
 
-_UPRIGHT = 1
+UPRIGHT = 1
 _SEARCHED_BYTES = 2**16  # at the beginning of a JPEG, where EXIF is the first or second segment
 _SEARCHED_SEGMENTS = 64
 _START_OF_EXIF = b"Exif\0\0"
@@ -38,7 +38,7 @@ def turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
         >>> turned(tf.zeros([2, 3, 3], tf.uint8), tf.constant(6)).shape
         TensorShape([3, 2, 3])
     """
-    return tf.cond(orientation == _UPRIGHT, lambda: image, lambda: _changed(image, orientation))
+    return tf.cond(orientation == UPRIGHT, lambda: image, lambda: _changed(image, orientation))
 
 
 def of_jpeg(contents: tf.Tensor) -> tf.Tensor:
@@ -55,7 +55,7 @@ def of_jpeg(contents: tf.Tensor) -> tf.Tensor:
     start = tf.strings.join([tf.strings.substr(contents, 0, 22), bytes(22)])
     has_jfif = tf.strings.substr(start, 2, 4) == b"\xff\xe0\0\x10"
     plain = has_jfif & (tf.strings.substr(start, 20, 2) == b"\xff\xdb")
-    return tf.cond(plain, lambda: tf.constant(_UPRIGHT), lambda: _in_segments(contents))
+    return tf.cond(plain, lambda: tf.constant(UPRIGHT), lambda: _in_segments(contents))
 
 
 @_of_string
@@ -145,6 +145,6 @@ def _in_exif(exif: tf.Tensor) -> tf.Tensor:
         good = (tag == _ORIENTATION_TAG) & (amount == 1) & (found >= 1) & (found <= 8)
         good &= (kind == _SHORT) | (kind == _LONG)
         found = tf.cast(tf.boolean_mask(found, good), tf.int32)
-        return tf.concat([[_UPRIGHT], found], 0)[-1]
+        return tf.concat([[UPRIGHT], found], 0)[-1]
 
-    return tf.cond(is_exif, in_directory, lambda: tf.constant(_UPRIGHT))
+    return tf.cond(is_exif, in_directory, lambda: tf.constant(UPRIGHT))

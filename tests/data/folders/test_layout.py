@@ -247,7 +247,7 @@ def test_the_table_says_what_was_found(tmp_path, caplog):
     from keras_alexnet import DataSpec
     from keras_alexnet.data.load import load_dataset
 
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="absl")  # whatever level earlier tests have left
     folder = write_names(tmp_path / "pets", *both_classes("Train", "Test"), "Train/a/x.heic")
     data = load_dataset(DataSpec("image_folder", data_dir=folder))
     assert data.left_out == {".heic (a format that is not read: convert to JPEG or PNG)": 1}
