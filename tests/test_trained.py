@@ -11,6 +11,7 @@ import keras_alexnet as ka
 from keras_alexnet import DataSpec, UsageError, UserError, run_folder
 from keras_alexnet.trained import TrainedNetwork, check_finite
 from support import predict_places
+from support.blank_pictures import blank_pictures  # noqa: F401
 
 KINDS = ("run", "file", "exported", "lite", "onnx")
 

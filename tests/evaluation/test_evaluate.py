@@ -10,6 +10,7 @@ from keras_alexnet import DataSpec, EvaluateConfig, run_folder
 from keras_alexnet.distributed import devices
 from keras_alexnet.evaluation.evaluator import Evaluator
 from keras_alexnet.exporting.formats import onnx, saved_model, tflite
+from support.blank_pictures import blank_pictures  # noqa: F401
 from support.image_folders import write_images
 
 
@@ -224,24 +225,6 @@ def test_exported_files_get_the_figures_of_the_network(kind, tiny_folder, model,
         assert found[name] == wanted[name]
     with pytest.raises(ka.UsageError, match="num_devices is for Keras models"):
         ka.evaluate(EvaluateConfig(model=path, num_devices=2, **options))
-
-
-def test_pictures_of_an_evaluation(tiny_folder, model, tmp_path):
-    ka.evaluate(
-        EvaluateConfig(
-            model=model,
-            dataset="image_folder",
-            data_dir=tiny_folder,
-            pictures=tmp_path / "pictures",
-        )
-    )
-    names = {path.name for path in (tmp_path / "pictures").iterdir()}
-    assert names == {"confusion.png", "per_class.csv", "per_class.png", "wrong.png"}
-    for path in (tmp_path / "pictures").glob("*.png"):
-        image = tf.io.decode_png(path.read_bytes())
-        assert (
-            min(image.shape[:2]) > 100 and float(tf.math.reduce_std(tf.cast(image, "float32"))) > 1
-        )
 
 
 def test_evaluating_a_corrupt_image_names_it(tmp_path, model):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_alexnet as ka
 from keras_alexnet.evaluation.metrics import Evaluation
@@ -49,3 +50,21 @@ def test_a_network_that_is_never_wrong_has_no_wrong_images(split, tmp_path):
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"confusion.png", "per_class.png", "per_class.csv"}
     assert per_class(evaluation, ["a", "b"]) == {"a": 1.0, "b": 1.0}
+
+
+def test_pictures_of_an_evaluation(tiny_folder, tmp_path):
+    ka.evaluate(
+        ka.EvaluateConfig(
+            model=ka.build("cifar_v2", num_classes=3, seed=0),
+            dataset="image_folder",
+            data_dir=tiny_folder,
+            pictures=tmp_path / "pictures",
+        )
+    )
+    names = {path.name for path in (tmp_path / "pictures").iterdir()}
+    assert names == {"confusion.png", "per_class.csv", "per_class.png", "wrong.png"}
+    for path in (tmp_path / "pictures").glob("*.png"):
+        image = tf.io.decode_png(path.read_bytes())
+        assert (
+            min(image.shape[:2]) > 100 and float(tf.math.reduce_std(tf.cast(image, "float32"))) > 1
+        )
