@@ -84,7 +84,8 @@ def small(tmp_path_factory):
     folder = tmp_path_factory.mktemp("small")
     labels = sorted(["<b>owl & co", "\"dog's", "猫"])
     network = trained(folder / "run", "cifar_v2", labels, num_classes=3)
-    return exported(folder, network.path.parent, labels, 32)
+    run = network.path.parent
+    return exported(folder, run, labels, 32, quantization=["float32", "float16"])
 
 
 def inputs(network, files):
@@ -225,7 +226,7 @@ def test_camera_labels_keys_and_threads(small):
         {"action": "keys", "names": ["Tab", "Tab", "Tab"]},
         {"action": "press", "selector": "#camera"},
         {"action": "tree"},
-        {"action": "model", "name": "int8"},
+        {"action": "model", "name": "float16"},
     ]
     with browser.served(folder, isolated=True) as url:
         steps[0]["url"] = url
