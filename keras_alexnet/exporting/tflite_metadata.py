@@ -59,11 +59,13 @@ def packed(contents: bytes, network: TrainedNetwork, quantization: str, input_dt
 def _sort_outputs(model: Any) -> None:
     """Puts the probabilities first: programs that know no names, as MediaPipe's, take that output.
 
-    The order of the signature must be that of the graph.
+    Maps of layers come last. The order of the signature must be that of the graph.
     """
     [signature], [graph] = model.signatureDefs, model.subgraphs
-    order = list(_OUTPUTS)
-    signature.outputs = sorted(signature.outputs, key=lambda each: order.index(each.name.decode()))
+    order = {name: place for place, name in enumerate(_OUTPUTS)}
+    signature.outputs = sorted(
+        signature.outputs, key=lambda each: order.get(each.name.decode(), len(order))
+    )
     graph.outputs = np.array([each.tensorIndex for each in signature.outputs], np.int32)
 
 

@@ -92,6 +92,21 @@ const ACTIONS = {
     await page.screenshot({path, fullPage: whole ?? true});
     return path;
   },
+  // Prepares files by the page's own modules, without a network.
+  async prepare({url, plan, files}) {
+    const pictures = files.map((file) => readFileSync(file).toString("base64"));
+    return JSON.parse(await page.evaluate(async ([url, plan, pictures]) => {
+      const {withPicture} = await import(new URL("./image.js", url).href);
+      const {prepare} = await import(new URL("./squares.js", url).href);
+      const results = [];
+      for (const picture of pictures) {
+        const bytes = Uint8Array.from(atob(picture), (each) => each.charCodeAt(0));
+        results.push([...await withPicture(new Blob([bytes]), 1e8, (source) =>
+          prepare(source, plan))]);
+      }
+      return JSON.stringify(results);
+    }, [url, plan, pictures]));
+  },
   // Classifies many files by the page's own module, without its buttons.
   async classify({url, model, files}) {
     const pictures = files.map((file) => readFileSync(file).toString("base64"));

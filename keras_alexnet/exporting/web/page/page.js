@@ -55,7 +55,7 @@ function show({pixels, classes, milliseconds, maps}) {
   if (shown[0].label !== said || !camera.isOn) {
     said = shown[0].label;
     the("status").textContent =
-      `Likeliest: ${said}, ${percent(shown[0].probability)}. ${milliseconds.toFixed(1)} ms.`;
+      `Likeliest: ${said}, ${percent(shown[0].probability)}.`;
   }
 }
 
