@@ -16,10 +16,10 @@ import keras_alexnet
 from keras_alexnet import UsageError, UserError, run_folder
 from keras_alexnet.cli.main import main
 from keras_alexnet.data import decode
+from keras_alexnet.predicting.encoded_predictor import EncodedPredictor
 from keras_alexnet.predicting.images import input_images
 from keras_alexnet.predicting.local import LocalPredictor
 from keras_alexnet.predicting.predict import Prediction, predict, predictions
-from keras_alexnet.predicting.predictor import EncodedPredictor
 from keras_alexnet.runtimes import litert
 from keras_alexnet.utils import terminal
 from support import predict_places
