@@ -17,7 +17,8 @@ from keras_alexnet.networks import variants
 from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.networks.spec import NetworkSpec
 from keras_alexnet.predicting.local import LocalPredictor
-from keras_alexnet.predicting.predictor import TopClasses, reason
+from keras_alexnet.predicting.messages import reason
+from keras_alexnet.predicting.predictor import TopClasses
 from keras_alexnet.trained import TrainedNetwork
 from keras_alexnet.utils import files, outputs
 from keras_alexnet.utils.imagenet_classes import imagenet_labels

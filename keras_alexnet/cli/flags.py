@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import difflib
 import os
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +19,8 @@ _METAVARS = {int: "N", float: "X", str: "VALUE", os.PathLike: "PATH"}
 # Fields whose values are names in a registry.
 _NAMES = {"variant": list_variants, "dataset": list_datasets}
 _FEW = 5  # choices that are shown in place of a value
+# Short flags resemble too many; --batch_size and --global_batch_size are alike enough.
+_GUESSED_LENGTH, _GUESSED_LIKENESS = 6, 0.75
 
 
 class Parser(argparse.ArgumentParser):
@@ -48,8 +51,17 @@ class Parser(argparse.ArgumentParser):
             getattr(found, self.trailing).extend(values)
             rest = [value for value in rest if value.startswith("-")]
         if rest:
-            self.error(f"unknown arguments: {' '.join(rest)}")
+            self.error(f"unknown arguments: {' '.join(rest)}{self._hint(rest)}")
         return found, rest
+
+    def _hint(self, unknown: Iterable[str]) -> str:
+        """Names the flags that are most like those that are unknown."""
+        flags = [argument.partition("=")[0] for argument in unknown if argument.startswith("--")]
+        known, near = list(self._option_string_actions), []
+        for flag in flags:
+            if len(flag) >= _GUESSED_LENGTH:
+                near.extend(difflib.get_close_matches(flag, known, n=1, cutoff=_GUESSED_LIKENESS))
+        return f". Did you mean {' '.join(dict.fromkeys(near))}?" if near else ""
 
     def error(self, message: str) -> typing.NoReturn:
         """Prints the message and exits with code 2."""

@@ -13,16 +13,15 @@ from google.protobuf.message import DecodeError
 
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.predicting import addresses
-from keras_alexnet.predicting.predictor import (
+from keras_alexnet.predicting.encoded_predictor import (
     INPUT,
     OUTPUTS,
     SIGNATURE,
     EncodedPredictor,
-    Refused,
     Signatures,
-    reason,
-    unknown_answer,
 )
+from keras_alexnet.predicting.messages import reason, unknown_answer
+from keras_alexnet.predicting.predictor import Refused
 from keras_alexnet.utils.proxies import Proxy, proxy_for
 
 try:

@@ -13,16 +13,9 @@ from keras_alexnet.data import decode, views
 from keras_alexnet.data.config import MAX_IMAGE_PIXELS
 from keras_alexnet.errors import UserError
 from keras_alexnet.networks.image_plan import ImagePlan
-from keras_alexnet.predicting.predictor import (
-    INPUT,
-    SIGNATURE,
-    EncodedPredictor,
-    Predictor,
-    Refused,
-    TopClasses,
-    reason,
-    top_classes,
-)
+from keras_alexnet.predicting.encoded_predictor import INPUT, SIGNATURE, EncodedPredictor
+from keras_alexnet.predicting.messages import reason
+from keras_alexnet.predicting.predictor import Predictor, Refused, TopClasses, top_classes
 from keras_alexnet.runtimes.saved_model import variables_of
 from keras_alexnet.utils import finite
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_alexnet.data import decode
 from keras_alexnet.predicting.images import InputImage
-from keras_alexnet.predicting.predictor import reason
+from keras_alexnet.predicting.messages import reason
 from keras_alexnet.utils import machine
 
 _READ_AHEAD = 16  # number of images that are decoded while a batch is computed

@@ -13,17 +13,15 @@ from absl import logging
 
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.predicting import addresses, bounded_http
-from keras_alexnet.predicting.predictor import (
+from keras_alexnet.predicting.encoded_predictor import (
     INPUT,
     OUTPUTS,
     SIGNATURE,
     EncodedPredictor,
-    Refused,
     Signatures,
-    reason,
-    shortened,
-    unknown_answer,
 )
+from keras_alexnet.predicting.messages import reason, shortened, unknown_answer
+from keras_alexnet.predicting.predictor import Refused
 from keras_alexnet.utils.proxies import proxy_for
 
 FORM = "http://host:8501/v1/models/NAME[/versions/N]"

@@ -80,7 +80,7 @@ class ChanceWatch:
             epoch: number of the epoch; the step's sums begin anew with every epoch.
             batch: the images, labels and weights of the last step.
         """
-        losses, _, _, weight, _ = self._step.totals()
+        losses, _, _, weight, _ = self._step.totals.values()
         before = self._before if epoch == self._epoch else (0.0, 0.0)
         self._epoch = epoch
         self._parts.append((losses - before[0], weight - before[1]))

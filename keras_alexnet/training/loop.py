@@ -135,7 +135,7 @@ class TrainingLoop:
             self._guard.check()
             if self._step.loss_scale is not None:
                 self._step.loss_scale.report()
-            figures = self._step.figures()
+            figures = self._step.totals.figures()
             self._shown = {name: f"{figures[name]:.3f}" for name in ("loss", "top1")}
             state.chance.look(state.steps_done, state.epoch, batch)
         self._callbacks.on_train_batch_end(state.step_in_epoch - 1)
@@ -181,7 +181,7 @@ class TrainingLoop:
         return {
             "epoch": state.epoch + 1,
             "step": state.steps_done,
-            **self._step.take_figures(),
+            **self._step.totals.take_figures(),
             **validated,
             "learning_rate": state.learning_rate(state.steps_done - 1),
             "images_per_second": state.images_seen / max(state.seconds_of_epoch, 1e-9),

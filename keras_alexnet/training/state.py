@@ -195,7 +195,7 @@ class RunState:
         if state["steps_per_epoch"] != self.length.steps_per_epoch:
             # Steps are renumbered, so the names of older checkpoints no longer give their order.
             self.step_in_epoch, self.seconds_of_epoch = 0, 0.0
-            self.step.set_totals([0.0] * 5)
+            self.step.totals.reset()
             if (best := self.checkpoints.restore("best")) is not None:
                 self.checkpoints.save(self.steps_done, *best, kind="best")
             self.save(variables)
@@ -211,7 +211,7 @@ class RunState:
             "seconds_of_epoch": self.seconds_of_epoch,
             "seconds": self.seconds,
             "stopped": self.stopped,
-            "totals": self.step.totals(),
+            "totals": self.step.totals.values(),
             "schedule": self.schedule.state(),
             "history": self.history.rows,
             **self.events(),
@@ -240,7 +240,7 @@ class RunState:
             self.step.restore(variables)
         except ValueError as error:
             raise UserError(f"The checkpoint is of a different network: {error}") from error
-        self.step.set_totals(state["totals"])
+        self.step.totals.assign(state["totals"])
         self.schedule.restore(state["schedule"])
         self.epoch, self.step_in_epoch = state["epoch"], state["step_in_epoch"]
         self._saved_at = (self.epoch, self.step_in_epoch)

@@ -1,29 +1,21 @@
-"""The training step: forward, loss, gradients, decay, clipping, update, metrics."""
+"""The training step: gradients, decay, clipping, update, metrics."""
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet.evaluation import metrics
 from keras_alexnet.training import layer_factors, optimizer
+from keras_alexnet.training.gradients import Gradients, share_of_gradients
 from keras_alexnet.training.loss_scale import LossScale
 from keras_alexnet.training.recipe import Recipe
+from keras_alexnet.training.totals import Totals
 from keras_alexnet.utils import tensorflow_private
 
 _SCALE = "loss_scale"
-
-
-class Gradients(NamedTuple):
-    """What one replica computes on its share of a batch."""
-
-    logits: tf.Tensor  # float32 [images, classes]
-    losses: tf.Tensor  # float32 [images], each times its weight
-    loss: tf.Tensor  # float32 scalar, this replica's share of the weighted mean
-    gradients: list[tf.Tensor]  # one per variable that is trained
 
 
 class TrainStep:
@@ -42,6 +34,7 @@ class TrainStep:
 
     Attributes:
         loss_scale: scales the loss if the current precision is mixed_float16, else None.
+        totals: the running sums of the metrics.
 
     Raises:
         UsageError: if the model lacks a layer that `recipe` or `freeze_until` names.
@@ -62,13 +55,7 @@ class TrainStep:
         self._thawed = layer_factors.thawed(model, freeze_until)
         is_float16 = keras.config.dtype_policy().compute_dtype == "float16"
         self.loss_scale = LossScale() if is_float16 else None
-        self._totals = tf.Variable(
-            tf.zeros(5, tf.float64),
-            trainable=False,
-            name="totals",
-            synchronization=tf.VariableSynchronization.ON_READ,
-            aggregation=tf.VariableAggregation.SUM,
-        )
+        self.totals = Totals()
         self._first_bad_step = tf.Variable(
             -1,
             trainable=False,
@@ -146,14 +133,7 @@ class TrainStep:
         # Update. Keras's optimizer sums the gradients of all replicas.
         self.optimizer.apply(gradients, variables)
 
-        # Metrics.
-        real = tf.cast(weights > 0, tf.float32)
-        if labels.shape.rank == 2:  # mixed images
-            labels = tf.argmax(labels, axis=1, output_type=tf.int32)
-        ranks = metrics.ranks(found.logits, labels)
-        hits = [tf.reduce_sum(tf.cast(ranks <= k, tf.float32) * real) for k in (1, 5)]
-        sums = [tf.reduce_sum(found.losses), *hits, tf.reduce_sum(weights), tf.reduce_sum(real)]
-        self._totals.assign_add(tf.cast(tf.stack(sums), tf.float64))
+        self.totals.add(found.logits, found.losses, labels, weights)
 
     def gradients(
         self,
@@ -164,26 +144,9 @@ class TrainStep:
         forward: Callable[[tf.Tensor], tf.Tensor],
     ) -> Gradients:
         """Returns loss and gradients of a replica's share of a batch; `forward` returns logits."""
-        context = tf.distribute.get_replica_context()
-        weight_sum = context.all_reduce(tf.distribute.ReduceOp.SUM, tf.reduce_sum(weights))
-        values = [variable.value for variable in variables]
-        # A tape that watches all variables would go back to the first layer, frozen or not.
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(values)
-            logits = tf.cast(forward(images), tf.float32)
-            is_mixed = labels.shape.rank == 2
-            targets = labels if is_mixed else tf.one_hot(labels, logits.shape[-1])
-            if smoothing := self._recipe.label_smoothing:
-                targets = targets * (1.0 - smoothing) + smoothing / logits.shape[-1]
-            losses = tf.nn.softmax_cross_entropy_with_logits(targets, logits) * weights
-            # The floor is for a batch in which no image could be read.
-            loss = tf.reduce_sum(losses) / tf.maximum(weight_sum, 1e-30)
-            scale = None if self.loss_scale is None else self.loss_scale.value
-            scaled = loss if scale is None else loss * scale
-        found = tape.gradient(scaled, values)
-        if scale is not None:
-            found = [gradient / scale for gradient in found]
-        return Gradients(logits, losses, loss, found)
+        smoothing = self._recipe.label_smoothing
+        scale = None if self.loss_scale is None else self.loss_scale.value
+        return share_of_gradients((images, labels, weights), variables, forward, smoothing, scale)
 
     def trained_variables(self, epoch: int) -> list[keras.Variable]:
         """Returns the variables that a step of an epoch, counted from 0, changes."""
@@ -244,27 +207,6 @@ class TrainStep:
         """The first step, counted from 1, whose loss or gradient was NaN or infinite."""
         step = int(self._first_bad_step.numpy())
         return None if step < 0 else step
-
-    def take_figures(self) -> dict[str, float]:
-        """Returns what `figures` does, and resets the totals to zero."""
-        figures = self.figures()
-        self.set_totals([0.0] * 5)
-        return figures
-
-    def figures(self) -> dict[str, float]:
-        """Returns mean loss, top1 and top5 since the totals were last reset."""
-        loss, top1, top5, weight, images = self.totals()
-        weight, images = max(weight, 1e-30), max(images, 1.0)
-        return {"loss": loss / weight, "top1": top1 / images, "top5": top5 / images}
-
-    def totals(self) -> list[float]:
-        """Returns the running sums: losses, top-1 and top-5 hits, weights, images."""
-        return [float(value) for value in self._totals.numpy()]
-
-    def set_totals(self, values: list[float]) -> None:
-        """Restores the sums that `totals` returned."""
-        # Assigning to a per-replica variable divides the value among the replicas.
-        self._totals.assign(tf.constant(values, tf.float64))
 
     def variables(self) -> dict[str, np.ndarray]:
         """Returns every variable that determines the rest of the run, by a unique name."""

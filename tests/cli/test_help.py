@@ -32,7 +32,8 @@ WRONG = [
     ("trai", "invalid choice: 'trai'"),
     ("train --color=red", "train: unknown arguments: --color=red"),
     ("train stray", "train: unknown arguments: stray"),
-    ("train --epoch 3", "train: unknown arguments: --epoch 3"),
+    ("train --epoch 3", "train: unknown arguments: --epoch 3. Did you mean --epochs?"),
+    ("train --batch_size=8", "--batch_size=8. Did you mean --global_batch_size?"),
     ("train --epochs none", "--epochs: must be a whole number. Received: 'none'."),
     ("train --dropout much", "--dropout: must be a number. Received: 'much'."),
     ("train --variant alexnt", "Unknown variant 'alexnt'. Did you mean 'alexnet'?"),
@@ -148,7 +149,7 @@ def test_train_groups_its_flags_and_says_defaults_and_choices():
     assert "Network to train; by default cifar_v1, or that of --weights imagenet. Ch" in output
     assert "Choices: alexnet, " in output and "Default: relu." in output
     assert "--lrn, --no-lrn " in output and "--nolrn," not in output
-    assert "--precision {float32,mixed_bfloat16,graph_bfloat16}" in output
+    assert "--precision {float32,mixed_bfloat16,mixed_float16,graph_bfloat16}" in output
 
 
 def test_version():

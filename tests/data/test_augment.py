@@ -269,4 +269,5 @@ def test_registering():
         augmentations.register(Elsewhere)
     with pytest.raises(UsageError, match="Unknown augmentation 'elsewhere'"):
         augmentations.unregister("elsewhere")
-    assert augmentations.list_augmentations() == ["crop", "flip", "cutout", "color_noise"]
+    known = ["crop", "flip", "cutout", "color_noise", "randaugment", "random_erasing"]
+    assert augmentations.list_augmentations() == known

@@ -16,10 +16,10 @@ import keras_alexnet
 from keras_alexnet import UsageError, UserError, run_folder
 from keras_alexnet.cli.main import main
 from keras_alexnet.data import decode
+from keras_alexnet.predicting.encoded_predictor import EncodedPredictor
 from keras_alexnet.predicting.images import input_images
 from keras_alexnet.predicting.local import LocalPredictor
 from keras_alexnet.predicting.predict import Prediction, predict, predictions
-from keras_alexnet.predicting.predictor import EncodedPredictor
 from keras_alexnet.runtimes import litert
 from keras_alexnet.utils import terminal
 from support import predict_places
@@ -329,7 +329,7 @@ def test_places_where_there_is_no_network(places, tmp_path):
         ("", UsageError, "model must not be empty"),
         ("ftp://host/mine", UsageError, "Received: ftp://host/mine"),
         ("ftp://me:se/cret@host/mine", UsageError, r"Received: ftp://\*\*\*@host/mine"),
-        (places.network.model, UsageError, "Received: Functional"),
+        (3, UsageError, "Received: int"),
     ):
         with pytest.raises(error, match=text):
             predict(model, _pixels(1))

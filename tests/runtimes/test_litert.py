@@ -139,8 +139,8 @@ from keras_alexnet.runtimes.litert import LiteModel
 contents = pathlib.Path(sys.argv[1]).read_bytes()
 path = pathlib.Path(sys.argv[1] + ".damaged")
 zip_start = contents.index(b"PK\\3\\4")
-lengths = {round(len(contents) * part / 25) for part in range(25)}
-lengths |= {7, 30, zip_start - 1, zip_start, zip_start + 60, len(contents) - 30, len(contents) - 1}
+lengths = [round(len(contents) * part / 25) for part in range(25)]
+lengths += [7, 30, zip_start - 1, zip_start, zip_start + 60, len(contents) - 30, len(contents) - 1]
 for length in sorted(lengths):
     path.write_bytes(contents[:length])
     for file in (path, contents[:length]):

@@ -32,13 +32,13 @@ class _Losses:
     """What `ChanceWatch` asks of a step; epochs end where `reset` is called."""
 
     def __init__(self):
-        self.sums = [0.0] * 5
+        self.sums, self.totals = [0.0] * 5, self
 
     def add(self, loss, images=100):
         self.sums[0] += loss * images
         self.sums[3] += images
 
-    def totals(self):
+    def values(self):
         return list(self.sums)
 
 

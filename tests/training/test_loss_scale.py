@@ -50,7 +50,7 @@ def test_a_step_that_overflows_changes_nothing_but_the_scale(strategies, replica
     step = _step(strategy, ema_decay=0.9, clip_norm=1.0)
     _run(step, strategy)
     step.loss_scale._scale.assign(2.0**40)
-    before, totals = step.variables(), step.totals()
+    before, totals = step.variables(), step.totals.values()
     _run(step, strategy, steps=2)
     after = step.variables()
     changed = {name for name in before if not np.array_equal(before[name], after[name])}
@@ -60,7 +60,7 @@ def test_a_step_that_overflows_changes_nothing_but_the_scale(strategies, replica
         "skipped_steps",
     }
     assert float(step.loss_scale.value) == 2.0**38
-    assert (step.skipped_steps, step.steps_done, step.totals()) == (2, 3, totals)
+    assert (step.skipped_steps, step.steps_done, step.totals.values()) == (2, 3, totals)
     assert step.first_non_finite_step is None
     # The gradient is that of an unscaled loss: the update is about that of float32.
     step.loss_scale._scale.assign(2.0**15)
@@ -137,9 +137,9 @@ def test_targets_of_mixed_images_are_those_of_both_losses(strategies, smoothing)
             step.model,
         )
         losses.append(found.losses.numpy())
-        step.take_figures()
+        step.totals.reset()
         _run(step, strategies[1], labels)
-        top1.append(step.figures()["top1"])
+        top1.append(step.totals.figures()["top1"])
     mean = shares[:, 0] * losses[0] + (1 - shares[:, 0]) * losses[1]
     np.testing.assert_allclose(losses[2], mean, rtol=1e-5)
     larger = np.where(shares[:, 0] > 0.5, LABELS, others)

@@ -107,8 +107,8 @@ def test_padding_of_a_short_batch_weighs_nothing(strategies, replicas):
         np.testing.assert_allclose(variable.numpy(), value, atol=2e-5 * np.abs(value).max())
     logits = batch[0][:7].reshape(7, -1) / 255.0 @ kernel + bias
     top1 = np.mean(np.argmax(logits, axis=1) == batch[1][:7])
-    assert step.take_figures()["top1"] == pytest.approx(top1)
-    assert step.totals() == [0.0] * 5
+    assert step.totals.take_figures()["top1"] == pytest.approx(top1)
+    assert step.totals.values() == [0.0] * 5
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
@@ -186,11 +186,11 @@ def test_restored_step_continues_bit_for_bit(strategies, small_variant):
     _run(whole, strategies[1], [_batch()] * 4)
     _run(first, strategies[1], [_batch()] * 2)
     second.restore(first.variables())
-    second.set_totals(first.totals())
+    second.totals.assign(first.totals.values())
     _run(second, strategies[1], [_batch()] * 2)
     for name, value in whole.variables().items():
         np.testing.assert_array_equal(value, second.variables()[name], err_msg=name)
-    assert whole.totals() == second.totals() and second.steps_done == 4
+    assert whole.totals.values() == second.totals.values() and second.steps_done == 4
 
 
 def test_variables_of_another_network_are_refused(strategies):

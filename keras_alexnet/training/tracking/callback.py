@@ -94,8 +94,8 @@ class TrainingLog(keras.callbacks.Callback):
             except Exception as error:
                 self.close("failed")
                 raise UserError(
-                    f"log {name} cannot be opened: {first_line(error)}. Set it up as its own "
-                    f"documentation says, or leave {name} out of log."
+                    f"The log {name} cannot be opened: {first_line(error)}. Set it up as its own "
+                    f"documentation says, or leave {name} out of --log (log=)."
                 ) from error
         self.places = {name: tracker.place for name, tracker in self._open.items()}
         found = {name: tracker.identity for name, tracker in self._open.items()}

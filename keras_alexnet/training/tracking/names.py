@@ -25,6 +25,6 @@ def check_installed(names: Iterable[str]) -> None:
         package = PACKAGES[name]
         if package is not None and importlib.util.find_spec(package) is None:
             raise UsageError(
-                f"log {name} needs the package {package}, which is not installed. Install it with "
-                f"`pip install {package}`, or leave {name} out of log."
+                f"The log {name} needs the package {package}, which is not installed. Install it "
+                f"with `pip install {package}`, or leave {name} out of --log (log=)."
             )
