@@ -16,7 +16,8 @@ from support import documents
 README = documents.README.read_text(encoding="utf-8")
 # Flags of other programs that a page names.
 FOREIGN = {
-    *("model_config_file", "enable_batching", "batching_parameters_file"),
+    *("model_config_file", "enable_batching", "batching_parameters_file"),  # TF Serving's
+    "mixup-mode",  # timm's
 }
 
 

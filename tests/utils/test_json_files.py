@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 
 import pytest
 
@@ -127,7 +128,8 @@ def test_fields_of_a_dataclass_are_a_schema():
     written = json.loads(json.dumps(dataclasses.asdict(TrainConfig())))
     assert json_files.matched(written, schema, "It") == written
     for name, value in written.items():
-        with pytest.raises(ka.UserError, match=f"{name} must be"):
+        wrong = f"{name}[0]" if isinstance(value, list) else name  # a list in the list
+        with pytest.raises(ka.UserError, match=re.escape(f"{wrong} must be")):
             json_files.matched({**written, name: [value]}, schema, "It")
     with pytest.raises(ka.UserError, match="nothing is unknown"):
         json_files.matched({"nothing": 1}, schema, "It")
