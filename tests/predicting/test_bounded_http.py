@@ -200,7 +200,7 @@ def test_a_password_in_an_address_of_grpc_is_refused_and_not_shown():
 
 
 def test_names_that_an_address_cannot_hold_are_encoded():
-    with RawServer(b"HTTP/1.1 404 Not Found\r\n\r\n") as server:
-        with pytest.raises(UserError, match="answered 404 Not Found"):
+    with RawServer(b"HTTP/1.1 403 Forbidden\r\n\r\n") as server:
+        with pytest.raises(UserError, match="answered 403 Forbidden"):
             ask(server.url + " ü%20")
         assert server.requests[0].startswith(b"GET /v1/models/mine%20%C3%BC%20/metadata HTTP/1.1")

@@ -84,7 +84,7 @@ def test_the_tolerance_is_the_formats(model_file, tmp_path):
 
 
 def test_names_are_unique_and_known():
-    assert list(formats.NAMES) == ["onnx", "saved_model", "tflite"]
+    assert list(formats.NAMES) == ["onnx", "saved_model", "tflite", "web"]
     with registered_format():
         with pytest.raises(ka.UsageError, match="format named 'toy' exists already"):
             formats.register(ToyFormat())
