@@ -40,11 +40,6 @@ PHOTOS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def places(tmp_path_factory):
-    return predict_places.made(tmp_path_factory.getbasetemp() / "places")
-
-
 def _model(places, kind):
     if getattr(places, kind) is None:
         pytest.skip("ONNX files need onnx, onnxruntime and tf2onnx")

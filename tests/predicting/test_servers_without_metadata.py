@@ -15,35 +15,15 @@ pytest.importorskip("grpc")
 predict_pb2 = pytest.importorskip("tensorflow_serving.apis.predict_pb2")
 serving_double = pytest.importorskip("support.serving_double")
 
+pytestmark = pytest.mark.usefixtures("no_proxy")
 WAYS = ("rest", "grpc")
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 24, 24, 3), np.uint8)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _no_proxy():
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
-            patch.setenv(name, "127.0.0.1")
-        yield
-
-
-@pytest.fixture(scope="module")
-def places(tmp_path_factory):
-    return predict_places.made(tmp_path_factory.getbasetemp() / "places")
 
 
 @pytest.fixture(scope="module")
 def loaded(places):
     with serving_double.serve(places.exported, "mine", metadata_status=404) as server:
         yield server
-
-
-@pytest.fixture
-def server(loaded):
-    before = dict(vars(loaded))
-    loaded.requests = []
-    yield loaded
-    vars(loaded).update(before)
 
 
 def predict(server, way, images=PIXELS, **options):

@@ -24,6 +24,7 @@ predict_pb2 = pytest.importorskip("tensorflow_serving.apis.predict_pb2")
 stubs = pytest.importorskip("tensorflow_serving.apis.prediction_service_pb2_grpc")
 serving_double = pytest.importorskip("support.serving_double")
 
+pytestmark = pytest.mark.usefixtures("no_proxy")
 WAYS = ("rest", "grpc")
 
 
@@ -31,32 +32,10 @@ def predict(*arguments, timeout=30, **options):
     return keras_alexnet.predict(*arguments, timeout=timeout, **options)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _no_proxy():
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
-            patch.setenv(name, "127.0.0.1")
-        yield
-
-
-@pytest.fixture(scope="module")
-def places(tmp_path_factory):
-    return predict_places.made(tmp_path_factory.getbasetemp() / "places")
-
-
 @pytest.fixture(scope="module")
 def loaded(places):
     with serving_double.serve(places.exported, "mine") as server:
         yield server
-
-
-@pytest.fixture
-def server(loaded):
-    """The server that works; its switches are as they were after each test."""
-    before = dict(vars(loaded))
-    loaded.requests = []
-    yield loaded
-    vars(loaded).update(before)
 
 
 @pytest.fixture
