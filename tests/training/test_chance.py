@@ -135,6 +135,7 @@ def test_a_run_that_is_made_to_stay_at_chance_says_so_in_its_results(config_in, 
 def test_a_run_whose_units_die_says_so_long_before_its_end(config_in, tmp_path, caplog):
     caplog.set_level("INFO", logger="absl")
     overrides = {"learning_rate": 3.0, "epochs": 30, "schedule": "constant", "warmup_steps": 0}
+    overrides["global_batch_size"] = 4
     found = ka.train(config_in(tmp_path / "run", overrides=overrides, max_steps=60))
     assert found["at_chance"]["step"] <= 60 and found["at_chance"]["silent_units"] > 0.9
     assert caplog.text.count("they have died, and do not come back") == 1
