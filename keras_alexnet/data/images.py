@@ -284,10 +284,10 @@ def _decoded_eagerly(
     with ThreadPoolExecutor(len(machine.processors())) as pool:
         for start in range(0, len(rows), 64):
             some = rows[start : start + 64]
-            found = list(pool.map(decoded, some))
-            whole = [i for i, result in enumerate(found) if result is not None]
+            found = zip(some, pool.map(decoded, some), strict=True)
+            whole = [(row, result) for row, result in found if result is not None]
             if whole:
-                yield some[whole], np.stack([found[i] for i in whole])
+                yield np.array([row for row, _ in whole]), np.stack([each for _, each in whole])
 
 
 def _listed(named: list[str]) -> str:
