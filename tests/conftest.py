@@ -1,5 +1,6 @@
 """Two logical CPU devices for every test, so that several replicas can be tried without GPUs."""
 
+import gc
 import os
 import socket
 
@@ -23,6 +24,12 @@ def pytest_configure(config):
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
     )
+
+
+def pytest_collection_finish():
+    """Keeps the collector of garbage away from all that was imported, which stays to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 """Images that are decoded to check them before they are stored."""
 
+import functools
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +16,7 @@ from keras_alexnet.data.splits import Split
 JPEG_QUALITY = 95  # without chroma subsampling; 41.6 dB on average over 100 ImageNet photographs
 
 _BATCH = 16  # encoded images that are passed on at once
+_FEW = 256  # images that are decoded sooner than a pipeline, which takes half a second, is ready
 
 # Images that are checked before any of them is passed on: as many as these, or of so many bytes.
 GROUP_IMAGES, GROUP_BYTES = 1024, 2**27
@@ -46,11 +49,10 @@ def checked(
     pixels = split.encoded
 
     def stored(place: tf.Tensor) -> tf.Tensor:
-        return _stored(pixels.contents(place), short_side, pixels.max_pixels)
+        return _storing(short_side, pixels.max_pixels)(pixels.contents(place))
 
-    traced = tf.function(stored, input_signature=[tf.TensorSpec([], tf.int64)])
     for group in _groups(pixels, split.rows[rows]):
-        yield from _checked_group(rows[group], split.rows[rows[group]], stored, traced, threads)
+        yield from _checked_group(rows[group], split.rows[rows[group]], stored, threads)
 
 
 def _groups(pixels: EncodedImages, places: np.ndarray) -> Iterator[slice]:
@@ -66,12 +68,12 @@ def _groups(pixels: EncodedImages, places: np.ndarray) -> Iterator[slice]:
 
 
 def _checked_group(
-    rows: np.ndarray, places: np.ndarray, stored: Stored, traced: Stored, threads: int
+    rows: np.ndarray, places: np.ndarray, stored: Stored, threads: int
 ) -> Iterator[Checked]:
     with decoder_warnings.listening() as heard:
-        found = dict(_stored_places(places, traced, threads))  # without those that fail
+        found = dict(_stored_places(places, stored, threads))  # without those that fail
         whole = np.array(sorted(found), np.int64)
-        warned = decoder_warnings.blamed(whole, traced, heard) if heard() else {}
+        warned = decoder_warnings.blamed(whole, stored, heard) if heard() else {}
     for row, place in zip(rows.tolist(), places.tolist(), strict=True):
         if place in warned:
             yield Checked(row, None, warned[place])
@@ -82,9 +84,16 @@ def _checked_group(
 
 
 def _stored_places(places: np.ndarray, stored: Stored, threads: int) -> Iterator[tuple[int, bytes]]:
+    if len(places) <= _FEW:
+        with ThreadPoolExecutor(threads) as pool:
+            tried = pool.map(functools.partial(_tried, stored), places)
+            yield from (each for each in tried if each is not None)
+        return
     dataset = tf.data.Dataset.from_tensor_slices(np.asarray(places, np.int64))
     dataset = dataset.map(
-        lambda place: (place, stored(place)), num_parallel_calls=threads, deterministic=False
+        tf.autograph.experimental.do_not_convert(lambda place: (place, stored(place))),
+        num_parallel_calls=threads,
+        deterministic=False,
     )
     options = tf.data.Options()
     options.threading.private_threadpool_size = threads
@@ -93,11 +102,28 @@ def _stored_places(places: np.ndarray, stored: Stored, threads: int) -> Iterator
         yield from zip(batch[0].tolist(), batch[1], strict=True)
 
 
+def _tried(stored: Stored, place: np.int64) -> tuple[int, bytes] | None:
+    try:
+        return int(place), stored(tf.constant(place, tf.int64)).numpy()
+    except (tf.errors.OpError, OSError):
+        return None
+
+
 def _tried_again(row: int, place: int, stored: Stored) -> Checked:
     try:
         return Checked(row, stored(tf.constant(place, tf.int64)).numpy())
     except (tf.errors.OpError, OSError) as error:
         return Checked(row, None, decode.reason(error))
+
+
+@functools.lru_cache(maxsize=8)
+def _storing(short_side: int | None, max_pixels: int) -> tf.types.experimental.GenericFunction:
+    """`_stored` with these arguments, which is traced once and not for every shard."""
+    return tf.function(
+        lambda contents: _stored(contents, short_side, max_pixels),
+        input_signature=[tf.TensorSpec([], tf.string)],
+        autograph=False,
+    )
 
 
 def _stored(contents: tf.Tensor, short_side: int | None, max_pixels: int) -> tf.Tensor:

@@ -236,7 +236,11 @@ def _refused(contents: tf.Tensor) -> tf.Tensor:
         return tf.zeros([1, 1, 3], tf.uint8)
 
 
-@tf.function(input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)])
+@functools.partial(
+    tf.function,
+    input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)],
+    autograph=False,
+)
 def _decode_other(contents: tf.Tensor, max_pixels: tf.Tensor) -> tf.Tensor:
     # A function of its own, so that errors are the same eagerly as in a pipeline.
     return tf.numpy_function(_by_pillow, [contents, max_pixels], tf.uint8, stateful=False)

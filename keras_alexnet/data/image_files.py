@@ -1,5 +1,6 @@
 """Images in a folder, one file per image."""
 
+import functools
 import os
 import pathlib
 import stat
@@ -55,7 +56,7 @@ class ImageFiles(EncodedImages):
         return path.stat().st_size if os.access(path, os.R_OK) else 0
 
 
-@tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+@functools.partial(tf.function, input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
 def _regular_path(path: tf.Tensor) -> tf.Tensor:
     """Returns the path, unless reading it could wait for another program without an end."""
     # A function of its own, so that errors are the same eagerly as in a pipeline.

@@ -1,5 +1,6 @@
 """The evaluator: a compiled forward pass over a split, on all devices."""
 
+import functools
 from collections.abc import Callable
 
 import keras
@@ -89,7 +90,9 @@ class Evaluator:
         batches = pipeline.eval_batches(
             self._own, self._plan, batch_size=self._batch_size, views=self.views
         )
-        endless = batches.map(self._pad).concatenate(self._nothing(batches.element_spec[0]))
+        # AutoGraph, which takes a second, has nothing to convert here or in the step.
+        padded = batches.map(tf.autograph.experimental.do_not_convert(self._pad))
+        endless = padded.concatenate(self._nothing(batches.element_spec[0]))
         self._batches = self._cluster.distribute(endless, self._strategy, self._batch_size)
 
     def _evaluated_own(self, description: str) -> np.ndarray:
@@ -141,7 +144,7 @@ class Evaluator:
             by_view = tf.reshape(log_probabilities, [-1, views, logits.shape[-1]])
             return tf.reduce_logsumexp(by_view, axis=1) - tf.math.log(float(views))
 
-        @tf.function
+        @functools.partial(tf.function, autograph=False)
         def step(images: tf.Tensor) -> tf.Tensor:
             return strategy.run(replica_step, args=(images,))
 

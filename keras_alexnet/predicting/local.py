@@ -118,7 +118,9 @@ class SavedModelPredictor(EncodedPredictor):
 @functools.lru_cache(maxsize=16)
 def _center_views(plan: ImagePlan) -> tf.types.experimental.GenericFunction:
     squares = tf.TensorSpec([None, plan.square_size, plan.square_size, 3], tf.uint8)
-    return tf.function(lambda squares: views.center_view(squares, plan), input_signature=[squares])
+    return tf.function(
+        lambda squares: views.center_view(squares, plan), input_signature=[squares], autograph=False
+    )
 
 
 def _shape(spec: tf.TensorSpec) -> list[int | None] | None:

@@ -182,7 +182,8 @@ class TrainingJob:
             shard_index=self.cluster.index,
             shard_count=self.cluster.count,
         )
-        batches = batches.map(self._weighted, num_parallel_calls=2).prefetch(2)
+        weighted = tf.autograph.experimental.do_not_convert(self._weighted)
+        batches = batches.map(weighted, num_parallel_calls=2).prefetch(2)
         return self.cluster.distribute(batches, self.strategy, self._own_batch_size)
 
     @property

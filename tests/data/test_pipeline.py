@@ -9,7 +9,15 @@ import pytest
 import tensorflow as tf
 
 import keras_alexnet as ka
-from keras_alexnet.data import augment, augmentations, failures, memory_budget, pipeline, views
+from keras_alexnet.data import (
+    augment,
+    augmentations,
+    failures,
+    images,
+    memory_budget,
+    pipeline,
+    views,
+)
 from keras_alexnet.data.image_files import ImageFiles
 from keras_alexnet.data.images import ImageArray
 from keras_alexnet.data.pipeline import eval_batches, train_batches
@@ -409,6 +417,20 @@ def test_damaged_files_are_named_when_decoded_into_memory(files):
         damage(files, index)
     with pytest.raises(UserError, match="2 of 22 images .*03.png .*17.png .*--skip_corrupt"):
         train_batches(files, IMAGENET, global_batch_size=5, seed=0)
+
+
+def test_few_images_are_decoded_as_many_are(files, monkeypatch):
+    damage(files, 3)
+    names = [files.name(i) for i in range(len(files))]
+    found = []
+    for few in (0, 256):
+        monkeypatch.setattr(images, "_FEW", few)
+        several = ImageFiles(files.pixels.path(0).parent, names)
+        with pytest.raises(UserError, match=r"1 of 22 images .*03\.png"):
+            several.in_memory(16)
+        several.leave_out([3])
+        found.append(several.in_memory(16).images)
+    assert np.array_equal(*found) and not found[0][3].any() and found[0][4].any()
 
 
 def test_arguments_out_of_range(split):

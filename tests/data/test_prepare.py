@@ -80,19 +80,17 @@ def test_no_shard_is_one_class(tiny_folder, tmp_path):
         assert max(collections.Counter(shard.tolist()).values()) <= 14
 
 
-def test_bytes_depend_on_seed_and_settings_not_on_threads_or_form(tmp_path):
+def test_bytes_depend_on_seed_and_settings_not_on_threads_or_form(tmp_path, monkeypatch):
     source = tmp_path / "mixed"
     write_images(source / "train", ["cat", "dog"], 20)
     for name in ("cat", "dog"):  # decoded long after those that come next
         photograph(source, f"train/{name}/large.png", 1500, 1500, tf.io.encode_png)
-    same = [
-        ka.prepare(
-            PrepareConfig(
-                source=source, out=tmp_path / f"{threads}", images_per_shard=15, threads=threads
-            )
-        )
-        for threads in (1, 2, 7)
-    ]
+    same = []
+    for threads, few in ((1, 256), (2, 256), (7, 0)):  # few images are decoded without a pipeline
+        monkeypatch.setattr(checking, "_FEW", few)
+        config = PrepareConfig(source=source, out=tmp_path / f"{threads}", threads=threads)
+        same.append(ka.prepare(dataclasses.replace(config, images_per_shard=15)))
+    monkeypatch.undo()
     assert same[0] == same[1] == same[2]
     first = contents(tmp_path / "1")
     assert first == contents(tmp_path / "2") == contents(tmp_path / "7")
@@ -357,6 +355,7 @@ def test_killed_and_run_again(tmp_path, caplog):
 @pytest.mark.parametrize("short_side", [None, 24])
 def test_damage_that_the_decoder_only_warns_of(tmp_path, short_side, monkeypatch):
     monkeypatch.setattr(checking, "GROUP_IMAGES", 7)
+    monkeypatch.setattr(checking, "_FEW", 0 if short_side is None else 256)
     folder = tmp_path / "pets"
     for number in range(20):
         path = folder / "train" / "ab"[number % 2] / f"{number:02d}.jpg"

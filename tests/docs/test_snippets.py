@@ -11,6 +11,7 @@ import tensorflow as tf
 import keras_alexnet as ka
 from keras_alexnet.data import augmentations, readers
 from keras_alexnet.exporting import formats
+from keras_alexnet.exporting.formats import saved_model
 from support import documents, published_weights, serving_double
 from support.image_folders import write_images
 from support.networks import registered
@@ -25,18 +26,11 @@ NETWORK = documents.section(documents.DOCS / "contributing.md", "Adding a networ
 def place(tmp_path_factory):
     """A folder with a run, its exports, an image and an image folder, as the pages name them."""
     folder = tmp_path_factory.mktemp("place")
-    run, mine = folder / "runs" / "mine", folder / "saved_models" / "mine"
-    run.mkdir(parents=True)
-    model = ka.build("cifar_v2", seed=0)
-    kernel = model.get_layer("logits").kernel
-    kernel.assign(kernel * 300)  # sure of itself
-    model.save(run / "model.keras")
-    data = ka.load_dataset("shapes")
-    (run / "labels.txt").write_text("".join(f"{name}\n" for name in data.class_names))
+    run = _write_run_and_image(folder)
     ka.export(
         ka.ExportConfig(
             model=run,
-            out=mine,
+            out=folder / "saved_models" / "mine",
             dataset="shapes",
             quantization=("int8",),
             calibration_images=50,
@@ -44,12 +38,25 @@ def place(tmp_path_factory):
             latency=False,
         )
     )
-    images, _ = next(iter(ka.eval_batches(data.test, "cifar_v2", batch_size=1)))
-    photo = tf.clip_by_value(tf.image.resize(images[0], [90, 130], "bicubic"), 0, 255)
-    (folder / "cat.jpg").write_bytes(tf.io.encode_jpeg(tf.cast(photo, tf.uint8)).numpy())
     for part in ("train", "test"):
         write_images(folder / "photos" / part, ["cat", "dog"], 4, seed=1)
     return folder
+
+
+def _write_run_and_image(folder):
+    """Writes runs/mine and cat.jpg into a folder, and returns the run's folder."""
+    run = folder / "runs" / "mine"
+    run.mkdir(parents=True)
+    model = ka.build("cifar_v2", seed=0)
+    kernel = model.get_layer("logits").kernel
+    kernel.assign(kernel * 300)  # sure of itself
+    model.save(run / "model.keras")
+    data = ka.load_dataset("shapes")
+    (run / "labels.txt").write_text("".join(f"{name}\n" for name in data.class_names))
+    images, _ = next(iter(ka.eval_batches(data.test, "cifar_v2", batch_size=1)))
+    photo = tf.clip_by_value(tf.image.resize(images[0], [90, 130], "bicubic"), 0, 255)
+    (folder / "cat.jpg").write_bytes(tf.io.encode_jpeg(tf.cast(photo, tf.uint8)).numpy())
+    return run
 
 
 @pytest.fixture
@@ -113,17 +120,19 @@ def test_python_blocks_run_one_after_another(page, place, registries, monkeypatc
         assert names["model"].history.history["accuracy"][-1] > 0.15, "no better than chance"
 
 
-def test_curl_line_gives_the_prediction(place):
+def test_curl_line_gives_the_prediction(tmp_path):
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
+    network = ka.load(_write_run_and_image(tmp_path))
+    saved_model.write(network, tmp_path / "saved_models" / "mine" / "1")
     page = documents.DOCS / "serving.md"
     [line] = [b.text for b in documents.blocks(page, "bash") if b.text.startswith("(printf ")]
-    with serving_double.serve(place / "saved_models" / "mine", name="mine") as server:
+    with serving_double.serve(tmp_path / "saved_models" / "mine", name="mine") as server:
         done = subprocess.run(
-            ["bash", "-c", _at(server, line)], cwd=place, capture_output=True, timeout=60
+            ["bash", "-c", _at(server, line)], cwd=tmp_path, capture_output=True, timeout=60
         )
     [prediction] = json.loads(done.stdout)["predictions"]
-    assert prediction["classes"][0] == _likeliest(place), done.stderr
+    assert prediction["classes"][0] == _likeliest(tmp_path), done.stderr
 
 
 def test_blocks_that_are_not_run_say_why():

@@ -121,7 +121,9 @@ def test_units_that_are_0_for_every_image_are_counted(small_variant):
 
 def test_a_run_that_is_made_to_stay_at_chance_says_so_in_its_results(config_in, tmp_path, caplog):
     caplog.set_level("INFO", logger="absl")
-    overrides = {"learning_rate": 1e-9, "epochs": 25, "validation_fraction": 0.0, "keep": "last"}
+    # 18 steps an epoch; the end of an epoch takes longer than its steps.
+    overrides = {"learning_rate": 1e-9, "epochs": 6, "global_batch_size": 4}
+    overrides |= {"validation_fraction": 0.0, "keep": "last"}
     found = ka.train(config_in(tmp_path / "run", overrides=overrides))
     assert found["at_chance"]["step"] >= 100
     assert found["at_chance"]["loss"] == pytest.approx(found["at_chance"]["loss_of_guessing"], 0.1)
@@ -133,6 +135,7 @@ def test_a_run_that_is_made_to_stay_at_chance_says_so_in_its_results(config_in, 
 def test_a_run_whose_units_die_says_so_long_before_its_end(config_in, tmp_path, caplog):
     caplog.set_level("INFO", logger="absl")
     overrides = {"learning_rate": 3.0, "epochs": 30, "schedule": "constant", "warmup_steps": 0}
+    overrides["global_batch_size"] = 4
     found = ka.train(config_in(tmp_path / "run", overrides=overrides, max_steps=60))
     assert found["at_chance"]["step"] <= 60 and found["at_chance"]["silent_units"] > 0.9
     assert caplog.text.count("they have died, and do not come back") == 1
