@@ -1,9 +1,12 @@
 """The benchmarks: what each measures, its module, and the flags it takes. Without TensorFlow."""
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from typing import Any
 
+from keras_alexnet.distributed import precision_choice
+from keras_alexnet.networks.spec import LARGEST_SIDE
 from keras_alexnet.networks.variants import list_variants
 from keras_alexnet.utils import arguments
 from keras_alexnet.utils.arguments import setting
@@ -29,6 +32,16 @@ class Settings(arguments.Config):
         (), "What to compare with, of the packages that are installed.", may_be_empty=True
     )
     only: tuple[str, ...] = setting((), "What to measure.")
+    precision: str = setting(
+        precision_choice.AUTO, "The precision of training.", precision_choice.FOR_TRAINING
+    )
+    image_sizes: tuple[int, ...] = setting(
+        (), "Heights and widths of images in pixels.", least=1, most=LARGEST_SIDE
+    )
+    classes: tuple[int, ...] = setting((), "Numbers of classes.", least=2)
+    images: tuple[int, ...] = setting((), "Numbers of images that are listed.", least=100)
+    workers: tuple[int, ...] = setting((), "Numbers of workers.", least=1, most=64)
+    out: str | os.PathLike | None = setting(None, "Folder for pictures and a CSV file of the rows.")
 
     def __post_init__(self) -> None:
         arguments.normalize(self)
@@ -54,7 +67,39 @@ class Benchmark:
 _OVERHEADS = ("mirrored", "loop", "checkpoints", "workers")
 _LAYERS = ("layers", "network")
 
+_AXES = ("batch_sizes", "image_sizes", "classes", "images", "workers")
+
 BENCHMARKS = {
+    "train": Benchmark(
+        "Images a second of whole training, against other libraries' bare steps in memory.",
+        "train",
+        {
+            "variants": ("cifar_v1", "cifar_v2", "cifar_v3", "alexnet_owt", "alexnet"),
+            "batch_sizes": (),
+            "steps": 40,
+            "rounds": 5,
+            "peers": ("torch",),
+            "precision": precision_choice.AUTO,
+        },
+        {"peers": ("torch",)},
+    ),
+    "scale": Benchmark(
+        "Memory and seconds over batch size, image size, classes, listed images and workers.",
+        "scale",
+        {
+            "variants": ("alexnet_owt",),
+            "only": _AXES,
+            "batch_sizes": (16, 64, 256, 512, 1024),
+            "image_sizes": (63, 127, 224, 320, 448),
+            "classes": (10, 1000, 5000, 10_000, 20_000),
+            "images": (10_000, 100_000, 300_000, 1_000_000),
+            "workers": (1, 2, 4),
+            "steps": 5,
+            "precision": precision_choice.AUTO,
+            "out": None,
+        },
+        {"only": _AXES},
+    ),
     "overhead": Benchmark(
         "What the loop, strategy, checkpoints and workers cost beyond the arithmetic.",
         "overhead",

@@ -35,31 +35,42 @@ class Workload:
         }
 
     def train(
-        self, workdir: str | None = None, overrides: dict[str, Any] | None = None, **settings: Any
+        self,
+        workdir: str | None = None,
+        overrides: dict[str, Any] | None = None,
+        clock: "Clock | None" = None,
+        **settings: Any,
     ) -> "Clock":
         """Trains on images in memory until all steps are timed; neither validates nor saves.
 
         Args:
             workdir: the run's folder; by default a temporary one.
             overrides: more fields of the recipe.
+            clock: a clock for these steps, if it does more than note the times.
             **settings: more fields of `TrainConfig`.
 
         Returns:
             The clock of the run.
         """
-        clock = Clock(self.steps)
+        clock = clock or Clock(self.steps)
         with tempfile.TemporaryDirectory() as folder, contextlib.suppress(TimingDone):
-            config = TrainConfig(
-                variant=self.variant,
-                dataset="shapes",
-                workdir=workdir or str(pathlib.Path(folder) / "run"),
-                validation_images=0,
-                num_devices=1,
-                overrides=self.overrides | (overrides or {}),
-                **settings,
-            )
-            train(config, callbacks=[clock])
+            run = workdir or str(pathlib.Path(folder) / "run")
+            train(self.config(run, overrides, **settings), callbacks=[clock])
         return clock
+
+    def config(
+        self, workdir: str, overrides: dict[str, Any] | None = None, **settings: Any
+    ) -> TrainConfig:
+        """Returns the settings of a run that does not end by itself; arguments as of `train`."""
+        return TrainConfig(
+            variant=self.variant,
+            workdir=workdir,
+            validation_images=0,
+            num_devices=1,
+            overrides=self.overrides | (overrides or {}),
+            # Float32 as what it is compared with, unless another is asked for.
+            **{"dataset": "shapes", "precision": "float32"} | settings,
+        )
 
 
 class TimingDone(Exception):

@@ -66,7 +66,7 @@ def measure_workers(workload: Workload, rounds: int) -> dict[str, Any]:
 def _rate(workload: Workload, cores: list[int], together: bool) -> float:
     """Images per second of one process on each core, added up."""
     with tempfile.TemporaryDirectory() as folder:
-        addresses = _free_addresses(len(cores)) if together else []
+        addresses = free_addresses(len(cores)) if together else []
         processes = [
             _start_worker(workload, index, core, folder, addresses)
             for index, core in enumerate(cores)
@@ -105,7 +105,8 @@ def _start_worker(
     )
 
 
-def _free_addresses(count: int) -> list[str]:
+def free_addresses(count: int) -> list[str]:
+    """Returns addresses on this machine that no process listens at."""
     with contextlib.ExitStack() as stack:
         sockets = [
             stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)

@@ -1,5 +1,7 @@
 r"""Measures the speed of training and its parts, against what else one could use.
 
+    keras-alexnet benchmark train --variants cifar_v1,cifar_v2 --peers torch --json train.json
+    keras-alexnet benchmark scale --only batch_sizes --batch_sizes 16,64,256 --out scale
     keras-alexnet benchmark overhead --variants cifar_v3 --json overhead.json
     keras-alexnet benchmark overhead --variants cifar_v2 --steps 60 --only loop,mirrored
     keras-alexnet benchmark layers --variants cuda_convnet_11pct --json layers.json
@@ -45,6 +47,8 @@ def run(arguments: argparse.Namespace) -> None:
     settings = Settings(**flags.values_of(arguments, benchmark.flags))
     if arguments.json is not None:
         outputs.check_file(arguments.json, "json")
+    if settings.out is not None:
+        outputs.check_folder(settings.out, "out")
     load_tensorflow()
     from keras_alexnet.benchmarks import machine_report
     from keras_alexnet.utils import files
