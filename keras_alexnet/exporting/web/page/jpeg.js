@@ -5,13 +5,13 @@
 // This module reads the file's markers, jpeg_scan.js the coefficients, jpeg_bits.js their bits, and
 // jpeg_pixels.js makes pixels of them.
 
-import {Bits, codes, NotDecoded} from "./jpeg_bits.js";
+import {Bits, codes, NotDecoded, RESTART} from "./jpeg_bits.js";
 import {Plane} from "./jpeg_pixels.js";
 import {baseline, decodeUnits, progressive, TO_PLACE} from "./jpeg_scan.js";
 
 export {NotDecoded};
 
-const [RESTART, SOI, EOI, SOS] = [0xd0, 0xd8, 0xd9, 0xda];
+const [SOI, EOI, SOS] = [0xd8, 0xd9, 0xda];
 const [DHT, DQT, DRI, JFIF, ADOBE] = [0xc4, 0xdb, 0xdd, 0xe0, 0xee];
 const RARE = "It is of a rare kind.";
 const [BASELINE, EXTENDED, PROGRESSIVE] = [0xc0, 0xc1, 0xc2];

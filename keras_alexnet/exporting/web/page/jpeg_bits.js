@@ -1,5 +1,6 @@
 // The bits of a JPEG's scan, and its Huffman codes.
 
+export const RESTART = 0xd0; // the first of eight markers
 const QUICK = 9; // bits of the codes that one look finds
 
 /** What this decoder leaves to the browser's: rare kinds of JPEG, and damaged ones. */
