@@ -191,7 +191,8 @@ class GrpcPredictor(EncodedPredictor):
 class GrpcPixelPredictor(PixelInputs, GrpcPredictor):
     """Decodes images here, and sends pixels; arguments as `PixelInputs` and `GrpcPredictor`."""
 
-    _dtypes = (tf.uint8, tf.float32)  # which of them a network takes is not known at first
+    # Which of them a network takes is not known at first.
+    _dtypes: tuple[tf.DType, ...] = (tf.uint8, tf.float32)
 
     def tensor(self, images: list[Any]) -> Any:
         return tf.make_tensor_proto(self.pixels(images), self._dtypes[0])
