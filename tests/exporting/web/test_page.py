@@ -148,6 +148,7 @@ def unusual(folder):
         saved(folder / "halved.jpg", wide.crop([0, 0, 131, 91]), subsampling=1),
         saved(folder / "progressive.jpg", wide, progressive=True, restart_marker_blocks=3),
         saved(folder / "gray.jpg", wide.convert("L")),
+        saved(folder / "cmyk.jpg", wide.convert("CMYK")),
         *(
             saved(folder / f"turned{number}.jpg", wide, exif=exif(number), subsampling=2)
             for number in range(2, 9)

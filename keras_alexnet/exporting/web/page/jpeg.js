@@ -20,8 +20,8 @@ const [BASELINE, EXTENDED, PROGRESSIVE] = [0xc0, 0xc1, 0xc2];
  *
  * @param {Uint8Array} bytes the file
  * @param {function} ratioOf (width, height) → by what it is reduced: 1, 2, 4 or 8
- * @returns {object} width and height of the reduced image; planes, one or three; and isYcc,
- *     whether they are luma and two of color
+ * @returns {object} width and height of the reduced image; planes, one, three or four; isYcc,
+ *     whether three of them are luma and two of color; and isInverted, whether four are of light
  */
 export function decode(bytes, ratioOf) {
   const reader = new Reader(bytes);
@@ -30,7 +30,7 @@ export function decode(bytes, ratioOf) {
   reader.decode(8 / ratio);
   const planes = frame.components.map(({plane}) => plane);
   const [width, height] = [frame.width, frame.height].map((side) => Math.ceil(side / ratio));
-  return {width, height, planes, isYcc: reader.isYcc()};
+  return {width, height, planes, isYcc: reader.isYcc(), isInverted: reader.isFromAdobe};
 }
 
 class Reader {
@@ -75,11 +75,13 @@ class Reader {
     }
   }
 
+  /** Says how libjpeg understands the components. */
   isYcc() {
-    const names = this.frame.components.map(({id}) => id).join();
-    if (this.frame.components.length === 1) return false;
-    if (this._hasJfif) return true;
-    return this._transform === undefined ? names !== "82,71,66" : this._transform !== 0;
+    const {length} = this.frame.components;
+    if (length === 4) return this.isFromAdobe && this._transform !== 0;
+    if (length === 1 || this._hasJfif) return length === 3;
+    if (this.isFromAdobe) return this._transform !== 0;
+    return this.frame.components.map(({id}) => id).join() !== "82,71,66"; // R, G, B
   }
 
   /** Reads the next segment, and says whether it is the one that is looked for. */
@@ -101,7 +103,7 @@ class Reader {
     else if (marker === DRI) this._restart = this._number(start);
     else if (marker === JFIF) this._hasJfif ||= startsWith(bytes, start, "JFIF\0");
     else if (marker === ADOBE && startsWith(bytes, start, "Adobe")) {
-      this._transform = bytes[start + 11];
+      [this.isFromAdobe, this._transform] = [true, bytes[start + 11]];
     } else if (marker >= BASELINE && marker <= 0xcf && marker !== 0xc8) {
       this._readFrame(marker, start);
     }
@@ -140,7 +142,7 @@ class Reader {
     const [height, width] = [this._number(start + 1), this._number(start + 3)];
     const count = bytes[start + 5];
     if (this.frame || ![BASELINE, EXTENDED, PROGRESSIVE].includes(marker) || bytes[start] !== 8
-      || !height || !width || (count !== 1 && count !== 3)) {
+      || !height || !width || ![1, 3, 4].includes(count)) {
       throw new NotDecoded(RARE);
     }
     const components = Array.from({length: count}, (_, index) => {

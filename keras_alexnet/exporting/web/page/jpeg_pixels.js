@@ -77,29 +77,41 @@ export class Plane {
 }
 
 /** Returns what `decode` found as a source of squares.js. */
-export function source({width, height, planes, isYcc}) {
+export function source({width, height, planes, isYcc, isInverted}) {
   const rows = (left, top, partWidth, partHeight) => {
     const pixels = new Uint8ClampedArray(partWidth * partHeight * 4);
-    const [one, two, three] = planes.map(() => new Uint8Array(partWidth));
+    const lines = planes.map(() => new Uint8Array(partWidth));
+    const [one, two, three] = planes.length === 1 ? [lines[0], lines[0], lines[0]] : lines;
     for (let y = 0; y < partHeight; y++) {
-      planes.forEach((plane, index) => plane.row(top + y, left, [one, two, three][index]));
-      for (let x = 0, place = y * partWidth * 4; x < partWidth; x++, place += 4) {
-        pixels[place + 3] = 255;
-        if (!isYcc) {
-          pixels[place] = one[x];
-          pixels[place + 1] = (two ?? one)[x];
-          pixels[place + 2] = (three ?? one)[x];
-          continue;
-        }
-        const [blue, red] = [two[x] - 128, three[x] - 128];
-        pixels[place] = one[x] + (91881 * red + 32768 >> 16);
-        pixels[place + 1] = one[x] + (-22554 * blue - 46802 * red + 32768 >> 16);
-        pixels[place + 2] = one[x] + (116130 * blue + 32768 >> 16);
+      planes.forEach((plane, index) => plane.row(top + y, left, lines[index]));
+      const row = pixels.subarray(y * partWidth * 4, (y + 1) * partWidth * 4);
+      for (let x = 0, place = 0; x < partWidth; x++, place += 4) {
+        row[place + 3] = 255;
+        if (isYcc) toRgb(row, place, one[x], two[x] - 128, three[x] - 128);
+        else [row[place], row[place + 1], row[place + 2]] = [one[x], two[x], three[x]];
       }
+      if (planes.length === 4) withoutBlack(row, lines[3], isYcc, isInverted);
     }
     return pixels;
   };
   return {width, height, rows};
+}
+
+function toRgb(row, place, luma, blue, red) {
+  row[place] = luma + (91881 * red + 32768 >> 16);
+  row[place + 1] = luma + (-22554 * blue - 46802 * red + 32768 >> 16);
+  row[place + 2] = luma + (116130 * blue + 32768 >> 16);
+}
+
+// Cyan, magenta, yellow and black to colors, as TensorFlow does: Adobe's files have light in place
+// of ink, and luma and color are of what is left of it.
+function withoutBlack(row, black, isYcc, isInverted) {
+  for (let place = 0; place < row.length; place++) {
+    if (place % 4 === 3) continue;
+    const ink = isYcc ? 255 - row[place] : row[place];
+    const key = black[place >> 2];
+    row[place] = Math.floor((isInverted ? key * ink : (255 - key) * (255 - ink)) / 255);
+  }
 }
 
 const descaled = (value, bits) => value + (1 << (bits - 1)) >> bits;
