@@ -39,7 +39,11 @@ def add_flags(parser: flags.Parser) -> None:
     parser.trailing = "images"
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="Image file, or a folder.")
     flags.add_flag(parser, "model", str, "The network; see above.", required=True)
-    flags.add_variant(parser, "The network, if a .keras or .tflite file does not say which it is.")
+    flags.add_variant(
+        parser,
+        "The network, if a .keras or .tflite file does not say which it is. For a server: decode "
+        "the images here, and send the pixels that this network takes.",
+    )
     help_text = "Text file with one class per line, in place of the network's own names."
     flags.add_flag(parser, "labels", os.PathLike, help_text)
     flags.add_flag(parser, "top", int, "Number of classes to name.", default=5, allowed=TOP)

@@ -29,6 +29,9 @@ class EncodedPredictor(Predictor):
 
     If labels are given, they name the classes; if not, the network does.
 
+    Attributes:
+        signature, input: what is called, and the name of its input.
+
     Args:
         model: the name of the network in messages.
         signatures: the signatures of the network; None if they are unknown, so that the first
@@ -42,6 +45,8 @@ class EncodedPredictor(Predictor):
         UsageError: if more classes are requested than the network names itself, and there are no
             labels.
     """
+
+    signature, input = SIGNATURE, INPUT
 
     def __init__(
         self,

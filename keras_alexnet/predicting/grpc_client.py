@@ -13,14 +13,9 @@ from google.protobuf.message import DecodeError
 
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.predicting import addresses
-from keras_alexnet.predicting.encoded_predictor import (
-    INPUT,
-    OUTPUTS,
-    SIGNATURE,
-    EncodedPredictor,
-    Signatures,
-)
+from keras_alexnet.predicting.encoded_predictor import OUTPUTS, EncodedPredictor, Signatures
 from keras_alexnet.predicting.messages import reason, unknown_answer
+from keras_alexnet.predicting.pixel_inputs import PixelInputs
 from keras_alexnet.predicting.predictor import Refused
 from keras_alexnet.utils.proxies import Proxy, proxy_for
 
@@ -78,6 +73,7 @@ class GrpcPredictor(EncodedPredictor):
 
     def __init__(self, url: str, top: int, labels: Sequence[str] | None, timeout: float):
         self._timeout, self._url = timeout, addresses.shown(url)
+        self._has_metadata = False
         host, self._target, self._spec = _parsed(url)
         self._proxy = proxy_for("grpc", host)
         if self._proxy is not None:
@@ -85,7 +81,7 @@ class GrpcPredictor(EncodedPredictor):
             self._url = f"{self._url} (through {self._proxy})"
         self._open(_BASE_BYTES)
         try:
-            super().__init__(self._url, self._signatures(), top, labels)
+            super().__init__(self._url, self.find_signatures(), top, labels)
         except BaseException:
             self.close()
             raise
@@ -93,8 +89,8 @@ class GrpcPredictor(EncodedPredictor):
     def call_signature(self, images: list[bytes], names: Sequence[str]) -> dict[str, np.ndarray]:
         wanted = names if self._has_metadata else ()
         request = predict_pb2.PredictRequest(model_spec=self._spec, output_filter=wanted)
-        request.model_spec.signature_name = SIGNATURE
-        request.inputs[INPUT].CopyFrom(tf.make_tensor_proto(images, tf.string))
+        request.model_spec.signature_name = self.signature
+        request.inputs[self.input].CopyFrom(self.tensor(images))
         self._allow(images, names)
         try:
             answer = self._stub.Predict(request, timeout=self._timeout)
@@ -113,6 +109,10 @@ class GrpcPredictor(EncodedPredictor):
             other = {name: np.zeros(0) for name in answer.outputs if name not in outputs}
             self.learn_outputs({**other, **outputs})
         return self.checked(outputs, names, len(images))
+
+    def tensor(self, images: list[Any]) -> Any:
+        """Returns what `preprocess` made as the tensor of a request."""
+        return tf.make_tensor_proto(images, tf.string)
 
     def close(self) -> None:
         self._channel.close()
@@ -144,7 +144,8 @@ class GrpcPredictor(EncodedPredictor):
             self.close()
             self._open(needed)
 
-    def _signatures(self) -> Signatures | None:
+    def find_signatures(self) -> Signatures | None:
+        """Asks for the signatures, and returns None if the server does not tell them."""
         request = get_model_metadata_pb2.GetModelMetadataRequest(
             model_spec=self._spec, metadata_field=["signature_def"]
         )
@@ -152,7 +153,6 @@ class GrpcPredictor(EncodedPredictor):
             answer = self._stub.GetModelMetadata(request, timeout=self._timeout)
         except grpc.RpcError as error:
             if error.code() == grpc.StatusCode.UNIMPLEMENTED:
-                self._has_metadata = False
                 logging.info(
                     "%s has no GetModelMetadata, so its first answer shows what it serves.",
                     self._url,
@@ -186,6 +186,33 @@ class GrpcPredictor(EncodedPredictor):
         hint = _HINTS.get(error.code(), "")
         said = reason(error.details() or "")
         return UserError(f"{self._url} answered {error.code().name}: {said}. {hint}".rstrip())
+
+
+class GrpcPixelPredictor(PixelInputs, GrpcPredictor):
+    """Decodes images here, and sends pixels; arguments as `PixelInputs` and `GrpcPredictor`."""
+
+    # Which of them a network takes is not known at first.
+    _dtypes: tuple[tf.DType, ...] = (tf.uint8, tf.float32)
+
+    def tensor(self, images: list[Any]) -> Any:
+        return tf.make_tensor_proto(self.pixels(images), self._dtypes[0])
+
+    def call_signature(self, images: list[Any], names: Sequence[str]) -> dict[str, np.ndarray]:
+        try:
+            outputs = super().call_signature(images, names)
+        except Refused as error:
+            if len(self._dtypes) == 1:
+                raise
+            first, other = self._dtypes
+            self._dtypes = (other,)
+            try:
+                outputs = super().call_signature(images, names)
+            except Refused:  # the images are refused for another reason
+                self._dtypes = (first, other)
+                raise error from None
+            logging.info("%s takes pixels as %s, so they are sent so.", self._url, other.name)
+        self._dtypes = self._dtypes[:1]
+        return outputs
 
 
 def _parsed(url: str) -> tuple[str, str, model_pb2.ModelSpec]:

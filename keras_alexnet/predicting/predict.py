@@ -88,7 +88,9 @@ def predict(
         top: how many classes to name, at most 100,000; all if the network has fewer.
         batch_size: the largest number of images in one step or request, at most 65,536.
         timeout: seconds that a server may take for one request, at most a million.
-        variant: the network, for a file that does not say which it is.
+        variant: the network, for a file that does not say which it is. For a server: images are
+            decoded here, and sent as the pixels that this network takes; without it, the server
+            decodes them.
         labels: a text file with one class per line, in place of the network's own names. A server
             names five classes itself, and more only with this file.
         max_image_pixels: the largest image that is decoded here. Servers and SavedModels decode
@@ -175,8 +177,7 @@ def open_predictor(
         raise UsageError(f"A model is {PLACES}. Received: {type(model).__name__}.")
     text = path_text("model", model)
     if scheme := re.match(URL, text):
-        _refuse_variant(variant, model)
-        return _connect(scheme[1].lower(), text, top, names, timeout)
+        return _connect(scheme[1].lower(), text, variant, (top, names, timeout))
     kind, path = named.locate(text, PLACES)
     if kind == run_folder.SAVED_MODEL:
         _refuse_variant(variant, model)
@@ -188,18 +189,21 @@ def _local(network: TrainedNetwork, top: int) -> Predictor:
     return LocalPredictor(network.probabilities, network.plan, network.labels, top)
 
 
-def _connect(
-    scheme: str, url: str, top: int, labels: Sequence[str] | None, timeout: float
-) -> Predictor:
+def _connect(scheme: str, url: str, variant: str | None, options: tuple) -> Predictor:
+    """Connects to a server; with a variant, to one that takes pixels."""
     if scheme in ("http", "https"):
-        from keras_alexnet.predicting.rest import RestPredictor
+        from keras_alexnet.predicting import rest
 
-        return RestPredictor(url, top, labels, timeout)
+        if variant is None:
+            return rest.RestPredictor(url, *options)
+        return rest.RestPixelPredictor(variant, url, *options)
     if scheme == "grpc":
         # It needs an optional package.
-        from keras_alexnet.predicting.grpc_client import GrpcPredictor
+        from keras_alexnet.predicting import grpc_client
 
-        return GrpcPredictor(url, top, labels, timeout)
+        if variant is None:
+            return grpc_client.GrpcPredictor(url, *options)
+        return grpc_client.GrpcPixelPredictor(variant, url, *options)
     raise UsageError(f"A model is {PLACES}. Received: {addresses.shown(url)}.")
 
 

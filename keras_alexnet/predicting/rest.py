@@ -13,14 +13,9 @@ from absl import logging
 
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.predicting import addresses, bounded_http
-from keras_alexnet.predicting.encoded_predictor import (
-    INPUT,
-    OUTPUTS,
-    SIGNATURE,
-    EncodedPredictor,
-    Signatures,
-)
+from keras_alexnet.predicting.encoded_predictor import OUTPUTS, EncodedPredictor, Signatures
 from keras_alexnet.predicting.messages import reason, shortened, unknown_answer
+from keras_alexnet.predicting.pixel_inputs import PixelInputs
 from keras_alexnet.predicting.predictor import Refused
 from keras_alexnet.utils.proxies import proxy_for
 
@@ -68,19 +63,20 @@ class RestPredictor(EncodedPredictor):
 
     def __init__(self, url: str, top: int, labels: Sequence[str] | None, timeout: float):
         self._address, self._timeout = _checked(url), timeout
+        self._has_metadata = False
         self._url = addresses.shown(url.removesuffix(":predict").rstrip("/"))
         self._proxy = proxy_for(self._address.scheme, self._address.host)
         if self._proxy is not None:
             logging.info("%s is asked through %s.", self._url, self._proxy)
             self._url = f"{self._url} (through {self._proxy})"
-        super().__init__(self._url, self._signatures(), top, labels)
+        super().__init__(self._url, self.find_signatures(), top, labels)
 
     def call_signature(self, images: list[bytes], names: Sequence[str]) -> dict[str, np.ndarray]:
-        encoded = [{"b64": base64.b64encode(image).decode("ascii")} for image in images]
+        encoded = self.values(images)
         if not self._has_metadata:
             return self._by_rows(encoded, names)
         # The columnar form: the row form repeats the names of all outputs with every image.
-        request = {"signature_name": SIGNATURE, "inputs": {INPUT: encoded}}
+        request = {"signature_name": self.signature, "inputs": {self.input: encoded}}
         numbers = len(images) * sum(self.width(name) for name in names)
         named = len(images) * self.width("classes") if "classes" in names else 0
         most = _METADATA_BYTES + numbers * _NUMBER_BYTES + named * _LABEL_BYTES
@@ -91,10 +87,14 @@ class RestPredictor(EncodedPredictor):
             raise unknown_answer(self._url, answer) from error
         return self.checked(outputs, names, len(images))
 
-    def _by_rows(self, encoded: list[dict], names: Sequence[str]) -> dict[str, np.ndarray]:
+    def values(self, images: list[Any]) -> list[Any]:
+        """Returns what `preprocess` made as JSON, a value for each image."""
+        return [{"b64": base64.b64encode(image).decode("ascii")} for image in images]
+
+    def _by_rows(self, encoded: list[Any], names: Sequence[str]) -> dict[str, np.ndarray]:
         request = {
-            "signature_name": SIGNATURE,
-            "instances": [{INPUT: image} for image in encoded],
+            "signature_name": self.signature,
+            "instances": [{self.input: image} for image in encoded],
         }
         most = _METADATA_BYTES + len(encoded) * _ROW_BYTES
         answer = self._call(":predict", request, most)
@@ -110,7 +110,8 @@ class RestPredictor(EncodedPredictor):
         self.learn_outputs({**other, **outputs})
         return self.checked(outputs, names, len(encoded))
 
-    def _signatures(self) -> Signatures | None:
+    def find_signatures(self) -> Signatures | None:
+        """Asks for the signatures, and returns None if the server does not tell them."""
         answer = self._answer("/metadata", None, _METADATA_BYTES)
         self._has_metadata = answer.status not in _NO_METADATA
         if not self._has_metadata:
@@ -185,6 +186,13 @@ class RestPredictor(EncodedPredictor):
             hint = f" It leads to {place}: give the address of the server itself."
         name = http.client.responses.get(answer.status, "")
         return UserError(f"{self._url} answered {answer.status} {name}: {text.rstrip('.')}.{hint}")
+
+
+class RestPixelPredictor(PixelInputs, RestPredictor):
+    """Decodes images here, and sends pixels; arguments as `PixelInputs` and `RestPredictor`."""
+
+    def values(self, images: list[Any]) -> list[Any]:
+        return self.pixels(images).tolist()
 
 
 def _checked(url: str) -> addresses.Address:

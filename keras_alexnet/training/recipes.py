@@ -16,13 +16,27 @@ its own optimizer would not train: `get` takes `USUAL_RATES` then.
 import dataclasses
 from typing import Any
 
-from keras_alexnet.errors import unknown_name
+from keras_alexnet.errors import UsageError, unknown_name
 from keras_alexnet.networks import variants
 from keras_alexnet.training.recipe import OVERRIDABLE, Recipe, check
 from keras_alexnet.training.recipe_table import FINE_TUNE, IMAGENET, RECIPES
 
 # For an optimizer that the recipe does not have, unless a rate is given.
 USUAL_RATES = {"sgd": 0.01, "adam": 0.001, "muon": 0.01}
+
+# What timm and torchvision call fields → how it is said here.
+_SAID_ELSEWHERE = {
+    **dict.fromkeys(
+        ("auto_augment", "rand_augment", "randaugment", "aa"), 'augment, "randaugment(2,9)"'
+    ),
+    **dict.fromkeys(
+        ("random_erase", "random_erasing", "reprob"), 'augment, "random_erasing(0.25)"'
+    ),
+    "cutout": 'augment, "cutout(8)"',
+    **dict.fromkeys(("ema", "model_ema", "model_ema_decay"), "ema_decay"),
+    **{"mixup_alpha": "mixup", "cutmix_alpha": "cutmix", "smoothing": "label_smoothing"},
+    **{"lr": "learning_rate", "wd": "weight_decay", "batch_size": "global_batch_size"},
+}
 
 
 def list_recipes(variant: str) -> list[str]:
@@ -61,6 +75,8 @@ def get(variant: str, name: str = "default", **overrides: Any) -> Recipe:
     overrides = {key: value for key, value in overrides.items() if value is not None}
     fields = [field.name for field in OVERRIDABLE]
     for key in overrides:
+        if key in _SAID_ELSEWHERE:
+            raise UsageError(f"{key} is no recipe field. Here it is {_SAID_ELSEWHERE[key]}.")
         if key not in fields:
             raise unknown_name("recipe field", key, fields)
     recipe = dataclasses.replace(

@@ -127,3 +127,29 @@ def test_a_grpc_answer_without_classes(server):
     server.grpc_answer.outputs["predictions"].CopyFrom(tf.make_tensor_proto([[0.5]]))
     with pytest.raises(UserError, match="without classes and scores.*Received: predictions"):
         predict(server, "grpc")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_pixels_are_sent_for_a_variant(server, places, way):
+    server.metadata_status = 500  # it is not asked
+    damaged = tf.io.encode_png(PIXELS[0]).numpy()[:70]
+    found = predict(server, way, [*PIXELS, damaged], variant="cifar_v2", batch_size=3)
+    assert server.requests == [3] and found[3].error is not None
+    _assert_same(found[:3], keras_alexnet.predict(places.run, PIXELS))
+    truth = keras_alexnet.predict(places.run, PIXELS, top=6)
+    _assert_same(predict(server, way, variant="cifar_v2", top=6, labels=places.labels), truth)
+    with pytest.raises(UsageError, match="cifar_v9.*Did you mean"):
+        predict(server, way, variant="cifar_v9")
+    [other, *_] = predict(server, way, variant="cifar_resized")  # has inputs of another size
+    assert other.error is not None
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_pixels_of_the_type_that_the_server_takes(places, tmp_path, way, caplog):
+    caplog.set_level("INFO", logger="absl")
+    saved_model.write(keras_alexnet.load(places.run), tmp_path / "1", input_dtype="float32")
+    with serving_double.serve(tmp_path, "floats", metadata_status=404) as server:
+        found = predict(server, way, variant="cifar_v2", batch_size=2)
+        assert server.requests == ([2, 2, 1] if way == "grpc" else [2, 1])
+    _assert_same(found, keras_alexnet.predict(places.run, PIXELS))
+    assert ("takes pixels as float32" in caplog.text) == (way == "grpc")

@@ -149,8 +149,6 @@ def test_more_classes_than_the_server_names_need_labels(server, places, way):
     _assert_same(found, predict(places.run, pixels, top=6))
     with pytest.raises(UserError, match="Received: 3 names"):
         predict(url, pixels, labels=places.small / "labels.txt")
-    with pytest.raises(UsageError, match="Leave it out"):
-        predict(url, pixels, variant="cifar_v2")
 
 
 def test_a_network_of_three_classes(places, tmp_path):

@@ -46,23 +46,24 @@ const ACTIONS = {
       .first().waitFor();
     return state();
   },
-  async give({kind, verb, file, type}) {
-    const contents = file && readFileSync(file).toString("base64");
+  // Gives files one after the other, without a pause; without files, a text.
+  async give({verb, files, type}) {
+    const contents = files?.map((file) => readFileSync(file).toString("base64")) ?? [""];
     await page.evaluate(async ([event, contents, type]) => {
-      const transfer = new DataTransfer();
-      if (contents) {
-        const bytes = Uint8Array.from(atob(contents), (each) => each.charCodeAt(0));
-        transfer.items.add(new File([bytes], "given", {type}));
-      } else {
-        transfer.setData("text/plain", "only text");
-      }
       const name = event === "paste" ? "clipboardData" : "dataTransfer";
       const Kind = event === "paste" ? ClipboardEvent : DragEvent;
-      document.getElementById("time").textContent = "";
-      document.dispatchEvent(new Kind(event, {[name]: transfer, bubbles: true, cancelable: true}));
+      for (const id of ["time", "status"]) document.getElementById(id).textContent = "";
+      for (const each of contents) {
+        const transfer = new DataTransfer();
+        const bytes = Uint8Array.from(atob(each), (letter) => letter.charCodeAt(0));
+        if (each) transfer.items.add(new File([bytes], "given", {type}));
+        else transfer.setData("text/plain", "only text");
+        document.dispatchEvent(new Kind(event, {[name]: transfer, bubbles: true, cancelable: true}));
+      }
     }, [verb, contents, type ?? "image/png"]);
     await page.locator("#time:not(:empty)").or(page.locator("#problem:not(:empty)"))
       .first().waitFor();
+    await page.waitForTimeout(500); // for results that must not come
     return state();
   },
   async model({name}) {
@@ -101,7 +102,7 @@ const ACTIONS = {
       const results = [];
       for (const picture of pictures) {
         const bytes = Uint8Array.from(atob(picture), (each) => each.charCodeAt(0));
-        results.push([...await withPicture(new Blob([bytes]), 1e8, (source) =>
+        results.push([...await withPicture(new Blob([bytes]), plan, 1e8, (source) =>
           prepare(source, plan))]);
       }
       return JSON.stringify(results);

@@ -8,7 +8,7 @@ import pytest
 from keras_alexnet import build
 from keras_alexnet.errors import UsageError
 from keras_alexnet.networks.variants import list_variants
-from keras_alexnet.training import layer_factors, recipes
+from keras_alexnet.training import layer_factors, recipe, recipes
 from keras_alexnet.training.recipe import Recipe
 from keras_alexnet.training.schedule import Schedule
 
@@ -345,3 +345,10 @@ def test_another_optimizer_has_a_rate_of_its_own(variant, rule):
     given = recipes.get(variant, optimizer=rule, learning_rate=0.3, momentum=0.5)
     assert (given.learning_rate, given.momentum) == (0.3, 0.5)
     assert other.epochs == own.epochs
+
+
+def test_names_of_timm_and_torchvision_are_translated():
+    fields = {field.name for field in recipe.OVERRIDABLE}
+    assert {said.split(",")[0] for said in recipes._SAID_ELSEWHERE.values()} <= fields
+    with pytest.raises(UsageError, match=r'Here it is augment, "randaugment\(2,9\)"'):
+        recipes.get("cifar_v2", rand_augment=True)

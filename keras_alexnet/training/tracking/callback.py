@@ -33,7 +33,7 @@ class TrainingLog(keras.callbacks.Callback):
         log: the places: "tensorboard", "csv", "wandb", "mlflow".
         settings: what the run was set to, such as a recipe; by default, the optimizer's settings.
         test: at the end of training, its confusion matrix is drawn: finite batches of images and
-            int labels, such as `eval_batches` returns.
+            labels, which are numbers or one-hot, such as `eval_batches` returns.
         class_names: the names of the classes of `test`; by default their numbers.
         name: the name of the run; by default the folder's.
         keep_open: whether the run is to stay open at the end of training, for `results`, until
@@ -44,7 +44,8 @@ class TrainingLog(keras.callbacks.Callback):
         problems: name of a place that failed → why.
 
     Raises:
-        UsageError: a place is unknown, or its package is not installed.
+        UsageError: a place is unknown, or its package is not installed; at the begin of training,
+            if `test` or `class_names` do not fit the model.
         UserError: at the begin of training, if a place cannot be opened.
 
     Example:
@@ -67,7 +68,7 @@ class TrainingLog(keras.callbacks.Callback):
         keep_open: bool = False,
     ):
         super().__init__()
-        if isinstance(log, str):
+        if isinstance(log, str) or not isinstance(log, Iterable):
             raise UsageError(f'log must be a list of names, such as ["csv"]. Received: {log!r}.')
         self._names = tuple(dict.fromkeys(log))
         check_installed(self._names)
@@ -82,6 +83,8 @@ class TrainingLog(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Opens all places."""
+        if self._test is not None:
+            _check_test(self._test, self._class_names, self.model.output_shape[-1])
         self._folder.mkdir(parents=True, exist_ok=True)
         settings = self._settings_of_fit() if self._settings is None else self._settings
         earlier = _earlier(self._folder / RUNS)
@@ -167,10 +170,43 @@ class TrainingLog(keras.callbacks.Callback):
         assert self._test is not None
         classes = self.model.output_shape[-1]
         counts = np.zeros([classes, classes], np.int64)
-        for images, labels in self._test:
+        for batch in self._test:
+            images, labels = _images_and_labels(batch, classes)
             predicted = np.argmax(self.model.predict_on_batch(images), axis=-1)
-            np.add.at(counts, (np.asarray(labels, np.int64), predicted), 1)
+            np.add.at(counts, (labels, predicted), 1)
         return counts
+
+
+def _check_test(test: Iterable[Any], class_names: Sequence[str] | None, classes: int) -> None:
+    """Finds out before the training what would fail after it."""
+    if class_names is not None and len(class_names) != classes:
+        raise UsageError(
+            f"class_names must be the names of the model's {classes} classes. Received: "
+            f"{len(class_names)} names."
+        )
+    batches = iter(test)
+    if batches is test:  # what is taken from it would be missing at the end
+        return
+    first = next(batches, None)
+    if first is None:
+        raise UsageError("test must be batches of images and labels. Received: no batches.")
+    _images_and_labels(first, classes)
+
+
+def _images_and_labels(batch: Any, classes: int) -> tuple[Any, np.ndarray]:
+    """Returns the images of a batch, and its labels as numbers."""
+    wanted = "test must be batches of images and labels, such as eval_batches returns."
+    if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):  # the last are weights
+        raise UsageError(f"{wanted} Received: {type(batch).__name__} as the first of them.")
+    images, labels = batch[0], np.asarray(batch[1])
+    if labels.shape == (len(images), classes) and classes > 1:
+        labels = np.argmax(labels, axis=-1)
+    if labels.size != len(images) or np.any((labels < 0) | (labels >= classes)):
+        raise UsageError(
+            f"{wanted} Labels are {len(images)} numbers from 0 to {classes - 1}, or one-hot. "
+            f"Received: {list(labels.shape)}."
+        )
+    return images, labels.reshape(-1).astype(np.int64)
 
 
 def _earlier(path: pathlib.Path) -> dict[str, str]:

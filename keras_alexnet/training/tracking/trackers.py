@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
+from absl import logging
 
 from keras_alexnet import run_folder
+from keras_alexnet.errors import first_line
 from keras_alexnet.utils import files
 
 PROJECT = "keras_alexnet"  # of W&B, and the experiment of MLflow, unless the environment names one
@@ -52,21 +54,35 @@ class Tracker:
 
 
 class Csv(Tracker):
-    """Rows in metrics.csv."""
+    """Rows in metrics.csv; those of epochs before the first one stay, if the file has them."""
 
     def __init__(self, *described: Any):
         super().__init__(*described)
-        self._rows: dict[int, dict[str, float]] = {}
+        self._rows: dict[int, dict[str, Any]] = {}
 
     @property
     def place(self) -> str:
         return run_folder.METRICS
 
     def scalars(self, epoch: int, figures: Mapping[str, float]) -> None:
+        path = self.folder / run_folder.METRICS
+        if not self._rows and path.exists():
+            self._rows = _rows_before(path, epoch)
         self._rows.setdefault(epoch, {"epoch": epoch}).update(figures)
         columns = list(dict.fromkeys(name for row in self._rows.values() for name in row))
         rows = [{name: row.get(name, "") for name in columns} for row in self._rows.values()]
-        files.write_csv(self.folder / run_folder.METRICS, rows)
+        files.write_csv(path, rows)
+
+
+def _rows_before(path: pathlib.Path, epoch: int) -> dict[int, dict[str, Any]]:
+    try:
+        _, rows = files.read_csv(path)
+        read = [{name: float(cell) for name, cell in row.items() if cell} for row in rows]
+        epochs = {int(row["epoch"]): row | {"epoch": int(row["epoch"])} for row in read}
+    except (OSError, ValueError, KeyError) as error:
+        logging.warning("%s is replaced, because it cannot be read: %s.", path, first_line(error))
+        return {}
+    return {number: row for number, row in epochs.items() if number < epoch}
 
 
 class TensorBoard(Tracker):

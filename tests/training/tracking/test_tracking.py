@@ -90,12 +90,13 @@ def stand_ins(monkeypatch):
 INPUTS, LABELS = np.eye(4, dtype=np.float32), np.array([0, 1, 2, 0])
 
 
-def _fit(log):
+def _fit(log, **options):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input([4]), keras.layers.Dense(3)])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("sgd", loss, metrics=["accuracy"])
-    return model.fit(INPUTS, LABELS, epochs=2, verbose=0, callbacks=[log]).history
+    options = {"epochs": 2, "verbose": 0, "callbacks": [log], **options}
+    return model.fit(INPUTS, LABELS, **options).history
 
 
 def _events(folder):
@@ -184,6 +185,45 @@ def test_fit_has_the_same(tmp_path, stand_ins):
     mlflow = stand_ins.mlflow
     assert mlflow.artifacts == ["confusion.png"] and mlflow.status == "FINISHED"
     assert mlflow.params["optimizer"] == "SGD"
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [np.eye(3)[LABELS], LABELS[:, None], tf.constant(LABELS)],
+    ids=["1-hot", "column", "tf"],
+)
+def test_labels_of_any_form_are_counted(labels, tmp_path):
+    weights = np.ones(4)
+    log = ka.TrainingLog(tmp_path, test=[(INPUTS, labels, weights)])
+    _fit(log)
+    *_, last = csv.DictReader(open(tmp_path / "metrics.csv"))
+    accuracy = np.mean(np.argmax(log.model(INPUTS), axis=1) == LABELS)
+    assert float(last["test_accuracy"]) == pytest.approx(accuracy)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"test": []}, "no batches"),
+        ({"test": (INPUTS, LABELS)}, "batches of images and labels.*ndarray"),
+        ({"test": [(INPUTS, LABELS + 1)]}, "numbers from 0 to 2"),
+        ({"test": [(INPUTS, LABELS[:3])]}, r"Received: \[3\]"),
+        ({"test": [(INPUTS, LABELS)], "class_names": ["a"]}, "3 classes. Received: 1 names"),
+        ({"log": None}, "list of names"),
+    ],
+)
+def test_what_would_fail_after_training_is_said_before(given, text, tmp_path):
+    with pytest.raises(ka.UsageError, match=text):
+        _fit(ka.TrainingLog(tmp_path / "log", **given))
+    assert not (tmp_path / "log").exists()
+
+
+def test_epochs_before_those_of_a_further_fit_stay(tmp_path):
+    _fit(ka.TrainingLog(tmp_path))
+    _fit(ka.TrainingLog(tmp_path), initial_epoch=2, epochs=4)
+    assert [row["epoch"] for row in csv.DictReader(open(tmp_path / "metrics.csv"))] == list("1234")
+    _fit(ka.TrainingLog(tmp_path), epochs=1)
+    assert len(list(csv.DictReader(open(tmp_path / "metrics.csv")))) == 1
 
 
 def test_unknown_places_are_refused(tmp_path):

@@ -24,22 +24,30 @@ export class Camera {
     return this._stream !== undefined;
   }
 
-  /** Starts it; frames are used until `stop`. Raises a PictureError if there is no camera. */
+  /**
+   * Starts it; frames are used until `stop`. Raises a PictureError if there is no camera, and
+   * returns whether it was started: not while the browser still asks whether it may be used.
+   */
   async start() {
+    if (this._isAsking) return false;
     if (!navigator.mediaDevices?.getUserMedia) {
       throw new PictureError(
         "Browsers give the camera only to pages from https:// or from localhost.");
     }
+    this._isAsking = true;
     try {
       this._stream = await navigator.mediaDevices.getUserMedia(
         {audio: false, video: {facingMode: "environment"}});
     } catch (error) {
       throw new PictureError(REASONS[error.name] ?? `The camera cannot be used: ${error.message}`);
+    } finally {
+      this._isAsking = false;
     }
     this._video.srcObject = this._stream;
     this._video.hidden = false;
     await this._video.play();
     this._next();
+    return true;
   }
 
   stop() {

@@ -60,7 +60,7 @@ export class Classifier {
   /** Classifies a picture in a Blob or File; see `run` for the result. */
   async classify(blob) {
     const plan = this.network.image_plan;
-    const pixels = await withPicture(blob, this.network.max_image_pixels,
+    const pixels = await withPicture(blob, plan, this.network.max_image_pixels,
       (source) => prepare(source, plan));
     return this.run(pixels);
   }

@@ -109,23 +109,45 @@ async function attempt(action) {
   }
 }
 
+// What uses the network is done one after the other: it runs one picture at a time, and must not be
+// replaced meanwhile.
+let queue = Promise.resolve();
+
+function inTurn(action) {
+  queue = queue.then(() => attempt(action));
+  return queue;
+}
+
+let given = 0; // pictures; one that came while another was read is shown in its place
+
 function take(blob) {
-  return attempt(async () => {
-    if (!classifier) throw new PictureError("The network is not loaded yet.");
-    turnCameraOff();
-    again = () => attempt(async () => show(await classifier.classify(blob)));
-    await again();
+  const number = ++given;
+  turnCameraOff();
+  return inTurn(async () => {
+    if (number !== given) return;
+    if (!classifier) throw new PictureError("The network is not loaded.");
+    the("status").textContent = "Looking at the picture …";
+    await new Promise((resolve) => setTimeout(resolve)); // for the line above to be seen
+    const once = async () => show(await classifier.classify(blob));
+    try {
+      await once();
+      again = once;
+    } catch (error) {
+      the("status").textContent = the("answer").hidden ? "" : "The picture before is still shown.";
+      throw error;
+    }
   });
 }
 
-const camera = new Camera(the("video"), async (source) => {
+const camera = new Camera(the("video"), (source) => inTurn(async () => {
+  if (!camera.isOn) return;
   try {
     show(await classifier.classifySource(source));
   } catch (error) {
     turnCameraOff();
-    explain(error);
+    throw error;
   }
-});
+}));
 
 function turnCameraOff() {
   camera.stop();
@@ -135,7 +157,7 @@ function turnCameraOff() {
 
 the("camera").addEventListener("click", () => attempt(async () => {
   if (camera.isOn) return turnCameraOff();
-  await camera.start();
+  if (!await camera.start()) return;
   the("camera").setAttribute("aria-pressed", "true");
   the("camera").textContent = "Stop the camera";
 }));
@@ -148,8 +170,14 @@ the("file").addEventListener("change", ({target}) => {
   if (file) take(file);
 });
 
-the("model").addEventListener("change", ({target}) => attempt(async () => {
-  await load(target.value);
+the("model").addEventListener("change", ({target}) => inTurn(async () => {
+  try {
+    await load(target.value);
+  } catch (error) {
+    target.value = classifier.network.model.name;
+    the("status").textContent = `${target.value} is still used.`;
+    throw error;
+  }
   if (!camera.isOn) await again?.();
 }));
 
@@ -175,7 +203,7 @@ document.addEventListener("drop", (event) => {
   takeFrom(event.dataTransfer, "dropped");
 });
 
-await attempt(async () => {
+await inTurn(async () => {
   await load();
   await describe(classifier.network);
 });

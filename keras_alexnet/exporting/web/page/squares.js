@@ -2,7 +2,7 @@
 // keras_alexnet/data/squares.py and data/views.py say the same with TensorFlow.
 //
 // A source is {width, height, rows}, where rows(left, top, width, height) returns the opaque RGBA
-// pixels of a part of the image, 4 bytes each. `isJpeg` says whether a JPEG's decoder reduces it.
+// pixels of a part of the image, 4 bytes each.
 
 const PIXELS_AT_ONCE = 2 ** 20; // of a source; the canvas of phones has at most 16 times as many
 const BITS = 22; // after the point, of the weights of pixels in Pillow
@@ -10,7 +10,6 @@ const BITS = 22; // after the point, of the weights of pixels in Pillow
 /** Returns the input of the network: RGB bytes, plan.input_size squared times 3. */
 export function prepare(source, plan) {
   const size = plan.square_size;
-  if (source.isJpeg && plan.resize === "area") source = asDecoded(source, size);
   const square = plan.resize === "antialiased_bilinear"
     ? antialiased(source, size, plan.warp)
     : plan.warp ? warped(source, size) : centered(source, size);
@@ -19,52 +18,6 @@ export function prepare(source, plan) {
   if (plan.crop_size === plan.input_size) return Uint8ClampedArray.from(part);
   const axis = bilinear(plan.crop_size, plan.input_size);
   return rounded(vertically(horizontally(bytes(part, plan.crop_size), axis), axis));
-}
-
-// Python's decoder reduces a large JPEG by 2, 4 or 8 before anything else, which moves the center by
-// a fraction of a pixel and is seen in every input. Browsers decode it whole: the means of its
-// blocks are what a decoder computes from the blocks' first coefficient.
-function asDecoded(source, size) {
-  const shortest = Math.min(source.width, source.height);
-  const ratio = [8, 4, 2].find((each) => shortest >= each * size);
-  if (!ratio) return source;
-  const [width, height] = [source.width, source.height].map((side) => Math.ceil(side / ratio));
-  const pixels = new Uint8Array(width * height * 4);
-  // Blocks that reach over the edge are filled with their last pixels.
-  const last = [source.width, source.height].map((side) => side - 1);
-  const atOnce = Math.max(1, Math.floor(PIXELS_AT_ONCE / source.width / ratio));
-  for (let start = 0; start < height; start += atOnce) {
-    const top = start * ratio;
-    const rows = source.rows(0, top, source.width,
-      Math.min(atOnce * ratio, source.height - top));
-    for (let row = start; row < Math.min(start + atOnce, height); row++) {
-      for (let column = 0; column < width; column++) {
-        for (let color = 0; color < 3; color++) {
-          let sum = 0;
-          for (let y = row * ratio; y < (row + 1) * ratio; y++) {
-            for (let x = column * ratio; x < (column + 1) * ratio; x++) {
-              const place = (Math.min(y, last[1]) - top) * source.width + Math.min(x, last[0]);
-              sum += rows[place * 4 + color];
-            }
-          }
-          pixels[(row * width + column) * 4 + color] = Math.round(sum / ratio ** 2);
-        }
-      }
-    }
-  }
-  return inMemory(pixels, width, height);
-}
-
-function inMemory(pixels, width, height) {
-  const rows = (left, top, partWidth, partHeight) => {
-    const found = new Uint8Array(partWidth * partHeight * 4);
-    for (let row = 0; row < partHeight; row++) {
-      const start = ((top + row) * width + left) * 4;
-      found.set(pixels.subarray(start, start + partWidth * 4), row * partWidth * 4);
-    }
-    return found;
-  };
-  return {width, height, rows};
 }
 
 function centered(source, size) {
