@@ -4,12 +4,12 @@ TensorFlow is imported only when it is needed, because the flags of a run list t
 """
 
 import contextlib
-import pathlib
 from collections.abc import Iterator
 
 from absl import logging
 
 from keras_alexnet.errors import UsageError
+from keras_alexnet.utils import machine
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "graph_bfloat16")
 
@@ -48,12 +48,7 @@ def precision(name: str) -> Iterator[None]:
             "precision=graph_bfloat16 needs oneDNN, which is off. Use mixed_bfloat16, or set "
             "TF_ENABLE_ONEDNN_OPTS=1 before TensorFlow is imported."
         )
-    if name == "mixed_float16" and not tf.config.list_physical_devices("GPU"):
-        logging.warning("precision mixed_float16 is for GPUs: on a processor it is very slow.")
-    elif name not in ("float32", "mixed_float16") and not _bfloat16_is_native():
-        logging.warning(
-            "precision %s: this processor has no bfloat16 instructions, so it will be slow.", name
-        )
+    warn_if_slow(name)
     former_policy = keras.config.dtype_policy()
     former_options = tf.config.optimizer.get_experimental_options()
     rewriter = "auto_mixed_precision_onednn_bfloat16"
@@ -68,10 +63,15 @@ def precision(name: str) -> Iterator[None]:
         )
 
 
-def _bfloat16_is_native() -> bool:
+def warn_if_slow(name: str) -> None:
+    """Logs a warning if this machine can only emulate a precision."""
     import tensorflow as tf
 
-    if tf.config.list_physical_devices("GPU"):
-        return True
-    cpuinfo = pathlib.Path("/proc/cpuinfo")
-    return not cpuinfo.exists() or "bf16" in cpuinfo.read_text()
+    if name == "float32" or tf.config.list_physical_devices("GPU"):
+        return
+    if name == "mixed_float16":
+        logging.warning("precision mixed_float16 is for GPUs: on a processor it is very slow.")
+    elif machine.has_bfloat16() is False:
+        logging.warning(
+            "precision %s: this processor has no bfloat16 instructions, so it will be slow.", name
+        )

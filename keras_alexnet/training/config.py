@@ -5,7 +5,7 @@ import os
 from typing import Any, ClassVar
 
 from keras_alexnet.data.config import DataSpec
-from keras_alexnet.distributed.precision import PRECISIONS
+from keras_alexnet.distributed import precision_choice
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.spec import LARGEST_SIDE
 from keras_alexnet.training.recipe import OVERRIDABLE
@@ -110,10 +110,11 @@ class TrainConfig(DataSpec):
         "off for GPUs, where it is slower.",
     )
     precision: str = setting(
-        "float32",
-        "float32; mixed_bfloat16, Keras's policy; mixed_float16, with loss scaling, for GPUs that "
-        "lack bfloat16; or graph_bfloat16, TensorFlow's graph rewriter, for CPUs only.",
-        PRECISIONS,
+        precision_choice.AUTO,
+        "auto, the fastest for the machine and the network; float32; mixed_bfloat16, Keras's "
+        "policy; mixed_float16, with loss scaling, for GPUs that lack bfloat16; or graph_bfloat16, "
+        "TensorFlow's graph rewriter, for CPUs only. A resumed run keeps its own.",
+        precision_choice.FOR_TRAINING,
     )
     num_devices: int | None = setting(
         None, "Number of devices to train on; by default all GPUs.", least=1

@@ -55,6 +55,7 @@ class TrainingJob:
         weights: the weights to start from, or None for random ones.
         workdir: the run's folder, which need not exist yet.
         origin: commit, versions and date of this process, as `provenance` returns them.
+        precision_why: why the run has its precision.
     """
 
     config: TrainConfig
@@ -71,6 +72,7 @@ class TrainingJob:
     weights: PretrainedWeights | None
     workdir: pathlib.Path
     origin: dict[str, str]
+    precision_why: str
 
     @classmethod
     def load(
@@ -110,6 +112,7 @@ class TrainingJob:
             weights=weights,
             workdir=_workdir_for(config, data.name),
             origin=origin,
+            precision_why=request.precision_why,
         )
 
     @property

@@ -79,6 +79,7 @@ def _write(
         "skipped_steps": state.skipped_steps,
         "global_batch_size": job.recipe.global_batch_size,
         "precision": config.precision,
+        "precision_why": job.precision_why,
         "devices": devices.describe(job.strategy),
         **{f"test_{name}": value for name, value in evaluation.figures().items()},
         "views": evaluation.views,

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_alexnet import run_folder
 from keras_alexnet.distributed.cluster import Cluster
+from keras_alexnet.distributed.precision_choice import GIVEN
 from keras_alexnet.errors import UsageError, UserError, unknown_name
 from keras_alexnet.training import recipes, traces
 from keras_alexnet.training.config import TrainConfig
@@ -51,6 +52,7 @@ _SAVED = {
         **json_schema.of_fields((f.name, f.type) for f in dataclasses.fields(Recipe)),
         **{"name": str, "note": str},
     },
+    "precision_why?": str,
 }
 
 
@@ -75,12 +77,14 @@ class RunRequest:
         recipe: the recipe with all overrides.
         changes: the settings that differ from config.json.
         saved: config.json of a resumed run, else None.
+        precision_why: why it has its precision, as `run_precision` finds out.
     """
 
     config: TrainConfig
     recipe: Recipe
     changes: list[Change]
     saved: dict | None
+    precision_why: str = GIVEN
 
     def changes_with(self, data_sha256: str) -> list[Change]:
         """Returns the changes, including that of the data, if all of them are allowed.

@@ -16,7 +16,7 @@ from keras_alexnet.distributed import devices, launch
 from keras_alexnet.distributed.cluster import Cluster
 from keras_alexnet.distributed.precision import precision
 from keras_alexnet.training import length as lengths
-from keras_alexnet.training import report, resume, traces, workdir
+from keras_alexnet.training import report, resume, run_precision, traces, workdir
 from keras_alexnet.training.chance import ChanceWatch
 from keras_alexnet.training.checkpoints import Checkpoints, disk_errors_explained
 from keras_alexnet.training.checks import check_settings
@@ -75,7 +75,7 @@ def train(
     origin = provenance.provenance()
     devices_given = (config.num_devices, config.logical_cpu_devices)
     with launch.joined(config.workdir, *devices_given, config.join_timeout) as cluster:
-        request = resume.request_for(config, cluster)
+        request = run_precision.with_precision(resume.request_for(config, cluster), cluster)
         deterministic = devices.determinism(request.config.deterministic)
         with Interruption(cluster) as interruption, deterministic:
             return Results(_train(request, cluster, callbacks, interruption, origin))

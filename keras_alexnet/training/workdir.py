@@ -134,6 +134,7 @@ def _described(job: TrainingJob) -> dict[str, Any]:
     return {
         "config": dataclasses.asdict(job.config),
         "recipe": job.recipe.as_json(),
+        "precision_why": job.precision_why,
         "weights": None if job.weights is None else dataclasses.asdict(job.weights),
         "data": {
             "name": data.name,

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import sys
 import threading
 import time
@@ -19,6 +20,27 @@ def processors() -> list[int]:
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
+
+
+_CPUINFO = pathlib.Path("/proc/cpuinfo")
+_BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}  # the last is ARM's
+
+
+def has_bfloat16() -> bool | None:
+    """Returns whether the processor has instructions that compute in bfloat16; None if unknown.
+
+    Linux lists them, for x86 and for ARM. Instructions that only convert, as avx_ne_convert, do not
+    count.
+
+    Example:
+        >>> has_bfloat16() in (True, False, None)
+        True
+    """
+    try:
+        listed = re.search(r"^(?:flags|Features)\s*:(.*)$", _CPUINFO.read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return None if listed is None else not _BFLOAT16.isdisjoint(listed[1].split())
 
 
 def peak_memory() -> int | None:
