@@ -17,6 +17,11 @@ FOR_INFERENCE = tuple(name for name in FOR_TRAINING if name != "graph_bfloat16")
 
 GIVEN = "as given"
 
+HELP = (
+    "auto, the fastest for the machine; float32; mixed_bfloat16; or mixed_float16, for GPUs that "
+    "lack bfloat16. Exported files compute as they were exported."
+)
+
 # Images a second in training on 2 cores with AVX-512 bf16, of mixed_bfloat16 and graph_bfloat16:
 # variant → on each of two machines. Batches of 128, 64, 128, 32 and 32, oneDNN, TensorFlow 2.21.
 _MEASURED = {

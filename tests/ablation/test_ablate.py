@@ -56,7 +56,7 @@ def test_the_first_seed_of_all_versions_comes_first_and_each_run_is_evaluated(st
     ]
     assert set(runs.flags["tanh-seed1"]) == {
         *("--variant=cifar_v2", "--dataset=shapes", "--seed=1", "--activation=tanh", "--views=1"),
-        f"--workdir={tmp_path}/study/runs/tanh-seed1",
+        *("--precision=float32", f"--workdir={tmp_path}/study/runs/tanh-seed1"),
     }
     assert [each["run"] for each in found["runs"]] == names
     trained, evaluated = found["runs"][1]["commands"]
