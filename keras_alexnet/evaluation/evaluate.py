@@ -34,8 +34,8 @@ def evaluate(config: EvaluateConfig, *, verbose: int = 1) -> dict[str, Any]:
         None), published (the same and more of published weights, or None), dataset, split,
         images, data_sha256, data_note, skipped_images,
         left_out_files (why files of a folder were not read → how many), views, precision and
-        precision_why (what it was computed in, and why), devices, loss (in nats), top1 and top5 (0–1), per_class_accuracy (class name → 0–1) and the
-        provenance.
+        precision_why (what it was computed in, and why), devices, loss (in nats), top1 and top5
+        (0–1), per_class_accuracy (class name → 0–1) and the provenance.
 
     Raises:
         UsageError: if an argument cannot be used, or if it is unknown how images become the

@@ -47,9 +47,7 @@ class ShownImages(NamedTuple):
         return [self.dataset.class_names[label] for label in self.split.labels]
 
 
-def network(
-    model: Model, variant: str | None = None, precision: str = "float32"
-) -> TrainedNetwork:
+def network(model: Model, variant: str | None = None, precision: str = "float32") -> TrainedNetwork:
     """Loads a run's folder or a `.keras` file, or wraps a model.
 
     Args:

@@ -19,7 +19,7 @@ def in_policy(model: keras.Model, policy: str) -> keras.Model:
         classifier compute in float32.
 
     Example:
-        >>> model = build("cifar_v2")
+        >>> model = keras_alexnet.build("cifar_v2")
         >>> in_policy(model, "bfloat16").get_layer("conv1").compute_dtype
         'bfloat16'
     """

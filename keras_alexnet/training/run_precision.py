@@ -8,7 +8,7 @@ from absl import logging
 from keras_alexnet.distributed import precision_choice
 from keras_alexnet.distributed.cluster import Cluster
 from keras_alexnet.distributed.precision_choice import AUTO, GIVEN, PrecisionChoice
-from keras_alexnet.training.resume import Change, RunRequest
+from keras_alexnet.training.resume import RunRequest
 
 _NAME = "precision"
 _WHY = "precision_why"  # in config.json
@@ -21,8 +21,10 @@ def with_precision(request: RunRequest, cluster: Cluster) -> RunRequest:
     whose machines would choose differently train in float32.
 
     Example:
-        >>> request = resume.new_run(TrainConfig(variant="cifar_v2", precision="float32"))
-        >>> with_precision(request, SingleProcess()).precision_why
+        >>> from keras_alexnet.distributed.cluster import SingleProcess
+        >>> from keras_alexnet.training.resume import new_run
+        >>> config = keras_alexnet.TrainConfig(variant="cifar_v2", precision="float32")
+        >>> with_precision(new_run(config), SingleProcess()).precision_why
         'as given'
     """
     if request.config.precision == AUTO:

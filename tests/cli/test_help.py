@@ -149,7 +149,7 @@ def test_train_groups_its_flags_and_says_defaults_and_choices():
     assert "Network to train; by default cifar_v1, or that of --weights imagenet. Ch" in output
     assert "Choices: alexnet, " in output and "Default: relu." in output
     assert "--lrn, --no-lrn " in output and "--nolrn," not in output
-    assert "--precision {float32,mixed_bfloat16,mixed_float16,graph_bfloat16}" in output
+    assert "--precision {auto,float32,mixed_bfloat16,mixed_float16,graph_bfloat16}" in output
 
 
 def test_version():

@@ -21,8 +21,8 @@ EXTRA = "assets.extra"
 
 PRECISIONS = ("float32", "bfloat16")
 
-# Of the cifar networks, bfloat16 changed the class of less than 1 % of the test images.
-_LEAST_AGREEMENT = 0.97
+# cifar_v2 agreed for 99.7 % of 1000 test images.
+LEAST_BFLOAT16_AGREEMENT = 0.98
 
 _MEANINGS = {
     "image": "RGB pixels 0–255",
@@ -45,7 +45,7 @@ class SavedModelFormat(formats.ExportFormat):
         if config.precision == "float32":
             return super().outputs(config)
         name = f"{self.name} {config.precision}"
-        return [formats.Output(name, exact=False, least_agreement=_LEAST_AGREEMENT)]
+        return [formats.Output(name, exact=False, least_agreement=LEAST_BFLOAT16_AGREEMENT)]
 
     def write(self, output: formats.Output, job: formats.ExportJob) -> formats.ExportedModel:
         from keras_alexnet.exporting import warmup
