@@ -173,11 +173,20 @@ def add_config_flags(
 
 
 def add_field_flag(
-    group: Any, field: dataclasses.Field, *, default: Any = None, required: bool = False
+    group: Any,
+    field: dataclasses.Field,
+    *,
+    default: Any = None,
+    required: bool = False,
+    choices: Sequence[Any] | None = None,
 ) -> None:
-    """Adds the flag of one field that `utils.arguments.setting` made."""
+    """Adds the flag of one field that `utils.arguments.setting` made.
+
+    The values allowed are `choices` or, by default, those of the field.
+    """
     names = _NAMES.get(field.name)
-    choices = field.metadata["choices"] if names is None else names()
+    if choices is None:
+        choices = field.metadata["choices"] if names is None else names()
     add_flag(
         group,
         field.name,

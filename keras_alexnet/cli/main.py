@@ -21,7 +21,7 @@ COMMANDS = {
     "figures": "Draw what is inside a network, as the 2012 paper does.",
     "convert": "Convert weights from PyTorch or Caffe, or to PyTorch.",
     "ship": "Make weights that come with the package from a run; for its maintainers.",
-    "benchmark": "Measure the speed of training and of locally connected layers.",
+    "benchmark": "Measure the speed of training, and of its parts.",
 }
 
 

@@ -11,6 +11,7 @@ from keras_alexnet.errors import UsageError, whole_number
 from keras_alexnet.networks.build import build
 from keras_alexnet.networks.locally_connected import LocallyConnected
 from keras_alexnet.utils import html as html_tables
+from keras_alexnet.utils.text import aligned
 
 _FLOAT32_BYTES = 4
 
@@ -71,8 +72,7 @@ class LayerTable:
     def as_text(self) -> str:
         """Returns the table as lines of text."""
         cells = [_HEADINGS, *(_cells(layer) for layer in self.layers), _total_cells(self.totals)]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = ["  ".join(map(_padded, line, widths, _ALIGNMENTS)).rstrip() for line in cells]
+        lines = aligned(cells, _ALIGNMENTS)
         rule = "-" * max(map(len, lines))
         return "\n".join(
             [
@@ -180,7 +180,3 @@ def _shortest(padding: Sequence[int] | None) -> Sequence[int] | None:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.3f} MB"
-
-
-def _padded(cell: str, width: int, alignment: str) -> str:
-    return f"{cell:{alignment}{width}}"

@@ -1,6 +1,7 @@
 """Text from outside, such as names of files and classes, made safe to print."""
 
 import unicodedata
+from collections.abc import Sequence
 
 _JOINERS = "\u200c\u200d"  # they shape letters of Persian and Hindi, and emoji
 
@@ -34,6 +35,25 @@ def is_printable(text: str) -> bool:
         (True, False)
     """
     return printable(text) == text
+
+
+def aligned(rows: Sequence[Sequence[str]], alignments: str) -> list[str]:
+    """Returns the lines of a table, the columns two spaces apart.
+
+    Args:
+        rows: the cells of each line.
+        alignments: for each column `<`, to the left, or `>`, to the right.
+
+    Example:
+        >>> aligned([["layer", "MACs"], ["conv1", "7"]], "<>")
+        ['layer  MACs', 'conv1     7']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(_padded, row, widths, alignments)).rstrip() for row in rows]
+
+
+def _padded(cell: str, width: int, alignment: str) -> str:
+    return f"{cell:{alignment}{width}}"
 
 
 def _escaped(character: str) -> str:

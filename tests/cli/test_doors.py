@@ -5,13 +5,14 @@ import os
 
 import pytest
 
+from keras_alexnet.benchmarks.catalog import BENCHMARKS
 from keras_alexnet.cli import main as entry
 from keras_alexnet.cli import running
 
 COMMANDS = [
     *[[name] for name in entry.COMMANDS if name not in ("figures", "benchmark")],
     *[["figures", name] for name in ("filters", "neighbors", "likeliest", "activations", "curves")],
-    *[["benchmark", name] for name in ("train", "layers")],
+    *[["benchmark", name] for name in BENCHMARKS],
 ]
 
 
@@ -75,7 +76,7 @@ def test_paths_of_flags_have_the_home_folder_in_them(monkeypatch):
         "predict --model m a.jpg --json {place}",
         "evaluate --model m --json {place}",
         "summary --variant cifar_v2 --json {place}",
-        "benchmark train --json {place}",
+        "benchmark overhead --json {place}",
         "benchmark layers --json {place}",
     ],
 )

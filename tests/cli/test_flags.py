@@ -9,8 +9,8 @@ import pytest
 import keras_alexnet as ka
 from keras_alexnet import convert as conversion
 from keras_alexnet import figures as drawing
-from keras_alexnet.cli import benchmark, convert, evaluate, export, figures, flags, predict, train
-from keras_alexnet.cli.benchmark import local_layers, overhead
+from keras_alexnet.benchmarks import catalog, local_layers, overhead
+from keras_alexnet.cli import convert, evaluate, export, figures, flags, predict, train
 from keras_alexnet.training.recipe import OVERRIDABLE
 
 IN_PYTHON_ONLY = {"verbose"}  # commands always report
@@ -105,5 +105,6 @@ def test_predictions_have_flags_for_all_that_they_take():
 
 def test_names_known_without_tensorflow_are_those_known_with_it():
     assert convert.SOURCES == tuple(conversion.SOURCES)
-    measures = {name: each[-1] for name, each in benchmark.BENCHMARKS.items()}
-    assert measures == {"train": tuple(overhead.MEASURES), "layers": tuple(local_layers.MEASURES)}
+    measures = {"overhead": overhead.MEASURES, "layers": local_layers.MEASURES}
+    for name, known in measures.items():
+        assert catalog.BENCHMARKS[name].choices["only"] == tuple(known)

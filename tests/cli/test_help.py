@@ -24,7 +24,7 @@ HELP = [
     ("figures neighbors", "--train_images N"),
     ("convert", "--from {torchvision,pytorch,caffe,kratzert}"),
     ("benchmark", "layers"),
-    ("benchmark train", "Default: mirrored,loop,checkpoints,workers."),
+    ("benchmark overhead", "Default: mirrored,loop,checkpoints,workers."),
 ]
 
 WRONG = [
@@ -83,7 +83,7 @@ WRONG = [
     ("ablate --workdir w --variant cifar_v2", "can leave out: overlap, flip, crop"),
     ("ablate --workdir w --versions tanh", "must be versions such as 'tanh: --activation"),
     ("train --variant cifar_v2 --lrn", "cifar_v2 has no response normalization"),
-    ("benchmark train --steps 0", "--steps: must be a whole number of at least 1"),
+    ("benchmark overhead --steps 0", "--steps: must be a whole number of at least 1"),
 ]
 
 # Runs the command with each list of arguments in turn, and prints for each a line of JSON: its exit

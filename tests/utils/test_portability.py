@@ -42,10 +42,11 @@ config = ka.TrainConfig(
 )
 ka.train(config)
 
-from keras_alexnet.cli.benchmark.two_workers import measure_workers
+from keras_alexnet.benchmarks.timed_run import Workload
+from keras_alexnet.benchmarks.two_workers import measure_workers
 
 try:
-    measure_workers("cifar_v2", 8, 1, 1)
+    measure_workers(Workload("cifar_v2", 8, 1), 1)
 except ka.UserError as error:
     print(error)
 """

@@ -8,9 +8,12 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from keras_alexnet.cli.benchmark.timed_run import Workload
-from keras_alexnet.cli.benchmark.timing import WARM_UP_STEPS, compare, seconds_a_call
-from keras_alexnet.cli.benchmark.two_workers import measure_workers
+from keras_alexnet.benchmarks.catalog import Settings
+from keras_alexnet.benchmarks.measures import report_of
+from keras_alexnet.benchmarks.report import Report
+from keras_alexnet.benchmarks.timed_run import Workload
+from keras_alexnet.benchmarks.timing import WARM_UP_STEPS, compare, seconds_a_call
+from keras_alexnet.benchmarks.two_workers import measure_workers
 from keras_alexnet.data.load import load_dataset
 from keras_alexnet.data.pipeline import train_batches
 from keras_alexnet.models import build
@@ -21,9 +24,13 @@ from keras_alexnet.training.step import TrainStep
 CHECKPOINT_EVERY = 100  # steps over which the time of one save is spread
 
 
-def measure_mirrored(variant: str, batch_size: int, steps: int, repeats: int) -> dict[str, Any]:
+def measure(settings: Settings) -> Report:
+    """Measures each overhead of each network and batch size."""
+    return report_of(MEASURES, settings)
+
+
+def measure_mirrored(workload: Workload, rounds: int) -> dict[str, Any]:
     """Measures MirroredStrategy with one replica against no strategy."""
-    workload = Workload(variant, batch_size, steps)
     kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     calls = {
         "no strategy": _step_under(workload, tf.distribute.get_strategy()),
@@ -31,29 +38,29 @@ def measure_mirrored(variant: str, batch_size: int, steps: int, repeats: int) ->
     }
     for call in calls.values():
         seconds_a_call(call, WARM_UP_STEPS)
-    sides = {name: lambda call=call: seconds_a_call(call, steps) for name, call in calls.items()}
-    return _in_words("MirroredStrategy with one replica over no strategy", compare(sides, repeats))
+    sides = {
+        name: lambda call=call: seconds_a_call(call, workload.steps) for name, call in calls.items()
+    }
+    return _in_words("MirroredStrategy with one replica over no strategy", compare(sides, rounds))
 
 
-def measure_loop(variant: str, batch_size: int, steps: int, repeats: int) -> dict[str, Any]:
+def measure_loop(workload: Workload, rounds: int) -> dict[str, Any]:
     """Measures the training loop with its pipeline against a step written by hand."""
-    workload = Workload(variant, batch_size, steps)
     bare = _bare_step(workload)
     seconds_a_call(bare, WARM_UP_STEPS)
     sides = {
-        "bare step on one batch": lambda: seconds_a_call(bare, steps),
+        "bare step on one batch": lambda: seconds_a_call(bare, workload.steps),
         "loop with its pipeline": lambda: workload.train().seconds_a_step(),
     }
-    found = compare(sides, repeats)
+    found = compare(sides, rounds)
     return _in_words("The loop and its pipeline over a bare tf.function step", found)
 
 
-def measure_checkpoints(variant: str, batch_size: int, steps: int, repeats: int) -> dict[str, Any]:
+def measure_checkpoints(workload: Workload, rounds: int) -> dict[str, Any]:
     """Measures how long a run waits for a checkpoint."""
-    workload = Workload(variant, batch_size, steps)
-    every = max(2, steps // 3)
+    every = max(2, workload.steps // 3)
     saves, seconds = [], []
-    for _ in range(repeats):
+    for _ in range(rounds):
         clock = workload.train(checkpoint_every_steps=every)
         pauses = clock.pauses()
         saving = np.arange(1, len(pauses) + 1) % every == 0

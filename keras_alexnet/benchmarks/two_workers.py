@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from keras_alexnet.cli.benchmark.timed_run import Workload
+from keras_alexnet.benchmarks.timed_run import Workload
 from keras_alexnet.errors import UserError
 from keras_alexnet.utils import machine
 
@@ -25,12 +25,12 @@ _PROGRAM = """
 import sys
 from keras_alexnet.cli.running import load_tensorflow
 load_tensorflow()
-from keras_alexnet.cli.benchmark import two_workers
+from keras_alexnet.benchmarks import two_workers
 two_workers.work(sys.argv[1])
 """
 
 
-def measure_workers(variant: str, batch_size: int, steps: int, repeats: int) -> dict[str, Any]:
+def measure_workers(workload: Workload, rounds: int) -> dict[str, Any]:
     """Measures one process on one core, two processes that share nothing, and two workers of a run.
 
     Every process trains on the same number of images in a step.
@@ -38,7 +38,6 @@ def measure_workers(variant: str, batch_size: int, steps: int, repeats: int) -> 
     Raises:
         UserError: there is only one core, or the system cannot bind processes to cores.
     """
-    workload = Workload(variant, batch_size, steps)
     cores = machine.processors()
     if len(cores) < 2:
         raise UserError("Two workers with a core each need two cores. Received: one.")
@@ -48,7 +47,7 @@ def measure_workers(variant: str, batch_size: int, steps: int, repeats: int) -> 
             "core. Leave workers out of --only."
         )
     rates: dict[str, list[float]] = {"one": [], "two apart": [], "two workers": []}
-    for _ in range(repeats):
+    for _ in range(rounds):
         rates["one"].append(_rate(workload, cores[:1], together=False))
         rates["two apart"].append(_rate(workload, cores[:2], together=False))
         rates["two workers"].append(_rate(workload, cores[:2], together=True))

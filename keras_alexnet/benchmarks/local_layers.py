@@ -8,19 +8,32 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet.cli.benchmark.timing import WARM_UP_STEPS, compare, seconds_a_call
+from keras_alexnet.benchmarks.catalog import Settings
+from keras_alexnet.benchmarks.measures import report_of
+from keras_alexnet.benchmarks.report import Report
+from keras_alexnet.benchmarks.timed_run import Workload
+from keras_alexnet.benchmarks.timing import WARM_UP_STEPS, compare, seconds_a_call
 from keras_alexnet.errors import UsageError
 from keras_alexnet.networks import build, variants
 from keras_alexnet.networks.spec import ConvolutionSpec, LocallyConnectedSpec, NetworkSpec
 
 
-def measure_layers(variant: str, batch_size: int, steps: int, repeats: int) -> dict[str, Any]:
+def measure(settings: Settings) -> Report:
+    """Measures the locally connected layers of each network, and the network as a whole.
+
+    Raises:
+        UsageError: a network has no locally connected layer.
+    """
+    return report_of(MEASURES, settings)
+
+
+def measure_layers(workload: Workload, rounds: int) -> dict[str, Any]:
     """Measures each layer: forward, and forward with the gradients of its inputs and weights.
 
     Raises:
         UsageError: the network has no locally connected layer.
     """
-    network = _checked(variant)
+    network = _checked(workload.variant)
     convolutions, local = _built(_with_convolutions(network)), _built(network)
     found: dict[str, Any] = {}
     for spec in filter(_is_local, network.features):
@@ -29,10 +42,10 @@ def measure_layers(variant: str, batch_size: int, steps: int, repeats: int) -> d
             "locally connected": local.get_layer(spec.name),
         }
         shape = pair["convolution"].input.shape[1:]
-        inputs = tf.random.stateless_normal([batch_size, *shape], [0, 0])
+        inputs = tf.random.stateless_normal([workload.batch_size, *shape], [0, 0])
         found[spec.name] = {
             way: _compare(
-                {name: make(layer, inputs) for name, layer in pair.items()}, steps, repeats
+                {name: make(layer, inputs) for name, layer in pair.items()}, workload.steps, rounds
             )
             for way, make in (("forward", _forward), ("gradients", _gradients))
         }
@@ -45,20 +58,20 @@ def measure_layers(variant: str, batch_size: int, steps: int, repeats: int) -> d
     return found | {"in_words": f"{text} (goal: at least 0.5): {', '.join(words)}"}
 
 
-def measure_network(variant: str, batch_size: int, steps: int, repeats: int) -> dict[str, Any]:
+def measure_network(workload: Workload, rounds: int) -> dict[str, Any]:
     """Measures the whole network's training step.
 
     Raises:
         UsageError: the network has no locally connected layer.
     """
-    network = _checked(variant)
+    network = _checked(workload.variant)
     sides = {
-        "convolution": _training_step(_built(_with_convolutions(network)), batch_size),
-        "locally connected": _training_step(_built(network), batch_size),
+        "convolution": _training_step(_built(_with_convolutions(network)), workload.batch_size),
+        "locally connected": _training_step(_built(network), workload.batch_size),
     }
-    found = _compare(sides, steps, repeats)
+    found = _compare(sides, workload.steps, rounds)
     seconds = found["seconds_a_step"]
-    rates = {name: batch_size / np.median(values) for name, values in seconds.items()}
+    rates = {name: workload.batch_size / np.median(values) for name, values in seconds.items()}
     return found | {
         "images_per_second": rates,
         "in_words": f"{network.name} in training: {1 / found['ratio']:.2f} of the images a second "
@@ -138,7 +151,7 @@ def _training_step(model: keras.Model, batch_size: int) -> Callable[[], Any]:
     return step
 
 
-def _compare(calls: dict[str, Callable[[], Any]], steps: int, repeats: int) -> dict[str, Any]:
+def _compare(calls: dict[str, Callable[[], Any]], steps: int, rounds: int) -> dict[str, Any]:
     def wait(outputs: Any) -> None:
         tf.nest.map_structure(lambda tensor: tensor.numpy(), outputs)
 
@@ -147,4 +160,4 @@ def _compare(calls: dict[str, Callable[[], Any]], steps: int, repeats: int) -> d
     sides = {
         name: lambda call=call: seconds_a_call(call, steps, wait) for name, call in calls.items()
     }
-    return compare(sides, repeats)
+    return compare(sides, rounds)

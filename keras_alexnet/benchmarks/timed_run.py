@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_alexnet.cli.benchmark.timing import WARM_UP_STEPS
+from keras_alexnet.benchmarks.timing import WARM_UP_STEPS
 from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.training.train import train
 

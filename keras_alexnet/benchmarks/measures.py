@@ -1,0 +1,29 @@
+"""Runs the measures of a benchmark for each network and batch size."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from keras_alexnet.benchmarks.catalog import Settings
+from keras_alexnet.benchmarks.report import Report
+from keras_alexnet.benchmarks.timed_run import Workload
+
+Measure = Callable[[Workload, int], dict[str, Any]]
+
+
+def report_of(measures: Mapping[str, Measure], settings: Settings) -> Report:
+    """Runs the measures that `settings.only` names.
+
+    Args:
+        measures: their names → functions of a workload and a number of rounds, which return what
+            they found, with a sentence under "in_words".
+        settings: what is measured.
+    """
+    words, details = [], {}
+    for variant in settings.variants:
+        for batch_size in settings.batch_sizes:
+            workload = Workload(variant, batch_size, settings.steps)
+            name = f"{variant}, batches of {batch_size}"
+            found = {each: measures[each](workload, settings.rounds) for each in settings.only}
+            words += [f"{name}: {figures.pop('in_words')}" for figures in found.values()]
+            details[name] = found
+    return Report(words=words, details={"found": details})

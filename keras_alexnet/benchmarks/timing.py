@@ -1,0 +1,81 @@
+"""Timing of calls that take turns."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from absl import logging
+
+WARM_UP_STEPS = 3
+
+
+def seconds_a_call(
+    call: Callable[[], Any], calls: int, wait: Callable[[Any], Any] = lambda outputs: None
+) -> float:
+    """Returns the mean seconds of a call.
+
+    Args:
+        call: what to time.
+        calls: how often to call it.
+        wait: takes what the last call returned, and returns when it has been computed: calls
+            that return tensors do not wait for a GPU.
+    """
+    started = time.perf_counter()
+    for _ in range(calls):
+        outputs = call()
+    wait(outputs)
+    return (time.perf_counter() - started) / calls
+
+
+def take_turns(
+    sides: Mapping[str, Callable[[], float]], rounds: int, unit: str = "s a step"
+) -> dict[str, list[float]]:
+    """Times sides in turn, so that what disturbs the machine disturbs all of them.
+
+    Args:
+        sides: name → a call that times this side once, and returns what it found.
+        rounds: how many turns each side takes.
+        unit: of what the sides return, for the log.
+
+    Returns:
+        A dict: the name of a side → what it returned in each round.
+    """
+    found: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(rounds):
+        for name, take in sides.items():
+            found[name].append(take())
+            logging.info("%s: %.5g %s", name, found[name][-1], unit)
+    return found
+
+
+def quartiles(values: Sequence[float]) -> dict[str, float]:
+    """Returns the median of values, and the quartiles on both sides of it.
+
+    Example:
+        >>> quartiles([4.0, 1.0, 2.0, 3.0, 5.0])
+        {'lower_quartile': 2.0, 'median': 3.0, 'upper_quartile': 4.0}
+    """
+    low, middle, high = np.percentile(values, [25, 50, 75]).tolist()
+    return {"lower_quartile": low, "median": middle, "upper_quartile": high}
+
+
+def compare(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, Any]:
+    """Times two sides in turn.
+
+    Args:
+        sides: name → a call that returns the seconds of a step.
+        rounds: how many turns each side takes.
+
+    Returns:
+        A dict: "seconds_a_step" has the seconds of each side, "ratios" those of the second side
+        over those of the first, and "ratio" the median of these.
+    """
+    seconds = take_turns(sides, rounds)
+    first, second = (np.array(values) for values in seconds.values())
+    ratios = second / first
+    return {
+        "seconds_a_step": seconds,
+        "ratios": ratios.tolist(),
+        "ratio": float(np.median(ratios)),
+    }

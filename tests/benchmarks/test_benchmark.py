@@ -1,0 +1,75 @@
+"""The frame of `keras-alexnet benchmark`: turns, tables, the machine, JSON."""
+
+import json
+
+import pytest
+
+from keras_alexnet.benchmarks import machine_report, overhead, timing
+from keras_alexnet.benchmarks.catalog import BENCHMARKS, Settings
+from keras_alexnet.benchmarks.report import Report
+from keras_alexnet.cli.main import main
+from keras_alexnet.errors import UsageError
+
+
+def test_sides_take_turns():
+    turns = []
+    sides = {name: lambda name=name: turns.append(name) or float(len(turns)) for name in "ab"}
+    assert timing.take_turns(sides, 2) == {"a": [1.0, 3.0], "b": [2.0, 4.0]}
+    assert turns == ["a", "b", "a", "b"]
+
+
+def test_the_ratio_is_the_median_of_the_rounds():
+    seconds = {"first": iter([1.0, 2.0, 1.0]), "second": iter([2.0, 2.0, 3.0])}
+    sides = {name: lambda values=values: next(values) for name, values in seconds.items()}
+    found = timing.compare(sides, 3)
+    assert found["ratios"] == [2.0, 1.0, 3.0]
+    assert found["ratio"] == 2.0
+
+
+def test_a_table_aligns_numbers_and_leaves_what_is_missing_empty():
+    rows = [{"network": "a", "ratio": 1.23456}, {"network": "long", "note": "no bf16"}]
+    assert Report(rows, ["In words."]).as_text().splitlines() == [
+        "network  ratio  note",
+        "a        1.235",
+        "long            no bf16",
+        "In words.",
+    ]
+
+
+def test_the_machine_is_described():
+    found = machine_report.describe()
+    assert found["processor"]
+    assert found["cores"] >= 1
+    assert found["memory_bytes"] > 2**20
+    json.dumps(found)
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_the_defaults_of_a_benchmark_are_settings_that_its_flags_allow(name):
+    benchmark = BENCHMARKS[name]
+    Settings(**benchmark.flags)
+    for field, choices in benchmark.choices.items():
+        assert set(benchmark.flags[field]) <= set(choices)
+
+
+def test_an_unknown_network_is_refused():
+    with pytest.raises(UsageError, match="Did you mean 'cifar_v2'"):
+        Settings(variants=("cifar_v22",))
+
+
+def test_the_command_measures_what_is_named_and_writes_all_of_it(tmp_path, monkeypatch, capsys):
+    def loop(workload, rounds):
+        seen.append((workload.variant, workload.batch_size, workload.steps, rounds))
+        return {"overhead": 0.25, "in_words": "The loop: +25 %"}
+
+    seen = []
+    monkeypatch.setitem(overhead.MEASURES, "loop", loop)
+    path = tmp_path / "found.json"
+    flags = "--variants cifar_v1,cifar_v2 --batch_sizes 8 --steps 3 --rounds 2 --only loop"
+    assert main(["benchmark", "overhead", *flags.split(), "--json", str(path)]) == 0
+    assert seen == [("cifar_v1", 8, 3, 2), ("cifar_v2", 8, 3, 2)]
+    assert "cifar_v2, batches of 8: The loop: +25 %" in capsys.readouterr().out
+    written = json.loads(path.read_text())
+    assert written["settings"]["only"] == ["loop"]
+    assert written["conditions"]["cores"] >= 1
+    assert written["found"]["cifar_v1, batches of 8"] == {"loop": {"overhead": 0.25}}
