@@ -56,7 +56,8 @@ class Workload:
                 validation_images=0,
                 num_devices=1,
                 overrides=self.overrides | (overrides or {}),
-                **settings,
+                # As what it is compared with, unless another is asked for.
+                **{"precision": "float32", **settings},
             )
             train(config, callbacks=[clock])
         return clock
