@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 TOP = 5  # labels that an exported network names
 
 OF_THE_FILE = PrecisionChoice("of the file", GIVEN)
+_AS_LOADED = PrecisionChoice("float32", "as loaded")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +68,7 @@ class TrainedNetwork:
     config: dict[str, Any] | None = None
     results: dict[str, Any] | None = None
     card: dict[str, Any] | None = None
-    precision: PrecisionChoice = PrecisionChoice("float32", GIVEN)
+    precision: PrecisionChoice = _AS_LOADED
     _compute: model_files.Compute | None = None
 
     @classmethod
@@ -174,8 +175,9 @@ class TrainedNetwork:
     def in_precision(self, precision: str = AUTO) -> "TrainedNetwork":
         """Returns this network, computing in another precision, and logs what `auto` chooses.
 
-        Exported files compute as they were exported, and models of your own under a dtype policy
-        that is not float32 compute in that, unless a precision is given.
+        Exported files compute as they were exported. With "auto", a network that this method
+        returned keeps its precision, and a model of your own its dtype policy if that is not
+        float32.
 
         Args:
             precision: "auto", "float32", "mixed_bfloat16" or "mixed_float16".
@@ -187,6 +189,8 @@ class TrainedNetwork:
             >>> load("cifar_v2").in_precision("mixed_bfloat16").model.get_layer("conv1").dtype
             'bfloat16'
         """
+        if precision == AUTO and self.precision != _AS_LOADED:
+            return self
         if precision not in self._in_precisions:
             self._in_precisions[precision] = self._converted(precision)
         return self._in_precisions[precision]

@@ -177,6 +177,11 @@ def test_auto_is_the_fastest_of_the_machine(places, monkeypatch, tmp_path):
     assert network.in_precision("mixed_bfloat16") is found  # not compiled again
     difference = np.abs(found.logits(images) - network.logits(images)).max()
     assert 0 < difference < 0.05 * np.abs(network.logits(images)).max()
+    with pytest.raises(UserError, match="were rounded for mixed_bfloat16. Save the network that"):
+        ka.save(found, tmp_path / "saved")
+    exact = network.in_precision("float32")
+    assert exact.in_precision() is exact and found.in_precision() is found
+    assert exact.predict(images) == network.predict(images, precision="float32")
     assert network.precision.name == "float32" and found.logits(images).dtype == np.float32
 
 

@@ -58,9 +58,12 @@ class SavedModelFormat(formats.ExportFormat):
         return ExportedSavedModel(job.stage, place, facts)
 
     def notes(self, facts: dict[str, Any]) -> list[str]:
+        found = []
+        if facts.get("precision") == "bfloat16":
+            found.append("has weights in bfloat16 and computes in it, but for the classifier")
         if facts.get("warm_up_requests") is False:
-            return ["has no warm-up requests, because tensorflow-serving-api was not installed"]
-        return []
+            found.append("has no warm-up requests: tensorflow-serving-api was not installed")
+        return found
 
 
 formats.register(SavedModelFormat())

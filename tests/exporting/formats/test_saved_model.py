@@ -53,6 +53,7 @@ def test_weights_and_arithmetic_in_bfloat16(export, tmp_path):
     assert (output.name, output.exact) == ("saved_model bfloat16", False)
     written = FORMAT.write(output, job)
     assert written.facts()["precision"] == "bfloat16"
+    assert "weights in bfloat16" in FORMAT.notes(written.facts())[0]
     assert written.facts()["bytes"] < sum(
         path.stat().st_size for path in folder.rglob("*") if path.is_file()
     )
