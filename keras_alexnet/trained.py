@@ -17,8 +17,10 @@ from keras_alexnet.data import run_data
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.dataset import Dataset
 from keras_alexnet.data.splits import Split
+from keras_alexnet.distributed import precision_choice
+from keras_alexnet.distributed.precision_choice import AUTO, GIVEN, PrecisionChoice
 from keras_alexnet.errors import UsageError, UserError
-from keras_alexnet.networks import variants
+from keras_alexnet.networks import policies, variants
 from keras_alexnet.networks.image_plan import ImagePlan
 from keras_alexnet.utils import files, finite
 from keras_alexnet.utils.pixels import message, wrong_scale
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from keras_alexnet import Prediction
 
 TOP = 5  # labels that an exported network names
+
+OF_THE_FILE = PrecisionChoice("of the file", GIVEN)
+_AS_LOADED = PrecisionChoice("float32", "as loaded")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +51,7 @@ class TrainedNetwork:
         config: the run's `config.json`, or None for a bare file.
         results: the run's `results.json`, or None.
         card: what is known of weights that have a name; None for others.
+        precision: what it computes in, and why; `load` gives float32.
 
     Example:
         >>> network = TrainedNetwork.of_model(keras_alexnet.build("cifar_v2"))
@@ -62,6 +68,7 @@ class TrainedNetwork:
     config: dict[str, Any] | None = None
     results: dict[str, Any] | None = None
     card: dict[str, Any] | None = None
+    precision: PrecisionChoice = _AS_LOADED
     _compute: model_files.Compute | None = None
 
     @classmethod
@@ -165,6 +172,47 @@ class TrainedNetwork:
         # The public function is above this module, which therefore does not import it by name.
         return keras_alexnet.predict(self, images, top, **options)
 
+    def in_precision(self, precision: str = AUTO) -> "TrainedNetwork":
+        """Returns this network, computing in another precision, and logs what `auto` chooses.
+
+        Exported files compute as they were exported. With "auto", a network that this method
+        returned keeps its precision, and a model of your own its dtype policy if that is not
+        float32.
+
+        Args:
+            precision: "auto", "float32", "mixed_bfloat16" or "mixed_float16".
+
+        Raises:
+            UsageError: the precision is unknown, or one is given for an exported file.
+
+        Example:
+            >>> load("cifar_v2").in_precision("mixed_bfloat16").model.get_layer("conv1").dtype
+            'bfloat16'
+        """
+        if precision == AUTO and self.precision != _AS_LOADED:
+            return self
+        if precision not in self._in_precisions:
+            self._in_precisions[precision] = self._converted(precision)
+        return self._in_precisions[precision]
+
+    @cached_property
+    def _in_precisions(self) -> "dict[str, TrainedNetwork]":
+        return {}
+
+    def _converted(self, precision: str) -> "TrainedNetwork":
+        if not isinstance(self.model, keras.Model):
+            if precision != AUTO:
+                raise UsageError(exported_precision(self.path, precision))
+            return dataclasses.replace(self, precision=OF_THE_FILE)
+        own = {layer.dtype_policy.name for layer in self.model.layers} - {"float32"}
+        if own and precision == AUTO:
+            return dataclasses.replace(self, precision=PrecisionChoice(min(own), "of the model"))
+        found = precision_choice.chosen(precision)
+        if found.name == "float32" and not own:
+            return dataclasses.replace(self, precision=found)
+        model = policies.in_policy(self.model, found.name.removeprefix("mixed_"))
+        return dataclasses.replace(self, model=model, precision=found, _compute=None)
+
     def require_keras(self, purpose: str) -> "TrainedNetwork":
         """Returns the network itself, if it is a Keras model.
 
@@ -242,6 +290,14 @@ class TrainedNetwork:
 
 
 load = TrainedNetwork.load
+
+
+def exported_precision(model: object, precision: str) -> str:
+    """Returns the message that a precision was given for an exported file or a server."""
+    return (
+        f"precision is for Keras models, but {model} computes as it was exported. Leave it out. "
+        f"Received: {precision!r}."
+    )
 
 
 def check_finite(values: np.ndarray) -> None:

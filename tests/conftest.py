@@ -13,6 +13,8 @@ from support.small_networks import small_row
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # No test downloads published weights by mistake: nothing answers there.
 os.environ["KERAS_ALEXNET_WEIGHTS_URL"] = "http://127.0.0.1:9"
+# The same numbers on every machine; support.machines makes up others.
+os.environ["KERAS_ALEXNET_PRECISION"] = "float32"
 
 
 def pytest_configure(config):

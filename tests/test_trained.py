@@ -9,9 +9,13 @@ import tensorflow as tf
 
 import keras_alexnet as ka
 from keras_alexnet import DataSpec, UsageError, UserError, run_folder
+from keras_alexnet.distributed.precision import precision
+from keras_alexnet.distributed.precision_choice import FOR_INFERENCE
+from keras_alexnet.predicting import journal
 from keras_alexnet.trained import TrainedNetwork, check_finite
 from support import predict_places
 from support.blank_pictures import blank_pictures  # noqa: F401
+from support.machines import AVX2, X86, set_machine
 
 KINDS = ("run", "file", "exported", "lite", "onnx")
 
@@ -160,3 +164,67 @@ def test_numbers_that_are_not_finite():
     check_finite(np.zeros(3))
     with pytest.raises(UserError, match="outputs are not finite.* its weights are too large"):
         check_finite(np.array([0, np.nan]))
+
+
+# Precision ----------------------------------------------------------------------------------------
+def test_auto_is_the_fastest_of_the_machine(places, monkeypatch, tmp_path):
+    network, images = load(places, "run"), pixels(3)
+    set_machine(monkeypatch, tmp_path, X86)
+    found = network.in_precision("mixed_bfloat16")
+    again = load(places, "run").in_precision()
+    assert str(again.precision) == ("auto (mixed_bfloat16: this processor has bf16 instructions)")
+    np.testing.assert_array_equal(found.logits(images), again.logits(images))
+    assert network.in_precision("mixed_bfloat16") is found  # not compiled again
+    difference = np.abs(found.logits(images) - network.logits(images)).max()
+    assert 0 < difference < 0.05 * np.abs(network.logits(images)).max()
+    with pytest.raises(UserError, match="were rounded for mixed_bfloat16. Save the network that"):
+        ka.save(found, tmp_path / "saved")
+    exact = network.in_precision("float32")
+    assert exact.in_precision() is exact and found.in_precision() is found
+    assert exact.predict(images) == network.predict(images, precision="float32")
+    assert network.precision.name == "float32" and found.logits(images).dtype == np.float32
+
+
+def test_models_of_ones_own_keep_their_policy(monkeypatch, tmp_path):
+    set_machine(monkeypatch, tmp_path, AVX2)
+    with precision("mixed_bfloat16"):
+        own = TrainedNetwork.of_model(ka.build("cifar_v2", seed=0))
+    assert own.in_precision().precision == ("mixed_bfloat16", "of the model")
+    assert own.in_precision().model is own.model
+    exact = TrainedNetwork.of_model(ka.build("cifar_v2", seed=0))
+    np.testing.assert_array_equal(
+        own.in_precision("float32").logits(pixels(2)), exact.logits(pixels(2))
+    )
+
+
+@pytest.mark.parametrize("kind", ["exported", "lite"])
+def test_exported_files_compute_as_they_were_exported(places, kind):
+    network = load(places, kind)
+    assert network.in_precision().precision.name == "of the file"
+    message = "precision is for Keras models, but .* computes as it was exported"
+    with pytest.raises(UsageError, match=message):
+        network.in_precision("float32")
+    with pytest.raises(UsageError, match=message):
+        ka.predict(getattr(places, kind), pixels(1), precision="mixed_bfloat16")
+
+
+def test_what_computes_with_a_network_takes_a_precision(places, monkeypatch, tmp_path):
+    set_machine(monkeypatch, tmp_path, X86)
+    model, images = load(places, "run").model, pixels(2)
+    scores = [
+        [each.scores for each in ka.predict(model, images, precision=precision)]
+        for precision in ("auto", "mixed_bfloat16", "float32")
+    ]
+    assert scores[0] == scores[1] != scores[2]
+    options = {"layers": ["conv2"], "out": tmp_path / "features"}
+    [found] = ka.features(places.run, images, **options).values()
+    described = json.loads((tmp_path / "features" / "features.json").read_text())
+    assert (described["precision"], found.dtype) == ("mixed_bfloat16", np.float32)
+    assert described["precision_why"] == "auto: this processor has bf16 instructions"
+    drawn = ka.figures.activations(model, images[0], "conv2", tmp_path / "conv2.png")
+    np.testing.assert_array_equal(drawn, found[0])
+    assert np.array_equal(found, found.astype("bfloat16").astype(np.float32))
+    [exact] = ka.features(places.run, images, ["conv2"], precision="float32").values()
+    assert not np.array_equal(found, exact)
+    made = {journal.made_from(places.run, precision=each)["precision"] for each in FOR_INFERENCE}
+    assert made == {"mixed_bfloat16", "mixed_float16", "float32"}

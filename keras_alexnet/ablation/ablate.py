@@ -69,7 +69,7 @@ def ablate(
         >>> config = ka.AblateConfig(workdir="study", train=train, without=["flip"], seeds=2)
         >>> ka.ablate(config)["table"]  # doctest: +SKIP
     """
-    config = settings.resumed(config)
+    config = settings.with_precision(settings.resumed(config))
     versions = versions_of(config)
     _check(config, versions)
     workdir = pathlib.Path(config.workdir)

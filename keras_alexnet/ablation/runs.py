@@ -69,6 +69,7 @@ class Run:
     def evaluate_command(self) -> list[str]:
         """Returns the command that evaluates the trained run on several views, and its flags."""
         command = ["evaluate", f"--model={self.folder}", f"--views={MANY_VIEWS}"]
+        command.append("--precision=float32")  # as the test of one view at the end of training
         if (devices := self.study.train.num_devices) is not None:
             command.append(f"--num_devices={devices}")
         return [*command, f"--json={self.folder / _EVALUATION}"]

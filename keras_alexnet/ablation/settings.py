@@ -8,6 +8,8 @@ from typing import Any
 
 from keras_alexnet.ablation.config import AblateConfig
 from keras_alexnet.ablation.versions import OF_THE_STUDY, Version
+from keras_alexnet.distributed import precision_choice
+from keras_alexnet.distributed.precision_choice import AUTO
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.utils import json_files
@@ -77,6 +79,28 @@ def resumed(config: AblateConfig) -> AblateConfig:
         return AblateConfig(**settings, train=train, workdir=config.workdir)
     except (TypeError, UsageError) as error:
         raise UserError(f"{_path(config)} is damaged: {error}. {_ADVICE}") from error
+
+
+def with_precision(config: AblateConfig) -> AblateConfig:
+    """Returns the settings with the precision that `auto` stands for, the same for all runs.
+
+    A study that has begun keeps its own, also on another machine.
+
+    Raises:
+        UserError: the study's file is damaged.
+    """
+    train = config.train
+    if train.precision != AUTO:
+        return config
+    before = saved(config)
+    if before is None:
+        on_cpu = train.logical_cpu_devices is not None
+        found = precision_choice.choose(AUTO, train.variant, on_cpu=on_cpu)
+        found.log()
+        name = found.name
+    else:
+        name = before["settings"]["train"].get("precision", "float32")
+    return dataclasses.replace(config, train=dataclasses.replace(train, precision=name))
 
 
 def check_same(config: AblateConfig, versions: Sequence[Version]) -> None:

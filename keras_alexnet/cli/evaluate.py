@@ -15,7 +15,7 @@ from keras_alexnet.evaluation.config import EvaluateConfig
 from keras_alexnet.utils import outputs
 
 _GROUPS = {
-    "network": ["model", "variant"],
+    "network": ["model", "variant", "precision"],
     "data": [
         *("dataset", "data_dir", "splits", "labels_csv", "dataset_name", "skip_corrupt"),
         *("max_image_pixels", "split"),

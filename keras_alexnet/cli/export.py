@@ -15,7 +15,15 @@ from keras_alexnet.exporting.config import ExportConfig
 
 _GROUPS = {
     "network": ["model", "variant"],
-    "what to write": ["out", "formats", "quantization", "version", "input_dtype", "record"],
+    "what to write": [
+        "out",
+        "formats",
+        "quantization",
+        "precision",
+        "version",
+        "input_dtype",
+        "record",
+    ],
     "the page in the browser": ["layers", "web_runtime"],
     "data": [
         *("dataset", "data_dir", "splits", "labels_csv", "dataset_name", "skip_corrupt"),

@@ -19,7 +19,7 @@ from keras_alexnet.predicting.features.config import FeaturesConfig
 from keras_alexnet.utils.text import printable
 
 _GROUPS = {
-    "network": ["model", "variant", "layers", "pooling", "flatten"],
+    "network": ["model", "variant", "precision", "layers", "pooling", "flatten"],
     "output": ["out", "format", "resume"],
 }
 

@@ -17,6 +17,7 @@ from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
 from keras_alexnet.cli.streams import say
 from keras_alexnet.data.config import DataSpec
+from keras_alexnet.distributed import precision_choice
 from keras_alexnet.utils.limits import BATCH, TOP
 from keras_alexnet.utils.values import Range
 
@@ -71,6 +72,12 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "allowed": BATCH,
     },
     "top": {"kind": int, "help_text": "Bars for each image.", "default": 5, "allowed": TOP},
+    "precision": {
+        "kind": str,
+        "help_text": precision_choice.HELP,
+        "default": precision_choice.AUTO,
+        "choices": precision_choice.FOR_INFERENCE,
+    },
     "layer": {"kind": str, "help_text": "Name of a layer.", "required": True},
     "image": {"kind": os.PathLike, "help_text": "An image file.", "required": True},
     "scale": {
@@ -98,7 +105,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     },
     "table": {"kind": os.PathLike, "help_text": _TABLE},
 }
-_OF_IMAGES = ("images", "indices", "seed", "variant", "table")
+_OF_IMAGES = ("images", "indices", "seed", "precision", "variant", "table")
 _DATA = tuple(field.name for field in dataclasses.fields(DataSpec))
 # What a figure shows, in the order of its arguments.
 _SUBJECTS = ("model", "runs", "image", "layer")
@@ -115,7 +122,7 @@ FIGURES = {
     ),
     "activations": (
         "A layer's activations for an image.",
-        ("model", "image", "layer", "scale", "variant"),
+        ("model", "image", "layer", "scale", "precision", "variant"),
     ),
     "curves": (
         "Training errors of several runs (Figure 1).",

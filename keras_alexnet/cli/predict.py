@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
 from keras_alexnet.data.config import MAX_IMAGE_PIXELS
+from keras_alexnet.distributed import precision_choice
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.utils import outputs
 from keras_alexnet.utils.limits import BATCH, PIXELS, TIMEOUT, TOP
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from keras_alexnet.predicting.output import PredictionFiles
     from keras_alexnet.predicting.predict import Prediction
 
-OPTIONS = ("top", "batch_size", "timeout", "variant", "labels", "max_image_pixels")
+OPTIONS = ("top", "batch_size", "precision", "timeout", "variant", "labels", "max_image_pixels")
 
 
 def add_flags(parser: flags.Parser) -> None:
@@ -49,6 +50,14 @@ def add_flags(parser: flags.Parser) -> None:
     flags.add_flag(parser, "top", int, "Number of classes to name.", default=5, allowed=TOP)
     flags.add_flag(
         parser, "batch_size", int, "Most images in one step or request.", default=32, allowed=BATCH
+    )
+    flags.add_flag(
+        parser,
+        "precision",
+        str,
+        precision_choice.HELP,
+        default=precision_choice.AUTO,
+        choices=precision_choice.FOR_INFERENCE,
     )
     help_text = "Seconds that a server may take for one request."
     flags.add_flag(parser, "timeout", float, help_text, default=60.0, allowed=TIMEOUT)
@@ -102,7 +111,8 @@ def _files(arguments: argparse.Namespace) -> "PredictionFiles":
         if arguments.resume:
             raise UsageError("--resume needs --csv or --json, the file to go on with.")
         return PredictionFiles(arguments.top)
-    found = made_from(arguments.model, **flags.values_of(arguments, ("variant", "labels")))
+    options = flags.values_of(arguments, ("variant", "labels", "precision"))
+    found = made_from(arguments.model, **options)
     return PredictionFiles(arguments.top, **paths, made_from=found, resume=arguments.resume)
 
 

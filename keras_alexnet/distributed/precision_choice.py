@@ -1,6 +1,7 @@
 """The precision that `auto` chooses: its rule, and the figures that the rule is from."""
 
 import math
+import os
 from typing import Any, NamedTuple
 
 from absl import logging
@@ -15,7 +16,15 @@ FOR_TRAINING = (AUTO, *PRECISIONS)
 # The graph rewriter is a state of the whole process, and would convert the logits, too.
 FOR_INFERENCE = tuple(name for name in FOR_TRAINING if name != "graph_bfloat16")
 
+# Names the precision that `auto` is, on machines that are to give the same numbers.
+VARIABLE = "KERAS_ALEXNET_PRECISION"
+
 GIVEN = "as given"
+
+HELP = (
+    "auto, the fastest for the machine; float32; mixed_bfloat16; or mixed_float16, for GPUs that "
+    "lack bfloat16. Exported files compute as they were exported."
+)
 
 # Images a second in training on 2 cores with AVX-512 bf16, of mixed_bfloat16 and graph_bfloat16:
 # variant → on each of two machines. Batches of 128, 64, 128, 32 and 32, oneDNN, TensorFlow 2.21.
@@ -59,7 +68,8 @@ def choose(asked: str, trained: str | None = None, *, on_cpu: bool = False) -> P
     - on a GPU, mixed_bfloat16 from compute capability 8.0 on, and mixed_float16 from 7.0 on;
     - on a processor with bf16 instructions and with oneDNN, mixed_bfloat16, or graph_bfloat16 to
       train a network that was faster in it where it was measured;
-    - else float32.
+    - else float32;
+    - or what the environment variable `KERAS_ALEXNET_PRECISION` names: one of `FOR_INFERENCE`.
 
     Args:
         asked: a name from `FOR_TRAINING`, or from `FOR_INFERENCE`.
@@ -67,7 +77,7 @@ def choose(asked: str, trained: str | None = None, *, on_cpu: bool = False) -> P
         on_cpu: whether the CPU is used although there may be a GPU.
 
     Raises:
-        UsageError: the name is unknown.
+        UsageError: the name is unknown, or that in the environment variable.
 
     Example:
         >>> choose("mixed_bfloat16").name
@@ -78,6 +88,10 @@ def choose(asked: str, trained: str | None = None, *, on_cpu: bool = False) -> P
         raise unknown_name("precision", asked, names)
     if asked != AUTO:
         return PrecisionChoice(asked, GIVEN)
+    if named := os.environ.get(VARIABLE):
+        if named not in FOR_INFERENCE[1:]:
+            raise unknown_name(f"precision in {VARIABLE}", named, FOR_INFERENCE[1:])
+        return PrecisionChoice(named, f"{AUTO}: {VARIABLE} says so")
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")

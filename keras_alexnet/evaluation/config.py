@@ -5,6 +5,7 @@ import os
 from typing import TYPE_CHECKING
 
 from keras_alexnet.data.config import DataSpec
+from keras_alexnet.distributed import precision_choice
 from keras_alexnet.utils.arguments import setting
 from keras_alexnet.utils.limits import LARGEST_BATCH
 
@@ -49,6 +50,9 @@ class EvaluateConfig(DataSpec):
     variant: str | None = setting(None, "The network, if the files do not say which it is.")
     pictures: str | os.PathLike | None = setting(
         None, "Folder to write confusion.png, per_class.png, per_class.csv and wrong.png to."
+    )
+    precision: str = setting(
+        precision_choice.AUTO, precision_choice.HELP, precision_choice.FOR_INFERENCE
     )
     num_devices: int | None = setting(
         None, "Number of devices to use; by default all GPUs, or the CPU.", least=1

@@ -23,7 +23,7 @@ from keras_alexnet.weights import named, shipped_file
 def evaluate(config: EvaluateConfig, *, verbose: int = 1) -> dict[str, Any]:
     """Evaluates a network on a split of a data set.
 
-    A Keras model is evaluated in float32, an exported file as it is.
+    A Keras model is evaluated in `config.precision`, an exported file as it is.
 
     Args:
         config: the network and the images.
@@ -33,9 +33,9 @@ def evaluate(config: EvaluateConfig, *, verbose: int = 1) -> dict[str, Any]:
         A dict with model, shipped (file and sha256 of weights that came with the package, or
         None), published (the same and more of published weights, or None), dataset, split,
         images, data_sha256, data_note, skipped_images,
-        left_out_files (why files of a folder were not read → how many), views, precision, devices,
-        loss (in nats), top1 and top5 (0–1), per_class_accuracy (class name → 0–1) and the
-        provenance.
+        left_out_files (why files of a folder were not read → how many), views, precision and
+        precision_why (what it was computed in, and why), devices, loss (in nats), top1 and top5
+        (0–1), per_class_accuracy (class name → 0–1) and the provenance.
 
     Raises:
         UsageError: if an argument cannot be used, or if it is unknown how images become the
@@ -61,7 +61,7 @@ def evaluate(config: EvaluateConfig, *, verbose: int = 1) -> dict[str, Any]:
         )
     strategy = devices.strategy_for(config.num_devices if is_keras else 1)
     with strategy.scope():
-        network = TrainedNetwork.load(config.model, config.variant)
+        network = TrainedNetwork.load(config.model, config.variant).in_precision(config.precision)
     spec = config.data
     if network.config and spec.max_image_pixels == MAX_IMAGE_PIXELS:
         most = network.config["config"].get("max_image_pixels", spec.max_image_pixels)
@@ -98,7 +98,8 @@ def evaluate(config: EvaluateConfig, *, verbose: int = 1) -> dict[str, Any]:
         "skipped_images": len(data.skipped),
         "left_out_files": dict(data.left_out),
         "views": config.views,
-        "precision": "float32" if is_keras else "of the file",
+        "precision": network.precision.name,
+        "precision_why": network.precision.why,
         "devices": devices.describe(strategy),
         **evaluation.figures(),
         "per_class_accuracy": per_class(evaluation, data.class_names),

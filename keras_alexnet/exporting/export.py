@@ -65,6 +65,7 @@ def export(config: ExportConfig, *, verbose: int = 1) -> dict:
         >>> report = ka.export(config)  # doctest: +SKIP
     """
     _check_page_settings(config)
+    _check_precision(config)
     if config.record is not None:  # what cannot take the rows fails now
         outputs.check_file(config.record, "record")
         files.read_rows(config.record, reports.COLUMNS)
@@ -111,6 +112,20 @@ def _check_page_settings(config: ExportConfig) -> None:
                 f"{name} is for the page in the browser. Add web to the formats, or leave it out. "
                 f"Received: {', '.join(config.formats)}."
             )
+
+
+def _check_precision(config: ExportConfig) -> None:
+    if config.precision == "float32":
+        return
+    if "saved_model" not in config.formats:
+        raise UsageError(
+            f"precision={config.precision} is for a SavedModel: add saved_model to the formats, or "
+            "leave it out. TFLite files have --quantization. "
+            f"Received: {', '.join(config.formats)}."
+        )
+    for name in config.formats:
+        if name != "saved_model":
+            logging.info("precision=%s does not change %s.", config.precision, name)
 
 
 def _write(

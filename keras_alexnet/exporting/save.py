@@ -66,7 +66,13 @@ def save(
 
 def _network(model: str | os.PathLike | keras.Model | TrainedNetwork) -> TrainedNetwork:
     network = model if isinstance(model, TrainedNetwork) else TrainedNetwork.load(model)
-    return network.require_keras("Saving")
+    network.require_keras("Saving")
+    if any(weight.dtype in ("bfloat16", "float16") for weight in network.model.weights):
+        raise UserError(
+            f"What is saved is float32, but the weights of this network were rounded for "
+            f"{network.precision.name}. Save the network that load() returned."
+        )
+    return network
 
 
 def _exported_in(model: object) -> list[str]:

@@ -68,7 +68,8 @@ def signatures(
     @tf.function(input_signature=[declared], autograph=False)
     def features(image: tf.Tensor) -> dict[str, tf.Tensor]:
         image = _not_empty(_checked(image, declared))
-        return {"features": hidden(tf.cast(image, tf.float32), training=False)}
+        outputs = hidden(tf.cast(image, tf.float32), training=False)
+        return {"features": tf.cast(outputs, tf.float32)}
 
     return {each.__name__: each for each in (serving_default, image_bytes, features)}
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from keras_alexnet.distributed.precision_choice import AUTO
 from keras_alexnet.errors import UsageError, unknown_name
 from keras_alexnet.figures import drawing, subjects
 from keras_alexnet.figures.captions import caption, wrapped
@@ -32,6 +33,7 @@ def activations(
     out: str | os.PathLike,
     *,
     scale: str = "each",
+    precision: str = AUTO,
     variant: str | None = None,
 ) -> np.ndarray:
     """Draws an image and the activations of a layer for it to a PNG.
@@ -48,6 +50,7 @@ def activations(
         out: the picture to write.
         scale: "each" draws each map on its own scale, up to its largest value; "joint" draws all
             maps on one scale.
+        precision: "auto", "float32", "mixed_bfloat16" or "mixed_float16".
         variant: name of the network, if neither config.json nor the model's name says it.
 
     Returns:
@@ -65,7 +68,7 @@ def activations(
     out = subjects.png_path(out)
     if scale not in SCALES:
         raise unknown_name("scale", scale, SCALES)
-    network = subjects.network(model, variant)
+    network = subjects.network(model, variant, precision)
     names = [each.name for each in network.model.layers]
     if layer not in names:
         raise unknown_name("layer", layer, names)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from matplotlib.axes import Axes
 
 from keras_alexnet.data.config import DataSpec
+from keras_alexnet.distributed.precision_choice import AUTO
 from keras_alexnet.errors import whole_number
 from keras_alexnet.figures import drawing, subjects
 from keras_alexnet.figures.captions import caption, wrapped
@@ -32,6 +33,7 @@ def likeliest(
     indices: Sequence[int] | None = None,
     seed: int = 0,
     top: int = 5,
+    precision: str = AUTO,
     variant: str | None = None,
     table: str | os.PathLike | None = None,
 ) -> list[dict]:
@@ -48,6 +50,7 @@ def likeliest(
         indices: indices of the test images to show instead, from 0.
         seed: the seed of the choice.
         top: number of bars for each image; all classes if the network has fewer.
+        precision: "auto", "float32", "mixed_bfloat16" or "mixed_float16".
         variant: name of the network, if neither config.json nor the model's name says it.
         table: a .csv or .json file for the rows; by default the picture's name with .csv.
 
@@ -69,9 +72,9 @@ def likeliest(
     out = subjects.png_path(out)
     table = subjects.table_path(out, table)
     top = whole_number("top", top, 1)
-    shown = subjects.test_images(model, data, variant, images=images, indices=indices, seed=seed)
-    network = shown.network.model
-    logits = subjects.compiled(network, network.output)
+    network = subjects.network(model, variant, precision)
+    shown = subjects.test_images(network, data, images=images, indices=indices, seed=seed)
+    logits = subjects.compiled(network.model, network.model.output)
     # One by one: a hundred images at once would fill the memory with a large network's maps.
     probabilities = np.concatenate(
         [tf.nn.softmax(logits(image[None])).numpy() for image in shown.pixels]
@@ -88,7 +91,7 @@ def likeliest(
         for number, classes in enumerate(found)
         for rank, (name, score) in enumerate(zip(*classes, strict=True))
     ]
-    title = f"{network.name} on {shown.dataset.name}: test images and their likeliest labels"
+    title = f"{network.model.name} on {shown.dataset.name}: test images and their likeliest labels"
     _draw(out, shown, found, title)
     subjects.write_table(table, rows)
     return rows

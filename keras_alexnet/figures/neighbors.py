@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from keras_alexnet.data import failures, pipeline
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.splits import Split
+from keras_alexnet.distributed.precision_choice import AUTO
 from keras_alexnet.errors import UsageError, whole_number
 from keras_alexnet.figures import drawing, subjects
 from keras_alexnet.figures.captions import caption, wrapped
@@ -36,6 +37,7 @@ def neighbors(
     neighbors: int = 6,
     train_images: int | None = None,
     batch_size: int = 256,
+    precision: str = AUTO,
     variant: str | None = None,
     table: str | os.PathLike | None = None,
     verbose: int = 1,
@@ -57,6 +59,7 @@ def neighbors(
         train_images: number of training images to search, chosen by `seed` from all classes; by
             default all.
         batch_size: number of images in one step of the search.
+        precision: "auto", "float32", "mixed_bfloat16" or "mixed_float16".
         variant: name of the network, if neither config.json nor the model's name says it.
         table: a .csv or .json file for the rows; by default the picture's name with .csv.
         verbose: 0 shows only warnings, 1 also lines and progress bars, 2 lines but no bars.
@@ -76,8 +79,9 @@ def neighbors(
     table = subjects.table_path(out, table)
     neighbors = whole_number("neighbors", neighbors, 1)
     batch_size = one_of("batch_size", batch_size, int, BATCH)
-    shown = subjects.test_images(model, data, variant, images=images, indices=indices, seed=seed)
-    network, dataset = shown.network, shown.dataset
+    network = subjects.network(model, variant, precision)
+    shown = subjects.test_images(network, data, images=images, indices=indices, seed=seed)
+    dataset = shown.dataset
     train = subjects.training_images(network, dataset)
     if train_images is not None:
         train = train.subset(subjects.chosen(train, train_images, None, seed))

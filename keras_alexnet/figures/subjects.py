@@ -29,16 +29,14 @@ Model: TypeAlias = str | os.PathLike | keras.Model
 
 
 class ShownImages(NamedTuple):
-    """Test images to show, with their network and data set.
+    """Test images to show, with their data set.
 
     Attributes:
-        network: the trained network.
         dataset: the whole data set.
         split: the test images that were chosen.
         pixels: their inputs to the network, uint8 `[n, input_size, input_size, 3]`.
     """
 
-    network: TrainedNetwork
     dataset: Dataset
     split: Split
     pixels: np.ndarray
@@ -49,55 +47,54 @@ class ShownImages(NamedTuple):
         return [self.dataset.class_names[label] for label in self.split.labels]
 
 
-def network(model: Model, variant: str | None = None) -> TrainedNetwork:
+def network(model: Model, variant: str | None = None, precision: str = "float32") -> TrainedNetwork:
     """Loads a run's folder or a `.keras` file, or wraps a model.
 
     Args:
         model: the folder, the file, or a model that `build` made.
         variant: name of the network, if neither config.json nor the model's name says it.
+        precision: what it computes in, as `TrainedNetwork.in_precision` takes it.
 
     Raises:
-        UsageError: for an unknown variant.
+        UsageError: for an unknown variant or precision.
         UserError: if there is no such network.
 
     Example:
         >>> network(keras_alexnet.build("cifar_v2")).plan.input_size
         32
     """
-    return TrainedNetwork.load(model, variant).require_keras("A figure")
+    found = TrainedNetwork.load(model, variant).require_keras("A figure")
+    return found.in_precision(precision)
 
 
 def test_images(
-    model: Model,
+    network: TrainedNetwork,
     data: DataSpec | None,
-    variant: str | None,
     *,
     images: int,
     indices: Sequence[int] | None,
     seed: int,
 ) -> ShownImages:
-    """Loads a network and the data that it was trained on, and chooses test images.
+    """Loads the data that a network was trained on, and chooses test images.
 
     Args:
-        model, variant: as in `network`.
+        network: the network that they are shown to.
         data: the data, or None for those that the network was trained on.
         images, indices, seed: as in `chosen`.
 
     Raises:
         UsageError: for an argument that cannot be used.
-        UserError: if network or data cannot be loaded, their classes differ, or an image cannot be
-            read.
+        UserError: if the data cannot be loaded, have other classes, or an image cannot be read.
     """
     if data is not None and not isinstance(data, DataSpec):
         raise UsageError(
             "data must be a DataSpec, such as DataSpec('cifar10'); table is the file for the "
             f"numbers. Received: data={data!r}."
         )
-    found = network(model, variant)
-    dataset = found.load_data(DataSpec() if data is None else data.data)
-    found.check_data(dataset)
+    dataset = network.load_data(DataSpec() if data is None else data.data)
+    network.check_data(dataset)
     split = dataset.test.subset(chosen(dataset.test, images, indices, seed))
-    return ShownImages(found, dataset, split, views(split, range(len(split)), found.plan))
+    return ShownImages(dataset, split, views(split, range(len(split)), network.plan))
 
 
 def training_images(network: TrainedNetwork, dataset: Dataset) -> Split:

@@ -16,9 +16,11 @@ from absl import logging
 
 from keras_alexnet import run_folder
 from keras_alexnet.data.folders.files import UNFINISHED
+from keras_alexnet.distributed import precision_choice
 from keras_alexnet.errors import UserError
 from keras_alexnet.predicting import addresses, predict
 from keras_alexnet.predicting.predict import Prediction
+from keras_alexnet.trained import OF_THE_FILE
 from keras_alexnet.utils import files, json_files, outputs
 from keras_alexnet.utils.json_schema import OneOf
 from keras_alexnet.weights import named
@@ -156,11 +158,15 @@ class Journal:
 
 
 def made_from(
-    model: str | os.PathLike, *, variant: str | None = None, labels: str | os.PathLike | None = None
+    model: str | os.PathLike,
+    *,
+    variant: str | None = None,
+    labels: str | os.PathLike | None = None,
+    precision: str = precision_choice.AUTO,
 ) -> dict[str, str | None]:
     """Returns what predictions depend on besides the images: names and SHA-256 of files.
 
-    A server is known by its address alone.
+    A server is known by its address alone. Of the precision, it is the one that `auto` chooses.
 
     Raises:
         UserError: there is no such model.
@@ -170,6 +176,7 @@ def made_from(
         'grpc://localhost:8500/mine'
     """
     text = addresses.shown(os.fspath(model))  # without a password
+    computed_in = OF_THE_FILE.name
     if not re.match(predict.URL, text):
         kind, path = named.locate(model, predict.PLACES)
         if kind == run_folder.SAVED_MODEL:
@@ -178,11 +185,13 @@ def made_from(
             text = hashlib.sha256(os.fsencode(hashes)).hexdigest()
         else:
             text = files.sha256_of(path)
+        if kind in (run_folder.KERAS, named.NAMED):
+            computed_in = precision_choice.choose(precision).name
     names = None
     if labels is not None:
         listed = "\n".join(run_folder.read_labels(labels))
         names = hashlib.sha256(listed.encode()).hexdigest()
-    return {"model": text, "variant": variant, "labels": names}
+    return {"model": text, "variant": variant, "labels": names, "precision": computed_in}
 
 
 def _name_for(name: str) -> str:

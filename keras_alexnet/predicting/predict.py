@@ -14,13 +14,14 @@ from absl import logging
 
 from keras_alexnet import run_folder
 from keras_alexnet.data.config import MAX_IMAGE_PIXELS
+from keras_alexnet.distributed.precision_choice import AUTO
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.predicting import addresses
 from keras_alexnet.predicting.images import InputImage, input_images
 from keras_alexnet.predicting.local import LocalPredictor, SavedModelPredictor
 from keras_alexnet.predicting.predictor import Predictor, Refused, TopClasses
 from keras_alexnet.predicting.preprocessing import batches, preprocessed
-from keras_alexnet.trained import TrainedNetwork, check_finite
+from keras_alexnet.trained import TrainedNetwork, check_finite, exported_precision
 from keras_alexnet.utils import limits
 from keras_alexnet.utils.reporting import reported
 from keras_alexnet.utils.terminal import Progress
@@ -63,6 +64,7 @@ def predict(
     top: int = 5,
     *,
     batch_size: int = 32,
+    precision: str = AUTO,
     timeout: float = 60.0,
     variant: str | None = None,
     labels: str | os.PathLike | None = None,
@@ -87,6 +89,8 @@ def predict(
             by batch.
         top: how many classes to name, at most 100,000; all if the network has fewer.
         batch_size: the largest number of images in one step or request, at most 65,536.
+        precision: "auto", "float32", "mixed_bfloat16" or "mixed_float16"; only "auto" for exported
+            files and servers, which compute as they were exported.
         timeout: seconds that a server may take for one request, at most a million.
         variant: the network, for a file that does not say which it is. For a server: images are
             decoded here, and sent as the pixels that this network takes; without it, the server
@@ -113,7 +117,7 @@ def predict(
         ('image 0', 2, None)
     """
     options: dict[str, Any] = {"timeout": timeout, "variant": variant, "labels": labels}
-    options["max_image_pixels"] = max_image_pixels
+    options |= {"max_image_pixels": max_image_pixels, "precision": precision}
     return list(predictions(model, images, top, batch_size=batch_size, **options))
 
 
@@ -132,7 +136,7 @@ def predictions(
     Args:
         model, images, top, batch_size, max_image_pixels: as in `predict`.
         done: predictions of some of the images, which are yielded in their place as they are.
-        options: timeout, variant and labels, as in `predict`.
+        options: precision, timeout, variant and labels, as in `predict`.
 
     Raises:
         UsageError, UserError: as `predict`; at once for invalid arguments, and later for a server
@@ -156,6 +160,7 @@ def open_predictor(
     model: str | os.PathLike | keras.Model | TrainedNetwork,
     top: int = 5,
     *,
+    precision: str = AUTO,
     timeout: float = 60.0,
     variant: str | None = None,
     labels: str | os.PathLike | None = None,
@@ -170,19 +175,22 @@ def open_predictor(
                 "variant and labels are for files that do not have them. Give them to "
                 "keras_alexnet.load, which returned this network."
             )
-        return _local(model, top)
+        return _local(model.in_precision(precision), top)
     if isinstance(model, keras.Model):
-        return _local(TrainedNetwork.of_model(model, variant, names), top)
+        network = TrainedNetwork.of_model(model, variant, names)
+        return _local(network.in_precision(precision), top)
     if not isinstance(model, (str, os.PathLike)):
         raise UsageError(f"A model is {PLACES}. Received: {type(model).__name__}.")
     text = path_text("model", model)
     if scheme := re.match(URL, text):
+        _refuse_precision(precision, addresses.shown(text))
         return _connect(scheme[1].lower(), text, variant, (top, names, timeout))
     kind, path = named.locate(text, PLACES)
     if kind == run_folder.SAVED_MODEL:
         _refuse_variant(variant, model)
+        _refuse_precision(precision, model)
         return SavedModelPredictor(path, top, names)
-    return _local(TrainedNetwork.load(path, variant, names), top)
+    return _local(TrainedNetwork.load(path, variant, names).in_precision(precision), top)
 
 
 def _local(network: TrainedNetwork, top: int) -> Predictor:
@@ -205,6 +213,11 @@ def _connect(scheme: str, url: str, variant: str | None, options: tuple) -> Pred
             return grpc_client.GrpcPredictor(url, *options)
         return grpc_client.GrpcPixelPredictor(variant, url, *options)
     raise UsageError(f"A model is {PLACES}. Received: {addresses.shown(url)}.")
+
+
+def _refuse_precision(precision: str, model: object) -> None:
+    if precision != AUTO:
+        raise UsageError(exported_precision(model, precision))
 
 
 def _refuse_variant(variant: str | None, model: object) -> None:

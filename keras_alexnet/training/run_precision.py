@@ -21,8 +21,10 @@ def with_precision(request: RunRequest, cluster: Cluster) -> RunRequest:
     whose machines would choose differently train in float32.
 
     Example:
-        >>> request = resume.new_run(TrainConfig(variant="cifar_v2", precision="float32"))
-        >>> with_precision(request, SingleProcess()).precision_why
+        >>> from keras_alexnet.distributed.cluster import SingleProcess
+        >>> from keras_alexnet.training.resume import new_run
+        >>> config = keras_alexnet.TrainConfig(variant="cifar_v2", precision="float32")
+        >>> with_precision(new_run(config), SingleProcess()).precision_why
         'as given'
     """
     if request.config.precision == AUTO:

@@ -13,6 +13,7 @@ from keras_alexnet.ablation.child import CommandFailed
 from keras_alexnet.errors import Interrupted, UsageError, UserError
 from keras_alexnet.utils import signals
 from support.fake_runs import FakeRuns
+from support.machines import AVX2, X86, set_machine
 from support.pictures import read_png
 
 ablate = importlib.import_module("keras_alexnet.ablation.ablate")
@@ -56,7 +57,7 @@ def test_the_first_seed_of_all_versions_comes_first_and_each_run_is_evaluated(st
     ]
     assert set(runs.flags["tanh-seed1"]) == {
         *("--variant=cifar_v2", "--dataset=shapes", "--seed=1", "--activation=tanh", "--views=1"),
-        f"--workdir={tmp_path}/study/runs/tanh-seed1",
+        *("--precision=float32", f"--workdir={tmp_path}/study/runs/tanh-seed1"),
     }
     assert [each["run"] for each in found["runs"]] == names
     trained, evaluated = found["runs"][1]["commands"]
@@ -147,6 +148,17 @@ def test_what_is_done_is_not_done_again_and_more_is_added(study):
     found = study(runs, seeds=3)
     assert _trained(runs)[6:] == [f"{folder}-seed2" for folder in FOLDERS.values()]
     assert [row["seeds"] for row in found["table"]] == [3] * 4
+
+
+def test_a_study_keeps_the_precision_that_auto_chose(study, monkeypatch, tmp_path):
+    runs = FakeRuns(lambda name: 0.5)
+    set_machine(monkeypatch, tmp_path, X86)
+    study(runs, seeds=1)
+    set_machine(monkeypatch, tmp_path, AVX2)
+    found = study(runs, seeds=2)
+    assert found["settings"]["train"]["precision"] == "mixed_bfloat16"
+    assert "--precision=mixed_bfloat16" in runs.flags["tanh-seed1"]
+    assert "--precision=float32" in found["runs"][0]["commands"][1]  # the evaluation
 
 
 def test_more_versions_are_added(study):

@@ -12,6 +12,7 @@ from keras_alexnet.evaluation.evaluator import Evaluator
 from keras_alexnet.exporting.formats import onnx, saved_model, tflite
 from support.blank_pictures import blank_pictures  # noqa: F401
 from support.image_folders import write_images
+from support.machines import X86, set_machine
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +226,17 @@ def test_exported_files_get_the_figures_of_the_network(kind, tiny_folder, model,
         assert found[name] == wanted[name]
     with pytest.raises(ka.UsageError, match="num_devices is for Keras models"):
         ka.evaluate(EvaluateConfig(model=path, num_devices=2, **options))
+
+
+def test_precision_is_in_the_figures(tiny_folder, model, monkeypatch, tmp_path):
+    options = {"model": model, "dataset": "image_folder", "data_dir": tiny_folder, "num_devices": 1}
+    exact = ka.evaluate(EvaluateConfig(**options))
+    assert (exact["precision"], exact["precision_why"][:5]) == ("float32", "auto:")
+    set_machine(monkeypatch, tmp_path, X86)
+    found = [ka.evaluate(EvaluateConfig(**options)) for _ in range(2)]
+    assert found[0]["precision"] == "mixed_bfloat16"
+    assert found[0]["loss"] == found[1]["loss"] != exact["loss"]
+    assert found[0]["loss"] == pytest.approx(exact["loss"], rel=0.05)
 
 
 def test_evaluating_a_corrupt_image_names_it(tmp_path, model):

@@ -392,3 +392,11 @@ def test_killed_export_shows_no_version_and_the_next_one_sweeps(run_folder, tmp_
         ExportConfig(model=run_folder, out=out, formats=["saved_model"], latency=False, views=[1])
     )
     assert sorted(os.listdir(out)) == ["1", "README.md"]
+
+
+def test_bfloat16_is_for_saved_models(tmp_path):
+    config = ExportConfig(model="cifar_v2", out=tmp_path, formats=["tflite"], precision="bfloat16")
+    with pytest.raises(ka.UsageError, match="precision=bfloat16 is for a SavedModel: add saved_mo"):
+        ka.export(config)
+    with pytest.raises(ka.UsageError, match="Unknown precision 'bf16'. Did you mean 'bfloat16'?"):
+        dataclasses.replace(config, precision="bf16")

@@ -18,6 +18,7 @@ from keras_alexnet.training import report
 from keras_alexnet.utils import files, tensorflow_private
 from support.callbacks import Seen, before_epoch
 from support.image_folders import write_images
+from support.machines import X86, set_machine
 from support.run_ends import metrics
 
 RESULT_KEYS = (
@@ -199,12 +200,11 @@ def test_early_stopping_ends_the_run(config):
     assert found["epochs"] == 3 and len(metrics(config.workdir)) == 3
 
 
-@pytest.mark.parametrize(
-    "precision", ["graph_bfloat16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)]
-)
-def test_precision_of_a_run_is_not_of_its_file(config, precision):
-    if precision == "graph_bfloat16" and not tensorflow_private.onednn_is_on():
+@pytest.mark.parametrize("precision", ["graph_bfloat16", "auto"])
+def test_precision_of_a_run_is_not_of_its_file(config, precision, monkeypatch, tmp_path):
+    if not tensorflow_private.onednn_is_on():
         pytest.skip("needs oneDNN")
+    set_machine(monkeypatch, tmp_path, X86)
     seen = []
 
     def look(model):
@@ -214,8 +214,14 @@ def test_precision_of_a_run_is_not_of_its_file(config, precision):
 
     config = dataclasses.replace(config, precision=precision, max_steps=1)
     found = ka.train(config, callbacks=[before_epoch(1, look)])
-    assert seen == [("bfloat16", False) if precision == "mixed_bfloat16" else ("float32", True)]
-    assert found["precision"] == precision and np.isfinite(found["test_loss"])
+    assert seen == [("bfloat16", False) if precision == "auto" else ("float32", True)]
+    wanted = ("mixed_bfloat16", "auto: this processor has bf16 instructions")
+    if precision != "auto":
+        wanted = (precision, "as given")
+    written = json.loads((pathlib.Path(config.workdir) / "config.json").read_text())
+    assert (written["config"]["precision"], written["precision_why"]) == wanted
+    assert (found["precision"], found["precision_why"]) == wanted
+    assert np.isfinite(found["test_loss"])
     assert ka.load(config.workdir).model.dtype_policy.name == "float32"
     assert keras.config.dtype_policy().name == "float32"
 

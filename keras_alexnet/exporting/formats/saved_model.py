@@ -1,6 +1,7 @@
 """The SavedModel format: a folder for TF Serving with labels and warm-up requests."""
 
 import contextlib
+import dataclasses
 import os
 import pathlib
 import tempfile
@@ -13,9 +14,15 @@ if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
 
+    from keras_alexnet.exporting.config import ExportConfig
     from keras_alexnet.trained import TrainedNetwork
 
 EXTRA = "assets.extra"
+
+PRECISIONS = ("float32", "bfloat16")
+
+# cifar_v2 agreed for 99.7 % of 1000 test images.
+LEAST_BFLOAT16_AGREEMENT = 0.98
 
 _MEANINGS = {
     "image": "RGB pixels 0–255",
@@ -34,19 +41,29 @@ class SavedModelFormat(formats.ExportFormat):
     name = "saved_model"
     versioned = True
 
+    def outputs(self, config: "ExportConfig") -> list[formats.Output]:
+        if config.precision == "float32":
+            return super().outputs(config)
+        name = f"{self.name} {config.precision}"
+        return [formats.Output(name, exact=False, least_agreement=LEAST_BFLOAT16_AGREEMENT)]
+
     def write(self, output: formats.Output, job: formats.ExportJob) -> formats.ExportedModel:
         from keras_alexnet.exporting import warmup
 
-        place = self.place(output, job)
+        place, precision = self.place(output, job), job.config.precision
         folder, input_dtype = job.stage / place, job.config.input_dtype
-        write(job.network, folder, input_dtype)
+        write(_in_precision(job.network, precision), folder, input_dtype)
         warmed_up = warmup.write(folder, job.network, input_dtype)
-        return ExportedSavedModel(job.stage, place, {"warm_up_requests": warmed_up})
+        facts = {"warm_up_requests": warmed_up, "precision": precision}
+        return ExportedSavedModel(job.stage, place, facts)
 
     def notes(self, facts: dict[str, Any]) -> list[str]:
+        found = []
+        if facts.get("precision") == "bfloat16":
+            found.append("has weights in bfloat16 and computes in it, but for the classifier")
         if facts.get("warm_up_requests") is False:
-            return ["has no warm-up requests, because tensorflow-serving-api was not installed"]
-        return []
+            found.append("has no warm-up requests: tensorflow-serving-api was not installed")
+        return found
 
 
 formats.register(SavedModelFormat())
@@ -76,6 +93,16 @@ class ExportedSavedModel(formats.ExportedModel):
 
     def facts(self) -> dict[str, Any]:
         return {**super().facts(), **self._facts}
+
+
+def _in_precision(network: "TrainedNetwork", precision: str) -> "TrainedNetwork":
+    if precision == "float32":
+        return network
+    from keras_alexnet.distributed.precision import warn_if_slow
+    from keras_alexnet.networks import policies
+
+    warn_if_slow(precision)
+    return dataclasses.replace(network, model=policies.in_policy(network.model, precision))
 
 
 def write(network: "TrainedNetwork", folder: str | os.PathLike, input_dtype: str = "uint8") -> None:

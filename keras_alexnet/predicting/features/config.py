@@ -5,6 +5,7 @@ import os
 from typing import TYPE_CHECKING
 
 from keras_alexnet.data.config import MAX_IMAGE_PIXELS
+from keras_alexnet.distributed import precision_choice
 from keras_alexnet.errors import UsageError
 from keras_alexnet.utils.arguments import Config, normalize, setting
 from keras_alexnet.utils.limits import BATCH, PIXELS
@@ -58,6 +59,11 @@ class FeaturesConfig(Config):
         False, "Go on from the images that a stopped command with the same flags has done."
     )
     batch_size: int = setting(32, "Images in one step.", least=BATCH.least, most=BATCH.most)
+    precision: str = setting(
+        precision_choice.AUTO,
+        f"{precision_choice.HELP} In float16 and bfloat16, activations have 3 and 2 or 3 digits.",
+        precision_choice.FOR_INFERENCE,
+    )
     variant: str | None = setting(None, "The network, if the file does not say which it is.")
     max_image_pixels: int = setting(
         MAX_IMAGE_PIXELS,

@@ -11,6 +11,7 @@ import numpy as np
 from absl import logging
 
 from keras_alexnet.data.config import MAX_IMAGE_PIXELS
+from keras_alexnet.distributed.precision_choice import AUTO
 from keras_alexnet.errors import UserError
 from keras_alexnet.predicting.features.config import LAST, FeaturesConfig
 from keras_alexnet.predicting.features.files import FeatureFiles, Row
@@ -57,6 +58,7 @@ def features(
     format: str = "npy",
     resume: bool = False,
     batch_size: int = 32,
+    precision: str = AUTO,
     variant: str | None = None,
     max_image_pixels: int = MAX_IMAGE_PIXELS,
     verbose: int = 1,
@@ -81,6 +83,8 @@ def features(
         resume: whether to go on from what an earlier call with the same arguments had written to
             `out` when it was stopped or killed; the result is the same, bit for bit.
         batch_size: the number of images in one step, at most 65,536.
+        precision: "auto", "float32", "mixed_bfloat16" or "mixed_float16". In all of them, the
+            arrays are float32; but only in float32, their values have more than 2 or 3 digits.
         variant: the network, for a file that does not say which it is.
         max_image_pixels: the largest image that is decoded.
         verbose: 0 shows only warnings, 1 also lines and progress bars, 2 lines but no bars.
@@ -113,6 +117,7 @@ def features(
             format=format,
             resume=resume,
             batch_size=batch_size,
+            precision=precision,
             variant=variant,
             max_image_pixels=max_image_pixels,
         ),
@@ -131,7 +136,7 @@ def extract(config: FeaturesConfig, images: Any) -> Features:
     if config.out is not None:
         check_out(config)
     inputs = input_images(images)
-    network = TrainedNetwork.load(config.model, config.variant)
+    network = TrainedNetwork.load(config.model, config.variant).in_precision(config.precision)
     outputs = LayerOutputs(network, config.layers, config.pooling, config.flatten)
     decoder = Decoder(network.plan)
     decoder.max_image_pixels = config.max_image_pixels

@@ -238,6 +238,7 @@ class FeatureFiles:
         made_from.pop("model")
         return {
             **made_from,
+            "precision_why": self._network.precision.why,
             "network": self._network.variant,
             "image_plan": self._network.description()["image_plan"],
             "layers": layers,

@@ -57,12 +57,14 @@ def place_of(config: FeaturesConfig) -> pathlib.Path:
 def made_from(config: FeaturesConfig, network: TrainedNetwork) -> dict[str, Any]:
     """Returns what activations depend on besides the images."""
     if isinstance(config.model, keras.Model):
-        digest = hashlib.sha256(network.model.to_json().encode())
-        for name, array in finite.weights_of(network.model):
+        given = TrainedNetwork.of_model(config.model, config.variant).model
+        digest = hashlib.sha256(given.to_json().encode())
+        for name, array in finite.weights_of(given):
             digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
         model = digest.hexdigest()
     else:
         model = str(journal.made_from(config.model)["model"])
     names = ("layers", "pooling", "flatten", "format", "batch_size", "variant", "max_image_pixels")
     found = {name: getattr(config, name) for name in names}
-    return {"model": model, **found, "layers": list(config.layers)}
+    found |= {"layers": list(config.layers), "precision": network.precision.name}
+    return {"model": model, **found}

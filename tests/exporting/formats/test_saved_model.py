@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -11,8 +12,9 @@ import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 
 from keras_alexnet import UserError, run_folder
-from keras_alexnet.exporting.formats import saved_model
+from keras_alexnet.exporting.formats import ExportJob, saved_model
 from keras_alexnet.networks import variants
+from keras_alexnet.trained import TrainedNetwork
 from support.exports import (
     EVERY_KIND_OF_LAYER,
     LABELS,
@@ -24,6 +26,8 @@ from support.exports import (
     noise,
     trained,
 )
+
+FORMAT = saved_model.SavedModelFormat()
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +42,34 @@ def pixels(export):
 
 def encoded(images):
     return tf.constant([tf.io.encode_png(image).numpy() for image in images])
+
+
+@pytest.mark.parametrize("export", ["uint8"], indirect=True)
+def test_weights_and_arithmetic_in_bfloat16(export, tmp_path):
+    """All outputs are float32, of about the same numbers, and the file is smaller."""
+    network, folder, dtype = export
+    job = ExportJob(network, SimpleNamespace(input_dtype=dtype, precision="bfloat16"), tmp_path, 1)
+    [output] = FORMAT.outputs(job.config)
+    assert (output.name, output.exact) == ("saved_model bfloat16", False)
+    written = FORMAT.write(output, job)
+    assert written.facts()["precision"] == "bfloat16"
+    assert "weights in bfloat16" in FORMAT.notes(written.facts())[0]
+    assert written.facts()["bytes"] < sum(
+        path.stat().st_size for path in folder.rglob("*") if path.is_file()
+    )
+    images = noise(3, network).astype(dtype)
+    found, wanted = written.logits(images), keras_logits(network, images)
+    assert found.dtype == np.float32
+    assert 0 < np.abs(found - wanted).max() < 0.05 * np.abs(wanted).max()
+    read = TrainedNetwork.load(tmp_path / "1")
+    np.testing.assert_allclose(read.logits(images.astype(np.uint8)), found, rtol=1e-5, atol=1e-4)
+    signatures = tf.saved_model.load(str(tmp_path / "1")).signatures
+    for name in SIGNATURES:
+        for each in signatures[name].structured_outputs.values():
+            assert each.dtype in (tf.float32, tf.string), name
+    nodes = nodes_of(meta_graph(tmp_path / "1"), "serving_default")
+    kinds = {(node.op, node.attr["T"].type) for node in nodes if node.op in ("Conv2D", "Softmax")}
+    assert kinds == {("Conv2D", types_pb2.DT_BFLOAT16), ("Softmax", types_pb2.DT_FLOAT)}
 
 
 # The folder ---------------------------------------------------------------------------------------
