@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from keras_alexnet.data.readers import list_datasets
 from keras_alexnet.distributed import precision_choice
 from keras_alexnet.networks.spec import LARGEST_SIDE
 from keras_alexnet.networks.variants import list_variants
@@ -32,6 +33,16 @@ class Settings(arguments.Config):
         (), "What to compare with, of the packages that are installed.", may_be_empty=True
     )
     only: tuple[str, ...] = setting((), "What to measure.")
+    threads: int | None = setting(
+        None, "Threads of a call; by default one a core.", least=1, most=127
+    )
+    dataset: str = setting("shapes", "Data set whose test images are classified.", list_datasets())
+    data_dir: str | os.PathLike | None = setting(None, "Where the data set is.")
+    clients: tuple[int, ...] = setting(
+        (), "Numbers of clients that ask at once.", least=1, most=256
+    )
+    requests: int = setting(400, "Number of requests in each round.", least=1)
+    test_images: int = setting(200, "Number of test images that top-1 is compared on.", least=1)
     precision: str = setting(
         precision_choice.AUTO, "The precision of training.", precision_choice.FOR_TRAINING
     )
@@ -66,6 +77,7 @@ class Benchmark:
 
 _OVERHEADS = ("mirrored", "loop", "checkpoints", "workers")
 _LAYERS = ("layers", "network")
+_RUNTIMES = ("torch", "onnxruntime", "openvino")
 
 _AXES = ("batch_sizes", "image_sizes", "classes", "images", "workers")
 
@@ -123,5 +135,34 @@ BENCHMARKS = {
             "only": _LAYERS,
         },
         {"only": _LAYERS},
+    ),
+    "inference": Benchmark(
+        "Exports of a network against PyTorch, ONNX Runtime and OpenVINO, at equal top-1.",
+        "inference",
+        {
+            "variants": ("cifar_v2",),
+            "batch_sizes": (1, 64),
+            "threads": None,
+            "dataset": "shapes",
+            "data_dir": None,
+            "test_images": 200,
+            "rounds": 5,
+            "peers": _RUNTIMES,
+        },
+        {"peers": _RUNTIMES},
+    ),
+    "serving": Benchmark(
+        "Requests to an exported SavedModel in the loader of TF Serving: rate, latency, memory.",
+        "serving",
+        {
+            "variants": ("cifar_v2",),
+            "batch_sizes": (1, 32),
+            "clients": (1, 16),
+            "requests": 400,
+            "threads": None,
+            "dataset": "shapes",
+            "data_dir": None,
+            "rounds": 5,
+        },
     ),
 }

@@ -1,8 +1,5 @@
 """Serving signatures: the TensorFlow functions of a network for inference."""
 
-from collections.abc import Callable, Sequence
-
-import keras
 import tensorflow as tf
 
 from keras_alexnet.data import decode, views
@@ -19,22 +16,6 @@ def probabilities(network: TrainedNetwork, image: tf.Tensor) -> dict[str, tf.Ten
     """Returns `logits` and `probabilities`, float32 `[N, classes]`, of pixels of any type."""
     logits = network.model(tf.cast(image, tf.float32), training=False)
     return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
-
-
-def with_layers(
-    network: TrainedNetwork, layers: Sequence[str]
-) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """Returns `probabilities` as a function of pixels that also returns the outputs of layers."""
-    if not layers:
-        return lambda image: probabilities(network, image)
-    taps = {name: network.model.get_layer(name).output for name in layers}
-    tapped = keras.Model(network.model.input, {**taps, "logits": network.model.output})
-
-    def outputs(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        found = tapped(tf.cast(image, tf.float32), training=False)
-        return {**found, "probabilities": tf.nn.softmax(found["logits"])}
-
-    return outputs
 
 
 def signatures(

@@ -24,8 +24,8 @@ def float_operators(contents: bytes) -> tuple[str, ...]:
     """Returns the operators of a file that compute in float, each once, in order.
 
     Operators that convert between float and int8, and those that multiply by int8 weights, are not
-    counted. In an int8 file, LOCAL_RESPONSE_NORMALIZATION, which has no int8 kernel, and SOFTMAX,
-    which is kept in float deliberately, remain.
+    counted. In an int8 file, SOFTMAX and the squares, sums and roots of response normalization,
+    which are kept in float deliberately, remain.
 
     Raises:
         UserError: if the file is damaged.

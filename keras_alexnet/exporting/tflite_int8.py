@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_alexnet.errors import UsageError
 from keras_alexnet.exporting.tflite_file import serialized
-from keras_alexnet.networks.layers import SameMapNormalization
+from keras_alexnet.networks.layers import LocalResponseNormalization, SameMapNormalization
 from keras_alexnet.trained import TrainedNetwork
 from keras_alexnet.utils import tensorflow_private
 
@@ -18,6 +18,8 @@ schema = tensorflow_private.tflite_schema()
 # For FULLY_CONNECTED with int8 weights and float outputs: the first version whose inputs are
 # quantized around a zero point, image by image, and the first TFLite that has it.
 _HYBRID_VERSION, _HYBRID_RUNTIME = 9, "2.3.0"
+
+_IN_FLOAT = (LocalResponseNormalization, SameMapNormalization)
 
 
 def check_calibration(
@@ -45,12 +47,11 @@ def check_calibration(
 def layers_in_float(network: TrainedNetwork) -> list[str]:
     """Returns the names of the layers that an int8 file must compute in float.
 
-    `SameMapNormalization` raises 1 + alpha * (a sum of squares) to a power; in 255 steps between
-    the smallest and the largest, most values are the same number. In int8, a trained
-    cuda_convnet_18pct ranks a different class first for 23 of 100 images. TFLite itself computes
-    `LocalResponseNormalization` in float.
+    They raise bias + alpha * (a sum of squares) to a power; in 255 steps between the smallest and
+    the largest, most values are the same number. In int8, a trained cuda_convnet_18pct ranks a
+    different class first for 23 of 100 images.
     """
-    return [layer.name for layer in network.model.layers if isinstance(layer, SameMapNormalization)]
+    return [layer.name for layer in network.model.layers if isinstance(layer, _IN_FLOAT)]
 
 
 def quantized(

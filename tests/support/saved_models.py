@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from keras_alexnet.runtimes.c_api import library
 from support import c_api
 from support.exports import meta_graph
 
@@ -24,7 +25,7 @@ def run(program: list[str], requests: list, folder: pathlib.Path) -> list:
 
 def by_c_api(requests, folder):
     """Like `by_python`, but an error's text takes the place of the outputs."""
-    if c_api.library() is None:
+    if library() is None:
         pytest.skip("this TensorFlow has no library with the C API")
     asked, names = [], []
     for saved, signature, inputs in requests:

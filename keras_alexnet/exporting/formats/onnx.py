@@ -79,21 +79,18 @@ def _converted(network: "TrainedNetwork", input_dtype: str, converter: Any) -> A
     tf2onnx copies every constant dozens of times: 15 GB of memory for the 250 MB of `alexnet`.
     Dense kernels are almost all of that, and are the same in an ONNX graph.
     """
+    import keras
     import tensorflow as tf
 
-    from keras_alexnet.exporting import signatures
+    from keras_alexnet.exporting import inference_layers, signatures
 
     pixels, kernels = signatures.pixels(network, input_dtype), _dense_kernels(network)
-    model, given = network.model, {id(kernel): name for name, kernel in kernels.items()}
 
     def function(image: "tf.Tensor", *tensors: "tf.Tensor") -> dict[str, "tf.Tensor"]:
         tensor_of = dict(zip(kernels, tensors, strict=True))
-        values = [
-            [tensor_of[given[id(each)]] if id(each) in given else each.value for each in variables]
-            for variables in (model.trainable_variables, model.non_trainable_variables)
-        ]
-        logits, _ = model.stateless_call(*values, tf.cast(image, tf.float32), training=False)
-        return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
+        given = [(kernel, tensor_of[name]) for name, kernel in kernels.items()]
+        with keras.StatelessScope(state_mapping=given):
+            return inference_layers.outputs(network.model, tf.cast(image, tf.float32))
 
     taken = [pixels, *(tf.TensorSpec(each.shape, name=name) for name, each in kernels.items())]
     traced = tf.function(function, input_signature=taken, autograph=False)

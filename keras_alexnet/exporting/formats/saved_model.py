@@ -136,6 +136,26 @@ def write(network: "TrainedNetwork", folder: str | os.PathLike, input_dtype: str
     )
 
 
+def tensor_names(folder: str | os.PathLike, signature: str = "serving_default") -> dict[str, str]:
+    """Returns the tensors of a signature's inputs and outputs, for loaders that know the graph.
+
+    Args:
+        folder: the SavedModel's folder.
+        signature: one of its signatures.
+
+    Example:
+        >>> tensor_names("saved_models/mine/1")["image"]  # doctest: +SKIP
+        'serving_default_image:0'
+    """
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    contents = pathlib.Path(folder, "saved_model.pb").read_bytes()
+    [graph] = saved_model_pb2.SavedModel.FromString(contents).meta_graphs
+    declared = graph.signature_def[signature]
+    tensors = {**declared.inputs, **declared.outputs}
+    return {name: tensor.name for name, tensor in tensors.items()}
+
+
 def _module(network: "TrainedNetwork", labels_file: str) -> "tf.Module":
     """Returns what is saved: each variable once, whereas Keras's exporter writes it twice.
 

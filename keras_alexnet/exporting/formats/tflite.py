@@ -186,13 +186,16 @@ def _converter(
 ) -> "tf.lite.TFLiteConverter":
     import tensorflow as tf
 
-    from keras_alexnet.exporting import signatures
+    from keras_alexnet.exporting import inference_layers, signatures
+
+    def serving_default(image: "tf.Tensor") -> dict[str, "tf.Tensor"]:
+        return inference_layers.outputs(network.model, tf.cast(image, tf.float32), layers)
 
     # The weights are attributes of the module, because the converter freezes only those.
     module = tf.Module()
     module.weights = [weight.value for weight in network.model.weights]
     module.serving_default = tf.function(
-        signatures.with_layers(network, layers),
+        serving_default,
         input_signature=[signatures.pixels(network, input_dtype)],
         autograph=False,
     )

@@ -1,0 +1,158 @@
+"""Serving of an exported SavedModel: requests a second, latency, with and without batching."""
+
+import pathlib
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_alexnet.benchmarks import weighted_networks
+from keras_alexnet.benchmarks.catalog import Settings
+from keras_alexnet.benchmarks.report import Report
+from keras_alexnet.benchmarks.serving_side import SIDE
+from keras_alexnet.benchmarks.side import started, wait_for_all
+from keras_alexnet.data.config import DataSpec
+from keras_alexnet.data.load import load_dataset
+from keras_alexnet.exporting.formats import saved_model
+from keras_alexnet.models import build
+from keras_alexnet.trained import TrainedNetwork
+from keras_alexnet.utils import machine, terminal
+
+BATCH_TIMEOUT_MICROS = 2000  # that a request waits for others, if fewer than a batch are there
+
+_IMAGES = 64
+
+# What is sent: the signature, its input, and its name in the table.
+_INPUTS = {"pixels": ("serving_default", "image"), "JPEG": ("image_bytes", "image_bytes")}
+
+
+def measure(settings: Settings) -> Report:
+    """Lets clients ask the SavedModel of each network.
+
+    Raises:
+        UserError: TensorFlow's wheel has no C API, or a request fails.
+    """
+    threads = settings.threads or len(machine.processors())
+    rows: list[dict[str, Any]] = []
+    words = [
+        f"{threads} threads of the server. Each client sends one image, and the next when it has "
+        "an answer. Batching is that of TensorFlow's own library, which TF Serving uses, with a "
+        f"timeout of {BATCH_TIMEOUT_MICROS / 1000:g} ms."
+    ]
+    details = {}
+    for variant in settings.variants:
+        found = _measured(variant, settings, threads)
+        rows += rows_of(variant, [turn["found"] for turn in found["turns"]])
+        details[variant] = found["memory"]
+        first, further = (
+            "unknown" if size is None else f"{size / 2**20:.0f} MB"
+            for size in found["memory"].values()
+        )
+        words.append(
+            f"{variant}: the first version and TensorFlow take {first}, another {further}."
+        )
+    return Report(rows, words, {"threads": threads, "memory": details})
+
+
+def rows_of(variant: str, turns: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Returns a row for each server, input and number of clients.
+
+    Args:
+        variant: the network.
+        turns: what the server's process found in each turn.
+    """
+    rows = []
+    for same in zip(*turns, strict=True):
+        latencies = np.concatenate([each["latencies"] for each in same])
+        rates = [len(each["latencies"]) / each["seconds"] for each in same]
+        middle, late = np.percentile(1000 * latencies, [50, 99]).tolist()
+        rows.append(
+            {
+                "network": variant,
+                **{name: same[0][name] for name in ("input", "server", "clients")},
+                "requests/s": float(np.median(rates)),
+                "median, ms": middle,
+                "99th percentile, ms": late,
+            }
+        )
+    return rows
+
+
+def _measured(variant: str, settings: Settings, threads: int) -> dict[str, Any]:
+    network = weighted_networks.of_package(variant) or TrainedNetwork.of_model(
+        build(variant, seed=0), variant
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary)
+        saved_model.write(network, folder / "1")
+        servers = {}
+        for most in settings.batch_sizes:
+            served = folder / ("1" if most == 1 else f"batching-{most}")
+            if most > 1:
+                _write_batching(folder / "1", served, most, threads)
+            name = "no batching" if most == 1 else f"batches up to {most}"
+            servers[name] = {"folder": str(served), "tensors": _tensors(served)}
+        arguments = {
+            "folder": str(folder / "1"),
+            "servers": servers,
+            "inputs": _written_inputs(network, folder, settings),
+            "clients": list(settings.clients),
+            "requests": settings.requests,
+            "threads": threads,
+        }
+        with started(f"{variant}'s server", SIDE, arguments, tensorflow=False) as side:
+            wait_for_all(side)
+            turns = [side.take() for _ in range(settings.rounds)]
+        return {"memory": side.ready["memory"], "turns": turns}
+
+
+def _written_inputs(
+    network: TrainedNetwork, folder: pathlib.Path, settings: Settings
+) -> dict[str, str]:
+    """Writes what is sent, and returns its files by input."""
+    data = load_dataset(DataSpec(settings.dataset, settings.data_dir))
+    split = data.test.subset(np.arange(min(_IMAGES, len(data.test))))
+    pixels, _ = weighted_networks.inputs_of(split, network.plan)
+    jpegs = np.array([tf.io.encode_jpeg(each, quality=90).numpy() for each in pixels])
+    written = {}
+    for name, values in (("pixels", pixels), ("JPEG", jpegs)):
+        written[name] = str(folder / f"{name}.npy")
+        np.save(written[name], values)
+    return written
+
+
+def _tensors(folder: pathlib.Path) -> dict[str, tuple[str, str]]:
+    found = {}
+    for name, (signature, given) in _INPUTS.items():
+        tensors = saved_model.tensor_names(folder, signature)
+        found[name] = (tensors[given], tensors["logits"])
+    return found
+
+
+def _write_batching(
+    folder: pathlib.Path, out: pathlib.Path, most_images: int, threads: int
+) -> None:
+    """Writes a SavedModel that gathers requests, and asks the one in `folder` with batches."""
+    module = tf.Module()
+    module.loaded = tf.saved_model.load(str(folder))
+    signatures = {}
+    for signature, given in _INPUTS.values():
+        function = module.loaded.signatures[signature]
+        spec = function.structured_input_signature[1][given]
+        signatures[signature] = _batching(function, spec, most_images, threads)
+    with terminal.quiet():
+        tf.saved_model.save(module, str(out), signatures=signatures)
+
+
+def _batching(function: Any, spec: tf.TensorSpec, most_images: int, threads: int) -> Any:
+    @tf.nondifferentiable_batch_function(threads, most_images, BATCH_TIMEOUT_MICROS)
+    def batched(images: tf.Tensor) -> tf.Tensor:
+        return function(**{spec.name: images})["logits"]
+
+    @tf.function(input_signature=[spec], autograph=False)
+    def served(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"logits": batched(images)}
+
+    return served

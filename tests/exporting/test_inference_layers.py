@@ -1,0 +1,34 @@
+"""Layers as they are written to files: the numbers of the layers that were trained."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_alexnet.exporting import inference_layers
+from keras_alexnet.networks.layers import LocalResponseNormalization, SameMapNormalization
+
+LAYERS = {
+    "of the paper": LocalResponseNormalization(2, 2, 1e-4, 0.75),
+    "of nine channels": LocalResponseNormalization(4, 1, 1e-3, 0.75),
+    "beyond all channels": LocalResponseNormalization(9, 1, 1e-3, 0.75),
+    "in two groups": LocalResponseNormalization(2, 2, 1e-4, 0.75, groups=2),
+    "to another power": LocalResponseNormalization(2, 1, 1e-3, 0.5),
+    "within a map": SameMapNormalization(3, 1, 1e-3, 0.75),
+    "within a map, to another power": SameMapNormalization(3, 1, 1e-3, 0.5),
+    "flat": keras.layers.Flatten(),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_numbers_are_those_of_the_layer(name):
+    maps = np.random.default_rng(0).normal(0, 60, (3, 5, 4, 12)).astype(np.float32)
+    image = keras.Input(maps.shape[1:], name="image")
+    hidden = LAYERS[name](image)
+    flat = hidden if hidden.ndim == 2 else keras.layers.GlobalAveragePooling2D()(hidden)
+    model = keras.Model(image, flat)
+    found = inference_layers.outputs(model, tf.constant(maps), [LAYERS[name].name])
+    wanted = LAYERS[name](maps).numpy()
+    got = found[LAYERS[name].name].numpy()
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-6 * np.abs(wanted).max())
+    np.testing.assert_allclose(found["logits"], model(maps), rtol=1e-4, atol=1e-4)
