@@ -5,8 +5,9 @@ and the image's place in the split, and not on batch size, order or parallel cal
 `keras_alexnet.data.augmentations` holds the augmentations themselves.
 """
 
+import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -64,11 +65,22 @@ def draws_of_epoch(
 
     def draw(augmentation: Augmentation) -> Any:
         stream = _stream(augmentation)
-        return augmentation.draw_of_epoch(
-            lambda epoch: key_of(seed, epoch, stream), epoch, images, plan
-        )
+
+        def drawn() -> Any:
+            return augmentation.draw_of_epoch(
+                lambda epoch: key_of(seed, epoch, stream), epoch, images, plan
+            )
+
+        return _convertible(augmentation, drawn)()
 
     return tuple(draw(augmentation) for augmentation in chosen)
+
+
+def _convertible(augmentation: Augmentation, function: Callable[[], Any]) -> Callable[[], Any]:
+    """Lets AutoGraph convert what is not of this package, and may have `if` for tensors."""
+    if type(augmentation).__module__.startswith("keras_alexnet."):
+        return function
+    return tf.function(lambda: function())
 
 
 def _stream(augmentation: Augmentation) -> int:
@@ -95,7 +107,8 @@ def augmented(
     for stage in STAGES:
         for augmentation, own in zip(chosen, draws, strict=True):
             if augmentation.stage == stage:
-                images = augmentation.apply(images, own, context)
+                apply = functools.partial(augmentation.apply, images, own, context)
+                images = _convertible(augmentation, apply)()
         if stage == "squares":
             images = views.center_crop(images, plan.crop_size)
         elif stage == "crops":

@@ -1,8 +1,10 @@
 """Sets of images: in memory, or encoded until they are needed."""
 
 import abc
+import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -10,6 +12,8 @@ from absl import logging
 
 from keras_alexnet.data import decode, memory_budget
 from keras_alexnet.data.config import MAX_IMAGE_PIXELS
+from keras_alexnet.data.decoded import plain_jpegs
+from keras_alexnet.data.decoded.cache import DecodedCache, Kept
 from keras_alexnet.data.decoding import decoder_warnings
 from keras_alexnet.errors import UsageError, UserError
 from keras_alexnet.networks.image_plan import AREA
@@ -17,6 +21,8 @@ from keras_alexnet.utils.pixels import message, wrong_scale
 from keras_alexnet.utils.text import printable
 
 _NAMES_IN_MESSAGE = 10
+
+_UNTOUCHED = "untouched"  # the way of decoding images that are kept in their own size
 
 
 class DamagedImages(UserError):
@@ -62,12 +68,14 @@ class EncodedImages(abc.ABC):
 
     Attributes:
         max_pixels: the largest image that is decoded.
+        cache: keeps the decoded images for the next run, or None.
         warned: row → what the JPEG decoder warned of, of the images that were checked so far.
     """
 
     def __init__(self) -> None:
         self.recent: deque[np.ndarray] = deque(maxlen=256)
         self.max_pixels = MAX_IMAGE_PIXELS
+        self.cache: DecodedCache | None = None
         self.warned: dict[int, str] = {}
         self._decoded: dict[tuple[int, bool, str], ImageArray | None] = {}
         self._left_out: set[int] = set()
@@ -80,6 +88,11 @@ class EncodedImages(abc.ABC):
     def name(self, row: int) -> str:
         """Returns what error messages call the image."""
 
+    @property
+    @abc.abstractmethod
+    def paths(self) -> Sequence[str | os.PathLike]:
+        """The files that hold the images."""
+
     @abc.abstractmethod
     def contents(self, row: tf.Tensor) -> tf.Tensor:
         """Returns the encoded bytes of one image: int64 scalar → string scalar."""
@@ -91,6 +104,17 @@ class EncodedImages(abc.ABC):
     @abc.abstractmethod
     def read(self, row: int) -> bytes:
         """Returns the encoded bytes of one image, without using TensorFlow."""
+
+    def read_many(self, rows: np.ndarray) -> list[bytes]:
+        """Returns the encoded bytes of images, int64 `[k]`; of those that cannot be read, none."""
+
+        def read(row: int) -> bytes:
+            try:
+                return self.read(row)
+            except OSError:
+                return b""
+
+        return [read(int(row)) for row in rows]
 
     @property
     def left_out(self) -> list[int]:
@@ -144,7 +168,9 @@ class EncodedImages(abc.ABC):
         """
         kind = size, warp, resize
         if kind not in self._decoded:
-            array = self._as_they_are(size)
+            array = self._kept(kind)
+            if array is None:
+                array = self._as_they_are(size)
             if array is None and memory_budget.fits(len(self), (size, size, 3)):
                 array = self._squares(*kind)
             self._decoded[kind] = array
@@ -156,12 +182,28 @@ class EncodedImages(abc.ABC):
         With `strict`, also those that the JPEG decoder warns of.
         """
         with decoder_warnings.listening() as heard:
-            whole = [part for part, _ in self._decoded_rows(rows, self._shape)]
-            missing = np.setdiff1d(rows, np.concatenate(whole) if whole else [])
+            missing = np.asarray(rows, np.int64)
+            for part, _ in plain_jpegs.decoded(self.read_many, missing, None, self.max_pixels):
+                missing = np.setdiff1d(missing, part)
+            for part, _ in self._decoded_rows(missing, self._shape):
+                missing = np.setdiff1d(missing, part)
             found = {int(row): self._reason(int(row)) for row in missing}
             self._note_warnings(np.setdiff1d(rows, missing), heard)
         if strict:
             found |= {int(row): self.warned[row] for row in rows if row in self.warned}
+        return found
+
+    def checked(self, rows: np.ndarray) -> dict[int, str]:
+        """Returns `damaged` of rows with `strict`, or what an earlier run found."""
+        way = "damaged", self.max_pixels, rows.tolist()
+        kept = self.cache.load(*way) if self.cache else None
+        if kept is not None:
+            self.warned |= kept.warned
+            return kept.damaged
+        found = self.damaged(rows, strict=True)
+        if self.cache and all(self.read_many(np.array([row], np.int64))[0] for row in found):
+            warned = {row: self.warned[row] for row in rows.tolist() if row in self.warned}
+            self.cache.keep(Kept(np.zeros([0, 1, 1, 3], np.uint8), warned, found), *way)
         return found
 
     def damage_error(self, damaged: dict[int, str]) -> DamagedImages:
@@ -208,14 +250,22 @@ class EncodedImages(abc.ABC):
         return dataset.ignore_errors().batch(64).prefetch(4).as_numpy_iterator()
 
     def _decode_all(
-        self, shape: tuple[int, ...], decode_row: Callable[[tf.Tensor], tf.Tensor]
+        self,
+        shape: tuple[int, ...],
+        decode_row: Callable[[tf.Tensor], tf.Tensor],
+        untouched: bool = False,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Decodes every image: uint8 `[n, *shape]` and int64 `[k]`, the rows that failed."""
         images, missing = np.zeros((len(self), *shape), np.uint8), np.ones(len(self), bool)
         missing[list(self._left_out)] = False
         wanted = np.flatnonzero(missing)
         with decoder_warnings.listening() as heard:
-            for rows, decoded in self._decoded_rows(wanted, decode_row):
+            if untouched:
+                sides = shape[0], shape[1]
+                plain = plain_jpegs.decoded(self.read_many, wanted, sides, self.max_pixels)
+                for rows, decoded in plain:
+                    images[rows], missing[rows] = decoded, False
+            for rows, decoded in self._decoded_rows(np.flatnonzero(missing), decode_row):
                 images[rows], missing[rows] = decoded, False
             self._note_warnings(wanted[~missing[wanted]], heard)
         self._log_warnings()
@@ -239,27 +289,53 @@ class EncodedImages(abc.ABC):
         )
         if failed.size:
             raise self.damage_error({int(row): self._reason(int(row)) for row in failed})
+        self._keep(images, (size, warp, resize))
         return ImageArray(images)
+
+    def _kept(self, kind: tuple[int, bool, str]) -> ImageArray | None:
+        """The images as an earlier run decoded them, or None."""
+        for way in (_UNTOUCHED, kind) if self.cache is not None else ():
+            assert self.cache is not None
+            kept = self.cache.load(way, self.max_pixels, self.left_out)
+            if kept is None or len(kept.pixels) != len(self):
+                continue
+            shape = kept.pixels.shape[1:]
+            if min(shape[:2]) <= kind[0] and memory_budget.fits(len(self), shape):
+                logging.info("Read %d decoded images from the cache.", len(self))
+                self.warned |= kept.warned
+                self._log_warnings()
+                return ImageArray(kept.pixels)
+        return None
+
+    def _keep(self, images: np.ndarray, way: Any) -> None:
+        if self.cache:
+            self.cache.keep(Kept(images, self.warned, {}), way, self.max_pixels, self.left_out)
 
     def _as_they_are(self, size: int) -> ImageArray | None:
         """All images untouched, if they are of one shape and their short side is <= `size`."""
-        sample = np.unique(np.linspace(0, len(self) - 1, 64, dtype=np.int64))
-        batches = [shapes for _, shapes in self._decoded_rows(sample, self._shape)]
-        shapes = np.unique(np.concatenate(batches), axis=0) if batches else np.zeros((0, 3))
-        if len(shapes) != 1:
-            return None
-        shape = tuple(shapes[0].tolist())
-        if min(shape[:2]) > size or not memory_budget.fits(len(self), shape):
+        shape = self._common_shape(np.unique(np.linspace(0, len(self) - 1, 64, dtype=np.int64)))
+        if shape is None or min(shape[:2]) > size or not memory_budget.fits(len(self), shape):
             return None
         images, failed = self._decode_all(
-            shape, lambda row: tf.ensure_shape(self._native(row), shape)
+            shape, lambda row: tf.ensure_shape(self._native(row), shape), untouched=True
         )
         if not failed.size:
+            self._keep(images, _UNTOUCHED)
             return ImageArray(images)
         damaged = self.damaged(failed)
         if damaged:
             raise self.damage_error(damaged)
         return None  # some have a different shape
+
+    def _common_shape(self, rows: np.ndarray) -> tuple[int, ...] | None:
+        """The shape of all these images that can be decoded, or None if they have several."""
+        plain = [plain_jpegs.plain_sides(contents) for contents in self.read_many(rows)]
+        shapes = {(*sides, 3) for sides in plain if sides is not None}
+        if len(shapes) < 2 and None in plain:  # the others have to be decoded
+            others = rows[[sides is None for sides in plain]]
+            for _, decoded in self._decoded_rows(others, self._shape):
+                shapes |= set(map(tuple, decoded.tolist()))
+        return shapes.pop() if len(shapes) == 1 else None
 
 
 def _listed(named: list[str]) -> str:
