@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from keras_alexnet.data import views
 from keras_alexnet.data.augmentation import STAGES, Augmentation, Context
+from keras_alexnet.data.augmentations import Crop, Flip
 from keras_alexnet.networks.image_plan import ImagePlan
 
 
@@ -76,11 +77,11 @@ def draws_of_epoch(
     return tuple(draw(augmentation) for augmentation in chosen)
 
 
-def _convertible(augmentation: Augmentation, function: Callable[[], Any]) -> Callable[[], Any]:
+def _convertible(augmentation: Augmentation, function: Callable) -> Callable:
     """Lets AutoGraph convert what is not of this package, and may have `if` for tensors."""
     if type(augmentation).__module__.startswith("keras_alexnet."):
         return function
-    return tf.function(lambda: function())
+    return tf.function(lambda *images: function(*images))
 
 
 def _stream(augmentation: Augmentation) -> int:
@@ -104,13 +105,32 @@ def augmented(
         uint8 or float32 `[batch, input_size, input_size, 3]`.
     """
     images, plan = squares, context.plan
+    changes = _changes(chosen, draws, context)
     for stage in STAGES:
-        for augmentation, own in zip(chosen, draws, strict=True):
-            if augmentation.stage == stage:
-                apply = functools.partial(augmentation.apply, images, own, context)
-                images = _convertible(augmentation, apply)()
+        for own_stage, change in changes:
+            if own_stage == stage:
+                images = change(images)
         if stage == "squares":
             images = views.center_crop(images, plan.crop_size)
         elif stage == "crops":
             images = views.enlarge(images, plan.input_size)
     return images
+
+
+def _changes(
+    chosen: Sequence[Augmentation], draws: tuple, context: Context
+) -> list[tuple[str, Callable[[tf.Tensor], tf.Tensor]]]:
+    """Returns (stage, function of a batch) in order; a crop and the flip after it are one."""
+    waiting = sorted(zip(chosen, draws, strict=True), key=lambda pair: STAGES.index(pair[0].stage))
+    changes = []
+    while waiting:
+        augmentation, own = waiting.pop(0)
+        if type(augmentation) is Crop and waiting and type(waiting[0][0]) is Flip:
+            change = functools.partial(
+                augmentation.cut, draws=own, context=context, flips=waiting.pop(0)[1]
+            )
+        else:
+            apply = functools.partial(augmentation.apply, draws=own, context=context)
+            change = _convertible(augmentation, apply)
+        changes.append((augmentation.stage, change))
+    return changes

@@ -24,13 +24,16 @@ def pad(images: tf.Tensor, padding: int, *, reflect: bool = False) -> tf.Tensor:
     return tf.pad(images, paddings, "REFLECT" if reflect else "CONSTANT")
 
 
-def crop_at(images: tf.Tensor, offsets: tf.Tensor, size: int) -> tf.Tensor:
+def crop_at(
+    images: tf.Tensor, offsets: tf.Tensor, size: int, flips: tf.Tensor | None = None
+) -> tf.Tensor:
     """Cuts a square out of each image, each at its own offset.
 
     Args:
         images: `[batch, height, width, 3]`, any dtype.
         offsets: int32 `[batch, 2]`, top and left, each from 0 to side − size inclusive.
         size: side of the squares.
+        flips: bool `[batch]`, which of the squares to mirror; None mirrors none.
 
     Returns:
         `[batch, size, size, 3]` of the same dtype.
@@ -41,7 +44,28 @@ def crop_at(images: tf.Tensor, offsets: tf.Tensor, size: int) -> tf.Tensor:
     """
     steps = tf.range(size)
     rows = tf.gather(images, offsets[:, :1] + steps, axis=1, batch_dims=1)
-    return tf.gather(rows, offsets[:, 1:] + steps, axis=2, batch_dims=1)
+    if images.shape[2] - size < _FEW_PLACES:
+        return _columns_by_place(rows, offsets[:, 1], size, flips)
+    columns = steps if flips is None else tf.where(flips[:, None], steps[::-1], steps)
+    return tf.gather(rows, offsets[:, 1:] + columns, axis=2, batch_dims=1)
+
+
+_FEW_PLACES = 17  # up to so many, images that are cut at the same place are cut together
+
+
+def _columns_by_place(
+    rows: tf.Tensor, left: tf.Tensor, size: int, flips: tf.Tensor | None
+) -> tf.Tensor:
+    """Cuts columns, for all images of one place at once: twice as fast as pixel by pixel."""
+    ways = (False,) if flips is None else (False, True)
+    groups = [(start, mirrored) for start in range(rows.shape[2] - size + 1) for mirrored in ways]
+    own = left if flips is None else 2 * left + tf.cast(flips, left.dtype)
+    members = tf.dynamic_partition(tf.range(tf.shape(rows)[0]), own, len(groups))
+    cut = []
+    for (start, mirrored), images in zip(groups, members, strict=True):
+        part = tf.gather(rows, images)[:, :, start : start + size]
+        cut.append(tf.reverse(part, [2]) if mirrored else part)
+    return tf.ensure_shape(tf.dynamic_stitch(members, cut), [rows.shape[0], size, size, 3])
 
 
 def flip_horizontal(images: tf.Tensor, flips: tf.Tensor) -> tf.Tensor:
