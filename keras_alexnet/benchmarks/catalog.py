@@ -1,6 +1,7 @@
 """The benchmarks: what each measures, its module, and the flags it takes. Without TensorFlow."""
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,9 @@ class Settings(arguments.Config):
         (), "What to compare with, of the packages that are installed.", may_be_empty=True
     )
     only: tuple[str, ...] = setting((), "What to measure.")
+    data_dir: str | os.PathLike | None = setting(
+        None, "Folder or archive of images to read; by default images that are made up."
+    )
 
     def __post_init__(self) -> None:
         arguments.normalize(self)
@@ -53,6 +57,8 @@ class Benchmark:
 
 _OVERHEADS = ("mirrored", "loop", "checkpoints", "workers")
 _LAYERS = ("layers", "network")
+_INPUTS = ("memory", "photographs", "listed")
+_PEERS_OF_INPUT = ("torchvision",)
 
 BENCHMARKS = {
     "overhead": Benchmark(
@@ -78,5 +84,16 @@ BENCHMARKS = {
             "only": _LAYERS,
         },
         {"only": _LAYERS},
+    ),
+    "input": Benchmark(
+        "Images a second of the input pipeline: from memory, from JPEGs, and of long lists.",
+        "input_pipeline",
+        {"steps": 40, "rounds": 5, "peers": (), "only": _INPUTS, "data_dir": None},
+        {"only": _INPUTS, "peers": _PEERS_OF_INPUT},
+    ),
+    "start": Benchmark(
+        "Seconds from a command to its first training step, against importing TensorFlow.",
+        "start",
+        {"variants": ("cifar_v2",), "rounds": 3, "data_dir": None},
     ),
 }

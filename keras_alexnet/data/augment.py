@@ -122,11 +122,11 @@ def _changes(
 ) -> list[tuple[str, Callable[[tf.Tensor], tf.Tensor]]]:
     """Returns (stage, function of a batch) in order; a crop and the flip after it are one."""
     waiting = sorted(zip(chosen, draws, strict=True), key=lambda pair: STAGES.index(pair[0].stage))
-    changes = []
+    changes: list[tuple[str, Callable[[tf.Tensor], tf.Tensor]]] = []
     while waiting:
         augmentation, own = waiting.pop(0)
         if type(augmentation) is Crop and waiting and type(waiting[0][0]) is Flip:
-            change = functools.partial(
+            change: Callable[[tf.Tensor], tf.Tensor] = functools.partial(
                 augmentation.cut, draws=own, context=context, flips=waiting.pop(0)[1]
             )
         else:

@@ -1,28 +1,24 @@
-"""Sets of images: in memory, or encoded until they are needed."""
+"""Sets of images that are encoded until they are needed."""
 
 import abc
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
-from keras_alexnet.data import decode, memory_budget
+from keras_alexnet.data import decode
 from keras_alexnet.data.config import MAX_IMAGE_PIXELS
-from keras_alexnet.data.decoded import plain_jpegs
+from keras_alexnet.data.decoded import in_memory, plain_jpegs
 from keras_alexnet.data.decoded.cache import DecodedCache, Kept
 from keras_alexnet.data.decoding import decoder_warnings
-from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.data.image_array import ImageArray
+from keras_alexnet.errors import UserError
 from keras_alexnet.networks.image_plan import AREA
-from keras_alexnet.utils.pixels import message, wrong_scale
 from keras_alexnet.utils.text import printable
 
-_NAMES_IN_MESSAGE = 10
-
-_UNTOUCHED = "untouched"  # the way of decoding images that are kept in their own size
+__all__ = ["DamagedImages", "EncodedImages", "ImageArray"]
 
 
 class DamagedImages(UserError):
@@ -36,28 +32,6 @@ class DamagedImages(UserError):
     def __init__(self, message: str, pixels: "EncodedImages", rows: Iterable[int]):
         super().__init__(message)
         self.pixels, self.rows = pixels, tuple(rows)
-
-
-class ImageArray:
-    """Decoded images in memory: uint8 `[n, height, width, 3]`, as array and as tensor.
-
-    Raises:
-        UsageError: they are not uint8.
-    """
-
-    def __init__(self, images: np.ndarray):
-        if images.dtype != np.uint8:
-            received = wrong_scale(images) or f"{images.dtype} {list(images.shape)}"
-            raise UsageError(message("The images of a data set, uint8,", received))
-        with tf.device("/CPU:0"):  # a GPU must not hold the data set
-            self.tensor = tf.identity(images)  # tf.constant would hold the pixels twice
-        self.images = np.asarray(memoryview(self.tensor))  # and .numpy() would copy them
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def name(self, row: int) -> str:
-        return f"image {row}"
 
 
 class EncodedImages(abc.ABC):
@@ -168,12 +142,7 @@ class EncodedImages(abc.ABC):
         """
         kind = size, warp, resize
         if kind not in self._decoded:
-            array = self._kept(kind)
-            if array is None:
-                array = self._as_they_are(size)
-            if array is None and memory_budget.fits(len(self), (size, size, 3)):
-                array = self._squares(*kind)
-            self._decoded[kind] = array
+            self._decoded[kind] = in_memory.decoded(self, kind)
         return self._decoded[kind]
 
     def damaged(self, rows: np.ndarray, strict: bool = False) -> dict[int, str]:
@@ -183,12 +152,13 @@ class EncodedImages(abc.ABC):
         """
         with decoder_warnings.listening() as heard:
             missing = np.asarray(rows, np.int64)
-            for part, _ in plain_jpegs.decoded(self.read_many, missing, None, self.max_pixels):
-                missing = np.setdiff1d(missing, part)
-            for part, _ in self._decoded_rows(missing, self._shape):
-                missing = np.setdiff1d(missing, part)
-            found = {int(row): self._reason(int(row)) for row in missing}
-            self._note_warnings(np.setdiff1d(rows, missing), heard)
+            plain = plain_jpegs.decoded(self.read_many, missing, None, self.max_pixels)
+            whole = [part for part, _ in plain]
+            others = np.setdiff1d(missing, np.concatenate(whole) if whole else [])
+            whole += [part for part, _ in self.decoded_rows(others, self.shape)]
+            missing = np.setdiff1d(missing, np.concatenate(whole) if whole else [])
+            found = {int(row): self.reason(int(row)) for row in missing}
+            self.note_warnings(np.setdiff1d(rows, missing), heard)
         if strict:
             found |= {int(row): self.warned[row] for row in rows if row in self.warned}
         return found
@@ -209,37 +179,43 @@ class EncodedImages(abc.ABC):
     def damage_error(self, damaged: dict[int, str]) -> DamagedImages:
         """Returns the error that names damaged files."""
         named = [f"{printable(self.name(row))} ({reason})" for row, reason in damaged.items()]
+        some = in_memory.listed(named)
         return DamagedImages(
-            f"{len(named)} of {len(self)} images cannot be read: {_listed(named)}. Replace or "
-            "remove them, or pass --skip_corrupt (skip_corrupt=True) to leave them out.",
+            f"{len(named)} of {len(self)} images cannot be read: {some}. Replace "
+            "or remove them, or pass --skip_corrupt (skip_corrupt=True) to leave them out.",
             self,
             damaged,
         )
 
-    def _note_warnings(self, rows: np.ndarray, heard: decoder_warnings.Heard) -> None:
+    def note_warnings(self, rows: np.ndarray, heard: decoder_warnings.Heard) -> None:
         """Notes in `warned` which of the rows the decoder has warned of, if it has."""
         if not heard():
             return
-        shape_of = tf.function(self._shape, input_signature=[tf.TensorSpec([], tf.int64)])
+        shape_of = tf.function(self.shape, input_signature=[tf.TensorSpec([], tf.int64)])
         self.warned |= decoder_warnings.blamed(rows, shape_of, heard)
 
-    def _native(self, row: tf.Tensor) -> tf.Tensor:
+    def native(self, row: tf.Tensor) -> tf.Tensor:
+        """Returns an image in its own size: int64 scalar → uint8 `[height, width, 3]`."""
         return decode.image_decoder(self.max_pixels)(self.contents(row))
 
-    def _shape(self, row: tf.Tensor) -> tf.Tensor:
-        return tf.shape(self._native(row))
+    def shape(self, row: tf.Tensor) -> tf.Tensor:
+        """Returns the shape of an image in its own size: int64 scalar → int32 `[3]`."""
+        return tf.shape(self.native(row))
 
-    def _reason(self, row: int) -> str:
+    def reason(self, row: int) -> str:
+        """Returns why an image cannot be decoded."""
         try:
-            self._native(tf.constant(row, tf.int64))
+            self.native(tf.constant(row, tf.int64))
         except (tf.errors.OpError, OSError) as error:
             return decode.reason(error)
         return "unreadable at first, readable now"
 
-    def _decoded_rows(
+    def decoded_rows(
         self, rows: np.ndarray, decode_row: Callable[[tf.Tensor], tf.Tensor]
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Returns batches of (rows, results of `decode_row`), without the rows that failed."""
+        if not len(rows):  # and nothing has to be traced
+            return iter(())
         dataset = tf.data.Dataset.from_tensor_slices(np.asarray(rows, np.int64))
         # Converting the decoder by AutoGraph, which it does not need, would take a second.
         dataset = dataset.map(
@@ -248,96 +224,3 @@ class EncodedImages(abc.ABC):
             deterministic=False,  # each result carries its row
         )
         return dataset.ignore_errors().batch(64).prefetch(4).as_numpy_iterator()
-
-    def _decode_all(
-        self,
-        shape: tuple[int, ...],
-        decode_row: Callable[[tf.Tensor], tf.Tensor],
-        untouched: bool = False,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Decodes every image: uint8 `[n, *shape]` and int64 `[k]`, the rows that failed."""
-        images, missing = np.zeros((len(self), *shape), np.uint8), np.ones(len(self), bool)
-        missing[list(self._left_out)] = False
-        wanted = np.flatnonzero(missing)
-        with decoder_warnings.listening() as heard:
-            if untouched:
-                sides = shape[0], shape[1]
-                plain = plain_jpegs.decoded(self.read_many, wanted, sides, self.max_pixels)
-                for rows, decoded in plain:
-                    images[rows], missing[rows] = decoded, False
-            for rows, decoded in self._decoded_rows(np.flatnonzero(missing), decode_row):
-                images[rows], missing[rows] = decoded, False
-            self._note_warnings(wanted[~missing[wanted]], heard)
-        self._log_warnings()
-        return images, np.flatnonzero(missing)
-
-    def _log_warnings(self) -> None:
-        read = {row: why for row, why in self.warned.items() if row not in self._left_out}
-        if read:
-            named = [f"{printable(self.name(row))} ({why})" for row, why in read.items()]
-            logging.warning(
-                "%d images are damaged, but were decoded: %s. With --skip_corrupt "
-                "(skip_corrupt=True) they are left out.",
-                len(named),
-                _listed(named),
-            )
-
-    def _squares(self, size: int, warp: bool, resize: str) -> ImageArray:
-        logging.info("Decoding %d images to %d x %d pixels.", len(self), size, size)
-        images, failed = self._decode_all(
-            (size, size, 3), lambda row: self.square(row, size, warp, resize)
-        )
-        if failed.size:
-            raise self.damage_error({int(row): self._reason(int(row)) for row in failed})
-        self._keep(images, (size, warp, resize))
-        return ImageArray(images)
-
-    def _kept(self, kind: tuple[int, bool, str]) -> ImageArray | None:
-        """The images as an earlier run decoded them, or None."""
-        for way in (_UNTOUCHED, kind) if self.cache is not None else ():
-            assert self.cache is not None
-            kept = self.cache.load(way, self.max_pixels, self.left_out)
-            if kept is None or len(kept.pixels) != len(self):
-                continue
-            shape = kept.pixels.shape[1:]
-            if min(shape[:2]) <= kind[0] and memory_budget.fits(len(self), shape):
-                logging.info("Read %d decoded images from the cache.", len(self))
-                self.warned |= kept.warned
-                self._log_warnings()
-                return ImageArray(kept.pixels)
-        return None
-
-    def _keep(self, images: np.ndarray, way: Any) -> None:
-        if self.cache:
-            self.cache.keep(Kept(images, self.warned, {}), way, self.max_pixels, self.left_out)
-
-    def _as_they_are(self, size: int) -> ImageArray | None:
-        """All images untouched, if they are of one shape and their short side is <= `size`."""
-        shape = self._common_shape(np.unique(np.linspace(0, len(self) - 1, 64, dtype=np.int64)))
-        if shape is None or min(shape[:2]) > size or not memory_budget.fits(len(self), shape):
-            return None
-        images, failed = self._decode_all(
-            shape, lambda row: tf.ensure_shape(self._native(row), shape), untouched=True
-        )
-        if not failed.size:
-            self._keep(images, _UNTOUCHED)
-            return ImageArray(images)
-        damaged = self.damaged(failed)
-        if damaged:
-            raise self.damage_error(damaged)
-        return None  # some have a different shape
-
-    def _common_shape(self, rows: np.ndarray) -> tuple[int, ...] | None:
-        """The shape of all these images that can be decoded, or None if they have several."""
-        plain = [plain_jpegs.plain_sides(contents) for contents in self.read_many(rows)]
-        shapes = {(*sides, 3) for sides in plain if sides is not None}
-        if len(shapes) < 2 and None in plain:  # the others have to be decoded
-            others = rows[[sides is None for sides in plain]]
-            for _, decoded in self._decoded_rows(others, self._shape):
-                shapes |= set(map(tuple, decoded.tolist()))
-        return shapes.pop() if len(shapes) == 1 else None
-
-
-def _listed(named: list[str]) -> str:
-    more = len(named) - _NAMES_IN_MESSAGE
-    return "; ".join(named[:_NAMES_IN_MESSAGE]) + (f"; and {more} more" if more > 0 else "")

@@ -115,7 +115,7 @@ def state_of(paths: Sequence[str | os.PathLike]) -> str:
 
 def _hash_of(pixels: np.ndarray, notes: str) -> str:
     digest = hashlib.sha256(f"{pixels.dtype} {pixels.shape} {notes}".encode())
-    digest.update(memoryview(np.ascontiguousarray(pixels)).cast("B") if pixels.size else b"")
+    digest.update(np.ascontiguousarray(pixels).reshape(-1).data)
     return digest.hexdigest()
 
 

@@ -52,7 +52,7 @@ def nothing_decodes(monkeypatch):
 
     def forbid():
         monkeypatch.setattr(plain_jpegs, "decoded", decode)
-        monkeypatch.setattr(images.EncodedImages, "_decoded_rows", decode)
+        monkeypatch.setattr(images.EncodedImages, "decoded_rows", decode)
 
     return forbid
 
