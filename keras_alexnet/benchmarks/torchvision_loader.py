@@ -50,7 +50,7 @@ def batches(images: Sequence[bytes], batch_size: int, steps: int, workers: int) 
     """
     from torch.utils.data import DataLoader
 
-    loader = DataLoader(
+    loader: DataLoader[Any] = DataLoader(
         Photographs(images, batch_size * steps),  # type: ignore[arg-type]
         batch_size,
         num_workers=workers,

@@ -1,7 +1,7 @@
 """The members of a plain tar archive, found several times faster than by `tarfile`."""
 
+import mmap
 import tarfile
-from collections.abc import Sequence
 from typing import NamedTuple
 
 _BLOCK = tarfile.BLOCKSIZE
@@ -16,11 +16,11 @@ class Members(NamedTuple):
     sizes: list[int]
 
 
-def plain_members(data: Sequence[int]) -> Members | None:
+def plain_members(data: bytes | mmap.mmap) -> Members | None:
     """Returns the files of a tar archive that holds only files and folders with plain headers.
 
     Args:
-        data: the bytes of the uncompressed archive, such as an `mmap`.
+        data: the bytes of the uncompressed archive.
 
     Returns:
         None for anything else, such as links, long names or damage; `tarfile` knows these.
