@@ -12,9 +12,6 @@ def main(arguments: Sequence[str]) -> None:
     Args:
         arguments: the name of the network, and the folder or archive if there is one.
     """
-    from keras_alexnet.cli.running import load_tensorflow
-
-    load_tensorflow()
     import keras
 
     from keras_alexnet.training.config import TrainConfig
