@@ -4,6 +4,7 @@ Each function is pure, works on a whole batch and gives the same result eagerly 
 `tf.data` pipeline.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from keras_alexnet.networks.spec import ImagePlan
@@ -20,8 +21,13 @@ def pad(images: tf.Tensor, padding: int, *, reflect: bool = False) -> tf.Tensor:
     """
     if padding == 0:
         return images
-    paddings = [[0, 0], [padding, padding], [padding, padding], [0, 0]]
-    return tf.pad(images, paddings, "REFLECT" if reflect else "CONSTANT")
+    if not reflect:
+        return tf.pad(images, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
+    height, width = images.shape[1:3]
+    places = np.pad(np.arange(height * width).reshape(height, width), padding, "reflect")
+    # Gathering is several times as fast as tf.pad, which computes each place for each image.
+    padded = tf.gather(tf.reshape(images, [-1, height * width, 3]), places.reshape(-1), axis=1)
+    return tf.reshape(padded, [-1, *places.shape, 3])
 
 
 def crop_at(
@@ -65,7 +71,7 @@ def _columns_by_place(
     for (start, mirrored), images in zip(groups, members, strict=True):
         part = tf.gather(rows, images)[:, :, start : start + size]
         cut.append(tf.reverse(part, [2]) if mirrored else part)
-    return tf.ensure_shape(tf.dynamic_stitch(members, cut), [rows.shape[0], size, size, 3])
+    return tf.ensure_shape(tf.dynamic_stitch(members, cut), [*rows.shape[:2], size, 3])
 
 
 def flip_horizontal(images: tf.Tensor, flips: tf.Tensor) -> tf.Tensor:
@@ -75,10 +81,8 @@ def flip_horizontal(images: tf.Tensor, flips: tf.Tensor) -> tf.Tensor:
         >>> flip_horizontal(tf.zeros([2, 4, 4, 3], tf.uint8), tf.constant([True, False])).shape
         TensorShape([2, 4, 4, 3])
     """
-    last = images.shape[2] - 1
-    columns = tf.where(flips[:, None], tf.range(last, -1, -1), tf.range(last + 1))
-    # Measured 2 to 8 times as fast as tf.where over the pixels.
-    return tf.gather(images, columns, axis=2, batch_dims=1)
+    left = tf.zeros(tf.shape(flips), tf.int32)
+    return _columns_by_place(images, left, images.shape[2], flips)
 
 
 def rectangles(images: tf.Tensor, corners: tf.Tensor, sides: tf.Tensor) -> tf.Tensor:
