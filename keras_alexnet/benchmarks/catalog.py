@@ -37,7 +37,9 @@ class Settings(arguments.Config):
         None, "Threads of a call; by default one a core.", least=1, most=127
     )
     dataset: str = setting("shapes", "Data set whose test images are classified.", list_datasets())
-    data_dir: str | os.PathLike | None = setting(None, "Where the data set is.")
+    data_dir: str | os.PathLike | None = setting(
+        None, "Folder or archive of the data set; without it, images are made up where they can be."
+    )
     clients: tuple[int, ...] = setting(
         (), "Numbers of clients that ask at once.", least=1, most=256
     )
@@ -80,6 +82,8 @@ _LAYERS = ("layers", "network")
 _RUNTIMES = ("torch", "onnxruntime", "openvino")
 
 _AXES = ("batch_sizes", "image_sizes", "classes", "images", "workers")
+_INPUTS = ("memory", "photographs", "listed")
+_PEERS_OF_INPUT = ("torchvision",)
 
 BENCHMARKS = {
     "train": Benchmark(
@@ -164,5 +168,16 @@ BENCHMARKS = {
             "data_dir": None,
             "rounds": 5,
         },
+    ),
+    "input": Benchmark(
+        "Images a second of the input pipeline: from memory, from JPEGs, and of long lists.",
+        "input_pipeline",
+        {"steps": 40, "rounds": 5, "peers": (), "only": _INPUTS, "data_dir": None},
+        {"only": _INPUTS, "peers": _PEERS_OF_INPUT},
+    ),
+    "start": Benchmark(
+        "Seconds from a command to its first training step, against importing TensorFlow.",
+        "start",
+        {"variants": ("cifar_v2",), "rounds": 3, "data_dir": None},
     ),
 }

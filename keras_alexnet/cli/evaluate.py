@@ -18,7 +18,7 @@ _GROUPS = {
     "network": ["model", "variant", "precision"],
     "data": [
         *("dataset", "data_dir", "splits", "labels_csv", "dataset_name", "skip_corrupt"),
-        *("max_image_pixels", "split"),
+        *("max_image_pixels", "image_cache", "split"),
     ],
 }
 

@@ -27,7 +27,7 @@ _GROUPS = {
     "the page in the browser": ["layers", "web_runtime"],
     "data": [
         *("dataset", "data_dir", "splits", "labels_csv", "dataset_name", "skip_corrupt"),
-        *("max_image_pixels", "calibration_images", "seed"),
+        *("max_image_pixels", "image_cache", "calibration_images", "seed"),
     ],
 }
 

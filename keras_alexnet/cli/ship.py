@@ -17,6 +17,7 @@ _GROUPS = {
     "data": [
         *("dataset", "data_dir", "splits", "labels_csv", "dataset_name", "skip_corrupt"),
         "max_image_pixels",
+        "image_cache",
     ],
 }
 

@@ -27,6 +27,7 @@ GROUPS = {
     "data": [
         *("dataset", "data_dir", "splits", "labels_csv", "dataset_name", "skip_corrupt"),
         "max_image_pixels",
+        "image_cache",
         *("validation_images", "class_weights", "views"),
     ],
     "devices": [

@@ -16,7 +16,7 @@ import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from absl import logging
@@ -30,6 +30,8 @@ from keras_alexnet.utils.text import printable
 from keras_alexnet.utils.values import path_text
 
 CACHE_VARIABLE = "KERAS_ALEXNET_CACHE"
+
+ANOTHER_DISK = f"set {CACHE_VARIABLE} to a folder on another disk"
 
 
 _ENDINGS = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar", ".zip")
@@ -118,7 +120,7 @@ def reading(archive: str | os.PathLike) -> Iterator[None]:
 def _unpack_beside(archive: pathlib.Path, target: pathlib.Path) -> None:
     partial = pathlib.Path(tempfile.mkdtemp(prefix=f"{target.name}.partial-", dir=target.parent))
     try:
-        room = Room(archive, partial, f"set {CACHE_VARIABLE} to a folder on another disk")
+        room = Room(archive, partial, ANOTHER_DISK)
         extract = _extract_zip if archive.name.lower().endswith(".zip") else _extract_tar
         extract(archive, partial, room)
         with files.locked(target.parent):  # others may unpack the same archive
@@ -148,12 +150,17 @@ _COMPRESSED = ((b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\0", lzm
 @contextlib.contextmanager
 def opened_tar(path: str | os.PathLike) -> Iterator[tarfile.TarFile]:
     """Opens a tar archive, uncompressed or compressed with gzip, bzip2 or xz."""
+    opener = decompressor(path)
+    most = None if opener is None else most_unpacked(os.path.getsize(path))
+    with (opener or open)(path, "rb") as unpacked_file, tar_in(unpacked_file, most) as archive:
+        yield archive
+
+
+def decompressor(path: str | os.PathLike) -> Callable[..., Any] | None:
+    """Returns what opens a compressed file as `open` does, or None if it is not compressed."""
     with open(path, "rb") as file:
         start = file.read(6)
-    opener = next((opener for magic, opener in _COMPRESSED if start.startswith(magic)), open)
-    most = None if opener is open else most_unpacked(os.path.getsize(path))
-    with opener(path, "rb") as unpacked_file, tar_in(unpacked_file, most) as archive:
-        yield archive
+    return next((opener for magic, opener in _COMPRESSED if start.startswith(magic)), None)
 
 
 def tar_in(file: Any, most: int | None = None) -> tarfile.TarFile:
@@ -230,23 +237,22 @@ class _InChunks:
 def _extract_zip(archive: pathlib.Path, folder: pathlib.Path, room: Room) -> None:
     with zipfile.ZipFile(archive) as source:
         for member in source.infolist():
-            path = pathlib.PurePosixPath(member.filename.replace("\\", "/"))
-            drive = ":" in (path.parts or ("",))[0]
-            problem = (
-                "has a path that leads out of the folder"
-                if path.is_absolute() or ".." in path.parts or drive
-                else "is a link"
-                if stat.S_ISLNK(member.external_attr >> 16)
-                else "is encrypted"
-                if member.flag_bits & 1
-                else None
-            )
-            if problem:
+            if problem := zip_problem(member):
                 raise UserError(
                     f"{printable(archive)} was not unpacked: {member.filename!r} {problem}."
                 )
             room.take(member.filename, member.file_size)
         source.extractall(folder)
+
+
+def zip_problem(member: zipfile.ZipInfo) -> str | None:
+    """Returns why a member of a zip archive must not be unpacked, or None."""
+    path = pathlib.PurePosixPath(member.filename.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in (path.parts or ("",))[0]:
+        return "has a path that leads out of the folder"
+    if stat.S_ISLNK(member.external_attr >> 16):
+        return "is a link"
+    return "is encrypted" if member.flag_bits & 1 else None
 
 
 def _remove_stale(target: pathlib.Path) -> None:

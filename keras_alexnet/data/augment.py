@@ -5,14 +5,16 @@ and the image's place in the split, and not on batch size, order or parallel cal
 `keras_alexnet.data.augmentations` holds the augmentations themselves.
 """
 
+import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from keras_alexnet.data import views
 from keras_alexnet.data.augmentation import STAGES, Augmentation, Context
+from keras_alexnet.data.augmentations import Crop, Flip
 from keras_alexnet.networks.image_plan import ImagePlan
 
 
@@ -64,11 +66,22 @@ def draws_of_epoch(
 
     def draw(augmentation: Augmentation) -> Any:
         stream = _stream(augmentation)
-        return augmentation.draw_of_epoch(
-            lambda epoch: key_of(seed, epoch, stream), epoch, images, plan
-        )
+
+        def drawn() -> Any:
+            return augmentation.draw_of_epoch(
+                lambda epoch: key_of(seed, epoch, stream), epoch, images, plan
+            )
+
+        return _convertible(augmentation, drawn)()
 
     return tuple(draw(augmentation) for augmentation in chosen)
+
+
+def _convertible(augmentation: Augmentation, function: Callable) -> Callable:
+    """Lets AutoGraph convert what is not of this package, and may have `if` for tensors."""
+    if type(augmentation).__module__.startswith("keras_alexnet."):
+        return function
+    return tf.function(lambda *images: function(*images))
 
 
 def _stream(augmentation: Augmentation) -> int:
@@ -92,12 +105,32 @@ def augmented(
         uint8 or float32 `[batch, input_size, input_size, 3]`.
     """
     images, plan = squares, context.plan
+    changes = _changes(chosen, draws, context)
     for stage in STAGES:
-        for augmentation, own in zip(chosen, draws, strict=True):
-            if augmentation.stage == stage:
-                images = augmentation.apply(images, own, context)
+        for own_stage, change in changes:
+            if own_stage == stage:
+                images = change(images)
         if stage == "squares":
             images = views.center_crop(images, plan.crop_size)
         elif stage == "crops":
             images = views.enlarge(images, plan.input_size)
     return images
+
+
+def _changes(
+    chosen: Sequence[Augmentation], draws: tuple, context: Context
+) -> list[tuple[str, Callable[[tf.Tensor], tf.Tensor]]]:
+    """Returns (stage, function of a batch) in order; a crop and the flip after it are one."""
+    waiting = sorted(zip(chosen, draws, strict=True), key=lambda pair: STAGES.index(pair[0].stage))
+    changes: list[tuple[str, Callable[[tf.Tensor], tf.Tensor]]] = []
+    while waiting:
+        augmentation, own = waiting.pop(0)
+        if type(augmentation) is Crop and waiting and type(waiting[0][0]) is Flip:
+            change: Callable[[tf.Tensor], tf.Tensor] = functools.partial(
+                augmentation.cut, draws=own, context=context, flips=waiting.pop(0)[1]
+            )
+        else:
+            apply = functools.partial(augmentation.apply, draws=own, context=context)
+            change = _convertible(augmentation, apply)
+        changes.append((augmentation.stage, change))
+    return changes

@@ -42,10 +42,16 @@ class Crop(Augmentation):
         return tf.random.stateless_uniform([images, 2], key, 0, largest + 1, tf.int32, alg="philox")
 
     def apply(self, images: tf.Tensor, draws: tf.Tensor, context: Context) -> tf.Tensor:
+        return self.cut(images, draws, context)
+
+    def cut(
+        self, images: tf.Tensor, draws: tf.Tensor, context: Context, flips: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Does what `apply` does, and mirrors those for which bool `[batch]` flips is true."""
         from keras_alexnet.data import views
 
         padded = views.pad(images, context.plan.crop_padding, reflect=self.reflects)
-        return views.crop_at(padded, draws, context.plan.crop_size)
+        return views.crop_at(padded, draws, context.plan.crop_size, flips)
 
 
 class Flip(Augmentation):

@@ -51,12 +51,14 @@ def batches(
         images = tf.gather(source.tensor, tf.gather(rows, index))
         return complete(index, draws, square(images, *plan.square))
 
+    # Converting functions by AutoGraph, which they do not need, would take seconds.
+    plain = tf.autograph.experimental.do_not_convert
     parallel = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
     if isinstance(source, EncodedImages):
         decoded = _decoded(indices, source, rows, plan, batch_size)
-        dataset = decoded.map(complete, **parallel)
+        dataset = decoded.map(plain(complete), **parallel)
     else:
-        dataset = indices.map(gather_and_complete, **parallel)
+        dataset = indices.map(plain(gather_and_complete), **parallel)
     options = tf.data.Options()
     # One process reads all of its data; the batches are those of the caller on any strategy.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF

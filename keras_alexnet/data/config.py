@@ -51,6 +51,9 @@ class DataSpec(Config):
         "in no class folders; by default labels.csv in --data_dir, if there are none.",
     )
     max_image_pixels: int = setting(MAX_IMAGE_PIXELS, _MAX_IMAGE_PIXELS_HELP, least=1)
+    image_cache: bool = setting(
+        True, "Keep decoded images of image folders and archives in the cache, for the next run."
+    )
 
     def __post_init__(self) -> None:
         normalize(self)

@@ -47,12 +47,7 @@ def of_files(
     def size(row: int) -> int:
         found = os.stat(path(row)) if os.access(path(row), os.R_OK) else None
         size = found.st_size if found is not None and stat.S_ISREG(found.st_mode) else 0
-        if largest is not None and size > largest:
-            raise UserError(
-                f"{printable(path(row))} has {size:,} bytes, more than an image that can be read. "
-                "Move it away."
-            )
-        return size
+        return checked_size(size, path(row), largest)
 
     def contents(row: int) -> Iterator[bytes]:
         with open_regular(path(row)) as file:
@@ -61,6 +56,16 @@ def of_files(
 
     hashed = names if hashed_names is None else hashed_names
     return of_named(hashed, [size(row) for row in range(len(names))], contents)
+
+
+def checked_size(size: int, name: str, largest: int | None) -> int:
+    """Returns the size of a file in bytes; raises a `UserError` if it is more than `largest`."""
+    if largest is not None and size > largest:
+        raise UserError(
+            f"{printable(name)} has {size:,} bytes, more than an image that can be read. "
+            "Move it away."
+        )
+    return size
 
 
 def of_named(

@@ -30,6 +30,10 @@ class ImageFiles(EncodedImages):
     def name(self, row: int) -> str:
         return self._names[row]
 
+    @property
+    def paths(self) -> list[pathlib.Path]:
+        return [self._folder / name for name in self._names]
+
     def path(self, row: int) -> pathlib.Path:
         return self._folder / self._names[row]
 

@@ -1,24 +1,27 @@
-"""Sets of images: in memory, or encoded until they are needed."""
+"""Sets of images that are encoded until they are needed."""
 
 import abc
+import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
-from keras_alexnet.data import decode, memory_budget
+from keras_alexnet.data import decode
 from keras_alexnet.data.config import MAX_IMAGE_PIXELS
+from keras_alexnet.data.decoded import in_memory, plain_jpegs
+from keras_alexnet.data.decoded.cache import DecodedCache, Kept
 from keras_alexnet.data.decoding import decoder_warnings
-from keras_alexnet.errors import UsageError, UserError
+from keras_alexnet.data.image_array import ImageArray
+from keras_alexnet.errors import UserError
 from keras_alexnet.networks.image_plan import AREA
 from keras_alexnet.utils import machine
-from keras_alexnet.utils.pixels import message, wrong_scale
 from keras_alexnet.utils.text import printable
 
-_NAMES_IN_MESSAGE = 10
+__all__ = ["DamagedImages", "EncodedImages", "ImageArray"]
+
 _FEW = 256  # images that are decoded sooner than a pipeline, which takes half a second, is ready
 
 
@@ -35,28 +38,6 @@ class DamagedImages(UserError):
         self.pixels, self.rows = pixels, tuple(rows)
 
 
-class ImageArray:
-    """Decoded images in memory: uint8 `[n, height, width, 3]`, as array and as tensor.
-
-    Raises:
-        UsageError: they are not uint8.
-    """
-
-    def __init__(self, images: np.ndarray):
-        if images.dtype != np.uint8:
-            received = wrong_scale(images) or f"{images.dtype} {list(images.shape)}"
-            raise UsageError(message("The images of a data set, uint8,", received))
-        with tf.device("/CPU:0"):  # a GPU must not hold the data set
-            self.tensor = tf.identity(images)  # tf.constant would hold the pixels twice
-        self.images = np.asarray(memoryview(self.tensor))  # and .numpy() would copy them
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def name(self, row: int) -> str:
-        return f"image {row}"
-
-
 class EncodedImages(abc.ABC):
     """Images that stay encoded until needed; their squares are kept if they fit in memory.
 
@@ -65,12 +46,14 @@ class EncodedImages(abc.ABC):
 
     Attributes:
         max_pixels: the largest image that is decoded.
+        cache: keeps the decoded images for the next run, or None.
         warned: row → what the JPEG decoder warned of, of the images that were checked so far.
     """
 
     def __init__(self) -> None:
         self.recent: deque[np.ndarray] = deque(maxlen=256)
         self.max_pixels = MAX_IMAGE_PIXELS
+        self.cache: DecodedCache | None = None
         self.warned: dict[int, str] = {}
         self._decoded: dict[tuple[int, bool, str], ImageArray | None] = {}
         self._left_out: set[int] = set()
@@ -83,6 +66,11 @@ class EncodedImages(abc.ABC):
     def name(self, row: int) -> str:
         """Returns what error messages call the image."""
 
+    @property
+    @abc.abstractmethod
+    def paths(self) -> Sequence[str | os.PathLike]:
+        """The files that hold the images."""
+
     @abc.abstractmethod
     def contents(self, row: tf.Tensor) -> tf.Tensor:
         """Returns the encoded bytes of one image: int64 scalar → string scalar."""
@@ -94,6 +82,17 @@ class EncodedImages(abc.ABC):
     @abc.abstractmethod
     def read(self, row: int) -> bytes:
         """Returns the encoded bytes of one image, without using TensorFlow."""
+
+    def read_many(self, rows: np.ndarray) -> list[bytes]:
+        """Returns the encoded bytes of images, int64 `[k]`; of those that cannot be read, none."""
+
+        def read(row: int) -> bytes:
+            try:
+                return self.read(row)
+            except OSError:
+                return b""
+
+        return [read(int(row)) for row in rows]
 
     @property
     def left_out(self) -> list[int]:
@@ -147,10 +146,7 @@ class EncodedImages(abc.ABC):
         """
         kind = size, warp, resize
         if kind not in self._decoded:
-            array = self._as_they_are(size)
-            if array is None and memory_budget.fits(len(self), (size, size, 3)):
-                array = self._squares(*kind)
-            self._decoded[kind] = array
+            self._decoded[kind] = in_memory.decoded(self, kind)
         return self._decoded[kind]
 
     def damaged(self, rows: np.ndarray, strict: bool = False) -> dict[int, str]:
@@ -159,47 +155,68 @@ class EncodedImages(abc.ABC):
         With `strict`, also those that the JPEG decoder warns of.
         """
         with decoder_warnings.listening() as heard:
-            whole = [part for part, _ in self._decoded_rows(rows, self._shape)]
-            missing = np.setdiff1d(rows, np.concatenate(whole) if whole else [])
-            found = {int(row): self._reason(int(row)) for row in missing}
-            self._note_warnings(np.setdiff1d(rows, missing), heard)
+            missing = np.asarray(rows, np.int64)
+            plain = plain_jpegs.decoded(self.read_many, missing, None, self.max_pixels)
+            whole = [part for part, _ in plain]
+            others = np.setdiff1d(missing, np.concatenate(whole) if whole else [])
+            whole += [part for part, _ in self.decoded_rows(others, self.shape)]
+            missing = np.setdiff1d(missing, np.concatenate(whole) if whole else [])
+            found = {int(row): self.reason(int(row)) for row in missing}
+            self.note_warnings(np.setdiff1d(rows, missing), heard)
         if strict:
             found |= {int(row): self.warned[row] for row in rows if row in self.warned}
+        return found
+
+    def checked(self, rows: np.ndarray) -> dict[int, str]:
+        """Returns `damaged` of rows with `strict`, or what an earlier run found."""
+        way = "damaged", self.max_pixels, rows.tolist()
+        kept = self.cache.load(*way) if self.cache else None
+        if kept is not None:
+            self.warned |= kept.warned
+            return kept.damaged
+        found = self.damaged(rows, strict=True)
+        if self.cache and all(self.read_many(np.array([row], np.int64))[0] for row in found):
+            warned = {row: self.warned[row] for row in rows.tolist() if row in self.warned}
+            self.cache.keep(Kept(np.zeros([0, 1, 1, 3], np.uint8), warned, found), *way)
         return found
 
     def damage_error(self, damaged: dict[int, str]) -> DamagedImages:
         """Returns the error that names damaged files."""
         named = [f"{printable(self.name(row))} ({reason})" for row, reason in damaged.items()]
+        some = in_memory.listed(named)
         return DamagedImages(
-            f"{len(named)} of {len(self)} images cannot be read: {_listed(named)}. Replace or "
-            "remove them, or pass --skip_corrupt (skip_corrupt=True) to leave them out.",
+            f"{len(named)} of {len(self)} images cannot be read: {some}. Replace "
+            "or remove them, or pass --skip_corrupt (skip_corrupt=True) to leave them out.",
             self,
             damaged,
         )
 
-    def _note_warnings(self, rows: np.ndarray, heard: decoder_warnings.Heard) -> None:
+    def note_warnings(self, rows: np.ndarray, heard: decoder_warnings.Heard) -> None:
         """Notes in `warned` which of the rows the decoder has warned of, if it has."""
         if not heard():
             return
-        shape_of = self._shape
+        shape_of = self.shape
         if len(rows) > _FEW:
             shape_of = tf.function(shape_of, input_signature=[tf.TensorSpec([], tf.int64)])
         self.warned |= decoder_warnings.blamed(rows, shape_of, heard)
 
-    def _native(self, row: tf.Tensor) -> tf.Tensor:
+    def native(self, row: tf.Tensor) -> tf.Tensor:
+        """Returns an image in its own size: int64 scalar → uint8 `[height, width, 3]`."""
         return decode.image_decoder(self.max_pixels)(self.contents(row))
 
-    def _shape(self, row: tf.Tensor) -> tf.Tensor:
-        return tf.shape(self._native(row))
+    def shape(self, row: tf.Tensor) -> tf.Tensor:
+        """Returns the shape of an image in its own size: int64 scalar → int32 `[3]`."""
+        return tf.shape(self.native(row))
 
-    def _reason(self, row: int) -> str:
+    def reason(self, row: int) -> str:
+        """Returns why an image cannot be decoded."""
         try:
-            self._native(tf.constant(row, tf.int64))
+            self.native(tf.constant(row, tf.int64))
         except (tf.errors.OpError, OSError) as error:
             return decode.reason(error)
         return "unreadable at first, readable now"
 
-    def _decoded_rows(
+    def decoded_rows(
         self, rows: np.ndarray, decode_row: Callable[[tf.Tensor], tf.Tensor]
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Returns batches of (rows, results of `decode_row`), without the rows that failed."""
@@ -215,65 +232,11 @@ class EncodedImages(abc.ABC):
         )
         return dataset.ignore_errors().batch(64).prefetch(4).as_numpy_iterator()
 
-    def _decode_all(
-        self, shape: tuple[int, ...], decode_row: Callable[[tf.Tensor], tf.Tensor]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Decodes every image: uint8 `[n, *shape]` and int64 `[k]`, the rows that failed."""
-        images, missing = np.zeros((len(self), *shape), np.uint8), np.ones(len(self), bool)
-        missing[list(self._left_out)] = False
-        wanted = np.flatnonzero(missing)
-        with decoder_warnings.listening() as heard:
-            for rows, decoded in self._decoded_rows(wanted, decode_row):
-                images[rows], missing[rows] = decoded, False
-            self._note_warnings(wanted[~missing[wanted]], heard)
-        self._log_warnings()
-        return images, np.flatnonzero(missing)
-
-    def _log_warnings(self) -> None:
-        read = {row: why for row, why in self.warned.items() if row not in self._left_out}
-        if read:
-            named = [f"{printable(self.name(row))} ({why})" for row, why in read.items()]
-            logging.warning(
-                "%d images are damaged, but were decoded: %s. With --skip_corrupt "
-                "(skip_corrupt=True) they are left out.",
-                len(named),
-                _listed(named),
-            )
-
-    def _squares(self, size: int, warp: bool, resize: str) -> ImageArray:
-        logging.info("Decoding %d images to %d x %d pixels.", len(self), size, size)
-        images, failed = self._decode_all(
-            (size, size, 3), lambda row: self.square(row, size, warp, resize)
-        )
-        if failed.size:
-            raise self.damage_error({int(row): self._reason(int(row)) for row in failed})
-        return ImageArray(images)
-
-    def _as_they_are(self, size: int) -> ImageArray | None:
-        """All images untouched, if they are of one shape and their short side is <= `size`."""
-        sample = np.unique(np.linspace(0, len(self) - 1, 64, dtype=np.int64))
-        batches = [shapes for _, shapes in self._decoded_rows(sample, self._shape)]
-        shapes = np.unique(np.concatenate(batches), axis=0) if batches else np.zeros((0, 3))
-        if len(shapes) != 1:
-            return None
-        shape = tuple(shapes[0].tolist())
-        if min(shape[:2]) > size or not memory_budget.fits(len(self), shape):
-            return None
-        images, failed = self._decode_all(
-            shape, lambda row: tf.ensure_shape(self._native(row), shape)
-        )
-        if not failed.size:
-            return ImageArray(images)
-        damaged = self.damaged(failed)
-        if damaged:
-            raise self.damage_error(damaged)
-        return None  # some have a different shape
-
 
 def _decoded_eagerly(
     rows: np.ndarray, decode_row: Callable[[tf.Tensor], tf.Tensor]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Does what the pipeline in `_decoded_rows` does, in its order, without making one ready."""
+    """Does what the pipeline in `decoded_rows` does, in its order, without making one ready."""
 
     def decoded(row: np.int64) -> np.ndarray | None:
         try:
@@ -288,8 +251,3 @@ def _decoded_eagerly(
             whole = [(row, result) for row, result in found if result is not None]
             if whole:
                 yield np.array([row for row, _ in whole]), np.stack([each for _, each in whole])
-
-
-def _listed(named: list[str]) -> str:
-    more = len(named) - _NAMES_IN_MESSAGE
-    return "; ".join(named[:_NAMES_IN_MESSAGE]) + (f"; and {more} more" if more > 0 else "")

@@ -113,6 +113,8 @@ def _completed(
     for split in found.splits.values():
         if isinstance(split.pixels, EncodedImages):
             split.pixels.max_pixels = most
+            if not spec.image_cache:
+                split.pixels.cache = None
     named = dataclasses.replace(found, name=spec.dataset_name or found.name)
     data = named.completed(seed, spec.skip_corrupt)
     if data.undivided is not None:

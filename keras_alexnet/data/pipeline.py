@@ -19,6 +19,9 @@ from keras_alexnet.errors import UsageError
 from keras_alexnet.networks import variants
 from keras_alexnet.networks.image_plan import VIEWS, ImagePlan
 
+# AutoGraph, which these functions do not need, would take seconds to convert them.
+unconverted = tf.autograph.experimental.do_not_convert
+
 STATISTICS_IMAGES = 10_000  # sampled when the decoded images do not fit in memory
 
 
@@ -108,7 +111,7 @@ def train_batches(
                     indices = tf.ensure_shape(indices, [shard_size])
                 return indices, tf.nest.map_structure(lambda rows: tf.gather(rows, indices), draws)
 
-            return tf.data.Dataset.range(tf.cast(first, tf.int64), steps).map(batch)
+            return tf.data.Dataset.range(tf.cast(first, tf.int64), steps).map(unconverted(batch))
 
         def finish(squares: tf.Tensor, labels: tf.Tensor, draws: tuple) -> tuple:
             images = augmented(squares, chosen, draws[0], Context(plan, statistics))
@@ -117,7 +120,8 @@ def train_batches(
                 return images, labels
             return mixing.mixed(images, labels, draws[1], mixes)
 
-        return batching.batches(epochs.flat_map(epoch_batches), split, plan, shard_size, finish)
+        indices = epochs.flat_map(unconverted(epoch_batches))
+        return batching.batches(indices, split, plan, shard_size, finish)
 
     return _until_they_end(batches_of, scheduled, first_epoch)
 
@@ -173,7 +177,7 @@ def eval_batches(
     if views not in VIEWS:
         raise UsageError(f"views must be 1, 2 or 10. Received: {views}.")
     _check_batch_size(batch_size)
-    indices = tf.data.Dataset.range(len(split)).batch(batch_size).map(lambda index: (index, ()))
+    indices = _in_order(split, batch_size)
 
     def finish(squares: tf.Tensor, labels: tf.Tensor, _: tuple) -> tuple[tf.Tensor, tf.Tensor]:
         return evaluation_views(squares, plan, views), labels
@@ -219,7 +223,7 @@ def pixel_statistics(split: Split, plan: ImagePlan | str) -> PixelStatistics:
     if sampled:
         chosen = np.random.Generator(np.random.PCG64(0)).random(len(split)).argsort()
         split = split.subset(np.sort(chosen[:STATISTICS_IMAGES]))
-    indices = tf.data.Dataset.range(len(split)).batch(64).map(lambda index: (index, ()))
+    indices = _in_order(split, 64)
     squares = batching.batches(
         indices, split, plan, 64, lambda squares, labels, _: (squares, labels)
     )
@@ -232,6 +236,11 @@ def pixel_statistics(split: Split, plan: ImagePlan | str) -> PixelStatistics:
         products += values.T @ values
     mean = sums / pixels
     return PixelStatistics(mean, products / pixels - np.outer(mean, mean), len(split), sampled)
+
+
+def _in_order(split: Split, batch_size: int) -> tf.data.Dataset:
+    indices = tf.data.Dataset.range(len(split)).batch(batch_size)
+    return indices.map(unconverted(lambda index: (index, ())))
 
 
 def _plan(plan: ImagePlan | str) -> ImagePlan:

@@ -70,6 +70,10 @@ class RecordImages(EncodedImages):
         position = row - np.searchsorted(self._index.files, file)
         return f"{os.path.basename(self._paths[file])}, record {position}"
 
+    @property
+    def paths(self) -> list[str]:
+        return self._paths
+
     def size(self, row: int) -> int:
         return int(self._index.lengths[row])
 
@@ -81,6 +85,18 @@ class RecordImages(EncodedImages):
         with files.open_regular(self._paths[self._index.files[row]]) as file:
             file.seek(self._index.offsets[row])
             return file.read(self._index.lengths[row])
+
+    def read_many(self, rows: np.ndarray) -> list[bytes]:
+        chosen, contents = self._index.files[rows], [b""] * len(rows)
+        for number in np.unique(chosen):
+            try:
+                with files.open_regular(self._paths[number]) as file:
+                    for place in np.flatnonzero(chosen == number):
+                        file.seek(self._index.offsets[rows[place]])
+                        contents[place] = file.read(self._index.lengths[rows[place]])
+            except OSError:
+                continue
+        return contents
 
     def fetched(self, rows: tf.Tensor) -> tf.Tensor:
         # A call into Python for every image would cost as much as decoding a small one.

@@ -154,7 +154,7 @@ def without_damaged(
     whole: dict[str, Split] = {}
     skipped: list[str] = []
     for part, split in parts.items():
-        damaged = split.encoded.damaged(split.rows, strict=True)
+        damaged = split.encoded.checked(split.rows)
         split.encoded.leave_out(damaged)
         skipped += [printable(split.pixels.name(row)) for row in damaged]
         whole[part] = split.subset(np.flatnonzero(~np.isin(split.rows, list(damaged))))

@@ -4,6 +4,7 @@ Each function is pure, works on a whole batch and gives the same result eagerly 
 `tf.data` pipeline.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from keras_alexnet.networks.spec import ImagePlan
@@ -20,17 +21,25 @@ def pad(images: tf.Tensor, padding: int, *, reflect: bool = False) -> tf.Tensor:
     """
     if padding == 0:
         return images
-    paddings = [[0, 0], [padding, padding], [padding, padding], [0, 0]]
-    return tf.pad(images, paddings, "REFLECT" if reflect else "CONSTANT")
+    if not reflect:
+        return tf.pad(images, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
+    height, width = images.shape[1:3]
+    places = np.pad(np.arange(height * width).reshape(height, width), padding, "reflect")
+    # Gathering is several times as fast as tf.pad, which computes each place for each image.
+    padded = tf.gather(tf.reshape(images, [-1, height * width, 3]), places.reshape(-1), axis=1)
+    return tf.reshape(padded, [-1, *places.shape, 3])
 
 
-def crop_at(images: tf.Tensor, offsets: tf.Tensor, size: int) -> tf.Tensor:
+def crop_at(
+    images: tf.Tensor, offsets: tf.Tensor, size: int, flips: tf.Tensor | None = None
+) -> tf.Tensor:
     """Cuts a square out of each image, each at its own offset.
 
     Args:
         images: `[batch, height, width, 3]`, any dtype.
         offsets: int32 `[batch, 2]`, top and left, each from 0 to side − size inclusive.
         size: side of the squares.
+        flips: bool `[batch]`, which of the squares to mirror; None mirrors none.
 
     Returns:
         `[batch, size, size, 3]` of the same dtype.
@@ -41,7 +50,28 @@ def crop_at(images: tf.Tensor, offsets: tf.Tensor, size: int) -> tf.Tensor:
     """
     steps = tf.range(size)
     rows = tf.gather(images, offsets[:, :1] + steps, axis=1, batch_dims=1)
-    return tf.gather(rows, offsets[:, 1:] + steps, axis=2, batch_dims=1)
+    if images.shape[2] - size < _FEW_PLACES:
+        return _columns_by_place(rows, offsets[:, 1], size, flips)
+    columns = steps if flips is None else tf.where(flips[:, None], steps[::-1], steps)
+    return tf.gather(rows, offsets[:, 1:] + columns, axis=2, batch_dims=1)
+
+
+_FEW_PLACES = 17  # up to so many, images that are cut at the same place are cut together
+
+
+def _columns_by_place(
+    rows: tf.Tensor, left: tf.Tensor, size: int, flips: tf.Tensor | None
+) -> tf.Tensor:
+    """Cuts columns, for all images of one place at once: twice as fast as pixel by pixel."""
+    ways = (False,) if flips is None else (False, True)
+    groups = [(start, mirrored) for start in range(rows.shape[2] - size + 1) for mirrored in ways]
+    own = left if flips is None else 2 * left + tf.cast(flips, left.dtype)
+    members = tf.dynamic_partition(tf.range(tf.shape(rows)[0]), own, len(groups))
+    cut = []
+    for (start, mirrored), images in zip(groups, members, strict=True):
+        part = tf.gather(rows, images)[:, :, start : start + size]
+        cut.append(tf.reverse(part, [2]) if mirrored else part)
+    return tf.ensure_shape(tf.dynamic_stitch(members, cut), [*rows.shape[:2], size, 3])
 
 
 def flip_horizontal(images: tf.Tensor, flips: tf.Tensor) -> tf.Tensor:
@@ -51,10 +81,8 @@ def flip_horizontal(images: tf.Tensor, flips: tf.Tensor) -> tf.Tensor:
         >>> flip_horizontal(tf.zeros([2, 4, 4, 3], tf.uint8), tf.constant([True, False])).shape
         TensorShape([2, 4, 4, 3])
     """
-    last = images.shape[2] - 1
-    columns = tf.where(flips[:, None], tf.range(last, -1, -1), tf.range(last + 1))
-    # Measured 2 to 8 times as fast as tf.where over the pixels.
-    return tf.gather(images, columns, axis=2, batch_dims=1)
+    left = tf.zeros(tf.shape(flips), tf.int32)
+    return _columns_by_place(images, left, images.shape[2], flips)
 
 
 def rectangles(images: tf.Tensor, corners: tf.Tensor, sides: tf.Tensor) -> tf.Tensor:

@@ -35,12 +35,17 @@ _SECONDS_UNTOUCHED = 60.0
 
 
 @contextlib.contextmanager
-def atomic_write(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+def atomic_write(path: str | os.PathLike, *, synced: bool = True) -> Iterator[pathlib.Path]:
     """Yields a temporary path beside `path`, which takes its place when the body succeeds.
 
     The temporary name ends as `path` does, because writers choose their format by the ending. A
     link stays one, and what it leads to is replaced. An existing file keeps its permissions. What
     cannot be replaced, such as a pipe or /dev/stdout, is written to at the end.
+
+    Args:
+        path: the file to write.
+        synced: whether to wait until the contents are safe on the disk. Only files that can be
+            checked and made again need not be.
 
     Raises:
         OSError: `path` is a folder, or cannot be written to.
@@ -61,7 +66,8 @@ def atomic_write(path: str | os.PathLike) -> Iterator[pathlib.Path]:
             return
         with outputs.replacement(target) as temporary:
             yield temporary
-            sync(temporary)
+            if synced:
+                sync(temporary)
             outputs.take_place(temporary, target)
     except OSError as error:
         if error.filename is None:  # a full disk does not say which file it had no room for

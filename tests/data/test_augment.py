@@ -145,6 +145,22 @@ def test_operation(name):
     np.testing.assert_allclose(batched, eager, rtol=0, atol=1e-4 if "noise" in name else 0)
 
 
+@pytest.mark.parametrize("few", [0, 100])
+@pytest.mark.parametrize("reflects", [None, "reflect"])
+def test_a_crop_and_the_flip_after_it_are_one(monkeypatch, few, reflects):
+    monkeypatch.setattr(views, "_FEW_PLACES", few)
+    plan = ImagePlan(square_size=12, crop_size=9, crop_padding=2, input_size=9)
+    crop, flip = Crop(reflects), Flip()
+    squares, context = tf.constant(IMAGES[:, :, :12]), Context(plan)
+    offsets = tf.constant([[0, 0], [7, 7], [3, 0], [1, 6], [0, 7]])
+    expected = flip.apply(crop.apply(squares, offsets, context), FLIPS, context)
+    made = tf.function(lambda *draws: augment.augmented(squares, [flip, crop], draws, context))
+    assert np.array_equal(made(tf.constant(FLIPS), offsets), expected)
+    pad = "reflect" if reflects else "constant"
+    padded = np.pad(IMAGES[1, :, :12], [(2, 2), (2, 2), (0, 0)], pad)
+    assert np.array_equal(expected[1], padded[7:16, 7:16])
+
+
 def test_enlarging_floats_is_not_rounded():
     values = RANDOM.normal(size=(2, 6, 6, 3)).astype(np.float32)
     enlarged = views.enlarge(tf.constant(values), 13)

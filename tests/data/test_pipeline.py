@@ -262,7 +262,9 @@ class Erase(augmentations.Augmentation):
         places = tf.range(context.plan.input_size)
         inside = (places >= draws[..., None]) & (places < draws[..., None] + self.size)
         erased = inside[:, 0, :, None, None] & inside[:, 1, None, :, None]
-        return tf.where(erased, tf.zeros_like(images), images)
+        if tf.reduce_any(erased):  # which AutoGraph converts
+            images = tf.where(erased, tf.zeros_like(images), images)
+        return images
 
 
 @pytest.fixture

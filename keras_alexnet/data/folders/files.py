@@ -1,6 +1,7 @@
 """Which files are images, and in which words the others are counted."""
 
 import os
+from collections.abc import Callable
 
 from keras_alexnet.utils.text import printable
 
@@ -23,6 +24,8 @@ _JUNK = (
     *("system volume information", "lost+found", "network trash folder", "temporary items"),
     *("picasa.ini", "zbthumbnail.info", "__pycache__"),
 )
+
+_FIRST_BYTES = 32  # which say what a file is
 
 _LONGEST_ENDING = 12  # longer ones are a part of the name
 
@@ -48,11 +51,25 @@ def is_hidden(name: str) -> bool:
     return name.startswith((".", "~$")) or name.endswith("~") or name.casefold() in _JUNK
 
 
-def is_image(path: str, name: str) -> bool:
+Beginning = Callable[[str, int], bytes]  # a file's path, a number of bytes → its first bytes
+
+
+def beginning(path: str, size: int) -> bytes:
+    """Returns the first bytes of a file, or none if it cannot be read."""
+    from keras_alexnet.utils.files import open_regular
+
+    try:
+        with open_regular(path) as file:
+            return file.read(size)
+    except OSError:
+        return b""
+
+
+def is_image(path: str, name: str, beginning: Beginning = beginning) -> bool:
     """Returns whether a file is an image, by its ending or, if it has none, by its first bytes."""
     if name.lower().endswith(EXTENSIONS):
         return True
-    return not ending_of(name) and _begins_like_image(path)
+    return not ending_of(name) and _begins_like_image(beginning(path, _FIRST_BYTES))
 
 
 def ending_of(name: str) -> str:
@@ -67,7 +84,7 @@ def ending_of(name: str) -> str:
     return ending if short else ""
 
 
-def why_left_out(path: str, name: str) -> str:
+def why_left_out(path: str, name: str, beginning: Beginning = beginning) -> str:
     """Returns in which words a file that is no image of `EXTENSIONS` is counted.
 
     Example:
@@ -82,19 +99,12 @@ def why_left_out(path: str, name: str) -> str:
         return f"{shown} (a format that is not read: convert to JPEG or PNG)"
     if ending in _HALF:
         return f"{shown} (half downloaded or copied)"
-    if _begins_like_image(path):
+    if _begins_like_image(beginning(path, _FIRST_BYTES)):
         return f"{shown} (begins like an image: rename to its format's ending)"
     return f"{shown} (not an image)"
 
 
-def _begins_like_image(path: str) -> bool:
-    from keras_alexnet.utils.files import open_regular
-
-    try:
-        with open_regular(path) as file:
-            start = file.read(32)
-    except OSError:
-        return False
+def _begins_like_image(start: bytes) -> bool:
     return (
         start.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a"))
         or start.startswith((b"II*\0", b"MM\0*"))

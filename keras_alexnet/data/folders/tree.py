@@ -7,7 +7,8 @@ import functools
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 from keras_alexnet.data.folders import files
 from keras_alexnet.errors import UserError
@@ -83,16 +84,32 @@ class Folder:
         return total
 
 
-def read_tree(folder: str | os.PathLike) -> Folder:
+class Source(Protocol):
+    """Where folders are read, such as a disk or an archive."""
+
+    def entries(self, path: str) -> Sequence[Any]:
+        """Returns what is in a folder, as objects that have what `os.DirEntry` has."""
+
+    def beginning(self, path: str, size: int) -> bytes:
+        """Returns the first bytes of a file."""
+
+
+def read_tree(folder: str | os.PathLike, source: Source | None = None) -> Folder:
     """Reads a folder with all folders below it; links are followed, but never in a circle.
 
     Named pipes and the like are never opened. The pictures of training runs below the folder are
     left out.
 
+    Args:
+        folder: its path.
+        source: what reads it; by default the disk.
+
     Raises:
         UserError: if a folder cannot be read, or is too deep.
     """
-    return _Reading().folder(os.fspath(folder), os.path.realpath(folder), 0)
+    path = os.fspath(folder)
+    real = os.path.realpath(folder) if source is None else path
+    return _Reading(source or _Disk()).folder(path, real, 0)
 
 
 def as_nfc(name: str) -> str:
@@ -103,7 +120,8 @@ def as_nfc(name: str) -> str:
 class _Reading:
     """One reading of a tree; knows the folders that were read."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self._read: dict[str, Folder] = {}
         self._around: list[str] = []  # real paths of the folders around the one being read
         self._tried: dict[str, str] = {}  # ending → why files with it are left out
@@ -115,7 +133,9 @@ class _Reading:
             raise UserError(f"{printable(path)} lies more than {_DEEPEST} folders deep.")
         found = Folder(real)
         self._around.append(real)
-        entries = _entries(path)
+        entries = sorted(
+            self._source.entries(path), key=lambda entry: (as_nfc(entry.name), entry.name)
+        )
         found.is_run = any(names <= {entry.name for entry in entries} for names in _OF_RUNS)
         if found.is_run and depth:
             found.left_out[files.OF_A_RUN] += len(entries)
@@ -142,7 +162,7 @@ class _Reading:
                 found.folders[name] = self.folder(entry.path, real, depth + 1)
         elif not is_file and os.path.exists(entry.path):
             found.left_out[files.NO_FILE] += 1
-        elif files.is_image(entry.path, name):
+        elif files.is_image(entry.path, name, self._source.beginning):
             # A link to nothing that is named as an image is one that cannot be read.
             found.images.append(name)
             if entry.is_symlink():
@@ -157,19 +177,23 @@ class _Reading:
             return files.LINK_TO_NOTHING
         ending = files.ending_of(entry.name)
         if ending not in self._tried:  # one file of each ending is looked into
-            self._tried[ending] = files.why_left_out(entry.path, entry.name)
+            self._tried[ending] = files.why_left_out(entry.path, entry.name, self._source.beginning)
         return self._tried[ending]
 
 
-def _entries(path: str) -> list[os.DirEntry]:
-    try:
-        with os.scandir(path) as entries:
-            return sorted(entries, key=lambda entry: (as_nfc(entry.name), entry.name))
-    except OSError as error:
-        raise UserError(
-            f"The folder {printable(path)} cannot be read: {error.strerror}. Make it readable, or "
-            "move it away."
-        ) from error
+class _Disk:
+    def entries(self, path: str) -> Sequence[os.DirEntry]:
+        try:
+            with os.scandir(path) as entries:
+                return list(entries)
+        except OSError as error:
+            raise UserError(
+                f"The folder {printable(path)} cannot be read: {error.strerror}. Make it readable, "
+                "or move it away."
+            ) from error
+
+    def beginning(self, path: str, size: int) -> bytes:
+        return files.beginning(path, size)
 
 
 def _kind(entry: os.DirEntry) -> tuple[bool, bool]:

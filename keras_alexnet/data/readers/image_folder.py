@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pathlib
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,12 +15,15 @@ from keras_alexnet.utils.text import printable
 if TYPE_CHECKING:
     from keras_alexnet.data.dataset import UnsplitDataset
     from keras_alexnet.data.folders.collect import Collected, LabeledFiles
-    from keras_alexnet.data.folders.tree import Folder
+    from keras_alexnet.data.folders.tree import Folder, Source
+    from keras_alexnet.data.images import EncodedImages
 
 __all__ = ["EXTENSIONS", "ImageFolder", "is_hidden", "read", "scan"]
 
 
 _LARGEST_FILE_BYTES = 2**31 - 1  # what TensorFlow's decoders take
+
+_ANY_NAME = "utf-8", "surrogateescape"  # how names of files become bytes
 
 
 class ImageFolder(NamedTuple):
@@ -60,21 +64,41 @@ def read(
 
     from keras_alexnet.data import archives, fingerprints
     from keras_alexnet.data.dataset import UnsplitDataset
+    from keras_alexnet.data.decoded import cache as decoded_cache
     from keras_alexnet.data.image_files import ImageFiles
+    from keras_alexnet.data.packed import archive
     from keras_alexnet.data.splits import Split
 
     assert place is not None
-    folder = archives.unpacked(place) if place.is_file() else place
-    found = scan(folder, splits, labels_csv)
-    parts = {
-        part: Split.of(ImageFiles(found.folder, files.names), np.array(files.labels))
-        for part, files in found.splits.items()
-    }
-    names = [name for files in found.splits.values() for name in files.names]
+    packed = archive.opened(place) if place.is_file() and labels_csv is None else None
+    folder = archives.unpacked(place) if place.is_file() and packed is None else place
+    found = scan(folder, splits, labels_csv, packed)
+    images: dict[str, EncodedImages] = {}
+    for part, files in found.splits.items():
+        if packed is None:
+            images[part] = ImageFiles(found.folder, files.names)
+        else:
+            inside = os.path.relpath(found.folder, place)
+            start = "" if inside == os.curdir else inside + os.sep
+            images[part] = packed.images(start + name for name in files.names)
+    states = {part: decoded_cache.state_of(pixels.paths) for part, pixels in images.items()}
     hashed = [name for files in found.splits.values() for name in files.hashed]
-    sha256, sha256_of = fingerprints.of_files(
-        found.folder, names, hashed, largest=_LARGEST_FILE_BYTES
-    )
+    if packed is None:
+        names = [name for files in found.splits.values() for name in files.names]
+        sha256, sha256_of = fingerprints.of_files(
+            found.folder, names, hashed, largest=_LARGEST_FILE_BYTES
+        )
+    else:
+        names = [pixels.name(row) for pixels in images.values() for row in range(len(pixels))]
+        sha256, sha256_of = packed.fingerprint(names, hashed, largest=_LARGEST_FILE_BYTES)
+    for part, pixels in images.items():
+        if sha256_of != "contents" or len(pixels) < decoded_cache.FEWEST:
+            continue
+        order = hashlib.sha256("\n".join([sha256, *found.splits[part].hashed]).encode(*_ANY_NAME))
+        pixels.cache = decoded_cache.DecodedCache(order.hexdigest(), pixels.paths, states[part])
+    parts = {
+        part: Split.of(images[part], np.array(files.labels)) for part, files in found.splits.items()
+    }
     return UnsplitDataset(
         name=printable(archives.stem(place)),
         class_names=found.class_names,
@@ -90,6 +114,7 @@ def scan(
     folder: str | os.PathLike,
     splits: str | None = None,
     labels_csv: str | os.PathLike | None = None,
+    source: Source | None = None,
 ) -> ImageFolder:
     """Lists the images of `train/<class>/…`, `val/…`, `test/…`, or of `<class>/…`.
 
@@ -102,6 +127,7 @@ def scan(
             folders are classes; None if they are to be recognized.
         labels_csv: a table of file name,label[,split], for images in no class folders. Without it,
             a `labels.csv` in a folder without class folders is read.
+        source: what reads the folder, such as an archive; by default the disk.
 
     Raises:
         UsageError: if `splits` cannot be read.
@@ -115,14 +141,14 @@ def scan(
     from keras_alexnet.data.folders import layout, tree
 
     folder = pathlib.Path(folder)
-    if not folder.is_dir():
+    if source is None and not folder.is_dir():
         raise UserError(f"The image folder {printable(folder)} does not exist. {layout.LAYOUT}")
     if splits is not None and labels_csv is not None:
         raise UsageError(
             f"Pass splits or labels_csv, whose third column names the split. Received: {splits!r} "
             f"and {printable(labels_csv)}."
         )
-    root = tree.read_tree(folder)
+    root = tree.read_tree(folder, source)
     if root.is_run:
         raise UserError(
             f"{printable(folder)} is the folder of a training run or evaluation, not of a data set."

@@ -1,0 +1,102 @@
+"""Benchmark of the start: seconds from a command to the end of its first training step."""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_alexnet.benchmarks.catalog import Settings
+from keras_alexnet.benchmarks.report import Report
+from keras_alexnet.benchmarks.timing import quartiles, take_turns
+from keras_alexnet.data.archives import CACHE_VARIABLE
+
+IMPORT = "import tensorflow"
+GOAL = 2.0  # times the import, and the reading of the data
+
+
+def measure(settings: Settings) -> Report:
+    """Measures each network's first step in fresh processes, in turn with importing TensorFlow.
+
+    With `data_dir`, also with an empty cache, and again with what that left there.
+    """
+    rows: list[dict[str, Any]] = []
+    details: dict[str, Any] = {}
+    cpu: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        sides = {IMPORT: _fresh(["-c", IMPORT], folder, cpu.setdefault(IMPORT, []))}
+        for variant in settings.variants:
+            for name, words, own in _starts(variant, settings, folder):
+                sides[name] = _fresh(words, own, cpu.setdefault(name, []))
+        seconds = take_turns(sides, settings.rounds, "s")
+    imported = float(np.median(seconds[IMPORT]))
+    for name, found in seconds.items():
+        spread = quartiles(found)
+        rows.append(
+            {
+                "start": name,
+                "seconds": spread["median"],
+                "from": spread["lower_quartile"],
+                "to": spread["upper_quartile"],
+                "of the import": spread["median"] / imported,
+                "CPU seconds": float(np.median(cpu[name])),
+            }
+        )
+    details["found"] = {"seconds": seconds, "cpu_seconds": cpu}
+    return Report(rows, [f"Goal: {GOAL} times the import, and the reading of the data."], details)
+
+
+def _starts(
+    variant: str, settings: Settings, folder: str
+) -> Sequence[tuple[str, list[str], str | None]]:
+    words = ["-m", "keras_alexnet.benchmarks.first_step", variant]
+    starts: list[tuple[str, list[str], str | None]] = [
+        (f"{variant}, first step on made up images", words, folder)
+    ]
+    if settings.data_dir is not None:
+        data = [*words, os.fspath(settings.data_dir)]
+        kept = os.path.join(folder, variant)
+        starts += [
+            (f"{variant}, first step on the data, with an empty cache", data, None),
+            (f"{variant}, first step on the data, after that", data, kept),
+        ]
+        _run(data, kept)
+    return starts
+
+
+def _fresh(words: Sequence[str], cache: str | None, cpu: list[float]) -> Callable[[], float]:
+    """Returns a call that runs Python once and returns its seconds; None is an empty cache."""
+
+    def run() -> float:
+        if cache is not None:
+            return _run(words, cache, cpu)
+        with tempfile.TemporaryDirectory() as folder:
+            return _run(words, folder, cpu)
+
+    return run
+
+
+def _run(words: Sequence[str], cache: str, cpu: list[float] | None = None) -> float:
+    os.makedirs(cache, exist_ok=True)
+    before, started = _seconds_of_children(), time.perf_counter()
+    subprocess.run(
+        [sys.executable, *words],
+        check=True,
+        env={**os.environ, CACHE_VARIABLE: cache, "TMPDIR": cache},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    seconds = time.perf_counter() - started
+    if cpu is not None:
+        cpu.append(_seconds_of_children() - before)
+    return seconds
+
+
+def _seconds_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

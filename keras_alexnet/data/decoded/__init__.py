@@ -1,0 +1,1 @@
+"""Decoded images: many at once, and kept for the next run."""
