@@ -79,4 +79,9 @@ BENCHMARKS = {
         },
         {"only": _LAYERS},
     ),
+    "profile": Benchmark(
+        "Where the time of a training step goes: a table by layer.",
+        "layer_profile",
+        {"variants": ("cifar_v2",), "batch_sizes": (64,), "steps": 40},
+    ),
 }

@@ -35,19 +35,24 @@ class Workload:
         }
 
     def train(
-        self, workdir: str | None = None, overrides: dict[str, Any] | None = None, **settings: Any
+        self,
+        workdir: str | None = None,
+        overrides: dict[str, Any] | None = None,
+        clock: "Clock | None" = None,
+        **settings: Any,
     ) -> "Clock":
         """Trains on images in memory until all steps are timed; neither validates nor saves.
 
         Args:
             workdir: the run's folder; by default a temporary one.
             overrides: more fields of the recipe.
+            clock: a clock for these steps, if it does more than note the times.
             **settings: more fields of `TrainConfig`.
 
         Returns:
             The clock of the run.
         """
-        clock = Clock(self.steps)
+        clock = clock or Clock(self.steps)
         with tempfile.TemporaryDirectory() as folder, contextlib.suppress(TimingDone):
             config = TrainConfig(
                 variant=self.variant,
@@ -67,17 +72,17 @@ class TimingDone(Exception):
 
 
 class Clock(keras.callbacks.Callback):
-    """Notes when steps begin and end."""
+    """Notes when steps begin and end, and ends the run after step `last`."""
 
     def __init__(self, steps: int):
         super().__init__()
-        self._last = WARM_UP_STEPS + steps
+        self.last = WARM_UP_STEPS + steps
         self.begins: list[float] = []
         self.ends: list[float] = []
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         self.begins.append(time.perf_counter())
-        if len(self.ends) == self._last:
+        if len(self.ends) == self.last:
             raise TimingDone
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
