@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_alexnet.networks.gradient_scope import in_gradient_scope
+
 
 @keras.saving.register_keras_serializable(package="keras_alexnet")
 class LocallyConnected(keras.layers.Layer):
@@ -125,7 +127,7 @@ def _products(inputs: tf.Tensor, kernel: tf.Tensor, zeros: tuple[int, int]) -> t
                 tf.reshape(tf.stack(of_kernel), kernel.shape),
             )
 
-        return outputs, gradient
+        return outputs, in_gradient_scope(gradient)
 
     return products(inputs, kernel)
 
