@@ -180,4 +180,9 @@ BENCHMARKS = {
         "start",
         {"variants": ("cifar_v2",), "rounds": 3, "data_dir": None},
     ),
+    "profile": Benchmark(
+        "Where the time of a training step goes: a table by layer.",
+        "layer_profile",
+        {"variants": ("cifar_v2",), "batch_sizes": (64,), "steps": 40},
+    ),
 }

@@ -78,17 +78,17 @@ class TimingDone(Exception):
 
 
 class Clock(keras.callbacks.Callback):
-    """Notes when steps begin and end."""
+    """Notes when steps begin and end, and ends the run after step `last`."""
 
     def __init__(self, steps: int):
         super().__init__()
-        self._last = WARM_UP_STEPS + steps
+        self.last = WARM_UP_STEPS + steps
         self.begins: list[float] = []
         self.ends: list[float] = []
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         self.begins.append(time.perf_counter())
-        if len(self.ends) == self._last:
+        if len(self.ends) == self.last:
             raise TimingDone
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:

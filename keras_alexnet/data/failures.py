@@ -45,7 +45,10 @@ def explained(batches: Iterable, split: Split) -> Iterator[Any]:
 
 
 def supplied(
-    batches: Iterable, split: Split, check: Callable[[], None] = lambda: None
+    batches: Iterable,
+    split: Split,
+    check: Callable[[], None] = lambda: None,
+    ahead: bool = False,
 ) -> BackgroundBatches:
     """Yields batches like `explained`, fetched in the background by `BackgroundBatches`.
 
@@ -56,7 +59,7 @@ def supplied(
         4
     """
     return BackgroundBatches(
-        explained(batches, split), check, StalledReadProbe(split.pixels).report
+        explained(batches, split), check, StalledReadProbe(split.pixels).report, ahead
     )
 
 
@@ -112,7 +115,8 @@ class LostImages:
 
     def names(self) -> list[str]:
         """Returns the sorted names of images that any worker lost; all workers must call it."""
-        own = [pixels.name(row) for pixels, rows in self._rows.items() for row in rows]
+        # A copy, because the images of the next batch may be read meanwhile.
+        own = [pixels.name(row) for pixels, rows in self._rows.items() for row in set(rows)]
         everyone = self._gather(json.dumps(own).encode())
         return sorted({name for names in everyone for name in json.loads(names)})
 

@@ -40,6 +40,8 @@ class BackgroundBatches:
         batches: what to fetch.
         check: called before each batch and while waiting; may raise.
         suspects: returns a sentence about what a missing batch may be waiting for.
+        ahead: whether to fetch the next batch while the caller uses one. Several hosts must not,
+            because their batches must come in the same order as their steps.
 
     Example:
         >>> list(BackgroundBatches([1, 2]))
@@ -51,12 +53,13 @@ class BackgroundBatches:
         batches: Iterable,
         check: Callable[[], None] = lambda: None,
         suspects: Callable[[], str] = lambda: "",
+        ahead: bool = False,
     ):
-        self._check, self._suspects = check, suspects
+        self._check, self._suspects, self._ahead = check, suspects, ahead
+        self._is_asked = False
         self._requests: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
-        # A daemon, so that a read that never returns does not keep the process alive. It fetches
-        # nothing in advance: the batches of several hosts must come in the same order as steps.
+        # A daemon, so that a read that never returns does not keep the process alive.
         self._thread = threading.Thread(
             target=_fetch, args=(batches, self._requests, self._answers), daemon=True
         )
@@ -67,7 +70,7 @@ class BackgroundBatches:
 
     def __next__(self) -> Any:
         self._check()
-        self._requests.put(True)
+        self._ask()
         started, message_after = time.monotonic(), SILENT_SECONDS
         while True:
             try:
@@ -79,12 +82,20 @@ class BackgroundBatches:
             if waited >= message_after:
                 logging.warning("No batch has arrived for %.0f s. %s", waited, self._suspects())
                 message_after += min(message_after, _MOST_SECONDS_BETWEEN_MESSAGES)
+        self._is_asked = False
+        if self._ahead and error is None:
+            self._ask()
         try:
             if error is not None:
                 raise error
         finally:
             del error  # it holds this frame, and with it the thread and all that it reads from
         return batch
+
+    def _ask(self) -> None:
+        if not self._is_asked:
+            self._requests.put(True)
+            self._is_asked = True
 
     def __del__(self) -> None:
         # A thread that is letting go of a pipeline, inside TensorFlow, when the interpreter ends

@@ -9,6 +9,7 @@ import tensorflow as tf
 from absl import logging
 
 from keras_alexnet.errors import UsageError
+from keras_alexnet.networks.gradient_scope import in_gradient_scope
 from keras_alexnet.utils.pixels import message, wrong_scale
 
 _register = keras.saving.register_keras_serializable(package="keras_alexnet")
@@ -191,7 +192,7 @@ class LocalResponseNormalization(keras.layers.Layer):
             across = values * tf.matmul(errors * values / scales, band)
             return tf.reshape(errors - 2 * self.alpha * self.beta * across, tf.shape(inputs))
 
-        return self._normalized(inputs), gradient
+        return self._normalized(inputs), in_gradient_scope(gradient)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return input_shape

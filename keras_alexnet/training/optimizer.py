@@ -40,7 +40,24 @@ class _RatesOfVariables:
         return own if self.drop_factors is None else own * self.drop_factors[index]
 
 
-class _SGD(_RatesOfVariables, keras.optimizers.SGD):
+class _FusedSGD(keras.optimizers.SGD):
+    """Momentum SGD whose step is one operation: Keras's six take twice as long on CPU."""
+
+    def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: Any) -> None:
+        if not self.momentum:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=variable.handle,
+            accum=self.momentums[self._get_variable_index(variable)].value.handle,
+            lr=learning_rate,
+            grad=gradient,
+            momentum=self.momentum,
+            use_nesterov=self.nesterov,
+        )
+
+
+class _SGD(_RatesOfVariables, _FusedSGD):
     pass
 
 
@@ -81,20 +98,29 @@ class _Muon(_SGD):
 
 
 class _PyTorchAdam(keras.optimizers.Adam):
-    """Adam as in PyTorch, where the recipes that use it come from.
+    """Adam as in PyTorch, where the recipes that use it come from, in one operation.
 
     PyTorch divides by √v / √(1 − β₂ᵗ) + ε. Keras adds its epsilon to √v, before that correction, so
     that 1e-8 would act like 3e-7 in the first step and differ from PyTorch for hundreds of steps.
+    Keras's dozen operations take three times as long on CPU.
     """
 
-    epsilon: Any
-
     def update_step(self, gradient: tf.Tensor, variable: Any, learning_rate: Any) -> None:
-        epsilon = self.epsilon
+        index = self._get_variable_index(variable)
         steps = tf.cast(self.iterations.value + 1, tf.float32)
-        self.epsilon = epsilon * tf.sqrt(1.0 - self.beta_2**steps)
-        super().update_step(gradient, variable, learning_rate)
-        self.epsilon = epsilon
+        power_1, power_2 = self.beta_1**steps, self.beta_2**steps
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=power_1,
+            beta2_power=power_2,
+            lr=learning_rate,
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon * tf.sqrt(1.0 - power_2),
+            grad=gradient,
+        )
 
 
 class _Adam(_RatesOfVariables, _PyTorchAdam):

@@ -17,6 +17,8 @@ from keras_alexnet.utils import tensorflow_private
 
 _SCALE = "loss_scale"
 
+UPDATE_SCOPE = "update"  # the name scope of decay, clipping and the optimizer, for profiles
+
 
 class TrainStep:
     """One compiled optimizer step on all replicas, with its running totals.
@@ -117,21 +119,22 @@ class TrainStep:
         # Copies in this graph, which is a branch if the loss is scaled: all_reduce needs them here.
         gradients = [tf.identity(gradient) for gradient in found.gradients]
 
-        # Weight decay. Every replica adds its share of it, because the optimizer sums gradients.
-        decays = [self._decay[variable.path] / replicas for variable in variables]
-        gradients = [
-            gradient + decay * variable.value if decay else gradient
-            for gradient, variable, decay in zip(gradients, variables, decays, strict=True)
-        ]
+        with tf.name_scope(UPDATE_SCOPE):
+            # Weight decay. Every replica adds its share, because the optimizer sums gradients.
+            decays = [self._decay[variable.path] / replicas for variable in variables]
+            gradients = [
+                gradient + decay * variable.value if decay else gradient
+                for gradient, variable, decay in zip(gradients, variables, decays, strict=True)
+            ]
 
-        # Clipping. The norm is that of the gradient of the whole batch, so it is summed first.
-        if self._recipe.clip_norm:
-            whole = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-            clipped, _ = tf.clip_by_global_norm(whole, self._recipe.clip_norm)
-            gradients = [gradient / replicas for gradient in clipped]
+            # Clipping. The norm is that of the gradient of the whole batch, so it is summed first.
+            if self._recipe.clip_norm:
+                whole = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+                clipped, _ = tf.clip_by_global_norm(whole, self._recipe.clip_norm)
+                gradients = [gradient / replicas for gradient in clipped]
 
-        # Update. Keras's optimizer sums the gradients of all replicas.
-        self.optimizer.apply(gradients, variables)
+            # Update. Keras's optimizer sums the gradients of all replicas.
+            self.optimizer.apply(gradients, variables)
 
         self.totals.add(found.logits, found.losses, labels, weights)
 

@@ -160,7 +160,7 @@ def _make_loop(
     return TrainingLoop(
         state,
         batches_from=lambda epoch, first: failures.supplied(
-            job.batches(epoch, first), job.train, interruption.check
+            job.batches(epoch, first), job.train, interruption.check, ahead=job.cluster.count == 1
         ),
         interruption=interruption,
         cluster=job.cluster,

@@ -56,6 +56,11 @@ def onednn_is_on() -> bool:
     return _private("tensorflow.python.util._pywrap_util_port", "IsMklEnabled")()
 
 
+def profiler_messages() -> types.ModuleType:
+    """Returns the module of the messages that a trace of TensorFlow's profiler holds."""
+    return _private("tensorflow.tsl.profiler.protobuf.xplane_pb2")
+
+
 @contextlib.contextmanager
 def gradients_forgotten() -> Iterator[None]:
     """Removes from TensorFlow's registry the gradient functions that tracing its body registers.

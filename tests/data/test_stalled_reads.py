@@ -43,6 +43,23 @@ def test_nothing_is_fetched_before_it_is_asked_for():
     assert fetched == [0, 1]
 
 
+def test_the_next_batch_can_be_fetched_while_one_is_used():
+    fetched, third = [], threading.Event()
+
+    def source():
+        for number in range(9):
+            fetched.append(number)
+            if number == 2:
+                third.set()
+            yield number
+
+    supply = BackgroundBatches(source(), ahead=True)
+    assert [next(supply), next(supply)] == [0, 1]
+    assert third.wait(10)
+    assert [next(supply), fetched[:3]] == [2, [0, 1, 2]]
+    assert list(supply) == [3, 4, 5, 6, 7, 8]
+
+
 @pytest.fixture
 def no_collector():
     gc.disable()
