@@ -11,7 +11,6 @@ import keras
 from keras_alexnet.errors import UserError
 from keras_alexnet.networks import customize, layers, options, pooling, variants
 from keras_alexnet.networks import spec as specs
-from keras_alexnet.networks.dense import Dense
 from keras_alexnet.networks.locally_connected import LocallyConnected
 from keras_alexnet.networks.memory import check_memory
 from keras_alexnet.networks.options import Choices
@@ -203,7 +202,7 @@ def _dropout(
 def _dense(
     layer_spec: specs.DenseSpec, inputs: keras.KerasTensor, choices: Choices
 ) -> keras.layers.Layer:
-    return Dense(
+    return keras.layers.Dense(
         layer_spec.units,
         activation=choices.activation,
         name=layer_spec.name,

@@ -9,7 +9,6 @@ import tensorflow as tf
 from absl import logging
 
 from keras_alexnet.errors import UsageError
-from keras_alexnet.networks.gradient_scope import in_gradient_scope
 from keras_alexnet.utils.pixels import message, wrong_scale
 
 _register = keras.saving.register_keras_serializable(package="keras_alexnet")
@@ -298,3 +297,17 @@ class UnscaledDropout(Dropout):
         if self.rate == 0:
             return inputs
         return tf.where(self._kept(inputs), inputs, tf.zeros_like(inputs))
+
+
+def in_gradient_scope(gradient: Callable) -> Callable:
+    """Returns a function for `tf.custom_gradient`, named as TensorFlow names its own gradients.
+
+    By these names, profiles find the layer of an operation.
+    """
+    scope = tf.get_current_name_scope()
+
+    def scoped(*upstream: tf.Tensor) -> Any:
+        with tf.name_scope(f"gradient_tape/{scope}/"):
+            return gradient(*upstream)
+
+    return scoped if scope else gradient

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_alexnet.networks.gradient_scope import in_gradient_scope
+from keras_alexnet.networks.layers import in_gradient_scope
 
 
 @keras.saving.register_keras_serializable(package="keras_alexnet")

@@ -207,11 +207,11 @@ def _connect(scheme: str, url: str, variant: str | None, options: tuple) -> Pred
         return rest.RestPixelPredictor(variant, url, *options)
     if scheme == "grpc":
         # It needs an optional package.
-        from keras_alexnet.predicting import grpc_client
+        from keras_alexnet.predicting.grpc_client import GrpcPixelPredictor, GrpcPredictor
 
         if variant is None:
-            return grpc_client.GrpcPredictor(url, *options)
-        return grpc_client.GrpcPixelPredictor(variant, url, *options)
+            return GrpcPredictor(url, *options)
+        return GrpcPixelPredictor(variant, url, *options)
     raise UsageError(f"A model is {PLACES}. Received: {addresses.shown(url)}.")
 
 

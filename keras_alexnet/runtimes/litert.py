@@ -37,10 +37,14 @@ class LiteModel(ExportedFile):
         source: dict[str, Any] = {"model_content": file}
         if not isinstance(file, bytes):
             source = {"model_path": os.fspath(file)}
-        # tf.lite warns that it will be removed; `_runtime` has already said so.
-        with terminal.quiet(shown_on_failure=False):
-            opened = interpreter(**source, num_threads=num_threads)
-            opened.allocate_tensors()
+        try:
+            # tf.lite warns that it will be removed; `_runtime` has already said so.
+            with terminal.quiet(shown_on_failure=False):
+                opened = interpreter(**source, num_threads=num_threads)
+                opened.allocate_tensors()
+        except (RuntimeError, ValueError):
+            self._check_weights_of_damaged(file)
+            raise
         self._runner = self._checked_runner(opened)
         image = self._runner.get_input_details()[INPUT]
         self.input_dtype = np.dtype(image["dtype"]).name
@@ -48,6 +52,15 @@ class LiteModel(ExportedFile):
         self.num_classes = int(self._runner.get_output_details()["logits"]["shape"][-1])
         self.description = read_description(file)
         finite.check_weights(self.name, tflite_weights.floats(file))
+
+    def _check_weights_of_damaged(self, file: str | os.PathLike | bytes) -> None:
+        """Names weights that are not finite, of a file that the runtime refuses in other words."""
+        try:
+            finite.check_weights(self.name, tflite_weights.floats(file))
+        except UserError:
+            raise
+        except Exception:  # Damaged offsets raise many kinds of errors, which the runtime explains.
+            logging.debug("The weights of %s cannot be read.", self.name)
 
     def _checked_runner(self, interpreter: Any) -> Any:
         """Returns the signature's runner, if the file classifies images as our exports do."""

@@ -11,7 +11,7 @@ import pathlib
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,34 +53,38 @@ class PackedFiles:
 
     def beginning(self, path: str, size: int) -> bytes:
         """Returns the first bytes of the file at a path."""
-        place = self._places[os.path.relpath(path, self.root)]
+        [place] = self._places_of(os.path.dirname(path), [os.path.basename(path)])
         with open(self.data, "rb") as file:
             file.seek(self._offsets[place])
             return file.read(min(size, self._sizes[place]))
 
-    def images(self, names: Iterable[str]) -> RecordImages:
-        """Returns the images in the files of these names."""
+    def images(self, folder: str | os.PathLike, names: Sequence[str]) -> RecordImages:
+        """Returns the images in the files of these names, relative to a folder in the archive."""
         from keras_alexnet.data.records import RecordImages, RecordIndex
 
-        chosen = list(names)
-        places = [self._places[name] for name in chosen]
+        places = self._places_of(folder, names)
         index = RecordIndex(
             np.zeros(len(places), np.int64),
             np.array(self._offsets, np.int64)[places],
             np.array(self._sizes, np.int64)[places],
             np.zeros(len(places), np.int32),
         )
-        return RecordImages([self.data], index, chosen)
+        return RecordImages([self.data], index, list(names))
 
     def fingerprint(
-        self, names: Sequence[str], hashed_names: Sequence[str], *, largest: int
+        self,
+        folder: str | os.PathLike,
+        names: Sequence[str],
+        hashed_names: Sequence[str],
+        *,
+        largest: int,
     ) -> tuple[str, str]:
         """Hashes files as `fingerprints.of_files` hashes those of a folder.
 
         Raises:
             UserError: if a file is larger than `largest` bytes.
         """
-        places = [self._places[name] for name in names]
+        places = self._places_of(folder, names)
         sizes = [
             fingerprints.checked_size(self._sizes[place], self.names[place], largest)
             for place in places
@@ -95,6 +99,11 @@ class PackedFiles:
                 yield data[start : start + sizes[row]]
 
             return fingerprints.of_named(hashed_names, sizes, contents)
+
+    def _places_of(self, folder: str | os.PathLike, names: Sequence[str]) -> list[int]:
+        inside = os.path.relpath(folder, self.root)
+        start = "" if inside == os.curdir else inside + os.sep
+        return [self._places[start + name] for name in names]
 
 
 def opened(archive: str | os.PathLike) -> PackedFiles | None:

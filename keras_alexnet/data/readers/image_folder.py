@@ -73,24 +73,17 @@ def read(
     packed = archive.opened(place) if place.is_file() and labels_csv is None else None
     folder = archives.unpacked(place) if place.is_file() and packed is None else place
     found = scan(folder, splits, labels_csv, packed)
-    images: dict[str, EncodedImages] = {}
-    for part, files in found.splits.items():
-        if packed is None:
-            images[part] = ImageFiles(found.folder, files.names)
-        else:
-            inside = os.path.relpath(found.folder, place)
-            start = "" if inside == os.curdir else inside + os.sep
-            images[part] = packed.images(start + name for name in files.names)
+    images: dict[str, EncodedImages] = {
+        part: ImageFiles(found.folder, files.names)
+        if packed is None
+        else packed.images(found.folder, files.names)
+        for part, files in found.splits.items()
+    }
     states = {part: decoded_cache.state_of(pixels.paths) for part, pixels in images.items()}
     hashed = [name for files in found.splits.values() for name in files.hashed]
-    if packed is None:
-        names = [name for files in found.splits.values() for name in files.names]
-        sha256, sha256_of = fingerprints.of_files(
-            found.folder, names, hashed, largest=_LARGEST_FILE_BYTES
-        )
-    else:
-        names = [pixels.name(row) for pixels in images.values() for row in range(len(pixels))]
-        sha256, sha256_of = packed.fingerprint(names, hashed, largest=_LARGEST_FILE_BYTES)
+    names = [name for files in found.splits.values() for name in files.names]
+    of_files = fingerprints.of_files if packed is None else packed.fingerprint
+    sha256, sha256_of = of_files(found.folder, names, hashed, largest=_LARGEST_FILE_BYTES)
     for part, pixels in images.items():
         if sha256_of != "contents" or len(pixels) < decoded_cache.FEWEST:
             continue
