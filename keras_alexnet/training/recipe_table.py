@@ -240,7 +240,14 @@ RECIPES = {
         ),
     ),
     "cifar_v3": (
-        dataclasses.replace(_CIFAR_DEFAULT, epochs=16, learning_rate=0.03, label_smoothing=0.1),
+        dataclasses.replace(
+            _MUON,
+            note=_MUON.note + " That was for cifar_v2, whose rates these are. From PyTorch's "
+            "initial weights, the loss leaves 2.30 after about 170 steps. Five epochs end at 81.7 % "
+            "on the test images in one view, and still gain a lot from each.",
+            epochs=16,
+            label_smoothing=0.1,
+        ),
         _PAPER,
         dataclasses.replace(
             _DOCUMENT,
