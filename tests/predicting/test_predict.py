@@ -461,7 +461,9 @@ def test_script_writes_table_json_and_csv(places, tmp_path):
     done = _run(f"--model={places.run}", places.photos, "--top", "2", *flags, "--batch_size=4")
     assert done.returncode == 0
     left_out = "2 hidden, or of an operating system or tool; 1 .txt (not an image)"
-    assert done.stderr == f"Left out in {places.photos}: {left_out}.\n"
+    said, precision = done.stderr.splitlines()
+    assert said == f"Left out in {places.photos}: {left_out}."
+    assert precision.startswith("precision: auto (float32: ")
     truth = predict(places.run, places.photos, top=2)
     lines = done.stdout.splitlines()
     assert len(lines) == len(truth) == len(PHOTOS)
@@ -513,7 +515,7 @@ def test_script_names_the_images_that_it_could_not_predict(places, tmp_path):
     flags = [f"--model={places.run}", f"--csv={tmp_path / 'out.csv'}"]
     done = _run(*flags, tmp_path, places.photos / "tiny.png")
     assert done.returncode == 1
-    [line] = done.stderr.splitlines()
+    _precision, line = done.stderr.splitlines()
     assert f"2 of 3 images could not be predicted: {tmp_path / 'bad.png'}, {cut}" in line
     bad, half, good = done.stdout.splitlines()
     assert bad.startswith(f"{tmp_path / 'bad.png'}  error: ") and "class" in good
