@@ -243,8 +243,8 @@ RECIPES = {
         dataclasses.replace(
             _MUON,
             note=_MUON.note + " That was for cifar_v2, whose rates these are. From PyTorch's "
-            "initial weights, the loss leaves 2.30 after about 170 steps. Five epochs end at 81.7 % on "
-            "the test images in one view, and still gain a lot from each.",
+            "initial weights, the loss leaves 2.30 after about 170 steps. Five epochs end at "
+            "81.7 % on the test images in one view, and still gain a lot from each.",
             epochs=16,
             label_smoothing=0.1,
         ),
