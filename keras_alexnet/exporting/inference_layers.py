@@ -18,7 +18,10 @@ _BETA = 0.75  # the power in all sources, which is two roots
 
 
 def outputs(
-    model: keras.Model, image: tf.Tensor, layers: Sequence[str] = ()
+    model: keras.Model,
+    image: tf.Tensor,
+    layers: Sequence[str] = (),
+    as_trained: tuple[type, ...] = (),
 ) -> dict[str, tf.Tensor]:
     """Computes what a file of a network puts out.
 
@@ -26,6 +29,7 @@ def outputs(
         model: a network that `build` made, whose layers follow one another.
         image: pixels 0–255, float32 `[N, H, W, 3]`.
         layers: names of layers whose outputs are wanted, too.
+        as_trained: classes of layers that are written as they are trained.
 
     Returns:
         "logits", "probabilities" and each of the `layers`.
@@ -33,7 +37,8 @@ def outputs(
     found = {}
     with tf.name_scope(model.name):  # names of operations are "network/layer/operation"
         for layer in model.layers[1:]:
-            image = _written(layer, image)
+            as_is = isinstance(layer, as_trained)
+            image = layer(image, training=False) if as_is else _written(layer, image)
             if layer.name in layers:
                 found[layer.name] = image
     return {**found, "logits": image, "probabilities": tf.nn.softmax(image)}

@@ -19,7 +19,9 @@ schema = tensorflow_private.tflite_schema()
 # quantized around a zero point, image by image, and the first TFLite that has it.
 _HYBRID_VERSION, _HYBRID_RUNTIME = 9, "2.3.0"
 
-_IN_FLOAT = (LocalResponseNormalization, SameMapNormalization)
+# TFLite's own operator has the same last bit in every runtime; in sums and roots it differs, which
+# takes numbers of the int8 layer behind it to the next of its 256 steps.
+AS_TRAINED = (LocalResponseNormalization,)
 
 
 def check_calibration(
@@ -47,11 +49,12 @@ def check_calibration(
 def layers_in_float(network: TrainedNetwork) -> list[str]:
     """Returns the names of the layers that an int8 file must compute in float.
 
-    They raise bias + alpha * (a sum of squares) to a power; in 255 steps between the smallest and
-    the largest, most values are the same number. In int8, a trained cuda_convnet_18pct ranks a
-    different class first for 23 of 100 images.
+    `SameMapNormalization` raises 1 + alpha * (a sum of squares) to a power; in 255 steps between
+    the smallest and the largest, most values are the same number. In int8, a trained
+    cuda_convnet_18pct ranks a different class first for 23 of 100 images. TFLite itself computes
+    `LocalResponseNormalization` in float.
     """
-    return [layer.name for layer in network.model.layers if isinstance(layer, _IN_FLOAT)]
+    return [layer.name for layer in network.model.layers if isinstance(layer, SameMapNormalization)]
 
 
 def quantized(

@@ -167,7 +167,7 @@ def _converted(
     if quantization == "int8":
         assert calibration is not None
         # The graph takes floats; the quantizer gives its input the type of the pixels.
-        converter = _converter(network, "float32", layers)
+        converter = _converter(network, "float32", layers, tflite_int8.AS_TRAINED)
         float_layers = tflite_int8.layers_in_float(network)
         return tflite_int8.quantized(converter, input_dtype, calibration, float_layers)
     converter = _converter(network, input_dtype, layers)
@@ -182,14 +182,18 @@ def _converted(
 
 
 def _converter(
-    network: "TrainedNetwork", input_dtype: str, layers: Sequence[str]
+    network: "TrainedNetwork",
+    input_dtype: str,
+    layers: Sequence[str],
+    as_trained: tuple[type, ...] = (),
 ) -> "tf.lite.TFLiteConverter":
     import tensorflow as tf
 
     from keras_alexnet.exporting import inference_layers, signatures
 
     def serving_default(image: "tf.Tensor") -> dict[str, "tf.Tensor"]:
-        return inference_layers.outputs(network.model, tf.cast(image, tf.float32), layers)
+        pixels = tf.cast(image, tf.float32)
+        return inference_layers.outputs(network.model, pixels, layers, as_trained)
 
     # The weights are attributes of the module, because the converter freezes only those.
     module = tf.Module()
