@@ -14,6 +14,7 @@ from keras_alexnet.benchmarks.catalog import Settings
 from keras_alexnet.benchmarks.report import Report
 from keras_alexnet.benchmarks.timing import quartiles, take_turns
 from keras_alexnet.data.archives import CACHE_VARIABLE
+from keras_alexnet.errors import UserError
 
 IMPORT = "import tensorflow"
 GOAL = 2.0  # times the import, and the reading of the data
@@ -83,14 +84,19 @@ def _fresh(words: Sequence[str], cache: str | None, cpu: list[float]) -> Callabl
 def _run(words: Sequence[str], cache: str, cpu: list[float] | None = None) -> float:
     os.makedirs(cache, exist_ok=True)
     before, started = _seconds_of_children(), time.perf_counter()
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, *words],
-        check=True,
         env={**os.environ, CACHE_VARIABLE: cache, "TMPDIR": cache},
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
     )
     seconds = time.perf_counter() - started
+    if done.returncode:
+        *_, said = done.stderr.splitlines() or ["no message"]
+        kind = f"{UserError.__module__}.{UserError.__name__}: "
+        raise UserError(f"The first step cannot be timed: {said.removeprefix(kind)}")
     if cpu is not None:
         cpu.append(_seconds_of_children() - before)
     return seconds
