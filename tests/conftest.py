@@ -1,12 +1,15 @@
 """Two logical CPU devices for every test, so that several replicas can be tried without GPUs."""
 
+import contextlib
+import functools
 import gc
 import os
+import pathlib
 import socket
 
 import pytest
 
-from keras_alexnet import TrainConfig
+import keras_alexnet as ka
 from support.networks import registered
 from support.small_networks import small_row
 
@@ -21,6 +24,7 @@ def pytest_configure(config):
     """Imports TensorFlow as commands do, except in the process that only starts others."""
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         return
+    gc.disable()  # a sixth of the time of imports
     import tensorflow as tf
 
     tf.config.set_logical_device_configuration(
@@ -30,6 +34,7 @@ def pytest_configure(config):
 
 def pytest_collection_finish():
     """Keeps the collector of garbage away from all that was imported, which stays to the end."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 
@@ -57,19 +62,39 @@ def small_variant():
 @pytest.fixture(scope="module")
 def config_in(tiny_folder, small_variant):
     """(folder, settings) → two epochs of 5 steps of the small network on three classes."""
+    return functools.partial(_config, tiny_folder, small_variant)
 
-    def make(workdir, *, overrides=None, **settings):
-        given = {
-            "variant": small_variant,
-            "dataset": "image_folder",
-            "data_dir": str(tiny_folder),
-            "workdir": str(workdir),
-            "num_devices": 1,
-            "overrides": {"epochs": 2, "global_batch_size": 16, **(overrides or {})},
-        }
-        return TrainConfig(**{**given, **settings})
 
-    return make
+def _config(data_dir, variant, workdir, /, *, overrides=None, **settings):
+    given = {
+        "variant": variant,
+        "dataset": "image_folder",
+        "data_dir": str(data_dir),
+        "workdir": str(workdir),
+        "num_devices": 1,
+        "overrides": {"epochs": 2, "global_batch_size": 16, **(overrides or {})},
+    }
+    return ka.TrainConfig(**{**given, **settings})
+
+
+@pytest.fixture(scope="session")
+def whole_run(tiny_folder, tmp_path_factory):
+    """The folder of a run of `config` that was never stopped, to be read or copied."""
+    workdir = tmp_path_factory.mktemp("whole") / "run"
+    spec = small_row()
+    with registered(spec), _figures_unsaved():
+        ka.train(_config(tiny_folder, spec.name, workdir, checkpoint_every_steps=2))
+    return workdir
+
+
+@pytest.fixture(scope="session")
+def animals_run(tiny_folder, tmp_path_factory):
+    """The folder of a run of three steps of cifar_v2 on three classes, to be read or copied."""
+    workdir = tmp_path_factory.mktemp("runs") / "run"
+    settings = {"dataset_name": "animals", "max_steps": 3}
+    with _figures_unsaved():
+        ka.train(_config(tiny_folder, "cifar_v2", workdir, overrides={"epochs": 1}, **settings))
+    return workdir
 
 
 @pytest.fixture
@@ -111,3 +136,22 @@ def drawn(monkeypatch):
 
     monkeypatch.setattr(drawing, "save", kept)
     return figures
+
+
+@pytest.fixture
+def unsaved_figures():
+    """Empty files stand for pictures: to lay one out and save it takes longer than training.
+
+    The figures themselves are drawn as ever.
+    """
+    with _figures_unsaved():
+        yield
+
+
+@contextlib.contextmanager
+def _figures_unsaved():
+    from keras_alexnet.figures import drawing
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawing, "save", lambda figure, path: pathlib.Path(path).touch())
+        yield

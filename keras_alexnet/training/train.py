@@ -178,10 +178,9 @@ def _finish(
     state.step.take_average()
     # Saved and evaluated in float32: precision is a choice of the run, never of a file.
     with precision("float32"):
-        with job.strategy.scope():
-            model = job.build()
-        for target, trained in zip(model.variables, state.step.model.variables, strict=True):
-            target.assign(trained.numpy())
+        model = state.step.model
+        if job.config.precision != "float32":
+            model = _rebuilt(job, model)
         job.cluster.from_chief(lambda: run_folder.save(job.workdir, model, job.data.class_names))
         views = job.config.views
         evaluation = job.evaluator(model, job.data.test, views=views).run("testing")
@@ -190,3 +189,12 @@ def _finish(
             one_view = job.evaluator(model, job.data.test).run("testing one view")
     interruption.agree()
     return report.write(job, state, evaluation, one_view, log)
+
+
+def _rebuilt(job: TrainingJob, trained: keras.Model) -> keras.Model:
+    """Returns the trained network in the current precision."""
+    with job.strategy.scope():
+        model = job.build()
+    for target, variable in zip(model.variables, trained.variables, strict=True):
+        target.assign(variable.numpy())
+    return model

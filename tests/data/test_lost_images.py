@@ -30,6 +30,7 @@ def config(tmp_path, small_variant, monkeypatch):
 
 
 @pytest.mark.parametrize("part", ["train", pytest.param("test", marks=pytest.mark.slow)])
+@pytest.mark.usefixtures("unsaved_figures")
 def test_broken_images_are_left_out_and_counted(config, tmp_path, part, caplog):
     def damage(_):
         (tmp_path / "data" / part / "a" / "002.png").unlink()

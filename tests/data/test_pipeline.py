@@ -287,7 +287,7 @@ def test_a_new_augmentation_has_its_own_draws_and_changes_no_other(split, erase)
     assert len({tuple(corner) for corner in corners.numpy()}) > 10
 
 
-def test_a_new_augmentation_is_known_to_a_training_run(config, erase):
+def test_a_new_augmentation_is_known_to_a_training_run(config, erase, unsaved_figures):
     overrides = {**config.overrides, "augment": ("crop", "flip", "erase(5)"), "epochs": 1}
     ka.train(dataclasses.replace(config, overrides=overrides, max_steps=1))
 

@@ -88,21 +88,20 @@ def test_data_of_other_classes_are_refused(model, tiny_folder, tmp_path):
         ka.evaluate(EvaluateConfig(model=tmp_path, dataset="image_folder", data_dir=tiny_folder))
 
 
-def test_run_gives_what_is_not_named(config_in, tmp_path):
-    ka.train(config_in(tmp_path / "run", dataset_name="animals", max_steps=1))
-    assert ka.evaluate(EvaluateConfig(model=tmp_path / "run"))["dataset"] == "animals"
+def test_run_gives_what_is_not_named(animals_run, tmp_path):
+    assert ka.evaluate(EvaluateConfig(model=animals_run))["dataset"] == "animals"
     assert (
-        ka.evaluate(EvaluateConfig(model=tmp_path / "run", dataset="image_folder"))["dataset"]
+        ka.evaluate(EvaluateConfig(model=animals_run, dataset="image_folder"))["dataset"]
         == "animals"
     )
     write_images(tmp_path / "new" / "train", ["cat", "dog", "owl"], 2)
     write_images(tmp_path / "new" / "test", ["cat", "dog", "owl"], 2)
-    found = ka.evaluate(EvaluateConfig(model=tmp_path / "run", data_dir=tmp_path / "new"))
+    found = ka.evaluate(EvaluateConfig(model=animals_run, data_dir=tmp_path / "new"))
     assert (found["dataset"], found["images"]) == ("new", 6)
     # Only the run's own data have a part that it held out.
     with pytest.raises(ka.UsageError, match="new is different data"):
         ka.evaluate(
-            EvaluateConfig(model=tmp_path / "run", data_dir=tmp_path / "new", split="validation")
+            EvaluateConfig(model=animals_run, data_dir=tmp_path / "new", split="validation")
         )
 
 

@@ -30,29 +30,10 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def run_folder(tiny_folder, tmp_path_factory):
-    """A run of three steps on three classes."""
-    workdir = tmp_path_factory.mktemp("runs") / "run"
-    ka.train(
-        ka.TrainConfig(
-            variant="cifar_v2",
-            dataset="image_folder",
-            data_dir=str(tiny_folder),
-            dataset_name="animals",
-            workdir=str(workdir),
-            overrides={"epochs": 1},
-            max_steps=3,
-            num_devices=1,
-        )
-    )
-    return workdir
-
-
-@pytest.fixture(scope="module")
-def exported(run_folder, tmp_path_factory):
+def exported(animals_run, tmp_path_factory):
     out = tmp_path_factory.mktemp("saved_models") / "animals"
     config = ExportConfig(
-        model=run_folder,
+        model=animals_run,
         out=out,
         quantization=["float32", "int8"],
         calibration_images=20,
@@ -109,14 +90,14 @@ def test_report_is_what_the_files_hold(exported):
         assert all(0 < facts["latency_seconds"][threads] < 1 for threads in ("1", "2"))
 
 
-def test_every_file_is_compared_on_the_test_images(exported, run_folder):
+def test_every_file_is_compared_on_the_test_images(exported, animals_run):
     _, report = exported
     assert report["compared_on"] == "24 test images of animals"
     for name, facts in report["files"].items():
         found = facts["agreement"]
         assert found["images"] == 24
         assert found["relative_difference"] < (0.2 if "int8" in name else 1e-4)
-    results = json.loads((run_folder / "results.json").read_text())
+    results = json.loads((animals_run / "results.json").read_text())
     assert report["accuracy"]["1"]["top1"] == pytest.approx(results["test_top1"])
     assert report["accuracy"]["1"]["loss"] == pytest.approx(results["test_loss"], rel=1e-5)
     assert report["accuracy"].keys() == {"1", "10"}
@@ -196,10 +177,10 @@ def _run_snippet(card, folder, monkeypatch, capsys):
     return capsys.readouterr().out
 
 
-def test_program_of_the_card_runs(exported, run_folder, tmp_path, monkeypatch, capsys):
+def test_program_of_the_card_runs(exported, animals_run, tmp_path, monkeypatch, capsys):
     out, report = exported
     shutil.copytree(out, tmp_path / "out")
-    ka.save(run_folder, tmp_path / "saved")
+    ka.save(animals_run, tmp_path / "saved")
     for name in ("out", "saved"):
         card = (tmp_path / name / "README.md").read_text()
         printed = _run_snippet(card, tmp_path / name, monkeypatch, capsys)
@@ -208,10 +189,10 @@ def test_program_of_the_card_runs(exported, run_folder, tmp_path, monkeypatch, c
     assert "`tflite/cifar_v2_int8.tflite`" in (tmp_path / "out" / "README.md").read_text()
 
 
-def test_a_saved_run_has_its_card_and_is_the_run(run_folder, tmp_path):
-    ka.save(run_folder, tmp_path / "saved")
+def test_a_saved_run_has_its_card_and_is_the_run(animals_run, tmp_path):
+    ka.save(animals_run, tmp_path / "saved")
     assert _everything(tmp_path / "saved") == {"README.md", CONFIG, LABELS, MODEL, RESULTS}
-    saved, run = ka.load(tmp_path / "saved"), ka.load(run_folder)
+    saved, run = ka.load(tmp_path / "saved"), ka.load(animals_run)
     assert (saved.config, saved.results, saved.labels) == (run.config, run.results, run.labels)
     readme = (tmp_path / "saved" / "README.md").read_text()
     for text in ("model-index:", "## Training", "24 test images", saved.sha256):
@@ -229,7 +210,7 @@ def test_model_card_says_what_is_seen_of_an_image(exported):
         assert words in text and others not in text
 
 
-def test_recorded_rows_are_those_of_the_report(exported, run_folder, tmp_path):
+def test_recorded_rows_are_those_of_the_report(exported, animals_run, tmp_path):
     out, report = exported
     rows = files.read_rows(out.parent / "exports.csv", reports.COLUMNS)
     assert [row["file"] for row in rows] == list(report["files"])
@@ -243,14 +224,16 @@ def test_recorded_rows_are_those_of_the_report(exported, run_folder, tmp_path):
     with pytest.raises(ka.UserError, match="Give --record a different file"):
         (tmp_path / "other.csv").write_text("a,b\n")
         ka.export(
-            ExportConfig(model=run_folder, out=tmp_path / "out", record=str(tmp_path / "other.csv"))
+            ExportConfig(
+                model=animals_run, out=tmp_path / "out", record=str(tmp_path / "other.csv")
+            )
         )
 
 
-def test_versions_are_never_overwritten(run_folder, exported):
+def test_versions_are_never_overwritten(animals_run, exported):
     out, _ = exported
     with pytest.raises(ka.UserError, match="Versions are never overwritten"):
-        ka.export(ExportConfig(model=run_folder, out=out, formats=["saved_model"], version=1))
+        ka.export(ExportConfig(model=animals_run, out=out, formats=["saved_model"], version=1))
 
 
 def test_bare_file_exports_with_class_numbers_and_drawn_images(tmp_path, caplog):
@@ -269,8 +252,8 @@ def test_bare_file_exports_with_class_numbers_and_drawn_images(tmp_path, caplog)
     assert not ka.load(tmp_path / "out").labels_are_names
 
 
-def test_options_are_refused_before_anything_is_written(run_folder, tmp_path):
-    def refused(kind, text, model=run_folder, **options):
+def test_options_are_refused_before_anything_is_written(animals_run, tmp_path):
+    def refused(kind, text, model=animals_run, **options):
         with pytest.raises(kind, match=text):
             ka.export(ExportConfig(model=model, out=tmp_path / "out", **options))
         assert not (tmp_path / "out").exists()
@@ -297,12 +280,12 @@ def test_options_are_refused_before_anything_is_written(run_folder, tmp_path):
     refused(ka.UsageError, "Only networks with square inputs", model=tmp_path / "wide.keras")
 
 
-def test_files_of_earlier_exports_are_told_of_or_in_the_way(run_folder, tmp_path):
+def test_files_of_earlier_exports_are_told_of_or_in_the_way(animals_run, tmp_path):
     out, options = tmp_path / "out", {"formats": ["tflite"], "latency": False, "views": [1]}
     ka.export(
-        ExportConfig(model=run_folder, out=out, quantization=["float16"], test_images=5, **options)
+        ExportConfig(model=animals_run, out=out, quantization=["float16"], test_images=5, **options)
     )
-    ka.export(ExportConfig(model=run_folder, out=out, quantization=["float32"], **options))
+    ka.export(ExportConfig(model=animals_run, out=out, quantization=["float32"], **options))
     card = (out / "tflite" / "model_card.md").read_text()
     assert "tflite float16 was exported earlier and compared on 5 of 24 test images" in card
     told = json.loads((out / "tflite" / "export.json").read_text())["files"]
@@ -311,7 +294,7 @@ def test_files_of_earlier_exports_are_told_of_or_in_the_way(run_folder, tmp_path
     with pytest.raises(ka.UserError, match="cifar_v2_float16.tflite with a different network"):
         ka.export(
             ExportConfig(
-                model=run_folder,
+                model=animals_run,
                 out=out,
                 quantization=["float32"],
                 input_dtype="float32",
@@ -321,11 +304,11 @@ def test_files_of_earlier_exports_are_told_of_or_in_the_way(run_folder, tmp_path
     assert {path: path.read_bytes() for path in (out / "tflite").iterdir()} == before
 
 
-def test_run_whose_data_are_gone_still_exports(run_folder, tmp_path, caplog):
+def test_run_whose_data_are_gone_still_exports(animals_run, tmp_path, caplog):
     moved = tmp_path / "moved"
     moved.mkdir()
     for name in (MODEL, LABELS, CONFIG, RESULTS):
-        (moved / name).write_bytes((run_folder / name).read_bytes())
+        (moved / name).write_bytes((animals_run / name).read_bytes())
     described = json.loads((moved / CONFIG).read_text())
     described["config"]["data_dir"] = str(tmp_path / "gone")
     (moved / CONFIG).write_text(json.dumps(described))
@@ -351,9 +334,9 @@ def _script(*flags):
 
 
 @pytest.mark.slow
-def test_script_exports_and_prints_the_figures(run_folder, tmp_path):
+def test_script_exports_and_prints_the_figures(animals_run, tmp_path):
     flags = ["--formats=saved_model", "--nolatency", "--views=1", "--test_images=10"]
-    process = _script(f"--model={run_folder}", f"--out={tmp_path / 'out'}", *flags)
+    process = _script(f"--model={animals_run}", f"--out={tmp_path / 'out'}", *flags)
     out, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     assert "saved_model: 1, " in out and "top1_agreement: 1.0" in out
@@ -361,14 +344,14 @@ def test_script_exports_and_prints_the_figures(run_folder, tmp_path):
     assert report["compared_on"] == "10 of 24 test images of animals"
 
 
-def test_full_disk_leaves_nothing_and_says_so(run_folder, tmp_path, capfd):
+def test_full_disk_leaves_nothing_and_says_so(animals_run, tmp_path, capfd):
     flags = ["--formats=saved_model", "--nolatency", "--views=1"]
     (tmp_path / "out").mkdir()
     # Files cannot grow past the limit, as on a disk that is full.
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
     try:
-        code = main(["export", f"--model={run_folder}", f"--out={tmp_path / 'out'}", *flags])
+        code = main(["export", f"--model={animals_run}", f"--out={tmp_path / 'out'}", *flags])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
     err = capfd.readouterr().err
@@ -378,9 +361,9 @@ def test_full_disk_leaves_nothing_and_says_so(run_folder, tmp_path, capfd):
 
 
 @pytest.mark.processes
-def test_killed_export_shows_no_version_and_the_next_one_sweeps(run_folder, tmp_path):
+def test_killed_export_shows_no_version_and_the_next_one_sweeps(animals_run, tmp_path):
     out = tmp_path / "out"
-    process = _script(f"--model={run_folder}", f"--out={out}", "--formats=saved_model")
+    process = _script(f"--model={animals_run}", f"--out={out}", "--formats=saved_model")
     deadline = time.monotonic() + 120
     while not list(out.glob(".export-*/1/saved_model.pb")) and time.monotonic() < deadline:
         assert process.poll() is None, process.stderr.read()
@@ -389,7 +372,7 @@ def test_killed_export_shows_no_version_and_the_next_one_sweeps(run_folder, tmp_
     process.communicate()
     assert [path.name for path in out.iterdir()] == [f".export-{platform.node()}-{process.pid}"]
     ka.export(
-        ExportConfig(model=run_folder, out=out, formats=["saved_model"], latency=False, views=[1])
+        ExportConfig(model=animals_run, out=out, formats=["saved_model"], latency=False, views=[1])
     )
     assert sorted(os.listdir(out)) == ["1", "README.md"]
 

@@ -19,14 +19,6 @@ from support.run_ends import assert_same_end, metrics
 
 
 @pytest.fixture(scope="module")
-def ended(config_in, tmp_path_factory):
-    """The folder of a run of two epochs of five steps."""
-    config = config_in(tmp_path_factory.mktemp("ended") / "run", checkpoint_every_steps=2)
-    ka.train(config)
-    return config.workdir
-
-
-@pytest.fixture(scope="module")
 def crashed(config_in, tmp_path_factory):
     """The folder of the same run, which ended after step 7 and has checkpoints of 5 and 6."""
     config = config_in(tmp_path_factory.mktemp("crashed") / "run", checkpoint_every_steps=2)
@@ -36,8 +28,8 @@ def crashed(config_in, tmp_path_factory):
 
 
 @pytest.fixture
-def run(ended, tmp_path):
-    return pathlib.Path(shutil.copytree(ended, tmp_path / "run"))
+def run(whole_run, tmp_path):
+    return pathlib.Path(shutil.copytree(whole_run, tmp_path / "run"))
 
 
 @pytest.fixture
@@ -151,7 +143,7 @@ def test_state_of_a_wrong_type_is_a_message(half, caplog):
 
 
 @pytest.mark.processes
-def test_lost_checkpoints_never_start_the_run_again(half, ended):
+def test_lost_checkpoints_never_start_the_run_again(half, whole_run):
     stored = half.with_name("stored")
     (half / "checkpoints").rename(stored)
     for given in ({}, {"allow_change": "seed", "seed": 4}):
@@ -163,18 +155,18 @@ def test_lost_checkpoints_never_start_the_run_again(half, ended):
     (half / "metrics.csv").unlink()  # the checkpoint has its rows
     (half / "checkpoints" / "step-000000006.json").unlink()
     _resume(half)
-    assert_same_end(half, ended)
+    assert_same_end(half, whole_run)
 
 
 @pytest.mark.processes
-def test_a_run_that_was_killed_before_its_first_checkpoint_starts(config, ended, monkeypatch):
+def test_a_run_that_was_killed_before_its_first_checkpoint_starts(config, whole_run, monkeypatch):
     config = dataclasses.replace(config, checkpoint_every_steps=2)
     monkeypatch.setattr(Checkpoints, "save", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         ka.train(config)
     monkeypatch.undo()
     _resume(config.workdir)
-    assert_same_end(config.workdir, ended)
+    assert_same_end(config.workdir, whole_run)
 
 
 @pytest.mark.processes
@@ -187,11 +179,11 @@ def test_lost_best_weights_are_found_before_the_training(half):
 
 
 @pytest.mark.processes
-def test_a_lost_model_is_made_again(run, ended, caplog):
+def test_a_lost_model_is_made_again(run, whole_run, caplog):
     (run / "model.keras").unlink()
     _resume(run)
     assert "model.keras is missing, and is made again" in caplog.text
-    assert_same_end(run, ended)
+    assert_same_end(run, whole_run)
     (run / "model.keras").unlink()
     shutil.rmtree(run / "checkpoints")
     with pytest.raises(ka.UserError, match="there are no checkpoints"):

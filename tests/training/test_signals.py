@@ -19,17 +19,10 @@ from support.run_ends import assert_same_end, metrics
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def never_stopped(config_in, tmp_path_factory):
-    workdir = str(tmp_path_factory.mktemp("whole") / "run")
-    ka.train(config_in(workdir))
-    return workdir
-
-
 @pytest.mark.parametrize(
     ("number", "step", "code"), [(signal.SIGTERM, 3, 143), (signal.SIGINT, 5, 130)]
 )
-def test_signal_finishes_the_step_and_saves(config, never_stopped, number, step, code):
+def test_signal_finishes_the_step_and_saves(config, whole_run, number, step, code):
     handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     with pytest.raises(ka.Interrupted) as caught:
         ka.train(config, callbacks=[before_step(step, lambda _: signal.raise_signal(number))])
@@ -42,11 +35,11 @@ def test_signal_finishes_the_step_and_saves(config, never_stopped, number, step,
     assert saved[-1] == f"step-{step:09d}.json"
     if number == signal.SIGTERM:
         ka.train(ka.TrainConfig(workdir=config.workdir, resume=True))
-        assert_same_end(config.workdir, never_stopped)
+        assert_same_end(config.workdir, whole_run)
 
 
 @pytest.mark.slow
-def test_signal_while_validating_or_testing_is_heard(config, never_stopped, monkeypatch):
+def test_signal_while_validating_or_testing_is_heard(config, whole_run, monkeypatch):
     left = {"validating": 2, "testing": 1}  # in the second validation, and in the test
 
     class Progress(evaluator.Progress):
@@ -64,7 +57,7 @@ def test_signal_while_validating_or_testing_is_heard(config, never_stopped, monk
     with pytest.raises(ka.Interrupted, match="before it had ended. Resume with --resume"):
         ka.train(ka.TrainConfig(workdir=config.workdir, resume=True))
     ka.train(ka.TrainConfig(workdir=config.workdir, resume=True))
-    assert_same_end(config.workdir, never_stopped)
+    assert_same_end(config.workdir, whole_run)
 
 
 def test_signal_before_the_run_has_a_folder_leaves_nothing(config, tmp_path, monkeypatch):

@@ -91,7 +91,8 @@ def test_draws_are_those_of_the_image_and_all_are_drawn():
     assert np.abs(shares - 1 / 28).max() < 0.01
     # In a pipeline, whose batches may have any size, the shape stays known.
     dataset = tf.data.Dataset.from_tensor_slices((IMAGES, drawn[:5])).batch(3)
-    batches = dataset.map(lambda i, d: RandAugment().apply(i, d, Context(PLAN)))
+    unconverted = tf.autograph.experimental.do_not_convert  # as all pipelines of the package
+    batches = dataset.map(unconverted(lambda i, d: RandAugment().apply(i, d, Context(PLAN))))
     assert batches.element_spec.shape.as_list() == [None, 32, 32, 3]
     whole = RandAugment().apply(tf.constant(IMAGES), drawn[:5], Context(PLAN))
     np.testing.assert_array_equal(np.concatenate(list(batches.as_numpy_iterator())), whole)

@@ -152,7 +152,7 @@ def test_the_networks_that_are_tried_have_every_kind_of_layer():
 @pytest.mark.parametrize("name", VARIANTS)
 def test_graph_is_for_inference_needs_no_xla_and_stores_each_variable_once(name, tmp_path):
     # The gradients of locally connected layers are in the file as well, place by place.
-    small = {"input_shape": (16, 16, 3)} if name in LOCALLY_CONNECTED else {}
+    small = {"input_shape": (8, 8, 3)} if name in LOCALLY_CONNECTED else {}
     network = trained(tmp_path / "run", name, **small)
     saved_model.write(network, tmp_path / "1")
     stored = tf.train.list_variables(str(tmp_path / "1" / "variables" / "variables"))
