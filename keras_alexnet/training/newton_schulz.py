@@ -8,26 +8,27 @@ _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ROUNDS = 5
 
 
-def make_orthogonal(matrices: tf.Tensor) -> tf.Tensor:
+def make_orthogonal(matrices: tf.Tensor, scale: tf.Tensor | float = 1.0) -> tf.Tensor:
     """Returns for each matrix the nearest one whose singular values are about 0.7 to 1.2.
 
     It is what `keras.optimizers.Muon.zeropower_via_newtonschulz5` returns, in about a third of the
     time for long matrices. Every round multiplies the matrix X by a polynomial of XᵀX; the products
     of these polynomials are gathered first, so that the long side of X is met only at the start and
-    at the end.
+    at the end. The norm and the scale are applied to the small matrices as well: the squared norm
+    of X is the trace of XᵀX.
 
     Args:
         matrices: float32 `[..., rows, columns]`.
+        scale: multiplies the result; float32 scalar.
 
     Example:
         >>> float(tf.norm(make_orthogonal(tf.constant([[30.0], [40.0]])))) > 0.6
         True
     """
-    norms = tf.norm(matrices, axis=(-2, -1), keepdims=True)
-    matrices = matrices / (norms + 1e-7)
     long = matrices.shape[-2] >= matrices.shape[-1]
     products = tf.matmul(matrices, matrices, transpose_a=long, transpose_b=not long)
-    factors = _gathered_polynomials(products)
+    norms = tf.sqrt(tf.linalg.trace(products))[..., None, None] + 1e-7
+    factors = _gathered_polynomials(products / norms**2) * (scale / norms)
     return tf.matmul(matrices, factors) if long else tf.matmul(factors, matrices)
 
 

@@ -91,10 +91,10 @@ class _Muon(_SGD):
         step = gradient + self.momentum * velocity if self.nesterov else velocity
         inputs = int(np.prod(shape[-4:-1]))
         matrix = tf.reshape(step, [*shape[:-4], inputs, shape[-1]])
-        matrix = make_orthogonal(matrix)
         rate = rate * max(1.0, shape[-1] / inputs) ** 0.5
+        moved = tf.reshape(make_orthogonal(matrix, rate), shape)
         decayed = variable * (1.0 - rate * self.decays[index]) if self.decays[index] else variable
-        variable.assign(decayed - rate * tf.reshape(matrix, shape))
+        variable.assign(decayed - moved)
 
 
 class _PyTorchAdam(keras.optimizers.Adam):

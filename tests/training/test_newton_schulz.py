@@ -19,6 +19,8 @@ def test_long_wide_and_stacked_matrices_end_as_those_of_keras(shape):
     expected = muon.zeropower_via_newtonschulz5(matrices, muon.ns_steps)
     found = make_orthogonal(matrices)
     np.testing.assert_allclose(found, expected, atol=2e-5)
+    scaled = make_orthogonal(1000 * matrices, scale=0.25)
+    np.testing.assert_allclose(scaled, 0.25 * expected, atol=5e-6)
     largest = np.linalg.svd(found, compute_uv=False).max()
     assert 0.6 < largest < 1.3
 
