@@ -54,6 +54,10 @@ class Settings(arguments.Config):
     classes: tuple[int, ...] = setting((), "Numbers of classes.", least=2)
     images: tuple[int, ...] = setting((), "Numbers of images that are listed.", least=100)
     workers: tuple[int, ...] = setting((), "Numbers of workers.", least=1, most=64)
+    top1: float = setting(70.0, "Test top-1 in percent.", above=0, most=100)
+    epochs: int | None = setting(
+        None, "Passes over the training images; by default the recipe's.", least=1
+    )
     out: str | os.PathLike | None = setting(None, "Folder for pictures and a CSV file of the rows.")
 
     def __post_init__(self) -> None:
@@ -98,6 +102,21 @@ BENCHMARKS = {
             "precision": precision_choice.AUTO,
         },
         {"peers": ("torch",)},
+    ),
+    "accuracy": Benchmark(
+        "Seconds from a command to a test accuracy, against PyTorch with the document's recipe.",
+        "accuracy",
+        {
+            "variants": ("cifar_v2",),
+            "top1": 70.0,
+            "epochs": None,
+            "dataset": "shapes",
+            "data_dir": None,
+            "rounds": 1,
+            "peers": ("torch",),
+            "precision": precision_choice.AUTO,
+        },
+        {"variants": ("cifar_v2",), "peers": ("torch",)},
     ),
     "scale": Benchmark(
         "Memory and seconds over batch size, image size, classes, listed images and workers.",

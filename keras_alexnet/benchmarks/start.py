@@ -1,20 +1,17 @@
 """Benchmark of the start: seconds from a command to the end of its first training step."""
 
 import os
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from keras_alexnet.benchmarks import commands
 from keras_alexnet.benchmarks.catalog import Settings
 from keras_alexnet.benchmarks.report import Report
 from keras_alexnet.benchmarks.timing import quartiles, take_turns
 from keras_alexnet.data.archives import CACHE_VARIABLE
-from keras_alexnet.errors import UserError
 
 IMPORT = "import tensorflow"
 GOAL = 2.0  # times the import, and the reading of the data
@@ -83,20 +80,9 @@ def _fresh(words: Sequence[str], cache: str | None, cpu: list[float]) -> Callabl
 
 def _run(words: Sequence[str], cache: str, cpu: list[float] | None = None) -> float:
     os.makedirs(cache, exist_ok=True)
-    before, started = _seconds_of_children(), time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, *words],
-        env={**os.environ, CACHE_VARIABLE: cache, "TMPDIR": cache},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-    )
-    seconds = time.perf_counter() - started
-    if done.returncode:
-        *_, said = done.stderr.splitlines() or ["no message"]
-        kind = f"{UserError.__module__}.{UserError.__name__}: "
-        raise UserError(f"The first step cannot be timed: {said.removeprefix(kind)}")
+    before = _seconds_of_children()
+    own = {CACHE_VARIABLE: cache, "TMPDIR": cache}
+    seconds, _ = commands.timed(words, "The first step", own)
     if cpu is not None:
         cpu.append(_seconds_of_children() - before)
     return seconds

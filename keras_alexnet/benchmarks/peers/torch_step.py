@@ -52,7 +52,7 @@ def serve(turns: Turns, *, variant: str, batch_size: int, steps: int) -> None:
             "best": best,
             "tried": tried,
             "failed": failed,
-            "device": "gpu" if _device() == "cuda" else "cpu",
+            "device": "gpu" if device() == "cuda" else "cpu",
             "torch": torch.__version__,
         }
     )
@@ -72,7 +72,7 @@ def _ways(
     layouts = {"channels first": torch.contiguous_format, "channels last": torch.channels_last}
     ways = {
         f"{precision}, {layout}": (precision == "bfloat16", layouts[layout])
-        for precision in ("float32", *(["bfloat16"] if _has_bfloat16() else []))
+        for precision in ("float32", *(["bfloat16"] if has_bfloat16() else []))
         for layout in layouts
     }
     for name, way in ways.items():
@@ -92,12 +92,12 @@ def _step(
 ) -> Step:
     import torch
 
-    spec, device = variants.get(variant), _device()
+    spec, where = variants.get(variant), device()
     network: Any = torch_networks.build(spec, standardize=False)
-    network = network.to(device, memory_format=layout)
+    network = network.to(where, memory_format=layout)
     images = torch.randn((batch_size, 3, spec.input_size, spec.input_size))
-    images = images.to(device, memory_format=layout)
-    labels = (torch.arange(batch_size) % spec.num_classes).to(device)
+    images = images.to(where, memory_format=layout)
+    labels = (torch.arange(batch_size) % spec.num_classes).to(where)
     # A low rate, so that one batch is not learned by heart: gradients near 0 are slow.
     optimizer = torch.optim.SGD(
         network.parameters(), lr=1e-6, momentum=0.9, weight_decay=5e-4, fused=True
@@ -108,7 +108,7 @@ def _step(
 
     def step() -> None:
         optimizer.zero_grad()
-        with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
+        with torch.autocast(where, torch.bfloat16, enabled=bfloat16):
             logits = network(images)
         loss_of(logits.float(), labels).backward()
         optimizer.step()
@@ -128,16 +128,18 @@ def _seconds_a_step(step: Step) -> float:
     return (time.perf_counter() - started) / steps
 
 
-def _device() -> str:
+def device() -> str:
+    """Returns the device that PyTorch trains on."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _has_bfloat16() -> bool:
+def has_bfloat16() -> bool:
+    """Returns whether that device computes in bfloat16."""
     import torch
 
-    if _device() == "cuda":
+    if device() == "cuda":
         return torch.cuda.is_bf16_supported()
     return bool(machine.has_bfloat16())
 
@@ -145,5 +147,5 @@ def _has_bfloat16() -> bool:
 def _wait_for_device() -> None:
     import torch
 
-    if _device() == "cuda":
+    if device() == "cuda":
         torch.cuda.synchronize()
