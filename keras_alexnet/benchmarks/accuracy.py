@@ -29,7 +29,7 @@ OURS, DOCUMENT = "fast", "document"
 # The command, which also ends if this process does.
 _TRAIN = """
 import os, sys
-machine.end_with_parent(int(sys.argv.pop(1)))
+machine.end_with_parent(int(sys.argv.pop(1)), folder=sys.argv.pop(1))
 from keras_alexnet.cli.main import main
 sys.exit(main())
 """
@@ -105,7 +105,7 @@ def _words_of_train(variant: str, settings: Settings, run: str, seed: int) -> li
         "workdir": run,
     }
     given = [f"--{name}={value}" for name, value in flags.items() if value is not None]
-    return ["-c", _TRAIN, str(os.getpid()), "train", *given]
+    return ["-c", _TRAIN, str(os.getpid()), os.path.dirname(run), "train", *given]
 
 
 def _decode(variant: str, settings: Settings, folder: pathlib.Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_alexnet.data.readers import list_datasets
 from keras_alexnet.distributed import precision_choice
+from keras_alexnet.errors import UsageError
 from keras_alexnet.networks.spec import LARGEST_SIDE
 from keras_alexnet.networks.variants import list_variants
 from keras_alexnet.utils import arguments
@@ -22,7 +23,12 @@ class Settings(arguments.Config):
     """
 
     variants: tuple[str, ...] = setting((), "Networks.", list_variants())
-    batch_sizes: tuple[int, ...] = setting((), "Numbers of images in a batch.", least=1)
+    batch_sizes: tuple[int, ...] = setting(
+        (),
+        "Numbers of images in a batch. If no default is named, that of the network's recipe, or 32 "
+        "for large images.",
+        least=1,
+    )
     steps: int = setting(
         40, "Number of steps timed in each round, after a few untimed ones.", least=1
     )
@@ -79,6 +85,18 @@ class Benchmark:
     module: str
     flags: Mapping[str, Any]
     choices: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+
+    def check(self, settings: Settings) -> None:
+        """Checks that a list names something to measure.
+
+        Raises:
+            UsageError: it is empty.
+        """
+        fields = {field.name: field for field in dataclasses.fields(settings)}
+        for name, default in self.flags.items():
+            may_be_empty = not default or fields[name].metadata.get("may_be_empty", False)
+            if getattr(settings, name) == () and not may_be_empty:
+                raise UsageError(f"{name} must name at least one. Received none.")
 
 
 _OVERHEADS = ("mirrored", "loop", "checkpoints", "workers")

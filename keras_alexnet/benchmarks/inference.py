@@ -14,7 +14,7 @@ from keras_alexnet.benchmarks import weighted_networks
 from keras_alexnet.benchmarks.catalog import Settings
 from keras_alexnet.benchmarks.inference_side import PEER, SIDE
 from keras_alexnet.benchmarks.machine_report import peak_of_products
-from keras_alexnet.benchmarks.report import Report
+from keras_alexnet.benchmarks.report import Attempts, Report
 from keras_alexnet.benchmarks.side import Side, started, wait_for_all
 from keras_alexnet.benchmarks.timing import quartiles
 from keras_alexnet.data.config import DataSpec
@@ -47,16 +47,17 @@ def measure(settings: Settings) -> Report:
     data = load_dataset(DataSpec(settings.dataset, settings.data_dir))
     rows: list[dict[str, Any]] = []
     details: dict[str, Any] = {}
+    attempts = Attempts()
     for variant in settings.variants:
-        found = _Network(variant, data, settings, threads, peers).measured()
-        details[variant] = found
-        rows += rows_of(variant, found, settings.batch_sizes)
+        with attempts.at(variant):
+            found = _Network(variant, data, settings, threads, peers).measured()
+            details[variant] = found
+            rows += rows_of(variant, found, settings.batch_sizes)
     words = [f"{peer} is absent: it, or torch, is not installed." for peer in absent]
     words += _in_words(rows, threads)
     peak = {"float32 multiply-accumulates a second": peak_of_products()}
-    return Report(
-        rows, words, {"threads": threads, "absent": absent, "peak": peak, "found": details}
-    )
+    shown = {"threads": threads, "absent": absent, "peak": peak, "found": details}
+    return Report(rows, words, shown, attempts.failed())
 
 
 def _is_installed(package: str) -> bool:

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from keras_alexnet.benchmarks import machine_report
 from keras_alexnet.benchmarks.catalog import Settings
-from keras_alexnet.benchmarks.report import Report
+from keras_alexnet.benchmarks.report import Attempts, Report
 from keras_alexnet.benchmarks.timed_run import Clock, Workload
 from keras_alexnet.benchmarks.timing import WARM_UP_STEPS
 from keras_alexnet.errors import UsageError
@@ -59,17 +59,19 @@ def measure(settings: Settings) -> Report:
     peak = machine_report.peak_of_products()
     rows: list[dict[str, Any]] = []
     words = [f"A matrix product in float32 reaches {peak / 1e9:.0f} billion MACs a second."]
+    attempts = Attempts()
     for variant in settings.variants:
         for batch_size in settings.batch_sizes:
-            found = _profile(Workload(variant, batch_size, settings.steps), peak)
-            rows += found
-            step, arithmetic = found[-1]["ms"], found[-1]["ms at peak"]
-            words.append(
-                f"{variant}, batches of {batch_size}: {step:.1f} ms a step, "
-                f"{batch_size / step * 1e3:,.0f} images a second, {100 * arithmetic / step:.0f} % "
-                "of the peak."
-            )
-    return Report(rows, words, {"peak_macs_per_second": peak})
+            name = f"{variant}, batches of {batch_size}"
+            with attempts.at(name):
+                found = _profile(Workload(variant, batch_size, settings.steps), peak)
+                rows += found
+                step, arithmetic = found[-1]["ms"], found[-1]["ms at peak"]
+                words.append(
+                    f"{name}: {step:.1f} ms a step, {batch_size / step * 1e3:,.0f} images a "
+                    f"second, {100 * arithmetic / step:.0f} % of the peak."
+                )
+    return Report(rows, words, {"peak_macs_per_second": peak}, attempts.failed())
 
 
 def _profile(workload: Workload, peak: float) -> list[dict[str, Any]]:

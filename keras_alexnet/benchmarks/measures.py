@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_alexnet.benchmarks.catalog import Settings
-from keras_alexnet.benchmarks.report import Report
+from keras_alexnet.benchmarks.report import Attempts, Report
 from keras_alexnet.benchmarks.timed_run import Workload
 
 Measure = Callable[[Workload, int], dict[str, Any]]
@@ -18,12 +18,16 @@ def report_of(measures: Mapping[str, Measure], settings: Settings) -> Report:
             they found, with a sentence under "in_words".
         settings: what is measured.
     """
-    words, details = [], {}
+    words: list[str] = []
+    details: dict[str, dict[str, Any]] = {}
+    attempts = Attempts()
     for variant in settings.variants:
         for batch_size in settings.batch_sizes:
             workload = Workload(variant, batch_size, settings.steps)
             name = f"{variant}, batches of {batch_size}"
-            found = {each: measures[each](workload, settings.rounds) for each in settings.only}
-            words += [f"{name}: {figures.pop('in_words')}" for figures in found.values()]
-            details[name] = found
-    return Report(words=words, details={"found": details})
+            for each in settings.only:
+                with attempts.at(f"{name}, {each}"):
+                    found = measures[each](workload, settings.rounds)
+                    words.append(f"{name}: {found.pop('in_words')}")
+                    details.setdefault(name, {})[each] = found
+    return Report(words=words, details={"found": details}, failed=attempts.failed())

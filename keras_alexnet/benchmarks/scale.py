@@ -39,7 +39,12 @@ def measure(settings: Settings) -> Report:
         for name in settings.only:
             scale_picture.draw(out / f"scale_{name}.png", AXES[name], _of_axis(rows, name))
         words.append(f"The rows and the pictures are in {out}.")
-    return Report(rows, words, {"lines": lines})
+    failed = {
+        f"{row['network']}, {AXES[row['axis']].title} {row['value']}": row["note"]
+        for row in rows
+        if row["note"]
+    }
+    return Report(rows, words, {"lines": lines}, failed)
 
 
 def _row(variant: str, axis: str, value: int, settings: Settings) -> dict[str, Any]:

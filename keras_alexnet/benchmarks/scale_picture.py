@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import ticker
 from matplotlib.axes import Axes
 
 from keras_alexnet.benchmarks.scale_lines import MEMORY, STEP, Axis, line_of
@@ -26,10 +27,21 @@ def draw(path: str | os.PathLike, axis: Axis, rows: Sequence[Mapping[str, Any]])
             points = [row for row in rows if row["network"] == network]
             _draw_points(axes, axis, column, points, network, f"C{color}")
         axes.set(xlabel=axis.title, ylabel=column, ylim=(0, None))
+        axes.xaxis.set_major_locator(ticker.MaxNLocator(6, integer=True))
+        for each in (axes.xaxis, axes.yaxis):
+            each.set_major_formatter(ticker.StrMethodFormatter("{x:,.10g}"))
+        _mark_failed(axes, [row["value"] for row in rows if row["note"]])
         axes.grid()
-    plots[0].legend()
+    plots[0].legend(loc="lower right")
     figure.suptitle(f"Training over {axis.title}: measured points, fitted lines")
     drawing.save(figure, path)
+
+
+def _mark_failed(axes: Axes, values: Sequence[int]) -> None:
+    """Marks the places of points that could not be measured, with a cross on the axis."""
+    if values:
+        label = "could not be measured"
+        axes.plot(values, [0] * len(values), "x", color="0.4", label=label, clip_on=False)
 
 
 def _draw_points(

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_alexnet.benchmarks import weighted_networks
 from keras_alexnet.benchmarks.catalog import Settings
-from keras_alexnet.benchmarks.report import Report
+from keras_alexnet.benchmarks.report import Attempts, Report
 from keras_alexnet.benchmarks.serving_side import SIDE
 from keras_alexnet.benchmarks.side import started, wait_for_all
 from keras_alexnet.data.config import DataSpec
@@ -41,19 +41,21 @@ def measure(settings: Settings) -> Report:
         "an answer. Batching is that of TensorFlow's own library, which TF Serving uses, with a "
         f"timeout of {BATCH_TIMEOUT_MICROS / 1000:g} ms."
     ]
-    details = {}
+    details: dict[str, Any] = {}
+    attempts = Attempts()
     for variant in settings.variants:
-        found = _measured(variant, settings, threads)
-        rows += rows_of(variant, [turn["found"] for turn in found["turns"]])
-        details[variant] = found["memory"]
-        first, further = (
-            "unknown" if size is None else f"{size / 2**20:.0f} MB"
-            for size in found["memory"].values()
-        )
-        words.append(
-            f"{variant}: the first version and TensorFlow take {first}, another {further}."
-        )
-    return Report(rows, words, {"threads": threads, "memory": details})
+        with attempts.at(variant):
+            found = _measured(variant, settings, threads)
+            details[variant] = found
+            rows += rows_of(variant, [turn["found"] for turn in found["turns"]])
+            first, further = (
+                "unknown" if size is None else f"{size / 1e6:.0f} MB"
+                for size in found["memory"].values()
+            )
+            words.append(
+                f"{variant}: the first version and TensorFlow take {first}, another {further}."
+            )
+    return Report(rows, words, {"threads": threads, "found": details}, attempts.failed())
 
 
 def rows_of(variant: str, turns: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:

@@ -21,6 +21,8 @@ from keras_alexnet.errors import UserError
 from keras_alexnet.utils import machine
 from keras_alexnet.utils.text import printable
 
+_KILLED = -9  # the code of a process that SIGKILL ended
+
 _LONGEST = 500  # characters of the error of a process
 
 _PROGRAM = """
@@ -74,6 +76,8 @@ class Side:
         code = self._process.wait()
         self._log.seek(0)
         lines = self._log.read().strip().splitlines() or ["it said nothing"]
+        if code == _KILLED:  # by the system, which asks nobody
+            return "it was killed, as a system does that has no memory left"
         return f"it ended with code {code}: {printable(lines[-1], _LONGEST)}"
 
 
@@ -99,12 +103,17 @@ def started(
     Yields:
         The side; `wait_for_all` waits until it has warmed up.
     """
-    given = json.dumps({"function": function, "arguments": arguments, "parent": os.getpid()})
     program = (_TENSORFLOW if tensorflow else "") + _PROGRAM
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="backslashreplace") as log:
+    with (
+        # Of the process, which is killed before it can remove what it has there.
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="backslashreplace") as log,
+    ):
+        told = {"function": function, "arguments": arguments}
+        given = json.dumps(told | {"parent": os.getpid(), "folder": folder})
         process = subprocess.Popen(
             [sys.executable, "-c", program, given],
-            env={**machine.environment_of_child(), **(environment or {})},
+            env={**machine.environment_of_child(), "TMPDIR": folder, **(environment or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -165,7 +174,7 @@ def serve(text: str) -> None:
         text: what `started` gives the process, as JSON.
     """
     given = json.loads(text)
-    machine.end_with_parent(given["parent"])
+    machine.end_with_parent(given["parent"], folder=given["folder"])
     # Libraries print to standard output, too.
     turns = Turns(os.fdopen(os.dup(1), "w"))
     os.dup2(2, 1)

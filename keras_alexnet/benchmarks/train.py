@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_alexnet.benchmarks import machine_report, peers, side, whole_training
 from keras_alexnet.benchmarks.catalog import Settings
 from keras_alexnet.benchmarks.peers import torch_step
-from keras_alexnet.benchmarks.report import Report
+from keras_alexnet.benchmarks.report import Attempts, Report
 from keras_alexnet.benchmarks.side import Side
 from keras_alexnet.benchmarks.timing import quartiles, take_turns
 from keras_alexnet.networks import variants
@@ -32,13 +32,15 @@ _PEAK_SECONDS = 1.0  # in each round
 def measure(settings: Settings) -> Report:
     """Measures each network and batch size, each side in a process of its own."""
     present, absent = peers.divided(settings.peers)
-    rows, details, devices = [], {}, set[str]()
+    rows, details, devices, attempts = [], {}, set[str](), Attempts()
     for variant in settings.variants:
         for batch_size in settings.batch_sizes or (usual_batch_size(variant),):
-            found = _measured(variant, batch_size, present, settings)
-            details[f"{variant}, batches of {batch_size}"] = found
-            rows.append(_row(variant, batch_size, found))
-            devices.update(each["device"] for each in found["said"].values())
+            name = f"{variant}, batches of {batch_size}"
+            with attempts.at(name):
+                found = _measured(variant, batch_size, present, settings)
+                details[name] = found
+                rows.append(_row(variant, batch_size, found))
+                devices.update(each["device"] for each in found["said"].values())
     words = [
         "Images a second of whole training (pipeline, augmentation, metrics, a checkpoint every "
         f"{STEPS_OF_AN_EPOCH} steps) and of bare steps of others on one batch in memory: median "
@@ -47,7 +49,7 @@ def measure(settings: Settings) -> Report:
     ]
     if len(devices) > 1:
         words.append("One side ran on a GPU and the other did not: this compares devices.")
-    return Report(rows, words, {"found": details, "absent": absent})
+    return Report(rows, words, {"found": details, "absent": absent}, attempts.failed())
 
 
 def usual_batch_size(variant: str) -> int:

@@ -5,6 +5,8 @@ r"""Measures the speed of training and its parts, against what else one could us
     keras-alexnet benchmark overhead --variants cifar_v3 --json overhead.json
     keras-alexnet benchmark overhead --variants cifar_v2 --steps 60 --only loop,mirrored
     keras-alexnet benchmark layers --variants cuda_convnet_11pct --json layers.json
+    keras-alexnet benchmark inference --variants cifar_v2 --peers openvino --json inference.json
+    keras-alexnet benchmark start --variants cifar_v2 --data_dir cifar10-jpeg.tar.gz
 
 All sides take turns in each round, and medians over the rounds are reported. Let the machine do
 nothing else in the meantime.
@@ -19,6 +21,7 @@ from typing import Any
 from keras_alexnet.benchmarks.catalog import BENCHMARKS, Settings
 from keras_alexnet.cli import flags
 from keras_alexnet.cli.running import load_tensorflow
+from keras_alexnet.errors import UserError
 from keras_alexnet.utils import outputs
 
 
@@ -45,6 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Measures, and prints the machine, a table, and what was found in words."""
     benchmark = BENCHMARKS[arguments.benchmark]
     settings = Settings(**flags.values_of(arguments, benchmark.flags))
+    benchmark.check(settings)
     if arguments.json is not None:
         outputs.check_file(arguments.json, "json")
     if settings.out is not None:
@@ -62,10 +66,20 @@ def run(arguments: argparse.Namespace) -> None:
         given = {name: getattr(settings, name) for name in benchmark.flags}
         written = {"benchmark": arguments.benchmark, "settings": given, "conditions": conditions}
         files.write_json(arguments.json, written | report.as_dict())
+    if report.failed:
+        raise UserError(f"These could not be measured: {'; '.join(report.failed)}.")
 
 
 def _in_words(conditions: dict[str, Any]) -> str:
-    return (
-        f"{conditions['processor']}, {conditions['cores']} cores, {len(conditions['gpus'])} GPUs, "
-        f"TensorFlow {conditions['tensorflow']}, oneDNN {conditions['onednn']}"
+    memory = conditions["memory_bytes"]
+    cores, gpus = conditions["cores"], len(conditions["gpus"])
+    parts = (
+        conditions["processor"],
+        f"{cores} core{'s' * (cores != 1)}",
+        *([f"{memory / 1e9:.0f} GB"] if memory else []),
+        f"{gpus} GPU{'s' * (gpus != 1)}",
+        f"TensorFlow {conditions['tensorflow']}",
+        f"oneDNN {conditions['onednn']}",
+        f"commit {conditions['commit']}",
     )
+    return ", ".join(parts)

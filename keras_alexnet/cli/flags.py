@@ -119,7 +119,7 @@ def add_flag(
         text += f" {bounds.capitalize()}."
     if required:
         text += " Required."
-    elif default is not None:
+    elif default is not None and default != ():
         text += f" Default: {_as_typed(default)}."
     text = text.replace("%", "%%")
     options: dict[str, Any] = {"help": text, "default": default, "required": required}

@@ -21,7 +21,7 @@ from typing import Any
 
 from absl import logging
 
-from keras_alexnet.data import unpacked_files
+from keras_alexnet.data import cache_limit, unpacked_files
 from keras_alexnet.data.archive_room import Room, most_unpacked
 from keras_alexnet.errors import UserError
 from keras_alexnet.utils import files
@@ -82,11 +82,16 @@ def unpacked(archive: str | os.PathLike) -> pathlib.Path:
         with open_regular(archive) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         target = cache_folder() / f"{stem(archive)}-{digest[:16]}"
+        cache_limit.hold(target)
         if not unpacked_files.are_whole(target):
             logging.info("Unpacking %s into %s.", printable(archive), printable(target))
             target.parent.mkdir(parents=True, exist_ok=True)
             _remove_stale(target)
             _unpack_beside(archive, target)
+            cache_limit.hold(target)
+            with contextlib.suppress(OSError):  # a single archive may be larger than the limit
+                cache_limit.make_room(target.parent)
+        cache_limit.note_use(unpacked_files.list_of(target))
     return target
 
 

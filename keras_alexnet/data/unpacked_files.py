@@ -13,7 +13,7 @@ from keras_alexnet.utils.text import printable
 
 def write_list(folder: pathlib.Path, target: pathlib.Path) -> None:
     """Writes the list of the files in `folder` beside `target`, the name it gets afterwards."""
-    files.write_json(_list_of(target), _files_in(folder))
+    files.write_json(list_of(target), _files_in(folder))
 
 
 def are_whole(target: pathlib.Path, *, silent: bool = False) -> bool:
@@ -24,7 +24,7 @@ def are_whole(target: pathlib.Path, *, silent: bool = False) -> bool:
     if not target.is_dir():
         return False
     try:
-        listed = json.loads(_list_of(target).read_text(encoding="utf-8"))
+        listed = json.loads(list_of(target).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         listed = None
     if listed == _files_in(target):
@@ -35,7 +35,8 @@ def are_whole(target: pathlib.Path, *, silent: bool = False) -> bool:
     return False
 
 
-def _list_of(target: pathlib.Path) -> pathlib.Path:
+def list_of(target: pathlib.Path) -> pathlib.Path:
+    """Returns the file beside an unpacked folder that has the list of its files."""
     return target.with_name(f"{target.name}.json")
 
 

@@ -148,14 +148,14 @@ def sync(path: str | os.PathLike) -> None:
         os.close(descriptor)
 
 
-def remove_half_written(*folders: str | os.PathLike) -> None:
+def remove_half_written(*folders: str | os.PathLike, seconds: float = 0) -> None:
     """Removes what `atomic_write` left in folders when its process was killed.
 
     Call it only while holding the lock of `locked`, because a process of another machine may be
-    writing.
+    writing; or with the seconds for which nothing has been written to what is removed.
     """
     for folder in folders:
-        _remove_left_behind(pathlib.Path(folder), "*", seconds=0)
+        _remove_left_behind(pathlib.Path(folder), "*", seconds)
 
 
 def _remove_left_behind(folder: pathlib.Path, name: str, seconds: float) -> None:

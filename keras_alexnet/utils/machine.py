@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import shutil
 import sys
 import threading
 import time
@@ -105,12 +106,15 @@ def environment_of_child() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
 
 
-def end_with_parent(parent: int, seconds: float = 1.0) -> None:
+def end_with_parent(
+    parent: int, seconds: float = 1.0, folder: str | os.PathLike | None = None
+) -> None:
     """Ends this process, soon after the one that started it has ended in any way.
 
     Args:
         parent: the ID of the process that started this one.
         seconds: the time between two looks.
+        folder: a folder to remove then, which the other process can no longer remove.
 
     Example:
         >>> end_with_parent(os.getppid())
@@ -119,6 +123,8 @@ def end_with_parent(parent: int, seconds: float = 1.0) -> None:
     def watch() -> None:
         while os.getppid() == parent:  # an orphan gets a different parent
             time.sleep(seconds)
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)
 
     if os.name != "nt":  # where orphans keep the number of their parent

@@ -8,7 +8,7 @@ from keras_alexnet.benchmarks import machine_report, overhead, timing
 from keras_alexnet.benchmarks.catalog import BENCHMARKS, Settings
 from keras_alexnet.benchmarks.report import Report
 from keras_alexnet.cli.main import main
-from keras_alexnet.errors import UsageError
+from keras_alexnet.errors import Interrupted, UsageError, UserError
 
 
 def test_sides_take_turns():
@@ -73,3 +73,60 @@ def test_the_command_measures_what_is_named_and_writes_all_of_it(tmp_path, monke
     assert written["settings"]["only"] == ["loop"]
     assert written["conditions"]["cores"] >= 1
     assert written["found"]["cifar_v1, batches of 8"] == {"loop": {"overhead": 0.25}}
+
+
+OVERHEAD = "benchmark overhead --batch_sizes 8 --only loop --variants cifar_v1,cifar_v2 --json"
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """A function of the networks and of what is raised when they are measured."""
+
+    def fail(variants, error):
+        def loop(workload, rounds):
+            if workload.variant in variants:
+                raise error
+            return {"overhead": 0.25, "in_words": "The loop: +25 %"}
+
+        monkeypatch.setitem(overhead.MEASURES, "loop", loop)
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [(UserError("no memory"), "no memory"), (RuntimeError("odd\nx"), "RuntimeError: odd")],
+)
+def test_what_fails_does_not_take_the_rest_with_it(tmp_path, failing, capsys, error, why):
+    failing(["cifar_v1"], error)
+    path = tmp_path / "found.json"
+    assert main([*OVERHEAD.split(), str(path)]) == 1
+    said = capsys.readouterr()
+    assert "cifar_v2, batches of 8: The loop: +25 %" in said.out
+    assert f"cifar_v1, batches of 8, loop failed: {why}" in said.out
+    assert "These could not be measured: cifar_v1, batches of 8, loop." in said.err
+    written = json.loads(path.read_text())
+    assert written["failed"] == {"cifar_v1, batches of 8, loop": why}
+    assert list(written["found"]) == ["cifar_v2, batches of 8"]
+
+
+def test_an_error_of_all_is_that_of_the_command(tmp_path, failing, capsys):
+    failing(["cifar_v1", "cifar_v2"], UserError("no memory"))
+    path = tmp_path / "found.json"
+    assert main([*OVERHEAD.split(), str(path)]) == 1
+    said = capsys.readouterr()
+    assert said.out == "" and "benchmark overhead: no memory" in said.err
+    assert not path.exists()
+
+
+def test_a_run_that_was_stopped_stops_the_rest(failing):
+    failing(["cifar_v1"], Interrupted(2, "at step 3"))
+    settings = Settings(variants=("cifar_v1", "cifar_v2"), batch_sizes=(8,), only=("loop",))
+    with pytest.raises(Interrupted):
+        overhead.measure(settings)
+
+
+@pytest.mark.parametrize("flag", ["--variants=", "--batch_sizes=", "--only="])
+def test_a_list_names_something_to_measure(flag, capsys):
+    assert main(["benchmark", "overhead", flag]) == 2
+    assert "must name at least one. Received none." in capsys.readouterr().err

@@ -46,6 +46,8 @@ def test_points_of_each_axis_with_lines_pictures_and_a_table(tmp_path, monkeypat
         rows = list(csv.DictReader(file))
     assert len(rows) == 14
     assert rows[3]["note"] == "too little memory"
+    failed = [f"{name}, batch size 512" for name in settings.variants]
+    assert report.failed == dict.fromkeys(failed, "too little memory")
     for name in settings.only:
         with Image.open(tmp_path / "out" / f"scale_{name}.png") as picture:
             assert picture.width > 500

@@ -1,6 +1,8 @@
 """`benchmark train`: rates, ratios and peaks of sides that take turns, and absent peers."""
 
 import json
+import os
+import threading
 
 import pytest
 
@@ -9,6 +11,7 @@ from keras_alexnet.benchmarks.catalog import Settings
 from keras_alexnet.benchmarks.peers import torch_step
 from keras_alexnet.cli.main import main
 from keras_alexnet.errors import UserError
+from keras_alexnet.utils import machine
 
 COUNTING = "tests.support.counting"
 SETTINGS = {
@@ -86,6 +89,21 @@ def test_a_process_answers_in_turn_and_says_why_it_failed():
         assert [process.take()["count"], process.take()["count"]] == [4, 5]
         with pytest.raises(UserError, match="sums cannot be measured: 5 is enough"):
             process.take()
+
+
+def test_what_a_process_leaves_is_removed():
+    with side.started("sums", f"{COUNTING}:leave", {}, tensorflow=False) as process:
+        side.wait_for_all(process)
+        assert os.path.isdir(process.ready["folder"])
+    assert not os.path.exists(process.ready["folder"])
+
+
+def test_a_process_without_a_parent_removes_it_itself(monkeypatch, tmp_path):
+    ended = threading.Event()
+    monkeypatch.setattr(machine.os, "_exit", lambda code: ended.set())
+    (tmp_path / "run").mkdir()
+    machine.end_with_parent(parent=-1, folder=tmp_path / "run")
+    assert ended.wait(10) and not (tmp_path / "run").exists()
 
 
 def test_a_process_that_ends_is_an_error_with_its_last_line():

@@ -1,5 +1,7 @@
 """The work of a process that counts when it is asked; without TensorFlow."""
 
+import tempfile
+
 from keras_alexnet.errors import UserError
 
 
@@ -12,3 +14,9 @@ def count(turns, *, start):
         turns.answer({"count": number})
     turns.wait()
     raise UserError(f"{start + 2} is enough")
+
+
+def leave(turns):
+    """Answers with a temporary folder that it has made, and waits."""
+    turns.answer({"folder": tempfile.mkdtemp()})
+    turns.wait()

@@ -84,5 +84,6 @@ def _split(folder: pathlib.Path, name: str, device: str) -> tuple["torch.Tensor"
 
 
 if __name__ == "__main__":
-    machine.end_with_parent(os.getppid())
-    print(json.dumps(train(**json.loads(sys.argv[1]))))
+    given = json.loads(sys.argv[1])
+    machine.end_with_parent(os.getppid(), folder=given["folder"])
+    print(json.dumps(train(**given)))

@@ -6,7 +6,7 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,15 +15,12 @@ import safetensors.numpy
 import tensorflow as tf
 from absl import logging
 
-from keras_alexnet.data import archives
+from keras_alexnet.data import archives, cache_limit
 from keras_alexnet.utils import files
 from keras_alexnet.utils.text import printable
 
 FEWEST = 500  # images of a set that is kept; others are decoded as fast as they are read
 
-MOST_BYTES = 8 * 2**30  # of all that is kept; what was used longest ago is removed first
-
-_FOLDER = "decoded"
 _PIXELS = "pixels"
 _DAMAGED_FILE = (safetensors.SafetensorError, OSError, ValueError, LookupError, TypeError)
 
@@ -57,7 +54,7 @@ class DecodedCache:
     def load(self, *way: Any) -> Kept | None:
         """Returns what was kept for this way of decoding, whole and unchanged, or None."""
         path = self._path(way)
-        if not path.exists():
+        if not os.path.exists(path):  # False also if the folder cannot be read
             return None
         try:
             with safetensors.safe_open(path, framework="numpy") as file:
@@ -66,7 +63,7 @@ class DecodedCache:
                 notes = [
                     {int(row): why for row, why in each} for each in json.loads(about["notes"])
                 ]
-                os.utime(path)
+                cache_limit.note_use(path)
                 return Kept(pixels, *notes)
         except _DAMAGED_FILE:
             pass
@@ -80,7 +77,9 @@ class DecodedCache:
             path.parent.mkdir(parents=True, exist_ok=True)
             if state_of(self._paths) != self._state:
                 raise OSError("files have changed while they were decoded")
-            _make_room(path, kept.pixels.nbytes)
+            if 2 * kept.pixels.nbytes > shutil.disk_usage(path.parent).free:
+                raise OSError(f"the disk of {printable(path.parent)} is nearly full")
+            cache_limit.make_room(archives.cache_folder(), kept.pixels.nbytes)
             notes = json.dumps([list(kept.warned.items()), list(kept.damaged.items())])
             about = {"sha256": _hash_of(kept.pixels, notes), "notes": notes}
             # Damage is found by the hash, so there is no need to wait for the disk.
@@ -92,7 +91,7 @@ class DecodedCache:
     def _path(self, way: Sequence[Any]) -> pathlib.Path:
         named = json.dumps([self._fingerprint, way, _decoder()])
         key = hashlib.sha256(named.encode()).hexdigest()
-        return archives.cache_folder() / _FOLDER / f"{key[:32]}.safetensors"
+        return archives.cache_folder() / cache_limit.DECODED / f"{key[:32]}.safetensors"
 
 
 def state_of(paths: Sequence[str | os.PathLike]) -> str:
@@ -127,18 +126,3 @@ def _decoder() -> str:
     for path in sorted([data / "decode.py", data / "squares.py", *data.glob("decod*/*.py")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _make_room(path: pathlib.Path, size: int) -> None:
-    """Removes what was used longest ago; raises an `OSError` if that is not enough."""
-    if size > MOST_BYTES or 2 * size > shutil.disk_usage(path.parent).free:
-        raise OSError(f"there is no room for {size:,} bytes in {printable(path.parent)}")
-    used: Mapping[pathlib.Path, os.stat_result] = {
-        each: each.stat() for each in path.parent.glob("*.safetensors") if each != path
-    }
-    total = size + sum(about.st_size for about in used.values())
-    for each in sorted(used, key=lambda each: used[each].st_mtime_ns):
-        if total <= MOST_BYTES:
-            break
-        each.unlink(missing_ok=True)
-        total -= used[each].st_size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import hashlib
 import json
 import mmap
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from absl import logging
 
-from keras_alexnet.data import archives, fingerprints
+from keras_alexnet.data import archives, cache_limit, fingerprints
 from keras_alexnet.data.archive_room import Room, most_unpacked
 from keras_alexnet.data.packed.tar_members import Members, plain_members
 from keras_alexnet.data.packed.tree import Entry, tree_of
@@ -120,18 +121,27 @@ def opened(archive: str | os.PathLike) -> PackedFiles | None:
     with archives.reading(archive):
         digest = files.sha256_of(archive)
         name = f"{archives.stem(archive)}-{digest[:16]}"
-        folder = archives.cache_folder()
-        data = archive if _is_plain_tar(archive) else folder / f"{name}.contents"
-        members = _listed(folder / f"{name}.files.json", archive, data)
-        if members is None:
-            try:
-                if data != archive:
-                    folder = _writable(folder)
-                    data = folder / data.name
-                members = _read_tar(archive) if data == archive else _decompressed(archive, data)
-            except _NotPlainError:
-                return None
-            _write_list(folder / f"{name}.files.json", archive, data, members)
+        listed = archives.cache_folder() / f"{name}{cache_limit.LIST}"
+        if _is_plain_tar(archive):
+            data = archive
+        else:
+            data = listed.with_name(f"{name}{cache_limit.CONTENTS}")
+            cache_limit.hold(data)
+        members = _listed(listed, archive, data)
+        if members is not None:
+            cache_limit.note_use(listed)
+            return PackedFiles(archive, data, members)
+        try:
+            if data == archive:
+                members = _read_tar(archive)
+            else:
+                data = _writable(data.parent) / data.name
+                members = _decompressed(archive, data)
+        except _NotPlainError:
+            return None
+        if data != archive:
+            listed = data.with_name(listed.name)
+        _write_list(listed, archive, data, members)
         return PackedFiles(archive, data, members)
 
 
@@ -194,6 +204,16 @@ def _members_of_tar(path: pathlib.Path) -> Members:
 
 
 def _decompressed(archive: pathlib.Path, data: pathlib.Path) -> Members:
+    """Decompresses an archive into a file, and removes older ones if there are too many."""
+    members = _written(archive, data)
+    cache_limit.hold(data)
+    if data.parent == archives.cache_folder():
+        with contextlib.suppress(OSError):  # a single archive may be larger than the limit
+            cache_limit.make_room(data.parent)
+    return members
+
+
+def _written(archive: pathlib.Path, data: pathlib.Path) -> Members:
     logging.info("Unpacking %s into %s.", printable(archive), printable(data))
     # Damage is found by the hash, so there is no need to wait for the disk.
     with files.atomic_write(data, synced=False) as temporary:

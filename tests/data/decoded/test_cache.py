@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_alexnet import DataSpec
-from keras_alexnet.data import archives, images
+from keras_alexnet.data import archives, cache_limit, images
 from keras_alexnet.data.decoded import cache, plain_jpegs
 from keras_alexnet.data.load import load_dataset
 
@@ -107,7 +107,7 @@ def test_what_was_used_longest_ago_is_removed(folder, kept, monkeypatch):
         os.utime(path, (0, 0))
     pixels(folder)  # of the training set, which is used now
     used = max(kept.iterdir(), key=lambda path: path.stat().st_mtime)
-    monkeypatch.setattr(cache, "MOST_BYTES", used.stat().st_size + 4 * 8 * 8 * 3)
+    monkeypatch.setattr(cache_limit, "MOST_BYTES", used.stat().st_size + 4 * 8 * 8 * 3)
     pixels(folder, (8, False, "area"))
     assert used.exists() and len(list(kept.iterdir())) == 2
 
@@ -121,7 +121,7 @@ def test_a_run_goes_on_without_room(folder, kept, problem, monkeypatch, caplog):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     if problem == "small":
-        monkeypatch.setattr(cache, "MOST_BYTES", 10)
+        monkeypatch.setattr(cache_limit, "MOST_BYTES", 10)
     elif problem == "full":
         monkeypatch.setattr(cache.safetensors.numpy, "save_file", full)
     else:

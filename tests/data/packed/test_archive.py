@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from keras_alexnet import DataSpec
-from keras_alexnet.data import archives
+from keras_alexnet.data import archives, cache_limit
 from keras_alexnet.data.load import load_dataset
 from keras_alexnet.data.packed import archive, tar_members
 from support.packed import packed
@@ -129,3 +129,83 @@ def test_a_process_that_was_killed_leaves_nothing_that_is_used(folder, cache, mo
         load(path)
     assert list(cache.iterdir()) == []
     assert contents(load(path)) == contents(load(folder))
+
+
+@pytest.fixture
+def ended(monkeypatch):
+    """A call after which nothing is held, as after the end of the process that read it."""
+
+    def end():
+        for descriptor in cache_limit._HELD.values():
+            os.close(descriptor)
+        cache_limit._HELD.clear()
+
+    end()
+    yield end
+    end()
+
+
+def pack(folder, number, linked=False):
+    """An archive of the folder, different for each number, whose contents are 10 kB or more."""
+    (folder / "train" / "cat" / "notes.txt").write_bytes(os.urandom(10_000))
+    link = folder / "train" / "cat" / "9.jpg"
+    if linked:
+        link.symlink_to("0.jpg")
+    path = packed(folder, folder.with_name(f"pets{number}.tar.gz"))
+    link.unlink(missing_ok=True)
+    return path
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_archives_that_were_read_longest_ago_are_removed(
+    folder, cache, ended, linked, monkeypatch, caplog
+):
+    caplog.set_level("INFO", logger="absl")
+    cache_limit._say_the_limit.cache_clear()
+    monkeypatch.setattr(cache_limit, "MOST_BYTES", 60_000)
+    paths = [pack(folder, number, linked) for number in range(2)]
+    for number, path in enumerate(paths):
+        load(path)
+        for each in cache.glob(f"pets{number}*.json"):
+            os.utime(each, (number, number))
+    ended()
+    load(paths[0])  # the older one, which is used again
+    ended()
+    monkeypatch.setattr(cache_limit, "MOST_BYTES", 1.5 * size_of(cache, "pets0"))
+    load(pack(folder, 2, linked))
+    assert {each.name[:5] for each in cache.iterdir() if each.name != "decoded"} == {"pets2"}
+    assert (
+        len([each for each in caplog.messages if "what was used longest ago is removed" in each])
+        == 1
+    )
+    assert [each for each in caplog.messages if "Removed 0 MB" in each]
+
+
+def size_of(cache, name):
+    return sum(
+        each.stat().st_size for each in cache.rglob("*") if name in str(each) and each.is_file()
+    )
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_an_archive_that_is_read_stays(folder, cache, ended, linked, monkeypatch):
+    monkeypatch.setattr(cache_limit, "MOST_BYTES", 100)  # less than any of them
+    first = load(pack(folder, 0, linked))
+    expected = contents(first)
+    load(pack(folder, 1, linked))
+    assert contents(first) == expected
+    ended()
+    load(pack(folder, 2, linked))
+    assert {each.name[:5] for each in cache.iterdir()} == {"pets2"}
+
+
+def test_decoded_images_and_archives_have_one_limit(folder, cache, ended, monkeypatch):
+    load(pack(folder, 0))
+    ended()
+    (cache / cache_limit.DECODED).mkdir()
+    (cache / "weights-0123456789abcdef").mkdir()  # without a list: not of the cache
+    monkeypatch.setattr(cache_limit, "MOST_BYTES", 1000)
+    cache_limit.make_room(cache, 900)
+    assert {each.name for each in cache.iterdir()} == {"decoded", "weights-0123456789abcdef"}
+    with pytest.raises(OSError, match="no room for 1,001 bytes"):
+        cache_limit.make_room(cache, 1001)
