@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras_alexnet.data import views
 from keras_alexnet.data.augmentation import STAGES, Augmentation, Context
 from keras_alexnet.data.augmentations import Crop, Flip
+from keras_alexnet.data.batching import Crops
 from keras_alexnet.networks.image_plan import ImagePlan
 
 
@@ -90,13 +91,41 @@ def _stream(augmentation: Augmentation) -> int:
     return int.from_bytes(hashlib.sha256(augmentation.name.encode()).digest()[:7], "big")
 
 
+def crops_first(chosen: Sequence[Augmentation], plan: ImagePlan) -> tuple[Crops, list[int]] | None:
+    """Says what may be cut out of the squares, and mirrored, before anything else is done.
+
+    Args:
+        chosen: the augmentations.
+        plan: how an image becomes an input.
+
+    Returns:
+        A function of the indices and draws of a batch, see `batching.batches`, and the places in
+        `chosen` of what remains to be done; or None if the squares themselves are needed.
+    """
+    squares, crops = (
+        [place for place, each in enumerate(chosen) if each.stage == stage] for stage in STAGES[:2]
+    )
+    if plan.crop_padding or len(squares) > 1 or any(type(chosen[i]) is not Crop for i in squares):
+        return None
+    flips = [place for place in crops[:1] if type(chosen[place]) is Flip]
+
+    def crops_of(indices: tf.Tensor, draws: Sequence[Any]) -> tuple[tf.Tensor, tf.Tensor]:
+        count = tf.size(indices)
+        center = (plan.square_size - plan.crop_size) // 2
+        corners = draws[squares[0]] if squares else tf.fill([count, 2], center)
+        return corners, draws[flips[0]] if flips else tf.fill([count], False)
+
+    done = {*squares, *flips}
+    return crops_of, [place for place in range(len(chosen)) if place not in done]
+
+
 def augmented(
     squares: tf.Tensor, chosen: Sequence[Augmentation], draws: tuple, context: Context
 ) -> tf.Tensor:
     """Makes the inputs of a training step.
 
     Args:
-        squares: uint8 `[batch, square_size, square_size, 3]` in 0–255.
+        squares: uint8 `[batch, square_size, square_size, 3]` in 0–255, or the crops of them.
         chosen: the augmentations; without one that crops, the center is cut out.
         draws: what each augmentation drew for the images of the batch.
         context: the image plan, and the statistics of the training pixels.

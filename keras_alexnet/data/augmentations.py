@@ -50,8 +50,10 @@ class Crop(Augmentation):
         """Does what `apply` does, and mirrors those for which bool `[batch]` flips is true."""
         from keras_alexnet.data import views
 
-        padded = views.pad(images, context.plan.crop_padding, reflect=self.reflects)
-        return views.crop_at(padded, draws, context.plan.crop_size, flips)
+        padding, size = context.plan.crop_padding, context.plan.crop_size
+        if self.reflects:
+            return views.crop_reflected_at(images, padding, draws, size, flips)
+        return views.crop_at(views.pad(images, padding), draws, size, flips)
 
 
 class Flip(Augmentation):
@@ -159,11 +161,14 @@ class ColorNoise(Augmentation):
 
         assert context.statistics is not None
         axes = self._axes(context.statistics.covariance)
-        noisy = tf.cast(images, tf.float32) + tf.linalg.matmul(draws, axes)[:, None, None, :]
-        if self.form == "paper":
-            return noisy
-        mean = tf.constant(context.statistics.mean, tf.float32)
-        return mean + (noisy - mean) / 1.1
+        # Whole rows are several times as fast as pixels of three numbers.
+        height, width = images.shape[1:3]
+        noise = tf.tile(tf.linalg.matmul(draws, axes), [1, width])
+        noisy = tf.reshape(tf.cast(images, tf.float32), [-1, height, 3 * width]) + noise[:, None]
+        if self.form == "2012":
+            mean = tf.tile(tf.constant(context.statistics.mean, tf.float32), [width])
+            noisy = mean + (noisy - mean) / 1.1
+        return tf.reshape(noisy, [-1, height, width, 3])
 
     def _axes(self, covariance: np.ndarray) -> tf.Tensor:
         """Returns what z_i = 1 adds to (R, G, B) in row i, float32 `[3, 3]`, in gray levels."""

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_alexnet.data.images import EncodedImages, ImageArray
 from keras_alexnet.data.splits import Split
-from keras_alexnet.data.squares import square
+from keras_alexnet.data.squares import Window, square
 from keras_alexnet.networks.image_plan import ImagePlan
 
 
@@ -19,12 +19,22 @@ def source_of(split: Split, plan: ImagePlan) -> ImageArray | EncodedImages:
     return split.pixels
 
 
+def is_encoded(split: Split, plan: ImagePlan) -> bool:
+    """Returns whether a split's images are decoded for every batch."""
+    return isinstance(source_of(split, plan), EncodedImages)
+
+
+# (indices int64 `[n]`, draws) → the corners int32 `[n, 2]` of crops, bool `[n]`: which to mirror
+Crops = Callable[[tf.Tensor, Any], tuple[tf.Tensor, tf.Tensor]]
+
+
 def batches(
     indices: tf.data.Dataset,
     split: Split,
     plan: ImagePlan,
     batch_size: int,
     finish: Callable[[tf.Tensor, tf.Tensor, Any], tuple[tf.Tensor, tf.Tensor]],
+    crops: Crops | None = None,
 ) -> tf.data.Dataset:
     """Gathers, decodes and finishes the images that a dataset of indices asks for.
 
@@ -35,6 +45,8 @@ def batches(
         batch_size: the size of all batches, except that an epoch's last one may be smaller.
         finish: (squares uint8 `[batch, size, size, 3]`, labels int32 `[batch]`, draws) → (images,
             labels). Images that the set leaves out are black and have the label -1.
+        crops: what to compute of the squares, if the source is encoded; `finish` is then given
+            crops of `plan.crop_size`.
 
     Returns:
         A dataset of what `finish` returns, in the order of `indices`.
@@ -55,7 +67,7 @@ def batches(
     plain = tf.autograph.experimental.do_not_convert
     parallel = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
     if isinstance(source, EncodedImages):
-        decoded = _decoded(indices, source, rows, plan, batch_size)
+        decoded = _decoded(indices, source, rows, plan, batch_size, crops)
         dataset = decoded.map(plain(complete), **parallel)
     else:
         dataset = indices.map(plain(gather_and_complete), **parallel)
@@ -79,11 +91,12 @@ def _decoded(
     rows: tf.Tensor,
     plan: ImagePlan,
     batch_size: int,
+    crops: Crops | None,
 ) -> tf.data.Dataset:
     """(indices, draws) → (indices, draws, squares), one image decoded per parallel call."""
-    left_out, size = source.left_out, plan.square_size
+    left_out, size = source.left_out, plan.crop_size if crops else plan.square_size
 
-    def fill(index: tf.Tensor, draws: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, Any]:
+    def fill(index: tf.Tensor, draws: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, Any, tuple]:
         # Short batches are filled up with -1, so that batches of one size can be put together
         # again after the decoder, which need not stop at the end of an epoch.
         missing = batch_size - tf.size(index)
@@ -98,17 +111,21 @@ def _decoded(
             return tf.pad(values, [[0, missing]] + [[0, 0]] * (values.shape.rank - 1))
 
         row = filled(row)
-        draws = tf.nest.map_structure(filled, draws)
-        return filled(index + 1) - 1, row, source.fetched(row), draws
+        chosen = crops(index, draws) if crops else ()
+        draws, chosen = tf.nest.map_structure(filled, (draws, chosen))
+        return filled(index + 1) - 1, row, source.fetched(row), draws, chosen
 
     def decode_one(
-        index: tf.Tensor, row: tf.Tensor, fetched: tf.Tensor, draws: Any
+        index: tf.Tensor, row: tf.Tensor, fetched: tf.Tensor, draws: Any, chosen: tuple
     ) -> tuple[tf.Tensor, Any, tf.Tensor]:
         nothing = tf.zeros([size, size, 3], tf.uint8)
         absent = index < 0
         if left_out:
             absent |= tf.reduce_any(row == tf.constant(left_out, tf.int64))
-        made = tf.cond(absent, lambda: nothing, lambda: source.square_of(fetched, *plan.square))
+        window = Window(chosen[0], size, chosen[1]) if chosen else None
+        made = tf.cond(
+            absent, lambda: nothing, lambda: source.square_of(fetched, *plan.square, window)
+        )
         return index, draws, tf.ensure_shape(made, [size, size, 3])
 
     def cut(index: tf.Tensor, draws: Any, squares: tf.Tensor) -> tuple[tf.Tensor, Any, tf.Tensor]:

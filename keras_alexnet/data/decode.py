@@ -15,7 +15,7 @@ import tensorflow as tf
 from keras_alexnet.data.config import MAX_IMAGE_PIXELS
 from keras_alexnet.data.decoding import limits, orientation, other_formats
 from keras_alexnet.data.decoding.transparency import composite_on_white
-from keras_alexnet.data.squares import square
+from keras_alexnet.data.squares import Window, square
 from keras_alexnet.networks.image_plan import AREA
 
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -59,6 +59,7 @@ def decode_square(
     warp: bool = False,
     resize: str = AREA,
     *,
+    window: Window | None = None,
     max_pixels: int = MAX_IMAGE_PIXELS,
     python_free: bool = False,
 ) -> tf.Tensor:
@@ -74,12 +75,13 @@ def decode_square(
         size: side of the square in pixels.
         warp: squeeze the whole image into the square instead of cutting out its center.
         resize: "area" or "antialiased_bilinear", see `ImagePlan`.
+        window: the part of the square to return; None returns all of it.
         max_pixels: the largest number of pixels to decode.
         python_free: use only operations that run without Python, for saved graphs; formats other
             than JPEG and PNG are then rejected.
 
     Returns:
-        uint8 `[size, size, 3]` in 0–255.
+        uint8 `[size, size, 3]` in 0–255, or the window.
 
     Raises:
         tf.errors.InvalidArgumentError: as in `decode_image`.
@@ -110,7 +112,7 @@ def decode_square(
         return decoded()
 
     image = _decode(contents, jpeg, max_pixels, python_free)
-    return square(image, size, warp, resize)
+    return square(image, size, warp, resize, window=window, python_free=python_free)
 
 
 @functools.lru_cache(maxsize=32)
@@ -131,6 +133,31 @@ def square_decoder(
         input_signature=[tf.TensorSpec([], tf.string)],
         autograph=False,
     )
+
+
+@functools.lru_cache(maxsize=32)
+def window_decoder(
+    size: int, warp: bool, resize: str, window_size: int, max_pixels: int = MAX_IMAGE_PIXELS
+) -> tf.types.experimental.GenericFunction:
+    """Returns `decode_square` of a window of the square, traced once in a process.
+
+    It is a function of an encoded image, the window's corner int32 `[2]`, and whether it is
+    mirrored, bool.
+
+    Example:
+        >>> decode = window_decoder(32, warp=False, resize="area", window_size=24)
+        >>> image = tf.io.encode_png(tf.zeros([40, 50, 3], tf.uint8))
+        >>> decode(image, tf.constant([0, 8]), tf.constant(True)).shape
+        TensorShape([24, 24, 3])
+    """
+
+    def decoded(contents: tf.Tensor, corner: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
+        window = Window(corner, window_size, mirrored)
+        return decode_square(contents, size, warp, resize, window=window, max_pixels=max_pixels)
+
+    specs = [(tf.string, []), (tf.int32, [2]), (tf.bool, [])]
+    signature = [tf.TensorSpec(shape, dtype) for dtype, shape in specs]
+    return tf.function(decoded, input_signature=signature, autograph=False)
 
 
 @functools.lru_cache(maxsize=32)

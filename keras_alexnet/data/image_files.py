@@ -9,7 +9,6 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet.data import decode
 from keras_alexnet.data.images import EncodedImages
 from keras_alexnet.utils import files
 
@@ -50,10 +49,9 @@ class ImageFiles(EncodedImages):
         regular = tf.numpy_function(_are_regular, [paths], tf.bool, stateful=False)
         return tf.where(tf.ensure_shape(regular, rows.shape), paths, b"")
 
-    def square_of(self, fetched: tf.Tensor, size: int, warp: bool, resize: str) -> tf.Tensor:
+    def contents_of(self, fetched: tf.Tensor) -> tf.Tensor:
         # Of no file, the error does not matter: the search for it reads the file again.
-        contents = tf.io.read_file(fetched)
-        return decode.square_decoder(size, warp, resize, self.max_pixels)(contents)
+        return tf.io.read_file(fetched)
 
     def size(self, row: int) -> int:
         path = self.path(row)

@@ -15,6 +15,7 @@ from keras_alexnet.data.decoded import in_memory, plain_jpegs
 from keras_alexnet.data.decoded.cache import DecodedCache, Kept
 from keras_alexnet.data.decoding import decoder_warnings
 from keras_alexnet.data.image_array import ImageArray
+from keras_alexnet.data.squares import Window
 from keras_alexnet.errors import UserError
 from keras_alexnet.networks.image_plan import AREA
 from keras_alexnet.utils import machine
@@ -124,15 +125,25 @@ class EncodedImages(abc.ABC):
         return decode.square_decoder(size, warp, resize, self.max_pixels)(contents)
 
     def fetched(self, rows: tf.Tensor) -> tf.Tensor:
-        """Returns what `square_of` needs for a batch of rows: int64 `[k]` → anything `[k]`.
+        """Returns what `contents_of` needs for a batch of rows: int64 `[k]` → anything `[k]`.
 
         Subclasses override it if they can fetch a batch faster than its images one by one.
         """
         return rows
 
-    def square_of(self, fetched: tf.Tensor, size: int, warp: bool, resize: str) -> tf.Tensor:
-        """Returns the same as `square`, from an element of `fetched`."""
-        return self.square(fetched, size, warp, resize)
+    def contents_of(self, fetched: tf.Tensor) -> tf.Tensor:
+        """Returns the encoded bytes of one image, string scalar, from an element of `fetched`."""
+        return self.contents(fetched)
+
+    def square_of(
+        self, fetched: tf.Tensor, size: int, warp: bool, resize: str, window: Window | None = None
+    ) -> tf.Tensor:
+        """Returns the same as `square`, or a window of it, from an element of `fetched`."""
+        contents, kind = self.contents_of(fetched), (size, warp, resize)
+        if window is None:
+            return decode.square_decoder(*kind, self.max_pixels)(contents)
+        decode_window = decode.window_decoder(*kind, window.size, self.max_pixels)
+        return decode_window(contents, window.corner, window.mirrored)
 
     def in_memory(self, size: int, warp: bool = False, resize: str = AREA) -> ImageArray | None:
         """Returns the images decoded for squares of `size`, or None if they exceed the budget.

@@ -3,16 +3,16 @@
 Which images a batch holds and how they are augmented depends only on (seed, epoch, index).
 """
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from keras_alexnet.data import batching, failures, mixing
-from keras_alexnet.data.augment import augmented, draws_of_epoch, order_of_epoch
+from keras_alexnet.data.augment import augmented, crops_first, draws_of_epoch, order_of_epoch
 from keras_alexnet.data.augment_list import Scheduled, parse
 from keras_alexnet.data.augmentation import Augmentation, Context, PixelStatistics
-from keras_alexnet.data.images import EncodedImages
 from keras_alexnet.data.splits import Split
 from keras_alexnet.data.views import evaluation_views
 from keras_alexnet.errors import UsageError
@@ -113,15 +113,21 @@ def train_batches(
 
             return tf.data.Dataset.range(tf.cast(first, tf.int64), steps).map(unconverted(batch))
 
+        first_cut = crops_first(chosen, plan) if batching.is_encoded(split, plan) else None
+        crops = None if first_cut is None else lambda index, draws: first_cut[0](index, draws[0])
+        places = range(len(chosen)) if first_cut is None else first_cut[1]
+
         def finish(squares: tf.Tensor, labels: tf.Tensor, draws: tuple) -> tuple:
-            images = augmented(squares, chosen, draws[0], Context(plan, statistics))
+            rest = [chosen[place] for place in places]
+            own = tuple(draws[0][place] for place in places)
+            images = augmented(squares, rest, own, Context(plan, statistics))
             images = images if dtype is None else tf.cast(images, dtype)
             if mixes is None:
                 return images, labels
             return mixing.mixed(images, labels, draws[1], mixes)
 
         indices = epochs.flat_map(unconverted(epoch_batches))
-        return batching.batches(indices, split, plan, shard_size, finish)
+        return batching.batches(indices, split, plan, shard_size, finish, crops)
 
     return _until_they_end(batches_of, scheduled, first_epoch)
 
@@ -179,10 +185,15 @@ def eval_batches(
     _check_batch_size(batch_size)
     indices = _in_order(split, batch_size)
 
+    first_cut = None
+    if views < 10 and batching.is_encoded(split, plan):  # ten views need the corners
+        first_cut = crops_first((), dataclasses.replace(plan, crop_padding=0))
+
     def finish(squares: tf.Tensor, labels: tf.Tensor, _: tuple) -> tuple[tf.Tensor, tf.Tensor]:
         return evaluation_views(squares, plan, views), labels
 
-    return batching.batches(indices, split, plan, batch_size, finish)
+    crops = None if first_cut is None else first_cut[0]
+    return batching.batches(indices, split, plan, batch_size, finish, crops)
 
 
 def steps_per_epoch(split: Split, global_batch_size: int, *, drop_remainder: bool = False) -> int:
@@ -218,8 +229,7 @@ def pixel_statistics(split: Split, plan: ImagePlan | str) -> PixelStatistics:
         (3,)
     """
     plan = _plan(plan)
-    streamed = isinstance(batching.source_of(split, plan), EncodedImages)
-    sampled = streamed and len(split) > STATISTICS_IMAGES
+    sampled = batching.is_encoded(split, plan) and len(split) > STATISTICS_IMAGES
     if sampled:
         chosen = np.random.Generator(np.random.PCG64(0)).random(len(split)).argsort()
         split = split.subset(np.sort(chosen[:STATISTICS_IMAGES]))

@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet.data import decode
 from keras_alexnet.data.images import EncodedImages
 from keras_alexnet.errors import UserError
 from keras_alexnet.utils import files
@@ -103,8 +102,8 @@ class RecordImages(EncodedImages):
         contents = tf.numpy_function(self._read_batch, [rows], tf.string, stateful=False)
         return tf.ensure_shape(contents, rows.shape)
 
-    def square_of(self, fetched: tf.Tensor, size: int, warp: bool, resize: str) -> tf.Tensor:
-        return decode.square_decoder(size, warp, resize, self.max_pixels)(fetched)
+    def contents_of(self, fetched: tf.Tensor) -> tf.Tensor:
+        return fetched
 
     def _read_batch(self, rows: np.ndarray) -> np.ndarray:
         def read(part: np.ndarray) -> list[bytes]:

@@ -1,13 +1,39 @@
 """Squares of images: cut or squeezed, and resized, as an image plan says."""
 
+from typing import NamedTuple
+
+import numpy as np
 import tensorflow as tf
 
+from keras_alexnet.data.decoding import pillow_squares
 from keras_alexnet.networks.image_plan import AREA
 
 _BITS = 22  # after the point, of the weights of pixels in Pillow
 
 
-def square(image: tf.Tensor, size: int, warp: bool = False, resize: str = AREA) -> tf.Tensor:
+class Window(NamedTuple):
+    """A part of the square of one image.
+
+    Attributes:
+        corner: int32 `[2]`, its top and left in the square.
+        size: its side.
+        mirrored: bool scalar, whether it is mirrored.
+    """
+
+    corner: tf.Tensor
+    size: int
+    mirrored: tf.Tensor
+
+
+def square(
+    image: tf.Tensor,
+    size: int,
+    warp: bool = False,
+    resize: str = AREA,
+    *,
+    window: Window | None = None,
+    python_free: bool = True,
+) -> tf.Tensor:
     """Makes the square that an image plan asks for, of one image or a batch.
 
     Args:
@@ -15,20 +41,23 @@ def square(image: tf.Tensor, size: int, warp: bool = False, resize: str = AREA) 
         size: side of the square in pixels.
         warp: squeeze the whole image into the square instead of cutting out its center.
         resize: "area" or "antialiased_bilinear", see `ImagePlan`.
+        window: the part of one image's square to return; None returns all of it.
+        python_free: use only operations that run without Python; Pillow makes the same pixels
+            of one image three times as fast.
 
     Returns:
-        uint8 `[size, size, 3]` or `[batch, size, size, 3]`, rounded to the nearest.
+        uint8 `[size, size, 3]` or `[batch, size, size, 3]`, rounded to the nearest; or the window.
 
     Example:
         >>> square(tf.zeros([40, 50, 3], tf.uint8), 32, resize="antialiased_bilinear").shape
         TensorShape([32, 32, 3])
     """
     if resize != AREA:
-        return antialiased_square(image, size, warp)
-    return warped(image, size) if warp else center_square(image, size)
+        return antialiased_square(image, size, warp, window, python_free)
+    return (warped if warp else center_square)(image, size, window)
 
 
-def warped(image: tf.Tensor, size: int) -> tf.Tensor:
+def warped(image: tf.Tensor, size: int, window: Window | None = None) -> tf.Tensor:
     """Resizes one image or a batch to a square, whatever its shape, as Caffe's users do.
 
     Each axis is reduced by the mean of each new pixel's area or enlarged bilinearly.
@@ -36,6 +65,7 @@ def warped(image: tf.Tensor, size: int) -> tf.Tensor:
     Args:
         image: uint8 `[height, width, 3]` or `[batch, height, width, 3]` in 0–255.
         size: side of the square in pixels.
+        window: as for `square`.
 
     Returns:
         uint8 `[size, size, 3]` or `[batch, size, size, 3]`, rounded to the nearest.
@@ -45,10 +75,10 @@ def warped(image: tf.Tensor, size: int) -> tf.Tensor:
         TensorShape([32, 32, 3])
     """
     reduced = tf.image.resize(image, tf.minimum(tf.shape(image)[-3:-1], size), "area")
-    return tf.cast(tf.round(tf.image.resize(reduced, [size, size], "bilinear")), tf.uint8)
+    return _rounded(tf.image.resize(reduced, [size, size], "bilinear"), window)
 
 
-def center_square(image: tf.Tensor, size: int) -> tf.Tensor:
+def center_square(image: tf.Tensor, size: int, window: Window | None = None) -> tf.Tensor:
     """Cuts the center square out of one image or a batch and resizes it to `size`.
 
     This is the paper's "rescale the short side, then cut the center" in the reverse order: the
@@ -58,6 +88,7 @@ def center_square(image: tf.Tensor, size: int) -> tf.Tensor:
     Args:
         image: uint8 `[height, width, 3]` or `[batch, height, width, 3]` in 0–255.
         size: side of the square in pixels.
+        window: as for `square`.
 
     Returns:
         uint8 `[size, size, 3]` or `[batch, size, size, 3]`, rounded to the nearest.
@@ -73,25 +104,49 @@ def center_square(image: tf.Tensor, size: int) -> tf.Tensor:
     square = image[..., top : top + side, left : left + side, :]
 
     def resized(method: str) -> tf.Tensor:
-        return tf.cast(tf.round(tf.image.resize(square, [size, size], method)), tf.uint8)
+        return _rounded(tf.image.resize(square, [size, size], method), window)
 
     if isinstance(side, int):  # all images have one size, so no condition is needed
-        return square if side == size else resized("area" if side > size else "bilinear")
+        return (
+            _rounded(square, window)
+            if side == size
+            else resized("area" if side > size else "bilinear")
+        )
     return tf.cond(side > size, lambda: resized("area"), lambda: resized("bilinear"))
 
 
-def antialiased_square(image: tf.Tensor, size: int, warp: bool = False) -> tf.Tensor:
+def _rounded(square: tf.Tensor, window: Window | None) -> tf.Tensor:
+    """Returns the window of a square, uint8; only that is rounded."""
+    if window is not None:
+        square = tf.slice(square, [*tf.unstack(window.corner), 0], [window.size, window.size, 3])
+    if square.dtype != tf.uint8:
+        square = tf.cast(tf.round(square), tf.uint8)
+    if window is None:
+        return square
+    return tf.cond(window.mirrored, lambda: tf.reverse(square, [1]), lambda: square)
+
+
+def antialiased_square(
+    image: tf.Tensor,
+    size: int,
+    warp: bool = False,
+    window: Window | None = None,
+    python_free: bool = True,
+) -> tf.Tensor:
     """Resizes one image or a batch until the short side is `size`, and cuts out the center square.
 
     The pixels are those of torchvision's transforms of Pillow's images, to the last bit: the long
     side is rounded down, the place of the center to even numbers. Reducing weighs pixels by a
     triangle as wide as two new pixels, so that nothing aliases; enlarging is bilinear with
-    half-pixel centers.
+    half-pixel centers. The width is always resized first, as by all versions of Pillow before 13,
+    which resizes the height first if an image is about twice as high as wide.
 
     Args:
         image: uint8 `[height, width, 3]` or `[batch, height, width, 3]` in 0–255.
         size: side of the square in pixels.
         warp: squeeze the whole image into the square.
+        window: as for `square`.
+        python_free: as for `square`.
 
     Returns:
         uint8 `[size, size, 3]` or `[batch, size, size, 3]`, rounded to the nearest.
@@ -100,17 +155,47 @@ def antialiased_square(image: tf.Tensor, size: int, warp: bool = False) -> tf.Te
         >>> antialiased_square(tf.zeros([40, 50, 3], tf.uint8), 32).shape
         TensorShape([32, 32, 3])
     """
-    images = image if image.shape.rank == 4 else image[None]
-    sides = tf.cast(tf.shape(images)[1:3], tf.int64)
+    sides = tf.cast(tf.shape(image)[-3:-1], tf.int64)
     resized = size * sides // tf.reduce_min(sides)
     if warp:
         resized = tf.fill([2], tf.constant(size, tf.int64))
-    # Only the square is computed of the whole resized image.
-    cut = tf.round((resized - size) / 2)  # to even numbers, as Python does
-    rows = _resampled(images, 2, resized[1], tf.range(size) + tf.cast(cut[1], tf.int32))
-    squares = _resampled(rows, 1, resized[0], tf.range(size) + tf.cast(cut[0], tf.int32))
-    squares = tf.ensure_shape(squares, [images.shape[0], size, size, 3])
-    return squares if image.shape.rank == 4 else squares[0]
+    corner = tf.cast(tf.round((resized - size) / 2), tf.int32)  # to even numbers, as Python does
+    if window is None:
+        window = Window(tf.constant([0, 0]), size, tf.constant(False))
+    part = window._replace(corner=corner + window.corner)
+    if python_free or image.shape.rank == 4:
+        return _part_by_tensorflow(image, resized, part)
+    return tf.cond(
+        tf.reduce_max(resized) > pillow_squares.LONGEST * size,
+        lambda: _part_by_tensorflow(image, resized, part),
+        lambda: _part_by_pillow(image, resized, part),
+    )
+
+
+def _part_by_pillow(image: tf.Tensor, resized: tf.Tensor, part: Window) -> tf.Tensor:
+    """Returns a part of one image after resizing, uint8 `[size, size, 3]`."""
+    arguments = [image, resized, part.corner, part.size, part.mirrored]
+    found = tf.numpy_function(_cut_by_pillow, arguments, tf.uint8, stateful=False)
+    return tf.ensure_shape(found, [part.size, part.size, 3])
+
+
+def _cut_by_pillow(
+    image: np.ndarray, resized: np.ndarray, corner: np.ndarray, size: np.int32, mirrored: np.bool_
+) -> np.ndarray:
+    height, width = resized.tolist()
+    top, left = corner.tolist()
+    return pillow_squares.cut(image, (height, width), (top, left), int(size), bool(mirrored))
+
+
+def _part_by_tensorflow(image: tf.Tensor, resized: tf.Tensor, part: Window) -> tf.Tensor:
+    """Returns a part of an image or a batch after resizing; nothing else is computed of it."""
+    images = image if image.shape.rank == 4 else image[None]
+    steps = tf.range(part.size)
+    across = tf.where(part.mirrored, steps[::-1], steps)
+    rows = _resampled(images, 2, resized[1], across + part.corner[1])
+    parts = _resampled(rows, 1, resized[0], steps + part.corner[0])
+    parts = tf.ensure_shape(parts, [images.shape[0], part.size, part.size, 3])
+    return parts if image.shape.rank == 4 else parts[0]
 
 
 def _resampled(images: tf.Tensor, axis: int, resized: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:

@@ -48,12 +48,44 @@ def crop_at(
         >>> crop_at(tf.zeros([2, 40, 40, 3], tf.uint8), tf.constant([[0, 8], [4, 4]]), 32).shape
         TensorShape([2, 32, 32, 3])
     """
+    rows = tf.gather(images, offsets[:, :1] + tf.range(size), axis=1, batch_dims=1)
+    return _columns_at(rows, offsets[:, 1], size, flips)
+
+
+def crop_reflected_at(
+    images: tf.Tensor,
+    padding: int,
+    offsets: tf.Tensor,
+    size: int,
+    flips: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """Does what `crop_at` does of `pad(images, padding, reflect=True)`, with less copying.
+
+    Example:
+        >>> images, corners = tf.zeros([2, 32, 32, 3], tf.uint8), tf.constant([[0, 8], [4, 4]])
+        >>> crop_reflected_at(images, 4, corners, 32).shape
+        TensorShape([2, 32, 32, 3])
+    """
+    height, width = images.shape[1:3]
+    if not 0 < padding < width:
+        return crop_at(pad(images, padding, reflect=True), offsets, size, flips)
+    places = tf.gather(
+        np.pad(np.arange(height), padding, "reflect"), offsets[:, :1] + tf.range(size)
+    )
+    rows = tf.gather(images, places, axis=1, batch_dims=1)
+    outside = np.pad(np.arange(width), padding, "reflect")[[*range(padding), *range(-padding, 0)]]
+    borders = tf.gather(rows, outside, axis=2)
+    rows = tf.concat([borders[:, :, :padding], rows, borders[:, :, padding:]], axis=2)
+    return _columns_at(rows, offsets[:, 1], size, flips)
+
+
+def _columns_at(rows: tf.Tensor, left: tf.Tensor, size: int, flips: tf.Tensor | None) -> tf.Tensor:
+    """Cuts columns out of `[batch, size, width, 3]`, for each image from its own place on."""
+    if rows.shape[2] - size < _FEW_PLACES:
+        return _columns_by_place(rows, left, size, flips)
     steps = tf.range(size)
-    rows = tf.gather(images, offsets[:, :1] + steps, axis=1, batch_dims=1)
-    if images.shape[2] - size < _FEW_PLACES:
-        return _columns_by_place(rows, offsets[:, 1], size, flips)
     columns = steps if flips is None else tf.where(flips[:, None], steps[::-1], steps)
-    return tf.gather(rows, offsets[:, 1:] + columns, axis=2, batch_dims=1)
+    return tf.gather(rows, left[:, None] + columns, axis=2, batch_dims=1)
 
 
 _FEW_PLACES = 17  # up to so many, images that are cut at the same place are cut together

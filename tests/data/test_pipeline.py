@@ -12,6 +12,7 @@ import keras_alexnet as ka
 from keras_alexnet.data import (
     augment,
     augmentations,
+    batching,
     failures,
     images,
     memory_budget,
@@ -190,6 +191,29 @@ def test_streamed_and_kept_images_are_the_same(files, monkeypatch):
     assert equal(kept, take(train_batches(files, IMAGENET, global_batch_size=5, seed=0), 7))
     assert equal(kept_views, take(eval_batches(files, IMAGENET, batch_size=5, views=10), 9))
     assert files.pixels.in_memory(16) is None
+
+
+@pytest.mark.parametrize(
+    ("resize", "names"),
+    [
+        ("area", ("crop", "flip", "cutout(4)", "color_noise(2012)")),
+        ("antialiased_bilinear", ("crop", "cutout(4)", "flip")),
+        ("antialiased_bilinear", ()),
+    ],
+)
+def test_crops_are_cut_while_decoding(files, streaming, monkeypatch, resize, names):
+    plan = dataclasses.replace(IMAGENET, resize=resize)
+    statistics = pipeline.PixelStatistics(np.full(3, 99.0), np.eye(3) * 5000, 1, True)
+
+    def found():
+        arguments = {"global_batch_size": 8, "seed": 1, "statistics": statistics}
+        train = take(train_batches(files, plan, **arguments, augment=names), 4)
+        return train + (take(eval_batches(files, plan, batch_size=9, views=2), 3) * (not names))
+
+    early = found()
+    assert batching.is_encoded(files, plan) and augment.crops_first((), plan)
+    monkeypatch.setattr(pipeline, "crops_first", lambda chosen, plan: None)
+    assert equal(early, found())
 
 
 def test_pixels_are_held_once(split):

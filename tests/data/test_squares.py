@@ -11,12 +11,13 @@ from PIL import Image
 
 import keras_alexnet as ka
 from keras_alexnet.data import decode, squares
+from keras_alexnet.data.decoding import pillow_squares
 from keras_alexnet.data.images import ImageArray
 from keras_alexnet.data.pipeline import eval_batches
 from keras_alexnet.data.splits import Split
 from keras_alexnet.errors import UsageError
 from keras_alexnet.exporting import signatures
-from keras_alexnet.networks.image_plan import ANTIALIASED_BILINEAR, ImagePlan
+from keras_alexnet.networks.image_plan import ANTIALIASED_BILINEAR, RESIZES, ImagePlan
 from support.photographs import photographs
 
 PLAN = ImagePlan(96, crop_size=84, crop_padding=0, input_size=84, resize=ANTIALIASED_BILINEAR)
@@ -96,3 +97,36 @@ def test_which_networks_have_it():
 def test_unknown_way():
     with pytest.raises(UsageError, match="Unknown resize 'bilinear'. Did you mean 'antialiased_b"):
         ImagePlan(256, 224, 0, 224, resize="bilinear")
+
+
+@pytest.mark.parametrize("size", [64, 60])
+def test_pillow_computes_a_part_of_a_resized_image(size):
+    random = np.random.default_rng(0)
+    for height, width in [*SIZES, (1, 1), (1, 7), (9, 2), (61, 3)]:
+        image = Image.fromarray(random.integers(0, 256, (height, width, 3), np.uint8))
+        resized = tuple(size * side // min(height, width) for side in (height, width))
+        # The width first, whatever the version of Pillow.
+        whole = image.resize((resized[1], height), Image.Resampling.BILINEAR)
+        whole = np.asarray(whole.resize(resized[::-1], Image.Resampling.BILINEAR))
+        side = int(random.integers(1, size + 1))
+        top, left = (int(random.integers(0, total - side + 1)) for total in resized)
+        expected = whole[top : top + side, left : left + side]
+        arguments = np.asarray(image), resized, (top, left), side
+        np.testing.assert_array_equal(pillow_squares.cut(*arguments), expected)
+        np.testing.assert_array_equal(pillow_squares.cut(*arguments, True), expected[:, ::-1])
+
+
+@pytest.mark.parametrize("resize", RESIZES)
+@pytest.mark.parametrize("warp", [False, True])
+def test_a_window_is_a_part_of_the_square(resize, warp):
+    whole = decode.square_decoder(64, warp, resize)
+    part = decode.window_decoder(64, warp, resize, 50)
+    for number, sides in enumerate([(97, 131), (150, 90), (30, 40), (64, 64), (20, 333)]):
+        image = tf.constant(np.asarray(drawn(*sides)))
+        file = tf.io.encode_png(image)
+        expected = whole(file).numpy()
+        np.testing.assert_array_equal(expected, squares.square(image, 64, warp, resize))
+        corner, mirrored = (number, 14 - 3 * number), number % 2 == 0
+        cut = expected[corner[0] : corner[0] + 50, corner[1] : corner[1] + 50]
+        found = part(file, tf.constant(corner), tf.constant(mirrored))
+        np.testing.assert_array_equal(found, cut[:, ::-1] if mirrored else cut)
