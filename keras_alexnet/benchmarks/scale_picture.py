@@ -26,7 +26,8 @@ def draw(path: str | os.PathLike, axis: Axis, rows: Sequence[Mapping[str, Any]])
         for color, network in enumerate(dict.fromkeys(row["network"] for row in rows)):
             points = [row for row in rows if row["network"] == network]
             _draw_points(axes, axis, column, points, network, f"C{color}")
-        axes.set(xlabel=axis.title, ylabel=column, ylim=(0, None))
+        # Margins are of the range of the points, which is small above 0.
+        axes.set(xlabel=axis.title, ylabel=column, ylim=(0, 1.05 * axes.get_ylim()[1]))
         axes.xaxis.set_major_locator(ticker.MaxNLocator(6, integer=True))
         for each in (axes.xaxis, axes.yaxis):
             each.set_major_formatter(ticker.StrMethodFormatter("{x:,.10g}"))
