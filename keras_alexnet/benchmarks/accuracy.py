@@ -28,7 +28,8 @@ OURS, DOCUMENT = "fast", "document"
 
 # The command, which also ends if this process does.
 _TRAIN = """
-import os, sys
+import sys
+from keras_alexnet.utils import machine
 machine.end_with_parent(int(sys.argv.pop(1)), folder=sys.argv.pop(1))
 from keras_alexnet.cli.main import main
 sys.exit(main())

@@ -55,6 +55,12 @@ def test_a_run_below_the_accuracy_is_said(started):
     assert "note" not in torch
 
 
+def test_the_command_that_is_timed_is_train(tmp_path):
+    words = accuracy._words_of_train("cifar_v2", Settings(**SETTINGS), str(tmp_path / "run"), 0)
+    _, printed = commands.timed([*words, "--help"], "Training")
+    assert printed.startswith("usage: keras-alexnet train")
+
+
 def test_networks_without_a_fast_recipe_are_refused(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["benchmark", "accuracy", "--variants", "alexnet"])
