@@ -9,7 +9,11 @@ import tensorflow as tf
 
 from keras_alexnet.errors import UsageError
 from keras_alexnet.exporting.tflite_file import serialized
-from keras_alexnet.networks.layers import LocalResponseNormalization, SameMapNormalization
+from keras_alexnet.networks.layers import (
+    LocalResponseNormalization,
+    SameMapNormalization,
+    Standardize,
+)
 from keras_alexnet.trained import TrainedNetwork
 from keras_alexnet.utils import tensorflow_private
 
@@ -20,8 +24,9 @@ schema = tensorflow_private.tflite_schema()
 _HYBRID_VERSION, _HYBRID_RUNTIME = 9, "2.3.0"
 
 # TFLite's own operator has the same last bit in every runtime; in sums and roots it differs, which
-# takes numbers of the int8 layer behind it to the next of its 256 steps.
-AS_TRAINED = (LocalResponseNormalization,)
+# takes numbers of the int8 layer behind it to the next of its 256 steps. Pixels are standardized in
+# int8, with scales of their own for each operation.
+AS_TRAINED = (LocalResponseNormalization, Standardize)
 
 
 def check_calibration(

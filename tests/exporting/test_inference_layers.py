@@ -6,7 +6,11 @@ import pytest
 import tensorflow as tf
 
 from keras_alexnet.exporting import inference_layers
-from keras_alexnet.networks.layers import LocalResponseNormalization, SameMapNormalization
+from keras_alexnet.networks.layers import (
+    LocalResponseNormalization,
+    SameMapNormalization,
+    Standardize,
+)
 
 LAYERS = {
     "of the paper": LocalResponseNormalization(2, 2, 1e-4, 0.75),
@@ -17,6 +21,9 @@ LAYERS = {
     "within a map": SameMapNormalization(3, 1, 1e-3, 0.75),
     "within a map, to another power": SameMapNormalization(3, 1, 1e-3, 0.5),
     "flat": keras.layers.Flatten(),
+    "standardized alike": Standardize([127.5] * 12, [127.5] * 12),
+    "standardized by channel": Standardize(range(12), range(1, 13)),
+    "standardized and reversed": Standardize(range(12), [2.0] * 12, reverse=True),
 }
 
 
@@ -31,4 +38,6 @@ def test_the_numbers_are_those_of_the_layer(name):
     wanted = LAYERS[name](maps).numpy()
     got = found[LAYERS[name].name].numpy()
     np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-6 * np.abs(wanted).max())
+    if isinstance(LAYERS[name], Standardize):
+        np.testing.assert_array_equal(got, wanted)
     np.testing.assert_allclose(found["logits"], model(maps), rtol=1e-4, atol=1e-4)
