@@ -15,7 +15,7 @@ _WHY = "precision_why"  # in config.json
 
 
 def with_precision(request: RunRequest, cluster: Cluster) -> RunRequest:
-    """Returns a request whose config has the precision that `auto` stands for, and logs it.
+    """Returns a request whose config has the precision that `auto` stands for.
 
     A resumed run keeps its own, also on another machine, unless a change of it is allowed. Workers
     whose machines would choose differently train in float32.
@@ -29,11 +29,8 @@ def with_precision(request: RunRequest, cluster: Cluster) -> RunRequest:
     """
     if request.config.precision == AUTO:
         found = _together(_own_choice(request), cluster)
-        found.log()
     else:
         found = PrecisionChoice(request.config.precision, _why(request))
-        if found.why != GIVEN:
-            logging.info("precision: %s, which auto chose when the run began.", found.name)
     return dataclasses.replace(
         request,
         config=dataclasses.replace(request.config, precision=found.name),
@@ -44,6 +41,18 @@ def with_precision(request: RunRequest, cluster: Cluster) -> RunRequest:
         ],
         precision_why=found.why,
     )
+
+
+def log_choice(request: RunRequest) -> None:
+    """Logs the precision that `with_precision` found, if `auto` chose it: now, or in the past.
+
+    Not before the data are there: who mistypes a folder gets one line.
+    """
+    found = PrecisionChoice(request.config.precision, request.precision_why)
+    if request.saved is None or any(change.name == _NAME for change in request.changes):
+        found.log()
+    elif found.why != GIVEN:
+        logging.info("precision: %s, which auto chose when the run began.", found.name)
 
 
 def _why(request: RunRequest) -> str:

@@ -103,6 +103,7 @@ def _train(
 
     job = TrainingJob.load(request, cluster, strategy, origin)
     interruption.agree()
+    run_precision.log_choice(request)
     logging.info(
         "Training %s with recipe %s on %d images of %s: %s, %s, in %s.",
         *(config.variant, config.recipe, len(job.train), job.data.name),

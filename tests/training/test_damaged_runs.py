@@ -28,7 +28,7 @@ def crashed(config_in, tmp_path_factory):
 
 
 @pytest.fixture
-def run(whole_run, tmp_path):
+def run(whole_run, small_variant, tmp_path):
     return pathlib.Path(shutil.copytree(whole_run, tmp_path / "run"))
 
 

@@ -8,7 +8,7 @@ import pytest
 import keras_alexnet as ka
 from keras_alexnet.distributed.cluster import SingleProcess
 from keras_alexnet.training import resume
-from keras_alexnet.training.run_precision import with_precision
+from keras_alexnet.training.run_precision import log_choice, with_precision
 from support.machines import AVX2, X86, set_machine
 
 BF16 = "auto: this processor has bf16 instructions"
@@ -31,7 +31,7 @@ def on(monkeypatch, tmp_path):
 
 def _new(cluster=None, **given):
     request = resume.new_run(ka.TrainConfig(variant="cifar_v2", **given))
-    return with_precision(request, cluster or SingleProcess())
+    return _logged(with_precision(request, cluster or SingleProcess()))
 
 
 def _resumed(saved_precision, why, **given):
@@ -44,7 +44,12 @@ def _resumed(saved_precision, why, **given):
     if why is None:
         del saved["precision_why"]  # as before there was `auto`
     config = ka.TrainConfig(resume=True, workdir="run", **given)
-    return with_precision(resume.resumed_run(saved, config), SingleProcess())
+    return _logged(with_precision(resume.resumed_run(saved, config), SingleProcess()))
+
+
+def _logged(request):
+    log_choice(request)
+    return request
 
 
 def _facts(request):
