@@ -123,7 +123,7 @@ def test_run_resumed_amid_drop_freezing_and_the_end_of_noise_ends_as_one_never_s
     changing = {
         **{"schedule": "drops", "drop_epochs": (1.2,), "learning_rate": 0.01, "bias_rate": 2.0},
         **{"augment": ("crop", "flip", "color_noise(2012, until=1)"), "freeze_from_epoch": 1},
-        **{"keep": "last", "weight_decay": 0.01},
+        **{"keep": "last", "weight_decay": 0.01, "warmup_steps": 0},
     }
     config = dataclasses.replace(
         config, overrides={**config.overrides, **changing}, freeze_until="conv2"
