@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_alexnet.exporting import inference_layers
+from keras_alexnet.exporting import inference_layers, tflite_int8
 from keras_alexnet.networks.layers import (
     LocalResponseNormalization,
     SameMapNormalization,
@@ -41,3 +41,23 @@ def test_the_numbers_are_those_of_the_layer(name):
     if isinstance(LAYERS[name], Standardize):
         np.testing.assert_array_equal(got, wanted)
     np.testing.assert_allclose(found["logits"], model(maps), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "unwanted"),
+    [("standardized by channel", "RealDiv", "Reshape"), ("of the paper", "LRN", "Rsqrt")],
+)
+def test_int8_files_compute_what_was_trained(name, wanted, unwanted):
+    image = keras.Input((5, 4, 12), name="image")
+    model = keras.Model(image, LAYERS[name](image))
+
+    def kinds(as_trained):
+        written = tf.function(
+            lambda pixels: inference_layers.outputs(model, pixels, as_trained=as_trained)["logits"]
+        )
+        graph = written.get_concrete_function(tf.TensorSpec([1, 5, 4, 12])).graph
+        return {operation.type for operation in graph.get_operations()}
+
+    assert unwanted in kinds(())
+    assert wanted in kinds(tflite_int8.AS_TRAINED)
+    assert unwanted not in kinds(tflite_int8.AS_TRAINED)

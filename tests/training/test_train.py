@@ -201,7 +201,8 @@ def test_early_stopping_ends_the_run(config):
 
 
 @pytest.mark.parametrize("precision", ["graph_bfloat16", "auto"])
-def test_precision_of_a_run_is_not_of_its_file(config, precision, monkeypatch, tmp_path):
+def test_precision_of_a_run_is_not_of_its_file(config, precision, monkeypatch, tmp_path, caplog):
+    caplog.set_level("INFO", logger="absl")
     if not tensorflow_private.onednn_is_on():
         pytest.skip("needs oneDNN")
     set_machine(monkeypatch, tmp_path, X86)
@@ -221,6 +222,8 @@ def test_precision_of_a_run_is_not_of_its_file(config, precision, monkeypatch, t
     written = json.loads((pathlib.Path(config.workdir) / "config.json").read_text())
     assert (written["config"]["precision"], written["precision_why"]) == wanted
     assert (found["precision"], found["precision_why"]) == wanted
+    said = [line for line in caplog.messages if line.startswith("precision: auto (")]
+    assert len(said) == (precision == "auto")
     assert np.isfinite(found["test_loss"])
     assert ka.load(config.workdir).model.dtype_policy.name == "float32"
     assert keras.config.dtype_policy().name == "float32"
