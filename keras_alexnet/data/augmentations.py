@@ -161,13 +161,15 @@ class ColorNoise(Augmentation):
 
         assert context.statistics is not None
         axes = self._axes(context.statistics.covariance)
+        noise = tf.linalg.matmul(draws, axes)
         # Whole rows are several times as fast as pixels of three numbers.
         height, width = images.shape[1:3]
-        noise = tf.tile(tf.linalg.matmul(draws, axes), [1, width])
-        noisy = tf.reshape(tf.cast(images, tf.float32), [-1, height, 3 * width]) + noise[:, None]
+        rows = tf.reshape(tf.cast(images, tf.float32), [-1, height, 3 * width])
         if self.form == "2012":
-            mean = tf.tile(tf.constant(context.statistics.mean, tf.float32), [width])
-            noisy = mean + (noisy - mean) / 1.1
+            # What does not depend on the pixel is computed once an image, not once a pixel.
+            mean = tf.constant(context.statistics.mean, tf.float32)
+            rows, noise = rows / 1.1, mean + (noise - mean) / 1.1
+        noisy = rows + tf.tile(noise, [1, width])[:, None]
         return tf.reshape(noisy, [-1, height, width, 3])
 
     def _axes(self, covariance: np.ndarray) -> tf.Tensor:
