@@ -1,6 +1,7 @@
 """The table of all recipes: data only."""
 
 import dataclasses
+from typing import Any
 
 from keras_alexnet.training.recipe import Recipe
 
@@ -100,7 +101,7 @@ _MUON = Recipe(
 
 
 # The decay of an orthogonal step is decoupled, so that it has to be about its rate to matter.
-_MUON_DECAY = {"conv1": 100.0, "conv2": 100.0}
+_DECOUPLED = 100.0
 
 
 _FAST = dataclasses.replace(
@@ -207,13 +208,13 @@ _FOUR_FIFTHS = (
 _CROPS = "Random 24x24 crops and mirror images, tested on ten views."
 
 
-def _cuda_convnet(document: Recipe) -> tuple[Recipe, ...]:
-    """A network's recipes, given that of its layer-parameter file."""
+def _cuda_convnet(document: Recipe, **of_default: Any) -> tuple[Recipe, ...]:
+    """A network's recipes, given that of its layer-parameter file and its part of the default."""
     # The first layer sees pixels of ±128 and starts from weights of 1e-4.
     default = dataclasses.replace(
         _MUON, epochs=24, learning_rate=0.002, muon_rate=0.015, layer_rates={"conv1": 0.03}
     )
-    return default, _PAPER, document
+    return dataclasses.replace(default, **of_default), _PAPER, document
 
 
 RECIPES = {
@@ -230,7 +231,12 @@ RECIPES = {
         _REPRODUCTION_NOTES,
     ),
     "cifar_v2": (
-        dataclasses.replace(_MUON, epochs=24, label_smoothing=0.1, layer_decay=_MUON_DECAY),
+        dataclasses.replace(
+            _MUON,
+            epochs=24,
+            label_smoothing=0.1,
+            layer_decay={"conv1": _DECOUPLED, "conv2": _DECOUPLED},
+        ),
         _PAPER,
         _FAST,
         dataclasses.replace(
@@ -288,7 +294,11 @@ RECIPES = {
             drop_epochs=(500, 510),
             drops_divide="kernels",
             layer_decay={"conv1": 0.0, "conv2": 0.0, "logits": 2.5},
-        )
+        ),
+        note=_MUON.note + " Smoothed labels and a decay of conv2 and the locally connected layers "
+        "are worth more than epochs: six epochs with them reach 82.2 % on the 5,000 images.",
+        label_smoothing=0.1,
+        layer_decay={"conv2": _DECOUPLED, "local3": _DECOUPLED, "local4": _DECOUPLED},
     ),
     "cuda_convnet_13pct": _cuda_convnet(
         dataclasses.replace(
