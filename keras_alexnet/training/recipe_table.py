@@ -322,7 +322,11 @@ RECIPES = {
             epochs=140,
             drop_epochs=(120, 130),
             layer_decay={"logits": 250.0},
-        )
+        ),
+        note=_MUON.note + " Smoothed labels and the decay of conv2 and conv3 are those of "
+        "cuda_convnet_11pct's.",
+        label_smoothing=0.1,
+        layer_decay={"conv2": _DECOUPLED, "conv3": _DECOUPLED},
     ),
     "cuda_convnet_80sec": _cuda_convnet(
         dataclasses.replace(
