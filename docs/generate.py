@@ -12,12 +12,16 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).parents[1]
+FIGURES = ROOT / "saved_models" / "figures"
 sys.path.insert(0, str(ROOT))
 
 from generators import ablation, networks, recipes, results, shipped  # noqa: E402
 
 PARTS = {
     "paper-claims": ablation.claims,
+    "study-augmentation": lambda: ablation.study(FIGURES / "ablation_augmentation.csv"),
+    "study-lrn": lambda: ablation.study(FIGURES / "ablation_lrn.csv"),
+    "study-dropout": lambda: ablation.study(FIGURES / "ablation_dropout.csv"),
     "networks-table": networks.overview,
     "networks": networks.sections,
     "documents": networks.documents,
