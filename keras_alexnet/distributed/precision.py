@@ -13,6 +13,8 @@ from keras_alexnet.utils import machine
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16", "graph_bfloat16")
 
+_REWRITER = "auto_mixed_precision_onednn_bfloat16"
+
 
 @contextlib.contextmanager
 def precision(name: str) -> Iterator[None]:
@@ -51,16 +53,28 @@ def precision(name: str) -> Iterator[None]:
     warn_if_slow(name)
     former_policy = keras.config.dtype_policy()
     former_options = tf.config.optimizer.get_experimental_options()
-    rewriter = "auto_mixed_precision_onednn_bfloat16"
     keras.config.set_dtype_policy("float32" if name == "graph_bfloat16" else name)
-    tf.config.optimizer.set_experimental_options({rewriter: name == "graph_bfloat16"})
+    tf.config.optimizer.set_experimental_options({_REWRITER: name == "graph_bfloat16"})
     try:
         yield
     finally:
         keras.config.set_dtype_policy(former_policy)
         tf.config.optimizer.set_experimental_options(
-            {rewriter: former_options.get(rewriter, False)}
+            {_REWRITER: former_options.get(_REWRITER, False)}
         )
+
+
+def graph_is_rewritten() -> bool:
+    """Returns whether TensorFlow's graph rewriter converts operations to bfloat16 now.
+
+    Example:
+        >>> with precision("float32"):
+        ...     graph_is_rewritten()
+        False
+    """
+    import tensorflow as tf
+
+    return bool(tf.config.optimizer.get_experimental_options().get(_REWRITER, False))
 
 
 def warn_if_slow(name: str) -> None:
