@@ -3,7 +3,6 @@
 import contextlib
 import pathlib
 import tempfile
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -11,12 +10,11 @@ import tensorflow as tf
 from keras_alexnet.benchmarks import random_data
 from keras_alexnet.benchmarks.side import Turns
 from keras_alexnet.benchmarks.timed_run import TimingDone, Workload
+from keras_alexnet.distributed.precision import graph_is_rewritten
 from keras_alexnet.networks import variants
 from keras_alexnet.training.train import train
 
 SIDE = f"{__name__}:serve"
-
-_REWRITER = "auto_mixed_precision_onednn_bfloat16"
 
 
 def serve(turns: Turns, *, variant: str, batch_size: int, steps: int, precision: str) -> None:
@@ -62,5 +60,4 @@ class _EpochsInTurn(keras.callbacks.Callback):
 
 def precision_in_use() -> str:
     """Returns the name of the precision that this process computes in."""
-    options: dict[str, Any] = tf.config.optimizer.get_experimental_options()
-    return "graph_bfloat16" if options.get(_REWRITER) else keras.config.dtype_policy().name
+    return "graph_bfloat16" if graph_is_rewritten() else keras.config.dtype_policy().name
