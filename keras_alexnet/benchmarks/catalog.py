@@ -54,6 +54,11 @@ class Settings(arguments.Config):
     precision: str = setting(
         precision_choice.AUTO, "The precision of training.", precision_choice.FOR_TRAINING
     )
+    other_precisions: tuple[str, ...] = setting(
+        (),
+        "Precisions in which our training takes turns, too, to be compared with the first one.",
+        precision_choice.FOR_TRAINING,
+    )
     image_sizes: tuple[int, ...] = setting(
         (), "Heights and widths of images in pixels.", least=1, most=LARGEST_SIDE
     )
@@ -118,6 +123,7 @@ BENCHMARKS = {
             "rounds": 5,
             "peers": ("torch",),
             "precision": precision_choice.AUTO,
+            "other_precisions": (),
         },
         {"peers": ("torch",)},
     ),

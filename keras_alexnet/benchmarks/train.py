@@ -89,6 +89,7 @@ def _measured(
         name: [_cpu_seconds_a_step(each, settings.steps) / batch_size for each in found]
         for name, found in answers.items()
     }
+    compared = [*present, *settings.other_precisions]
     macs = _MACS_OF_A_STEP * variants.get(variant).macs
     peaks = np.max([rounds[name] for name in products], axis=0)
     return {
@@ -96,15 +97,15 @@ def _measured(
         "cpu_seconds_per_image": cpu,
         "peak_macs_per_second": {name: rounds[name] for name in products},
         "share_of_peak": (macs * np.array(rounds[OURS]) / peaks).tolist(),
-        "ratios": _over(rounds, present),
+        "ratios": _over(rounds, compared),
         # Other programs on the same processors hardly change these.
-        "ratios_of_cpu_seconds": _over(cpu, present),
+        "ratios_of_cpu_seconds": _over(cpu, compared),
         "said": said,
     }
 
 
 def _over(found: Mapping[str, Sequence[float]], names: Sequence[str]) -> dict[str, list[float]]:
-    """Returns, for each peer, our figures over its figures in each round."""
+    """Returns, for each other side, our figures over its figures in each round."""
     return {name: (np.array(found[OURS]) / np.array(found[name])).tolist() for name in names}
 
 
@@ -114,12 +115,13 @@ def _sides(
 ) -> Iterator[dict[str, Side]]:
     """Yields processes that have warmed up, one after the other."""
     work = {"variant": variant, "batch_size": batch_size, "steps": settings.steps}
+    own = {OURS: settings.precision} | {name: name for name in settings.other_precisions}
     with contextlib.ExitStack() as processes:
-        own = work | {"precision": settings.precision}
-        found = {
-            OURS: processes.enter_context(side.started(OURS, whole_training.SIDE, own)),
-        }
-        side.wait_for_all(found[OURS])
+        found = {}
+        for name, precision in own.items():
+            given = work | {"precision": precision}
+            found[name] = processes.enter_context(side.started(name, whole_training.SIDE, given))
+            side.wait_for_all(found[name])
         if "torch" in present:
             found["torch"] = processes.enter_context(
                 side.started("PyTorch", torch_step.SIDE, work, tensorflow=False)
@@ -160,12 +162,11 @@ def _row(variant: str, batch_size: int, found: Mapping[str, Any]) -> dict[str, A
         "share of peak": float(np.median(found["share_of_peak"])),
     }
     for name, ratios in found["ratios"].items():
-        title = peers.TITLES[name]
-        row |= {
-            f"{title} images/s": _spread(found["images_per_second"][name]),
-            f"{title}'s best": said[name]["best"],
-            f"ratio to {title}": _spread(ratios),
-        }
+        title = peers.TITLES.get(name, name)
+        row[f"{title} images/s"] = _spread(found["images_per_second"][name])
+        if name in peers.TITLES:
+            row[f"{title}'s best"] = said[name]["best"]
+        row[f"ratio to {title}"] = _spread(ratios)
     return row
 
 

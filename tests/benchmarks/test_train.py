@@ -20,15 +20,21 @@ SETTINGS = {
     "steps": 10,
     "rounds": 2,
     "peers": ("torch", "openvino"),
+    "other_precisions": ("graph_bfloat16",),
 }
 
 
 @pytest.fixture
 def measured(monkeypatch):
     """The report of sides that take these seconds, in the order in which they were asked."""
-    seconds = {"keras_alexnet": [1.0, 2.0], "PyTorch": [2.0, 8.0]}
+    seconds = {
+        "keras_alexnet": [1.0, 2.0],
+        "graph_bfloat16": [4.0, 1.0],
+        "PyTorch": [2.0, 8.0],
+    }
     ready = {
         "keras_alexnet": {"precision": "float32", "device": "gpu"},
+        "graph_bfloat16": {"precision": "graph_bfloat16", "device": "gpu"},
         "PyTorch": {"best": "compiled", "device": "cpu"},
     }
     turns = []
@@ -62,12 +68,14 @@ def measured(monkeypatch):
 
 def test_sides_take_turns_and_are_compared_round_by_round(measured):
     report, turns = measured
-    ours, torch = "keras_alexnet", "PyTorch"
-    assert turns == [ours, torch, ours, torch, f"end of {torch}", f"end of {ours}"]
+    ours, graph, torch = "keras_alexnet", "graph_bfloat16", "PyTorch"
+    ends = [f"end of {name}" for name in (torch, graph, ours)]
+    assert turns == [ours, graph, torch, ours, graph, torch, *ends]
     [found] = report.details["found"].values()
-    assert found["images_per_second"] == {ours: [500.0, 250.0], "torch": [250.0, 62.5]}
-    assert found["ratios"] == {"torch": [2.0, 4.0]}
-    assert found["ratios_of_cpu_seconds"] == {"torch": [0.5, 0.25]}
+    rates = {ours: [500.0, 250.0], graph: [125.0, 500.0], "torch": [250.0, 62.5]}
+    assert found["images_per_second"] == rates
+    assert found["ratios"] == {"torch": [2.0, 4.0], graph: [4.0, 0.5]}
+    assert found["ratios_of_cpu_seconds"] == {"torch": [0.5, 0.25], graph: [0.25, 2.0]}
     # A step takes three times the multiply-accumulates of a forward pass.
     assert found["share_of_peak"][0] == pytest.approx(3 * 12_526_464 * 500 / 1e12)
 
@@ -77,6 +85,7 @@ def test_the_table_names_what_was_best_and_what_is_absent(measured):
     [row] = report.rows
     assert row["PyTorch's best"] == "compiled"
     assert row["ratio to PyTorch"] == "3.00 (2.50–3.50)"
+    assert row["ratio to graph_bfloat16"] == "2.25 (1.38–3.12)"
     assert "Not installed, and so not measured: OpenVINO." in report.words
     assert "this compares devices" in report.words[-1]
     json.dumps(report.as_dict())
