@@ -34,6 +34,16 @@ _STATE = {
 }
 
 
+def _in_words(value: float) -> str:
+    """Returns a figure as text, a large one with all digits before the point.
+
+    Example:
+        >>> _in_words(12512), _in_words(0.98765)
+        ('12,512', '0.9877')
+    """
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 class History:
     """The rows of metrics.csv, a file that is replaced whenever they change.
 
@@ -65,7 +75,7 @@ class History:
         self.rows = [{name: one.get(name, math.nan) for name in names} for one in rows]
         self._write()
         figures = {name: value for name, value in row.items() if name != "epoch"}
-        words = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        words = ", ".join(f"{name} {_in_words(value)}" for name, value in figures.items())
         logging.info("epoch %d/%d: %s", row["epoch"], self._epochs, words)
 
     def restore(self, rows: list[dict]) -> None:

@@ -173,3 +173,11 @@ def test_best_weights_stay_when_steps_are_renumbered(both, small_variant, tmp_pa
     once_more.begin()
     assert once_more.steps_done == 16
     assert once_more.checkpoints.restore("best")[1] == {"epoch": 3, "step": 15}
+
+
+def test_the_line_of_an_epoch_has_every_digit_of_its_step(caplog):
+    caplog.set_level("INFO", logger="absl")
+    row = {"epoch": 16, "step": 12512, "loss": 0.97361, "images_per_second": 33290.4}
+    History(None, "tiny", 20).add(row)
+    [line] = caplog.messages
+    assert line == "epoch 16/20: step 12,512, loss 0.9736, images_per_second 33,290"
