@@ -8,6 +8,7 @@ from PIL import Image
 
 import keras_alexnet as ka
 from keras_alexnet.data import drawings
+from keras_alexnet.utils import machine, tensorflow_private
 
 # The smallest inputs that show what happens at the usual ones, in pixels.
 _SIZES = {
@@ -27,13 +28,19 @@ def _left_chance(results, classes):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "graph_bfloat16"])
 @pytest.mark.parametrize("variant", ka.list_variants())
-def test_three_epochs_of_shapes_leave_chance(variant, tmp_path):
+def test_three_epochs_of_shapes_leave_chance(variant, precision, tmp_path):
+    if precision == "graph_bfloat16" and not tensorflow_private.onednn_is_on():
+        pytest.skip("needs oneDNN")
+    if precision != "float32" and not machine.has_bfloat16():
+        pytest.skip("takes hours without instructions for bfloat16")
     config = ka.TrainConfig(
         variant=variant,
         dataset="shapes",
         input_size=_SIZES.get(variant),
         workdir=tmp_path / "run",
+        precision=precision,
         overrides={"epochs": 3},
     )
     assert _left_chance(ka.train(config), 10)
