@@ -226,6 +226,11 @@ BENCHMARKS = {
     "profile": Benchmark(
         "Where the time of a training step goes: a table by layer.",
         "layer_profile",
-        {"variants": ("cifar_v2",), "batch_sizes": (64,), "steps": 40},
+        {
+            "variants": ("cifar_v2",),
+            "batch_sizes": (64,),
+            "steps": 40,
+            "precision": precision_choice.AUTO,
+        },
     ),
 }

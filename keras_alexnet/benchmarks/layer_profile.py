@@ -19,6 +19,7 @@ from keras_alexnet.benchmarks.catalog import Settings
 from keras_alexnet.benchmarks.report import Attempts, Report
 from keras_alexnet.benchmarks.timed_run import Clock, Workload
 from keras_alexnet.benchmarks.timing import WARM_UP_STEPS
+from keras_alexnet.distributed import precision_choice
 from keras_alexnet.errors import UsageError
 from keras_alexnet.networks.summary import LayerSummary, layer_table
 from keras_alexnet.training.step import UPDATE_SCOPE
@@ -46,7 +47,7 @@ class Interval:
 
 
 def measure(settings: Settings) -> Report:
-    """Profiles whole training of each network in float32.
+    """Profiles whole training of each network.
 
     Raises:
         UsageError: there is a GPU, whose operations the trace lists differently.
@@ -56,33 +57,43 @@ def measure(settings: Settings) -> Report:
             "benchmark profile reads the operations of a processor, but this machine has a GPU."
             " Hide it with CUDA_VISIBLE_DEVICES=-1."
         )
-    peak = machine_report.peak_of_products()
     rows: list[dict[str, Any]] = []
-    words = [f"A matrix product in float32 reaches {peak / 1e9:.0f} billion MACs a second."]
+    words: list[str] = []
+    peaks: dict[str, float] = {}
     attempts = Attempts()
     for variant in settings.variants:
+        precision = precision_choice.choose(settings.precision, variant).name
+        dtype = "bfloat16" if "bfloat16" in precision else "float32"
+        if dtype not in peaks:
+            peaks[dtype] = machine_report.peak_of_products(dtype)
+            words.append(
+                f"A matrix product in {dtype} reaches {peaks[dtype] / 1e9:.0f} billion MACs a "
+                "second."
+            )
         for batch_size in settings.batch_sizes:
             name = f"{variant}, batches of {batch_size}"
             with attempts.at(name):
-                found = _profile(Workload(variant, batch_size, settings.steps), peak)
+                workload = Workload(variant, batch_size, settings.steps)
+                found = _profile(workload, precision, peaks[dtype])
                 rows += found
                 step, arithmetic = found[-1]["ms"], found[-1]["ms at peak"]
                 words.append(
-                    f"{name}: {step:.1f} ms a step, {batch_size / step * 1e3:,.0f} images a "
-                    f"second, {100 * arithmetic / step:.0f} % of the peak."
+                    f"{name}, {precision}: {step:.1f} ms a step, "
+                    f"{batch_size / step * 1e3:,.0f} images a second, "
+                    f"{100 * arithmetic / step:.0f} % of the peak."
                 )
-    return Report(rows, words, {"peak_macs_per_second": peak}, attempts.failed())
+    return Report(rows, words, {"peak_macs_per_second": peaks}, attempts.failed())
 
 
-def _profile(workload: Workload, peak: float) -> list[dict[str, Any]]:
+def _profile(workload: Workload, precision: str, peak: float) -> list[dict[str, Any]]:
     layers = layer_table(workload.variant, workload.batch_size).layers
     tracer = _Tracer(workload.steps)
-    workload.train(clock=tracer, precision="float32")
+    workload.train(clock=tracer, precision=precision)
     names = [layer.name for layer in layers]
     times = shared_times(tracer.intervals(workload.variant, names))
     a_step = {part: seconds / workload.steps for part, seconds in times.items()}
     rows = table(layers, workload.batch_size, a_step, tracer.seconds_a_step(), peak)
-    return [{"network": workload.variant, **row} for row in rows]
+    return [{"network": workload.variant, "precision": precision, **row} for row in rows]
 
 
 class _Tracer(Clock):

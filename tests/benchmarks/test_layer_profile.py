@@ -6,6 +6,7 @@ from keras_alexnet.benchmarks import layer_profile
 from keras_alexnet.benchmarks.catalog import Settings
 from keras_alexnet.benchmarks.layer_profile import Interval, Part
 from keras_alexnet.networks.summary import layer_table
+from keras_alexnet.utils import tensorflow_private
 
 LAYERS = ["conv1", "norm_1", "fc3"]
 
@@ -50,12 +51,18 @@ def test_the_rows_add_up_to_the_step_and_the_first_layer_has_no_gradient_of_its_
 
 
 @pytest.mark.slow
-def test_a_profile_finds_each_layer_of_a_network_in_training():
-    settings = Settings(variants=("cuda_convnet_11pct",), batch_sizes=(4,), steps=2)
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "graph_bfloat16"])
+def test_a_profile_finds_each_layer_of_a_network_in_training(precision):
+    if precision == "graph_bfloat16" and not tensorflow_private.onednn_is_on():
+        pytest.skip("needs oneDNN")
+    settings = Settings(
+        variants=("cuda_convnet_11pct",), batch_sizes=(4,), steps=2, precision=precision
+    )
     rows = {row["layer"]: row for row in layer_profile.measure(settings).rows}
     for layer in layer_table("cuda_convnet_11pct").layers[1:]:
         if layer.type != "Flatten":
             assert rows[layer.name]["forward ms"] > 0, layer
             assert rows[layer.name]["backward ms"] > 0, layer
+    assert rows["conv1"]["precision"] == precision
     assert rows["optimizer update"]["ms"] > 0
     assert rows["loss and metrics"]["% of the step"] < 20
