@@ -168,6 +168,7 @@ BENCHMARKS = {
             "steps": 40,
             "rounds": 5,
             "only": _OVERHEADS,
+            "precision": precision_choice.AUTO,
         },
         {"only": _OVERHEADS},
     ),

@@ -73,8 +73,8 @@ def measure(settings: Settings) -> Report:
         for batch_size in settings.batch_sizes:
             name = f"{variant}, batches of {batch_size}"
             with attempts.at(name):
-                workload = Workload(variant, batch_size, settings.steps)
-                found = _profile(workload, precision, peaks[dtype])
+                workload = Workload(variant, batch_size, settings.steps, precision)
+                found = _profile(workload, peaks[dtype])
                 rows += found
                 step, arithmetic = found[-1]["ms"], found[-1]["ms at peak"]
                 words.append(
@@ -85,15 +85,15 @@ def measure(settings: Settings) -> Report:
     return Report(rows, words, {"peak_macs_per_second": peaks}, attempts.failed())
 
 
-def _profile(workload: Workload, precision: str, peak: float) -> list[dict[str, Any]]:
+def _profile(workload: Workload, peak: float) -> list[dict[str, Any]]:
     layers = layer_table(workload.variant, workload.batch_size).layers
     tracer = _Tracer(workload.steps)
-    workload.train(clock=tracer, precision=precision)
+    workload.train(clock=tracer)
     names = [layer.name for layer in layers]
     times = shared_times(tracer.intervals(workload.variant, names))
     a_step = {part: seconds / workload.steps for part, seconds in times.items()}
     rows = table(layers, workload.batch_size, a_step, tracer.seconds_a_step(), peak)
-    return [{"network": workload.variant, "precision": precision, **row} for row in rows]
+    return [{"network": workload.variant, "precision": workload.precision, **row} for row in rows]
 
 
 class _Tracer(Clock):

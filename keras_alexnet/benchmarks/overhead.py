@@ -16,6 +16,7 @@ from keras_alexnet.benchmarks.timing import WARM_UP_STEPS, compare, seconds_a_ca
 from keras_alexnet.benchmarks.two_workers import measure_workers
 from keras_alexnet.data.load import load_dataset
 from keras_alexnet.data.pipeline import train_batches
+from keras_alexnet.distributed.precision import precision
 from keras_alexnet.models import build
 from keras_alexnet.training import recipes
 from keras_alexnet.training.optimizer import make_optimizer
@@ -26,18 +27,20 @@ CHECKPOINT_EVERY = 100  # steps over which the time of one save is spread
 
 def measure(settings: Settings) -> Report:
     """Measures each overhead of each network and batch size."""
-    return report_of(MEASURES, settings)
+    return report_of(MEASURES, settings, settings.precision)
 
 
 def measure_mirrored(workload: Workload, rounds: int) -> dict[str, Any]:
     """Measures MirroredStrategy with one replica against no strategy."""
     kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
-    calls = {
-        "no strategy": _step_under(workload, tf.distribute.get_strategy()),
-        "MirroredStrategy": _step_under(workload, tf.distribute.MirroredStrategy([f"{kind}:0"])),
+    strategies = {
+        "no strategy": tf.distribute.get_strategy(),
+        "MirroredStrategy": tf.distribute.MirroredStrategy([f"{kind}:0"]),
     }
-    for call in calls.values():
-        seconds_a_call(call, WARM_UP_STEPS)
+    with precision(workload.precision):
+        calls = {name: _step_under(workload, each) for name, each in strategies.items()}
+        for call in calls.values():
+            seconds_a_call(call, WARM_UP_STEPS)
     sides = {
         name: lambda call=call: seconds_a_call(call, workload.steps) for name, call in calls.items()
     }
@@ -46,8 +49,9 @@ def measure_mirrored(workload: Workload, rounds: int) -> dict[str, Any]:
 
 def measure_loop(workload: Workload, rounds: int) -> dict[str, Any]:
     """Measures the training loop with its pipeline against a step written by hand."""
-    bare = _bare_step(workload)
-    seconds_a_call(bare, WARM_UP_STEPS)
+    with precision(workload.precision):
+        bare = _bare_step(workload)
+        seconds_a_call(bare, WARM_UP_STEPS)
     sides = {
         "bare step on one batch": lambda: seconds_a_call(bare, workload.steps),
         "loop with its pipeline": lambda: workload.train().seconds_a_step(),

@@ -74,7 +74,8 @@ def serve(turns: Turns, *, point: dict[str, Any], folder: str) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     all_images = given.batch_size * given.workers * (WARM_UP_STEPS + given.steps)
     plan = variants.get(given.variant).image_plan_for(given.image_size)
-    workload = Workload(given.variant, given.batch_size * given.workers, given.steps)
+    batch_size = given.batch_size * given.workers
+    workload = Workload(given.variant, batch_size, given.steps, given.precision)
     with tempfile.TemporaryDirectory() as files:
         listed = None if given.listed is None else pathlib.Path(files)
         images = given.listed or max(all_images, given.classes)
@@ -86,7 +87,6 @@ def serve(turns: Turns, *, point: dict[str, Any], folder: str) -> None:
                 clock=clock,
                 dataset=random_data.NAME,
                 input_size=given.image_size,
-                precision=given.precision,
             )
     turns.answer(
         {

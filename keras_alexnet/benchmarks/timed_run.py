@@ -17,11 +17,12 @@ from keras_alexnet.training.train import train
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
-    """What is trained, and for how many timed steps."""
+    """What is trained, for how many timed steps, and in which precision."""
 
     variant: str
     batch_size: int
     steps: int
+    precision: str = "float32"
 
     @property
     def overrides(self) -> dict[str, Any]:
@@ -68,8 +69,7 @@ class Workload:
             validation_images=0,
             num_devices=1,
             overrides=self.overrides | (overrides or {}),
-            # Float32 as what it is compared with, unless another is asked for.
-            **{"dataset": "shapes", "precision": "float32"} | settings,
+            **{"dataset": "shapes", "precision": self.precision} | settings,
         )
 
 

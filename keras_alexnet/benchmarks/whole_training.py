@@ -24,14 +24,14 @@ def serve(turns: Turns, *, variant: str, batch_size: int, steps: int, precision:
     epoch is for warming up. A turn's answer has its "seconds" and "cpu_seconds", and the seconds of
     its "steps", without the checkpoint.
     """
-    workload, spec = Workload(variant, batch_size, steps), variants.get(variant)
+    workload, spec = Workload(variant, batch_size, steps, precision), variants.get(variant)
     with (
         tempfile.TemporaryDirectory() as folder,
         random_data.registered(batch_size * steps, spec.image_plan.square_size, spec.num_classes),
         contextlib.suppress(TimingDone),
     ):
         run = str(pathlib.Path(folder) / "run")
-        config = workload.config(run, dataset=random_data.NAME, precision=precision)
+        config = workload.config(run, dataset=random_data.NAME)
         train(config, callbacks=[_EpochsInTurn(turns)])
 
 

@@ -68,11 +68,11 @@ def test_the_command_measures_what_is_named_and_writes_all_of_it(tmp_path, monke
     flags = "--variants cifar_v1,cifar_v2 --batch_sizes 8 --steps 3 --rounds 2 --only loop"
     assert main(["benchmark", "overhead", *flags.split(), "--json", str(path)]) == 0
     assert seen == [("cifar_v1", 8, 3, 2), ("cifar_v2", 8, 3, 2)]
-    assert "cifar_v2, batches of 8: The loop: +25 %" in capsys.readouterr().out
+    assert "cifar_v2, batches of 8, float32: The loop: +25 %" in capsys.readouterr().out
     written = json.loads(path.read_text())
     assert written["settings"]["only"] == ["loop"]
     assert written["conditions"]["cores"] >= 1
-    assert written["found"]["cifar_v1, batches of 8"] == {"loop": {"overhead": 0.25}}
+    assert written["found"]["cifar_v1, batches of 8, float32"] == {"loop": {"overhead": 0.25}}
 
 
 OVERHEAD = "benchmark overhead --batch_sizes 8 --only loop --variants cifar_v1,cifar_v2 --json"
@@ -102,12 +102,12 @@ def test_what_fails_does_not_take_the_rest_with_it(tmp_path, failing, capsys, er
     path = tmp_path / "found.json"
     assert main([*OVERHEAD.split(), str(path)]) == 1
     said = capsys.readouterr()
-    assert "cifar_v2, batches of 8: The loop: +25 %" in said.out
-    assert f"cifar_v1, batches of 8, loop failed: {why}" in said.out
-    assert "These could not be measured: cifar_v1, batches of 8, loop." in said.err
+    assert "cifar_v2, batches of 8, float32: The loop: +25 %" in said.out
+    assert f"cifar_v1, batches of 8, float32, loop failed: {why}" in said.out
+    assert "These could not be measured: cifar_v1, batches of 8, float32, loop." in said.err
     written = json.loads(path.read_text())
-    assert written["failed"] == {"cifar_v1, batches of 8, loop": why}
-    assert list(written["found"]) == ["cifar_v2, batches of 8"]
+    assert written["failed"] == {"cifar_v1, batches of 8, float32, loop": why}
+    assert list(written["found"]) == ["cifar_v2, batches of 8, float32"]
 
 
 def test_an_error_of_all_is_that_of_the_command(tmp_path, failing, capsys):
