@@ -224,7 +224,7 @@ RECIPES = {
             note=_MUON.note + " That was for cifar_v2, whose rates these are. From PyTorch's "
             "initial weights, plain SGD stays at chance for a long time; here the loss leaves 2.30 "
             "after 120 steps. Smoothed labels and the decay of the convolutions are worth more "
-            "than epochs.",
+            "than epochs. Sixteen end at 84.0 % on the test images in one view.",
             epochs=16,
             global_batch_size=128,
             label_smoothing=0.1,
@@ -254,7 +254,8 @@ RECIPES = {
             _MUON,
             note=_MUON.note + " That was for cifar_v2, whose rates these are. From PyTorch's "
             "initial weights, the loss leaves 2.30 after about 170 steps. With the decay of the "
-            "convolutions, it learns and generalizes better from the first epochs on.",
+            "convolutions, it learns and generalizes better from the first epochs on. It ends at "
+            "88.4 % on the test images in one view.",
             epochs=24,
             label_smoothing=0.1,
             layer_decay={f"conv{number}": _DECOUPLED for number in (2, 3, 4, 5)},
@@ -301,7 +302,7 @@ RECIPES = {
         ),
         note=_MUON.note + " Smoothed labels and a decay of conv2 and the locally connected layers "
         "are worth more than epochs: on the test images in one view, twelve epochs end at "
-        "84.2 %, and at 81.9 % without.",
+        "84.2 %, and at 81.9 % without. All 24 end at 85.9 %.",
         label_smoothing=0.1,
         layer_decay={"conv2": _DECOUPLED, "local3": _DECOUPLED, "local4": _DECOUPLED},
     ),
@@ -319,7 +320,8 @@ RECIPES = {
             layer_decay={"conv1": 0.0, "conv2": 0.0},
         ),
         note=_MUON.note + " Smoothed labels and the decay of conv2 and the locally connected "
-        "layers are those of cuda_convnet_11pct.",
+        "layers are those of cuda_convnet_11pct. Twenty epochs end at 85.1 % on the test images "
+        "in one view.",
         label_smoothing=0.1,
         layer_decay={"conv2": _DECOUPLED, "local3": _DECOUPLED, "local4": _DECOUPLED},
     ),
