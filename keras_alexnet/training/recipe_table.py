@@ -335,7 +335,9 @@ RECIPES = {
             layer_decay={"logits": 250.0},
         ),
         note=_MUON.note + " Smoothed labels and the decay of conv2 and conv3 are those of "
-        "cuda_convnet_11pct. Twenty epochs end at 82.7 % on the test images in one view.",
+        "cuda_convnet_11pct. On the test images in one view, 20 epochs end at 82.7 %, and 32 at "
+        "83.2 %.",
+        epochs=32,
         label_smoothing=0.1,
         layer_decay={"conv2": _DECOUPLED, "conv3": _DECOUPLED},
     ),
@@ -349,7 +351,7 @@ RECIPES = {
             layer_decay={"fc64": 7.5, "logits": 7.5},
         ),
         note=_MUON.note + " Smoothed labels and the decay of conv2 and conv3 are those of "
-        "cuda_convnet_11pct.",
+        "cuda_convnet_11pct. It ends at 81.6 % on the test images in one view.",
         label_smoothing=0.1,
         layer_decay={"conv2": _DECOUPLED, "conv3": _DECOUPLED},
     ),
