@@ -102,6 +102,9 @@ _MUON = Recipe(
 
 # The decay of an orthogonal step is decoupled, so that it has to be about its rate to matter.
 _DECOUPLED = 100.0
+_CONVOLUTIONS_2_TO_5 = {f"conv{number}": _DECOUPLED for number in (2, 3, 4, 5)}
+_CONVOLUTIONS_2_AND_3 = {name: _DECOUPLED for name in ("conv2", "conv3")}
+_CONVOLUTION_2_AND_LOCALS = {name: _DECOUPLED for name in ("conv2", "local3", "local4")}
 
 
 _FAST = dataclasses.replace(
@@ -212,7 +215,12 @@ def _cuda_convnet(document: Recipe, **of_default: Any) -> tuple[Recipe, ...]:
     """A network's recipes, given that of its layer-parameter file and its part of the default."""
     # The first layer sees pixels of ±128 and starts from weights of 1e-4.
     default = dataclasses.replace(
-        _MUON, epochs=24, learning_rate=0.002, muon_rate=0.015, layer_rates={"conv1": 0.03}
+        _MUON,
+        epochs=24,
+        learning_rate=0.002,
+        muon_rate=0.015,
+        layer_rates={"conv1": 0.03},
+        label_smoothing=0.1,
     )
     return dataclasses.replace(default, **of_default), _PAPER, document
 
@@ -228,7 +236,7 @@ RECIPES = {
             epochs=16,
             global_batch_size=128,
             label_smoothing=0.1,
-            layer_decay={f"conv{number}": _DECOUPLED for number in (2, 3, 4, 5)},
+            layer_decay=_CONVOLUTIONS_2_TO_5,
         ),
         _PAPER,
         _REPRODUCTION_NOTES,
@@ -258,7 +266,7 @@ RECIPES = {
             "88.4 % on the test images in one view.",
             epochs=24,
             label_smoothing=0.1,
-            layer_decay={f"conv{number}": _DECOUPLED for number in (2, 3, 4, 5)},
+            layer_decay=_CONVOLUTIONS_2_TO_5,
         ),
         _PAPER,
         dataclasses.replace(
@@ -303,8 +311,7 @@ RECIPES = {
         note=_MUON.note + " Smoothed labels and a decay of conv2 and the locally connected layers "
         "are worth more than epochs: on the test images in one view, twelve epochs end at "
         "84.2 %, and at 81.9 % without. All 24 end at 85.9 %.",
-        label_smoothing=0.1,
-        layer_decay={"conv2": _DECOUPLED, "local3": _DECOUPLED, "local4": _DECOUPLED},
+        layer_decay=_CONVOLUTION_2_AND_LOCALS,
     ),
     "cuda_convnet_13pct": _cuda_convnet(
         dataclasses.replace(
@@ -322,8 +329,7 @@ RECIPES = {
         note=_MUON.note + " Smoothed labels and the decay of conv2 and the locally connected "
         "layers are those of cuda_convnet_11pct. Twenty epochs end at 85.1 % on the test images "
         "in one view.",
-        label_smoothing=0.1,
-        layer_decay={"conv2": _DECOUPLED, "local3": _DECOUPLED, "local4": _DECOUPLED},
+        layer_decay=_CONVOLUTION_2_AND_LOCALS,
     ),
     "cuda_convnet_18pct": _cuda_convnet(
         dataclasses.replace(
@@ -338,8 +344,7 @@ RECIPES = {
         "cuda_convnet_11pct. On the test images in one view, 20 epochs end at 82.7 %, and 32 at "
         "83.2 %.",
         epochs=32,
-        label_smoothing=0.1,
-        layer_decay={"conv2": _DECOUPLED, "conv3": _DECOUPLED},
+        layer_decay=_CONVOLUTIONS_2_AND_3,
     ),
     "cuda_convnet_80sec": _cuda_convnet(
         dataclasses.replace(
@@ -352,7 +357,6 @@ RECIPES = {
         ),
         note=_MUON.note + " Smoothed labels and the decay of conv2 and conv3 are those of "
         "cuda_convnet_11pct. It ends at 81.6 % on the test images in one view.",
-        label_smoothing=0.1,
-        layer_decay={"conv2": _DECOUPLED, "conv3": _DECOUPLED},
+        layer_decay=_CONVOLUTIONS_2_AND_3,
     ),
 }

@@ -57,8 +57,13 @@ def test_an_unknown_network_is_refused():
         Settings(variants=("cifar_v22",))
 
 
-def test_the_command_measures_what_is_named_and_writes_all_of_it(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_the_command_measures_what_is_named_and_writes_all_of_it(
+    precision, tmp_path, monkeypatch, capsys
+):
     def loop(workload, rounds):
+        assert workload.precision == precision
+        assert workload.config("run").precision == precision
         seen.append((workload.variant, workload.batch_size, workload.steps, rounds))
         return {"overhead": 0.25, "in_words": "The loop: +25 %"}
 
@@ -66,13 +71,16 @@ def test_the_command_measures_what_is_named_and_writes_all_of_it(tmp_path, monke
     monkeypatch.setitem(overhead.MEASURES, "loop", loop)
     path = tmp_path / "found.json"
     flags = "--variants cifar_v1,cifar_v2 --batch_sizes 8 --steps 3 --rounds 2 --only loop"
+    flags += f" --precision {precision}"
     assert main(["benchmark", "overhead", *flags.split(), "--json", str(path)]) == 0
     assert seen == [("cifar_v1", 8, 3, 2), ("cifar_v2", 8, 3, 2)]
-    assert "cifar_v2, batches of 8, float32: The loop: +25 %" in capsys.readouterr().out
+    line = f"cifar_v2, batches of 8, {precision}: The loop: +25 %"
+    assert line in capsys.readouterr().out
     written = json.loads(path.read_text())
     assert written["settings"]["only"] == ["loop"]
     assert written["conditions"]["cores"] >= 1
-    assert written["found"]["cifar_v1, batches of 8, float32"] == {"loop": {"overhead": 0.25}}
+    found = written["found"][f"cifar_v1, batches of 8, {precision}"]
+    assert found == {"loop": {"overhead": 0.25}}
 
 
 OVERHEAD = "benchmark overhead --batch_sizes 8 --only loop --variants cifar_v1,cifar_v2 --json"

@@ -20,6 +20,7 @@ SETTINGS = {
     "steps": 10,
     "rounds": 2,
     "peers": ("torch", "openvino"),
+    "precision": "float32",
     "other_precisions": ("graph_bfloat16",),
 }
 
@@ -37,6 +38,7 @@ def measured(monkeypatch):
         "graph_bfloat16": {"precision": "graph_bfloat16", "device": "gpu"},
         "PyTorch": {"best": "compiled", "device": "cpu"},
     }
+    precisions = {"keras_alexnet": "float32", "graph_bfloat16": "graph_bfloat16"}
     turns = []
 
     class Stub:
@@ -51,6 +53,7 @@ def measured(monkeypatch):
     class Started:
         def __init__(self, name, function, arguments, **options):
             self.name = name
+            assert arguments.get("precision") == precisions.get(name)
 
         def __enter__(self):
             return Stub(self.name)
