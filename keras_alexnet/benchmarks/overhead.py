@@ -41,22 +41,25 @@ def measure_mirrored(workload: Workload, rounds: int) -> dict[str, Any]:
         calls = {name: _step_under(workload, each) for name, each in strategies.items()}
         for call in calls.values():
             seconds_a_call(call, WARM_UP_STEPS)
-    sides = {
-        name: lambda call=call: seconds_a_call(call, workload.steps) for name, call in calls.items()
-    }
-    return _in_words("MirroredStrategy with one replica over no strategy", compare(sides, rounds))
+        sides = {
+            name: lambda call=call: seconds_a_call(call, workload.steps)
+            for name, call in calls.items()
+        }
+        found = compare(sides, rounds)
+    return _in_words("MirroredStrategy with one replica over no strategy", found)
 
 
 def measure_loop(workload: Workload, rounds: int) -> dict[str, Any]:
     """Measures the training loop with its pipeline against a step written by hand."""
+    # To the end, because a graph is rewritten for the precision in which it is called.
     with precision(workload.precision):
         bare = _bare_step(workload)
         seconds_a_call(bare, WARM_UP_STEPS)
-    sides = {
-        "bare step on one batch": lambda: seconds_a_call(bare, workload.steps),
-        "loop with its pipeline": lambda: workload.train().seconds_a_step(),
-    }
-    found = compare(sides, rounds)
+        sides = {
+            "bare step on one batch": lambda: seconds_a_call(bare, workload.steps),
+            "loop with its pipeline": lambda: workload.train().seconds_a_step(),
+        }
+        found = compare(sides, rounds)
     return _in_words("The loop and its pipeline over a bare tf.function step", found)
 
 
