@@ -87,11 +87,13 @@ class ChanceWatch:
         self._before = losses, weight
         if self.event is not None or len(self._parts) < 2:
             return
-        if self._is_time(steps_done) and self._mean() >= _SHARE_OF_CHANCE * self._guessing:
-            self._say(steps_done, self._mean(), self._silent_units(batch))
-        elif (last := self._mean(1)) >= _SHARE_OF_CHANCE * self._guessing:
-            if (silent := self._silent_units(batch)) > _ALL_DIED:
-                self._say(steps_done, last, silent)
+        last, mean = self._mean(1), self._mean()
+        if last < _SHARE_OF_CHANCE * self._guessing:
+            return  # the mean may be high because the first steps went up, as those of alexnet do
+        if self._is_time(steps_done) and mean >= _SHARE_OF_CHANCE * self._guessing:
+            self._say(steps_done, mean, self._silent_units(batch))
+        elif (silent := self._silent_units(batch)) > _ALL_DIED:
+            self._say(steps_done, last, silent)
 
     def _is_time(self, steps_done: int) -> bool:
         at_end = steps_done >= max(self._total_steps, _FEWEST_STEPS_AT_END)

@@ -66,7 +66,13 @@ def test_a_loss_at_chance_is_said_once_after_a_fair_number_of_steps(caplog):
 
 
 @pytest.mark.parametrize(
-    "losses", [[2.303] * 4 + [2.2] * 40, list(np.linspace(2.303, 1.0, 30)), [2.303]]
+    "losses",
+    [
+        [2.303] * 4 + [2.2] * 40,
+        list(np.linspace(2.303, 1.0, 30)),
+        [2.303],
+        [2.3, 4.0, 2.6, 2.4, 2.1, 1.9, 1.5, 1.2, 0.8, 0.5],  # up at first, then down
+    ],
 )
 def test_a_loss_that_falls_or_a_run_that_is_short_is_not(losses):
     assert _watched(losses).event is None
