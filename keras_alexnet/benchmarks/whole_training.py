@@ -38,8 +38,8 @@ def serve(turns: Turns, *, variant: str, batch_size: int, steps: int, precision:
 class _EpochsInTurn(keras.callbacks.Callback):
     """Lets each epoch but the first wait for its turn, and answers at its end.
 
-    It has no hooks of batches, which would keep the run from doing several steps at once. The
-    batches that the pipeline makes ready during a pause are few.
+    It has no hooks of batches, which would take time between the steps. The batches that the
+    pipeline makes ready during a pause are few.
     """
 
     def __init__(self, turns: Turns) -> None:
