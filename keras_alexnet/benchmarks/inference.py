@@ -182,22 +182,28 @@ def _ours(
         path = folder / f"{quantization}.tflite"
         path.write_bytes(tflite.convert(network, quantization, calibration=calibration))
         lite[f"TFLite {quantization}"] = str(path)
-    saved_model.write(network, folder / "1")
-    tensors = saved_model.tensor_names(folder / "1")
+    precisions = {"SavedModel": "float32"}
+    if machine.has_bfloat16():
+        precisions["SavedModel bfloat16"] = "bfloat16"
     opened: dict[str, dict[str, Any]] = {
         "litert": lite,
         "tensorflow": {
-            "SavedModel": {
-                "folder": str(folder / "1"),
-                "image": tensors["image"],
-                "logits": tensors["logits"],
-            }
+            name: _written_saved_model(network, folder / name, precision)
+            for name, precision in precisions.items()
         },
     }
     if all(map(_is_installed, ("onnx", "tf2onnx", "onnxruntime"))):
         onnx.write(network, folder / "ours.onnx")
         opened["onnxruntime"] = {"ONNX": str(folder / "ours.onnx")}
     return opened
+
+
+def _written_saved_model(
+    network: TrainedNetwork, folder: pathlib.Path, precision: str
+) -> dict[str, str]:
+    saved_model.write(network, folder, precision=precision)
+    tensors = saved_model.tensor_names(folder)
+    return {"folder": str(folder), "image": tensors["image"], "logits": tensors["logits"]}
 
 
 # What was found -----------------------------------------------------------------------------------

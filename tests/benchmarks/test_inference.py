@@ -1,11 +1,15 @@
 """`benchmark inference`: what is compared with what, and what a side answers."""
 
+import pathlib
+
 import numpy as np
 import pytest
 
+import keras_alexnet as ka
 from keras_alexnet.benchmarks import inference, inference_side, weighted_networks
 from keras_alexnet.data.images import ImageArray
 from keras_alexnet.data.splits import Split
+from keras_alexnet.trained import TrainedNetwork
 from support.exports import shrunk
 
 
@@ -69,6 +73,25 @@ def test_a_side_classifies_all_images_and_times_each_number_of_images(tmp_path, 
     assert [set(each["stub"]) for each in others] == [{"1", "8"}] * 2
     assert all(each["stub"]["8"]["seconds"] > 0 for each in others)
     assert {1, 8} <= set(sizes)
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_a_saved_model_in_bfloat16_is_one_of_ours_where_the_processor_has_it(
+    has, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(inference.machine, "has_bfloat16", lambda: has)
+    monkeypatch.setattr(inference, "_is_installed", lambda package: False)
+    monkeypatch.setattr(inference.tflite, "convert", lambda *_, **__: b"")
+    with shrunk("cuda_convnet_80sec"):
+        network = TrainedNetwork.of_model(ka.build("cuda_convnet_80sec"), "cuda_convnet_80sec")
+        opened = inference._ours(network, np.zeros(0), tmp_path)["tensorflow"]
+    assert list(opened) == ["SavedModel", "SavedModel bfloat16"][: 1 + has]
+    sizes = [
+        sum(file.stat().st_size for file in pathlib.Path(each["folder"]).glob("variables/*data*"))
+        for each in opened.values()
+    ]
+    if has:
+        assert 0.4 < sizes[1] / sizes[0] < 0.6  # its weights are in bfloat16
 
 
 def test_a_fitted_classifier_knows_what_it_was_fitted_to():

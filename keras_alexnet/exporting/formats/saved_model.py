@@ -52,7 +52,7 @@ class SavedModelFormat(formats.ExportFormat):
 
         place, precision = self.place(output, job), job.config.precision
         folder, input_dtype = job.stage / place, job.config.input_dtype
-        write(_in_precision(job.network, precision), folder, input_dtype)
+        write(job.network, folder, input_dtype, precision)
         warmed_up = warmup.write(folder, job.network, input_dtype)
         facts = {"warm_up_requests": warmed_up, "precision": precision}
         return ExportedSavedModel(job.stage, place, facts)
@@ -105,13 +105,19 @@ def _in_precision(network: "TrainedNetwork", precision: str) -> "TrainedNetwork"
     return dataclasses.replace(network, model=policies.in_policy(network.model, precision))
 
 
-def write(network: "TrainedNetwork", folder: str | os.PathLike, input_dtype: str = "uint8") -> None:
+def write(
+    network: "TrainedNetwork",
+    folder: str | os.PathLike,
+    input_dtype: str = "uint8",
+    precision: str = "float32",
+) -> None:
     """Writes a SavedModel with its labels and its `signature.json` to a new folder.
 
     Args:
         network: the network.
         folder: a folder that does not exist yet.
         input_dtype: "uint8" or "float32", the type of the pixels in `image`.
+        precision: "float32" or "bfloat16", what it computes in.
 
     Example:
         >>> write(network, "saved_models/mine/1")  # doctest: +SKIP
@@ -121,7 +127,7 @@ def write(network: "TrainedNetwork", folder: str | os.PathLike, input_dtype: str
     from keras_alexnet import run_folder
     from keras_alexnet.exporting import signatures
 
-    folder = pathlib.Path(folder)
+    folder, network = pathlib.Path(folder), _in_precision(network, precision)
     with tempfile.TemporaryDirectory() as temporary:
         labels = pathlib.Path(temporary) / run_folder.LABELS
         labels.write_text("".join(f"{name}\n" for name in network.labels), encoding="utf-8")
