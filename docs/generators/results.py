@@ -38,8 +38,9 @@ def runs(path: pathlib.Path) -> str:
     """Every recorded experiment: one row for all seeds of the same settings."""
     alike: dict[tuple[str, ...], list[dict[str, str]]] = {}
     for row in read_csv(path):
-        same = ("variant", "recipe", "dataset", "epochs", "precision", "views", "overrides")
-        alike.setdefault(tuple(row[name] for name in same), []).append(row)
+        same = ("variant", "recipe", "dataset", "epochs", "precision", "views")
+        settings = *(row[name] for name in same), *_overrides_but_epochs(row)
+        alike.setdefault(settings, []).append(row)
     return table(
         [
             *["network", "recipe", "data", "epochs", "precision", "seeds", "top-1 %, one view"],
@@ -63,6 +64,11 @@ def runs(path: pathlib.Path) -> str:
             for row in rows[:1]
         ),
     )
+
+
+def _overrides_but_epochs(row: dict[str, str]) -> list[str]:
+    """What a run changed in its recipe, but for the epochs, which may be the recipe's by now."""
+    return [each for each in row["overrides"].split(" ") if not each.startswith("epochs=")]
 
 
 def _mean(rows: list[dict[str, str]], name: str) -> str:
