@@ -36,6 +36,15 @@ def test_without_others_there_is_no_ratio():
     assert row["ours"] == "ONNX" and "ratio" not in row and "others" not in row
 
 
+@pytest.mark.parametrize(("right", "compared"), [(126, True), (124, True), (123, False)])
+def test_what_loses_at_most_half_a_point_of_top1_is_compared(right, compared):
+    labels = np.zeros(200, np.int64)
+    network = object.__new__(inference._Network)
+    network._labels = labels
+    wanted, classes = (np.int64(np.arange(200) >= count) for count in (125, right))
+    assert network._judged(classes, wanted, 1.0) == {"top1": right / 200, "compared": compared}
+
+
 class Turns:
     """Two turns, of which the answers are kept."""
 
