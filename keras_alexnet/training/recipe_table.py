@@ -366,7 +366,8 @@ RECIPES = {
             layer_decay={"fc64": 7.5, "logits": 7.5},
         ),
         note=_MUON.note + " Smoothed labels and the decay of conv2 and conv3 are those of "
-        "cuda_convnet_11pct. It ends at 81.3 % on the test images in one view (mean of three seeds).",
+        "cuda_convnet_11pct. It ends at 81.3 % on the test images in one view (mean of three "
+        "seeds).",
         layer_decay=_CONVOLUTIONS_2_AND_3,
     ),
 }
