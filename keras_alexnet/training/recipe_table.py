@@ -339,8 +339,8 @@ RECIPES = {
             layer_decay={"conv1": 0.0, "conv2": 0.0},
         ),
         note=_MUON.note + " Smoothed labels and the decay of conv2 and the locally connected "
-        "layers are those of cuda_convnet_11pct, and so is Muon's rate. Twenty epochs with 1.5 times "
-        "that rate end at 85.1 % on the test images in one view.",
+        "layers are those of cuda_convnet_11pct, and so is Muon's rate. Twenty epochs with 1.5 "
+        "times that rate end at 85.1 % on the test images in one view.",
         epochs=40,
         muon_rate=0.01,
         layer_decay=_CONVOLUTION_2_AND_LOCALS,
