@@ -18,7 +18,7 @@ from keras_alexnet.errors import Interrupted, UserError
 from keras_alexnet.evaluation.evaluator import Evaluator
 from keras_alexnet.training import nonfinite
 from keras_alexnet.training.nonfinite import NonFiniteError
-from keras_alexnet.training.optimizer import set_rates
+from keras_alexnet.training.optimizer import rates_of_step
 from keras_alexnet.training.signals import Interruption
 from keras_alexnet.training.state import RunState
 from keras_alexnet.utils.terminal import Progress
@@ -144,9 +144,10 @@ class TrainingLoop:
         state = self.state
         number = state.steps_done
         factor = functools.partial(state.schedule.factor, number)
-        set_rates(self._step.optimizer, self._step.model, state.learning_rate(number), factor)
+        step, rate = self._step, state.learning_rate(number)
         try:
-            self._step.run(*batch, epoch=state.epoch)
+            rates = rates_of_step(step.optimizer, step.model, rate, factor)
+            step.run(*batch, epoch=state.epoch, rates=rates)
         except tf.errors.ResourceExhaustedError as error:
             raise UserError(
                 "The devices ran out of memory with a global batch of "

@@ -165,21 +165,27 @@ def make_optimizer(recipe: Recipe, model: keras.Model) -> keras.optimizers.Optim
     return optimizer
 
 
-def set_rates(
+def rates_of_step(
     optimizer: Any,
     model: keras.Model,
     learning_rate: float,
     factor: Callable[[str, str], float],
-) -> None:
-    """Sets the learning rates of the next steps.
+) -> tf.Tensor:
+    """Returns the learning rates of one step, float32 `[1]` or `[1 + variables]`.
 
     Args:
         optimizer: what `make_optimizer` returned.
         model: the model that it was made for.
-        learning_rate: the rate of all variables.
+        learning_rate: the rate of all variables, which comes first.
         factor: layer and weight, such as "conv1" and "kernel" → what multiplies their rate. It is
             used only if the recipe has drops of its own for them.
     """
-    optimizer.learning_rate.assign(learning_rate)
+    places = [] if optimizer.drop_factors is None else layer_factors.places(model)
+    return tf.constant([learning_rate, *(factor(*place) for place in places)], tf.float32)
+
+
+def set_rates(optimizer: Any, rates: tf.Tensor) -> None:
+    """Sets the rates that `rates_of_step` returned, for the next steps."""
+    optimizer.learning_rate.assign(rates[0])
     if optimizer.drop_factors is not None:
-        optimizer.drop_factors.assign([factor(*place) for place in layer_factors.places(model)])
+        optimizer.drop_factors.assign(rates[1:])

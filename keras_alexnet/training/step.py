@@ -67,7 +67,15 @@ class TrainStep:
         # One graph with frozen layers and one without, so that frozen layers cost no gradient.
         self._compiled = tf.function(self._on_all_replicas, autograph=False)
 
-    def run(self, images: Any, labels: Any, weights: Any, *, epoch: int = 0) -> None:
+    def run(
+        self,
+        images: Any,
+        labels: Any,
+        weights: Any,
+        *,
+        epoch: int = 0,
+        rates: tf.Tensor | None = None,
+    ) -> None:
         """Does one step on a global batch.
 
         Args:
@@ -76,10 +84,16 @@ class TrainStep:
                 form. The metrics of a mixed image are those of its larger share.
             weights: float32 `[images]`, the weight of each image in the loss; 0 for padding.
             epoch: the epoch, from 0, which determines the layers that are frozen.
+            rates: the learning rates, from `rates_of_step`; None for those of the step before.
         """
-        self._compiled(images, labels, weights, self._freezes(epoch))
+        self._compiled(images, labels, weights, self._freezes(epoch), rates)
 
-    def _on_all_replicas(self, images: Any, labels: Any, weights: Any, frozen: bool) -> None:
+    def _on_all_replicas(
+        self, images: Any, labels: Any, weights: Any, frozen: bool, rates: tf.Tensor | None
+    ) -> None:
+        if rates is not None:
+            # In the graph: to assign a mirrored variable from Python takes half a millisecond.
+            optimizer.set_rates(self.optimizer, rates)
         with tensorflow_private.gradients_forgotten():
             batch = (images, labels, weights, frozen)
             found, finite = self._strategy.run(self._forward_and_backward, args=batch)

@@ -169,8 +169,8 @@ def test_drops_of_kernels_and_of_one_layer(strategies, replicas, rule):
     for epoch in range(3):
         step = _step(strategies[replicas], recipe)  # a new one, so that all gradients are the same
         before, factor = _values(step), functools.partial(schedule.factor, epoch)
-        optimizer.set_rates(step.optimizer, step.model, schedule.learning_rate(epoch), factor)
-        step.run(*batch)
+        rate = schedule.learning_rate(epoch)
+        step.run(*batch, rates=optimizer.rates_of_step(step.optimizer, step.model, rate, factor))
         moved[epoch] = {name: value - before[name] for name, value in _values(step).items()}
     divisors = {"fc/kernel": (10, 100), "logits/kernel": (10, 10)}
     for name, first in moved[0].items():
