@@ -232,7 +232,8 @@ def evaluation_views(squares: tf.Tensor, plan: ImagePlan, views: int) -> tf.Tens
         plan: how an image becomes an input.
         views: 1 for the center crop; 2 for it and its mirror image; 10 for the center and the four
             corners, then their mirror images. If the square is no larger than the crop, the
-            corners are those of the padded square, whose padding mirrors the image at its border.
+            corners are those of the square with half of the plan's padding, which mirrors the image
+            at its border.
 
     Returns:
         uint8 `[batch, input_size, input_size, 3]` in 0–255, for more than one view
@@ -248,6 +249,8 @@ def evaluation_views(squares: tf.Tensor, plan: ImagePlan, views: int) -> tf.Tens
     if views == 2:
         crops = center_crop(squares, plan.crop_size)[:, None]
     else:
-        padding = plan.crop_padding if plan.square_size <= plan.crop_size else 0
+        # All of the padding, which random crops seldom see, is worse than the mirror image alone:
+        # 80.2 % for cifar_v2 on held-out images of cifar10-jpeg, and 81.1 % with half of it.
+        padding = -(-plan.crop_padding // 2) if plan.square_size <= plan.crop_size else 0
         crops = five_crops(pad(squares, padding, reflect=True), plan.crop_size)
     return enlarge_views(with_mirrors(crops), plan.input_size)
