@@ -23,7 +23,7 @@ from keras_alexnet.training.resume import SETTINGS_OF_RECIPES
 from keras_alexnet.training.state import RunState
 from keras_alexnet.training.tracking import run_log
 from keras_alexnet.training.tracking.callback import TrainingLog
-from keras_alexnet.utils import files, machine
+from keras_alexnet.utils import files
 from keras_alexnet.weights.pretrained import PretrainedWeights
 
 
@@ -86,7 +86,7 @@ def _write(
         "test_top1_one_view": one_view.figures()["top1"],
         "seconds": state.seconds,
         "seconds_per_epoch": float(np.median([row["seconds"] for row in history])),
-        "peak_memory_bytes": machine.peak_memory(),
+        "peak_memory_bytes": state.peak_memory_bytes,
         **_origin_and_changes(job),
         **events,
         "length_remarks": length.remarks(

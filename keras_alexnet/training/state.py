@@ -16,7 +16,7 @@ from keras_alexnet.training.length import Length
 from keras_alexnet.training.nonfinite import NonFiniteGuard
 from keras_alexnet.training.schedule import Schedule
 from keras_alexnet.training.step import TrainStep
-from keras_alexnet.utils import files, json_files
+from keras_alexnet.utils import files, json_files, machine
 from keras_alexnet.utils.json_schema import COUNT, Number, OneOf
 
 # What a checkpoint says of the run, besides its variables.
@@ -31,6 +31,7 @@ _STATE = {
     "step_backs": [dict],
     "lost_images": [str],
     "at_chance?": OneOf(None, dict),
+    "peak_memory_bytes?": OneOf(None, COUNT),
 }
 
 
@@ -110,6 +111,7 @@ class RunState:
         step_in_epoch: the number of its steps that are done.
         seconds_of_epoch: wall time of these steps.
         seconds_before: wall time of earlier processes of a resumed run.
+        peak_memory_before: the most memory that one of them held, in bytes, or None.
         stopped: whether the schedule has ended the run early.
         kept_epoch: the epoch, from 1, whose weights `restore_kept` chose.
         skipped_steps: the steps of the whole run that loss scaling skipped, as `restore_kept` found
@@ -132,6 +134,7 @@ class RunState:
         self.chance, self.checkpoints = chance, checkpoints
         self.epoch = self.step_in_epoch = 0
         self.seconds_of_epoch = self.seconds_before = 0.0
+        self.peak_memory_before: int | None = None
         self.stopped = False
         self.kept_epoch: int | None = None
         self.skipped_steps: int | None = None
@@ -169,6 +172,12 @@ class RunState:
         """Wall time of training, over all processes of a resumed run."""
         return self.seconds_before + time.monotonic() - self._began
 
+    @property
+    def peak_memory_bytes(self) -> int | None:
+        """The most memory that a process of the run has held, or None where that is unknown."""
+        known = [peak for peak in (self.peak_memory_before, machine.peak_memory()) if peak]
+        return max(known, default=None)
+
     def learning_rate(self, step: int) -> float:
         """Returns the rate of step `step`, counted from 0."""
         return self.schedule.learning_rate(step) / self.guard.divisor
@@ -200,6 +209,7 @@ class RunState:
             )
         self.take(variables, state)
         self.seconds_before = state["seconds"]
+        self.peak_memory_before = state.get("peak_memory_bytes")
         self.checkpoints.remove_after(state["step"])
         self._refuse_without_best()
         if state["steps_per_epoch"] != self.length.steps_per_epoch:
@@ -220,6 +230,7 @@ class RunState:
             "steps_per_epoch": self.length.steps_per_epoch,
             "seconds_of_epoch": self.seconds_of_epoch,
             "seconds": self.seconds,
+            "peak_memory_bytes": self.peak_memory_bytes,
             "stopped": self.stopped,
             "totals": self.step.totals.values(),
             "schedule": self.schedule.state(),

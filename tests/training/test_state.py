@@ -45,6 +45,7 @@ def both(small_variant, tmp_path_factory):
         state.step.run(tf.constant(images), tf.constant([0, 1, 2, 0, 1, 2, 0, 1]), tf.ones([8]))
     state.epoch, state.step_in_epoch, state.seconds_of_epoch = 2, 5, 77.0
     state.stopped, state.seconds_before = True, 1000.0
+    state.peak_memory_before = 2**50  # more than this process can hold
     state.schedule.restore({"drops": 1, "best_top1": 0.5, "best_epoch": 0, "last_drop_epoch": 1})
     state.history.restore([{"epoch": 1, "loss": 0.25}])
     state.guard.events = [{"back_to_step": 3}]
@@ -88,6 +89,7 @@ def test_variables(both, owner, kind, small_variant, tmp_path):
         (lambda state: state.steps_done, 25),
         (lambda state: state.seconds_of_epoch, 77.0),
         (lambda state: state.seconds > 1000.0, True),
+        (lambda state: state.peak_memory_bytes, 2**50),
         (lambda state: state.stopped, True),
         (lambda state: state.schedule.drops, 1),
         (lambda state: state.schedule.best_top1, 0.5),
@@ -101,6 +103,12 @@ def test_variables(both, owner, kind, small_variant, tmp_path):
 )
 def test_place_schedule_and_events(both, read, value):
     assert read(both[1]) == value
+
+
+def test_peak_memory_of_a_process_that_holds_more_than_those_before(both, small_variant, tmp_path):
+    state, _ = _new(small_variant, tmp_path)
+    state.peak_memory_before = 1
+    assert state.peak_memory_bytes > 10**7
 
 
 def test_running_totals(both):
