@@ -351,3 +351,16 @@ def test_standard_keras_callbacks_work(config):
     plateau = keras.callbacks.ReduceLROnPlateau("val_loss")
     found = ka.train(config, callbacks=[Stop(), seen, plateau])
     assert found["epochs"] == 1 and seen.batches == [0, 1, 2, 3, 4]
+
+
+def test_every_step_has_the_rate_of_the_schedule(config):
+    found = []
+
+    class Rates(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            found.append(float(self.model.optimizer.learning_rate))
+
+    drops = {"schedule": "drops", "drop_epochs": (1.4,), "learning_rate": (rate := 0.01)}
+    overrides = {**config.overrides, "epochs": 2, "warmup_steps": 0, **drops}
+    ka.train(dataclasses.replace(config, overrides=overrides), callbacks=[Rates()])
+    np.testing.assert_allclose(found, [rate] * 7 + [rate / 10] * 3, rtol=1e-6)
