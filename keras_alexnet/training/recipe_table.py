@@ -249,8 +249,8 @@ RECIPES = {
     "cifar_v2": (
         dataclasses.replace(
             _MUON,
-            note=_MUON.note + " Twenty-four epochs end at 82.6 % on the test images in one view, 36 "
-            "at 83.4 % (means of five seeds).",
+            note=_MUON.note + " Twenty-four epochs end at 82.6 % on the test images in one view, "
+            "36 at 83.4 % (means of five seeds).",
             epochs=36,
             label_smoothing=0.1,
             layer_decay=_CONVOLUTIONS_1_AND_2,
@@ -321,8 +321,8 @@ RECIPES = {
         note=_MUON.note + " Smoothed labels and a decay of conv2 and the locally connected layers "
         "are worth more than epochs: on the test images in one view, twelve epochs end at "
         "84.2 %, and at 81.9 % without; 24 at 85.9 %. These had 1.5 times Muon's rate; with its "
-        "own, 28 end at 86.3 %, with 92 % of the augmented training images. In twice the epochs, with "
-        "squares cut out of the images, it ends at 86.6 %.",
+        "own, 28 end at 86.3 %, with 92 % of the augmented training images. In twice the epochs, "
+        "with squares cut out of the images, it ends at 86.6 %.",
         epochs=56,
         muon_rate=0.01,
         augment=(*_MUON.augment, "cutout(8)"),
