@@ -13,7 +13,7 @@ from absl import logging
 from keras_alexnet.benchmarks import torchvision_loader
 from keras_alexnet.benchmarks.catalog import Settings
 from keras_alexnet.benchmarks.report import Report
-from keras_alexnet.benchmarks.timing import WARM_UP_STEPS, quartiles, take_turns
+from keras_alexnet.benchmarks.timing import quartiles, take_turns
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.data.images import EncodedImages, ImageArray
 from keras_alexnet.data.load import load_dataset
@@ -26,8 +26,8 @@ LISTED = (10_000, 100_000, 1_000_000)
 _IN_MEMORY = 10_000
 _MADE_UP = 32  # photographs
 _MEMORY_BATCH, _PHOTOGRAPH_BATCH = 128, 64
-# Batches that were made ready while others had their turn, and are not timed.
-_READY = 2 * len(machine.processors()) + 1
+# How long a pipeline runs before it is timed, so that its buffers are as full as they stay.
+_WARM_UP_SECONDS = 1.0
 _STATISTICS = PixelStatistics(np.full(3, 120.0), np.eye(3) * 900 + 3500, 1, True)
 _AUGMENTATIONS: tuple[tuple[str, ...], ...] = (
     *((), ("flip",), ("crop", "flip"), ("crop(reflect)", "flip(alternating)")),
@@ -108,18 +108,17 @@ def _timed(side: Side, cpu: list[float]) -> float:
 
 
 def _side(batches: Callable[[], Iterator[Any]], batch_size: int, steps: int) -> Side:
-    opened: list[Iterator[Any]] = []
-
     def run() -> tuple[int, float, float]:
-        if not opened:
-            opened.append(batches())
-            for _ in range(WARM_UP_STEPS):
-                next(opened[0])
-        for _ in range(_READY):
-            next(opened[0])
+        # Opened anew for each turn: one that stayed open would fill its buffers while another side
+        # is timed, and be timed with full buffers itself.
+        opened = batches()
+        next(opened)
+        warm = time.perf_counter() + _WARM_UP_SECONDS
+        while time.perf_counter() < warm:
+            next(opened)
         start, processor = time.perf_counter(), time.process_time()
         for _ in range(steps):
-            next(opened[0])
+            next(opened)
         return (
             steps * batch_size,
             time.perf_counter() - start,
@@ -172,25 +171,21 @@ def measure_listed(settings: Settings) -> Mapping[str, Side]:
 def measure_photographs(settings: Settings) -> Mapping[str, Side]:
     """JPEG photographs, cropped and flipped, as two networks want them, and as torchvision does."""
     images = _photographs(settings)
-    steps = max(1, settings.steps // 4)
     rows = 20 * _PHOTOGRAPH_BATCH
     split = Split.of(Encoded(images, rows), np.zeros(rows))
     sides: dict[str, Side] = {}
     if "torchvision" in settings.peers and not _without_torchvision():
         sides["torchvision DataLoader"] = _side(
             lambda: torchvision_loader.batches(
-                images,
-                _PHOTOGRAPH_BATCH,
-                WARM_UP_STEPS + (_READY + steps) * settings.rounds,
-                len(machine.processors()),
+                images, _PHOTOGRAPH_BATCH, len(machine.processors())
             ),
             _PHOTOGRAPH_BATCH,
-            steps,
+            settings.steps,
         )
     for variant in ("alexnet", "alexnet_owt"):
         for augment in (("crop", "flip"), ("crop", "flip", "color_noise(paper)")):
             sides[f"{variant}, {' '.join(augment)}"] = _ours(
-                split, variant, _PHOTOGRAPH_BATCH, steps, augment
+                split, variant, _PHOTOGRAPH_BATCH, settings.steps, augment
             )
     return sides
 

@@ -8,17 +8,16 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Photographs:
-    """A PyTorch data set of encoded images, again and again.
+    """A PyTorch data set of encoded images, again and again, of a million images.
 
     Args:
         images: encoded images.
-        length: how many images it has.
     """
 
-    def __init__(self, images: Sequence[bytes], length: int):
+    def __init__(self, images: Sequence[bytes]):
         from torchvision import transforms
 
-        self._images, self._length = images, length
+        self._images = images
         self._transform = transforms.Compose(
             [
                 transforms.Resize(256),
@@ -30,7 +29,7 @@ class Photographs:
         )
 
     def __len__(self) -> int:
-        return self._length
+        return 1_000_000
 
     def __getitem__(self, index: int) -> Any:
         from PIL import Image
@@ -39,19 +38,18 @@ class Photographs:
         return self._transform(Image.open(io.BytesIO(encoded)).convert("RGB"))
 
 
-def batches(images: Sequence[bytes], batch_size: int, steps: int, workers: int) -> Iterator[Any]:
+def batches(images: Sequence[bytes], batch_size: int, workers: int) -> Iterator[Any]:
     """Returns batches float32 `[batch, 3, 224, 224]` of torchvision's transforms of photographs.
 
     Args:
         images: encoded images.
         batch_size: images in a batch.
-        steps: how many batches there are.
         workers: processes that read.
     """
     from torch.utils.data import DataLoader
 
     loader: DataLoader[Any] = DataLoader(
-        Photographs(images, batch_size * steps),  # type: ignore[arg-type]
+        Photographs(images),  # type: ignore[arg-type]
         batch_size,
         num_workers=workers,
         # A fork of a process that runs TensorFlow may wait for its threads without an end.

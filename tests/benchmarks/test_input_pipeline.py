@@ -1,5 +1,8 @@
 """The benchmark of the input pipeline, with few images."""
 
+import itertools
+import weakref
+
 import pytest
 
 from keras_alexnet.benchmarks import input_pipeline, start
@@ -10,6 +13,7 @@ def test_each_side_has_a_row_with_its_rates(monkeypatch):
     monkeypatch.setattr(input_pipeline, "_AUGMENTATIONS", (("crop", "flip"),))
     monkeypatch.setattr(input_pipeline, "LISTED", (500,))
     monkeypatch.setattr(input_pipeline, "_IN_MEMORY", 200)
+    monkeypatch.setattr(input_pipeline, "_WARM_UP_SECONDS", 0.1)
     settings = Settings(steps=1, rounds=2, only=("memory", "listed"))
     found = input_pipeline.measure(settings)
     assert [row["what"] for row in found.rows] == ["memory: crop flip", "listed: 500 listed"]
@@ -17,6 +21,20 @@ def test_each_side_has_a_row_with_its_rates(monkeypatch):
         row["images/s"] > 0 and row["of the first"] == pytest.approx(1) for row in found.rows
     )
     assert len(found.details["found"]["memory"]["cpu_seconds_an_image"]["crop flip"]) == 2
+
+
+def test_a_side_has_the_machine_for_itself_in_its_turn(monkeypatch):
+    monkeypatch.setattr(input_pipeline, "_WARM_UP_SECONDS", 0.01)
+    opened = []
+
+    def batches():
+        assert all(reference() is None for reference in opened)  # else it would fill its buffers
+        iterator = (step for step in itertools.count())
+        opened.append(weakref.ref(iterator))
+        return iterator
+
+    side = input_pipeline._side(batches, batch_size=2, steps=3)
+    assert [side()[0] for _ in range(2)] == [6, 6] and len(opened) == 2
 
 
 def test_photographs_stay_encoded_and_an_absent_peer_is_named(monkeypatch):
