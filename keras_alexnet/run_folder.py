@@ -97,7 +97,8 @@ def locate(model: str | os.PathLike, places: str = MODELS) -> tuple[str, pathlib
     Raises:
         UserError: there is no model.
     """
-    path = pathlib.Path(path_text("model", model))
+    typed = path_text("model", model)
+    path = pathlib.Path(typed)
     if path.is_dir():
         if (path / MODEL).exists():
             return KERAS, path / MODEL
@@ -106,7 +107,7 @@ def locate(model: str | os.PathLike, places: str = MODELS) -> tuple[str, pathlib
             raise UserError(_why_no_model(path, places))
         return SAVED_MODEL, folder
     if not path.exists():
-        raise UserError(f"There is no model at {path}. A model is {places}.")
+        raise UserError(f"There is no model at {typed}. A model is {places}.")
     if path.suffix not in _ENDINGS:
         raise UserError(f"{path} is not a model. A model is {places}.")
     return _ENDINGS[path.suffix], path

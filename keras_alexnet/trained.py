@@ -101,7 +101,7 @@ class TrainedNetwork:
         """
         if isinstance(model, keras.Model):
             return cls.of_model(model, variant, labels)
-        file = model_files.open_model(*named.locate(model))
+        file = model_files.open_model(*named.locate(model, variant=variant))
         if file.labels is None and labels is None:
             logging.warning(
                 "%s has no class names (%s), so class numbers are used as labels.",

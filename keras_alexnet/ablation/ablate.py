@@ -24,6 +24,7 @@ from keras_alexnet.training.checks import check_settings
 from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.utils import files, outputs, provenance, signals
 from keras_alexnet.utils.reporting import reported
+from keras_alexnet.weights.source import kind_of
 
 TABLE = "table.csv"
 TABLE_AS_TEXT = "table.md"
@@ -84,8 +85,9 @@ def ablate(
             number = signal.Signals(error.exit_code - 128)
             raise Interrupted(number, f"in run {study.current}", workdir) from error
     if study.failed:
+        others = "; the table has the others" if study.found["table"] else ""
         raise UserError(
-            f"{len(study.failed)} of {study.total} runs failed; the table has the others. "
+            f"{len(study.failed)} of {study.total} runs failed{others}. "
             + " ".join(f"{name}: {why}" for name, why in study.failed.items())
         )
     return study.found
@@ -102,8 +104,13 @@ def _check(config: AblateConfig, versions: Sequence[Version]) -> None:
             )
     for version in versions:
         run = version.applied_to(config.train)
-        known_activation("activation", run.activation)
-        check_settings(run, version.recipe(config.train), replicas=1)
+        try:
+            known_activation("activation", run.activation)
+            check_settings(run, version.recipe(config.train), replicas=1)
+            if run.weights is not None:
+                kind_of(run.weights, run.variant)
+        except UserError as error:
+            raise type(error)(f"Version {version.name}: {error}") from error
     outputs.check_folder(config.workdir, "workdir")
     if traces.holds_run(config.workdir):
         raise UserError(
@@ -150,10 +157,15 @@ class _Study:
         for seed, version in itertools.product(range(1, self._config.seeds), self._versions):
             if (best := self._best(version)) is not None:
                 yield dataclasses.replace(best, seed=seed)
+            else:
+                without_rate = Run(version, seed, None, self._config)
+                self.failed[without_rate.name] = "none of its learning rates was tried to the end"
 
     def _best(self, version: Version) -> Run | None:
         """The first seed's run with the best learning rate so far; None if there is none."""
         runs = [Run(version, 0, rate, self._config) for rate in self._rates]
+        if len(runs) == 1:
+            return runs[0]
         done = [(run, outcome) for run in runs if (outcome := run.outcome()) is not None]
         return min(done, key=lambda each: self._rank(each[1]))[0] if done else None
 
@@ -189,15 +201,16 @@ class _Study:
 
     def _write(self) -> None:
         """Writes ablation.json, and the table and pictures of what there is."""
-        best = [run for version in self._versions if (run := self._best(version)) is not None]
-        outcomes = {
-            first.version.name: [
-                outcome
-                for seed in range(self._config.seeds)
-                if (outcome := dataclasses.replace(first, seed=seed).outcome()) is not None
-            ]
-            for first in best
-        }
+        runs: dict[str, list[Run]] = {}
+        outcomes: dict[str, list[dict[str, Any]]] = {}
+        for version in self._versions:
+            if (best := self._best(version)) is None:
+                continue
+            seeds = [dataclasses.replace(best, seed=seed) for seed in range(self._config.seeds)]
+            done = [(run, outcome) for run in seeds if (outcome := run.outcome()) is not None]
+            if done:
+                runs[version.name] = [run for run, _ in done]
+                outcomes[version.name] = [outcome for _, outcome in done]
         self._check_data(outcomes)
         rows = table.rows_of(self._versions, outcomes)
         self.found = {
@@ -212,21 +225,21 @@ class _Study:
             files.write_csv(self._workdir / TABLE, rows)
             text = table.markdown(rows, self._config.training_error)
             files.write_text(self._workdir / TABLE_AS_TEXT, text)
-            self._draw(rows, best, outcomes)
+            self._draw(rows, [done[0] for done in runs.values()], outcomes)
 
     def _draw(
         self,
         rows: Sequence[dict[str, Any]],
-        best: Sequence[Run],
+        first_seeds: Sequence[Run],
         outcomes: dict[str, list[dict[str, Any]]],
     ) -> None:
         first = next(each for found in outcomes.values() for each in found)
         title = f"{self._config.train.variant} and versions of it on {first['dataset']}"
         picture.draw(self._workdir / PICTURE, rows, self._versions, outcomes, title)
         curves(
-            [run.folder for run in best],
+            [run.folder for run in first_seeds],
             self._workdir / CURVES,
-            labels=[run.version.name for run in best],
+            labels=[run.version.name for run in first_seeds],
             error=self._config.training_error,
         )
 

@@ -46,9 +46,17 @@ class Run:
     @property
     def config(self) -> TrainConfig:
         """The settings of the run."""
-        rate = {} if self.learning_rate is None else {"learning_rate": self.learning_rate}
+        rate = {} if self.learning_rate is None else self._rates(self.learning_rate)
         own = {"seed": self.seed, "workdir": str(self.folder), "views": 1}
         return self.version.applied_to(self.study.train, **rate, **own)
+
+    def _rates(self, learning_rate: float) -> dict[str, float]:
+        """Muon's rate goes with the learning rate, which it does not follow by itself."""
+        recipe = self.version.recipe(self.study.train)
+        rates = {"learning_rate": learning_rate}
+        if recipe.optimizer == "muon":
+            rates["muon_rate"] = recipe.muon_rate * learning_rate / recipe.learning_rate
+        return rates
 
     @property
     def begun(self) -> bool:

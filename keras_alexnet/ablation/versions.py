@@ -12,11 +12,11 @@ from keras_alexnet.ablation.paper import CLAIMS, Claim
 from keras_alexnet.data import augment_list
 from keras_alexnet.data.config import DataSpec
 from keras_alexnet.errors import UsageError, unknown_name
-from keras_alexnet.networks import customize, variants
+from keras_alexnet.networks import customize
 from keras_alexnet.networks import spec as specs
 from keras_alexnet.training import recipes
 from keras_alexnet.training.config import TrainConfig
-from keras_alexnet.training.network_options import NETWORK_OPTIONS, check_network
+from keras_alexnet.training.network_options import NETWORK_OPTIONS, check_network, network_of
 from keras_alexnet.training.recipe import OVERRIDABLE, Recipe
 from keras_alexnet.utils import values
 
@@ -112,8 +112,7 @@ def removable_parts(train: TrainConfig) -> dict[str, dict[str, Any]]:
         ['overlap', 'flip']
     """
     check_network(train)
-    options = {name: getattr(train, name) for name in NETWORK_OPTIONS if name != "activation"}
-    spec = customize.customized(variants.get(train.variant), **options)
+    spec = network_of(train)
     norms = (specs.LocalResponseNormSpec, specs.SameMapNormSpec)
     parts: dict[str, dict[str, Any]] = {}
     if any(isinstance(layer, norms) for layer in spec.layers):
@@ -161,6 +160,17 @@ def _check_names(found: list[Version]) -> None:
             )
 
 
+def _made_of(version: Version, config: AblateConfig) -> tuple[Any, ...]:
+    """What a version's runs train: network, recipe and all other settings."""
+    run = version.applied_to(config.train)
+    others = {
+        field.name: getattr(run, field.name)
+        for field in dataclasses.fields(run)
+        if field.name not in (*NETWORK_OPTIONS, "overrides")
+    }
+    return network_of(run), run.activation or "relu", version.recipe(config.train), others
+
+
 def _check(version: Version, config: AblateConfig) -> None:
     for name in version.changes:
         if name not in CHANGEABLE:
@@ -171,6 +181,12 @@ def _check(version: Version, config: AblateConfig) -> None:
         recipe = version.recipe(config.train)
     except UsageError as error:
         raise UsageError(f"Version {version.name}: {error}") from error
+    if version.name != WHOLE and _made_of(version, config) == _made_of(Version(WHOLE, {}), config):
+        raise UsageError(
+            f"Version {version.name} is the whole network once more: {config.train.variant} with "
+            f"recipe {config.train.recipe} has what it asks for already. Received: "
+            f"{', '.join(f'{name}={value!r}' for name, value in version.changes.items())}."
+        )
     if config.learning_rates and "learning_rate" in version.changes:
         raise UsageError(
             f"Version {version.name} has a learning_rate of its own, but learning_rates are for "

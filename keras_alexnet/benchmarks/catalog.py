@@ -13,10 +13,14 @@ from keras_alexnet.networks.variants import list_variants
 from keras_alexnet.utils import arguments
 from keras_alexnet.utils.arguments import setting
 
+LARGEST_CLIENTS = 256
+
 
 @dataclasses.dataclass
 class Settings(arguments.Config):
     """What a benchmark is told. Each benchmark takes some of the fields, named in its entry.
+
+    What a list has twice is measured once.
 
     Raises:
         UsageError: for a value that a field does not allow.
@@ -47,7 +51,7 @@ class Settings(arguments.Config):
         None, "Folder or archive of the data set; without it, images are made up where they can be."
     )
     clients: tuple[int, ...] = setting(
-        (), "Numbers of clients that ask at once.", least=1, most=256
+        (), "Numbers of clients that ask at once.", least=1, most=LARGEST_CLIENTS
     )
     requests: int = setting(400, "Number of requests in each round.", least=1)
     test_images: int = setting(200, "Number of test images that top-1 is compared on.", least=1)
@@ -73,6 +77,10 @@ class Settings(arguments.Config):
 
     def __post_init__(self) -> None:
         arguments.normalize(self)
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, tuple):  # what is named twice is measured once
+                setattr(self, field.name, tuple(dict.fromkeys(value)))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,6 +24,8 @@ def measure(settings: Settings) -> Report:
     Raises:
         UsageError: a network has no locally connected layer.
     """
+    for variant in settings.variants:
+        _checked(variant)
     return report_of(MEASURES, settings)
 
 
@@ -96,7 +98,7 @@ def _checked(variant: str) -> NetworkSpec:
             if any(map(_is_local, variants.get(name).features))
         ]
         raise UsageError(
-            f"{variant} has no locally connected layer. Give --variant one of {', '.join(known)}."
+            f"{variant} has no locally connected layer. Give --variants one of {', '.join(known)}."
         )
     return network
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_alexnet.benchmarks import weighted_networks
-from keras_alexnet.benchmarks.catalog import Settings
+from keras_alexnet.benchmarks.catalog import LARGEST_CLIENTS, Settings
 from keras_alexnet.benchmarks.report import Attempts, Report
 from keras_alexnet.benchmarks.serving_side import SIDE
 from keras_alexnet.benchmarks.side import started, wait_for_all
@@ -149,7 +149,10 @@ def _write_batching(
 
 
 def _batching(function: Any, spec: tf.TensorSpec, most_images: int, threads: int) -> Any:
-    @tf.nondifferentiable_batch_function(threads, most_images, BATCH_TIMEOUT_MICROS)
+    # No request is refused: each client waits for its answer, so that no more than these can wait.
+    @tf.nondifferentiable_batch_function(
+        threads, most_images, BATCH_TIMEOUT_MICROS, max_enqueued_batches=LARGEST_CLIENTS
+    )
     def batched(images: tf.Tensor) -> tf.Tensor:
         return function(**{spec.name: images})["logits"]
 

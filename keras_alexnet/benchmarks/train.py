@@ -83,7 +83,7 @@ def _measured(
     }
     with _sides(variant, batch_size, present, settings) as sides:
         turns = {name: functools.partial(rate, name, process) for name, process in sides.items()}
-        rounds = take_turns(products | turns, settings.rounds, "images/s, or MACs/s of the peak")
+        rounds = take_turns(products | turns, settings.rounds, "images/s, and MACs/s of the peak")
         said = {name: process.ready for name, process in sides.items()}
     cpu = {
         name: [_cpu_seconds_a_step(each, settings.steps) / batch_size for each in found]

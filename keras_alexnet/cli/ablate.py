@@ -65,7 +65,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     ablate(config)
     workdir = pathlib.Path(config.workdir)
-    say((workdir / TABLE_AS_TEXT).read_text(encoding="utf-8"))
+    for line in (workdir / TABLE_AS_TEXT).read_text(encoding="utf-8").splitlines():
+        say(line)
     say(f"picture: {workdir / PICTURE}")
 
 
@@ -104,6 +105,8 @@ def _changes(name: str, words: str) -> dict[str, Any]:
     try:
         return vars(parser.parse_args(shlex.split(words)))
     except (UsageError, ValueError) as error:
+        why = str(error).rstrip(".")
+        end = "" if why.endswith("?") else "."
         raise argparse.ArgumentTypeError(
-            f"must be a name and flags of train. Received, for version {name!r}: {error}."
+            f"must be a name and flags of train. Received, for version {name!r}: {why}{end}"
         ) from error

@@ -54,7 +54,10 @@ def load_dataset(data: DataSpec | str | None = None, *, seed: int = 0, verbose: 
     reader = readers.get(spec.dataset or DEFAULT)
     _check_options(reader, spec)
     if spec.data_dir is not None and not os.path.exists(spec.data_dir):
-        raise UserError(f"The data_dir {spec.data_dir} does not exist.")
+        raise UserError(
+            f"The data_dir {spec.data_dir} does not exist. Pass the folder or archive that holds "
+            "the images."
+        )
     try:
         return _load(reader, spec, seed)
     except UserError as error:

@@ -108,7 +108,9 @@ def _check(config: PrepareConfig) -> None:
         raise UsageError("source and out are needed: what to prepare, and where to.")
     source, out = pathlib.Path(config.source), pathlib.Path(config.out)
     if not source.exists():
-        raise UserError(f"The source {source} does not exist.")
+        raise UserError(
+            f"The source {source} does not exist. Pass the folder or archive that holds the images."
+        )
     if source.name in (imagenet_tar.TRAIN, imagenet_tar.VALIDATION):
         raise UsageError(
             f"The two ImageNet archives are read together. Received: source={source}. Name the "

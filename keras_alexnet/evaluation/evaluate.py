@@ -53,7 +53,9 @@ def evaluate(config: EvaluateConfig, *, verbose: int = 1) -> dict[str, Any]:
     if config.pictures is not None:
         outputs.check_folder(config.pictures, "pictures")
     in_memory = isinstance(config.model, keras.Model)
-    is_keras = in_memory or named.locate(config.model)[0] in (run_folder.KERAS, named.NAMED)
+    is_keras = in_memory or (
+        named.locate(config.model, variant=config.variant)[0] in (run_folder.KERAS, named.NAMED)
+    )
     if not is_keras and config.num_devices not in (None, 1):
         raise UsageError(
             f"num_devices is for Keras models, but {config.model} runs on one device. Received: "

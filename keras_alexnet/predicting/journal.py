@@ -178,7 +178,7 @@ def made_from(
     text = addresses.shown(os.fspath(model))  # without a password
     computed_in = OF_THE_FILE.name
     if not re.match(predict.URL, text):
-        kind, path = named.locate(model, predict.PLACES)
+        kind, path = named.locate(model, predict.PLACES, variant)
         if kind == run_folder.SAVED_MODEL:
             parts = sorted(each for each in path.rglob("*") if each.is_file())
             hashes = "".join(f"{part.relative_to(path)} {files.sha256_of(part)}" for part in parts)

@@ -185,7 +185,7 @@ def open_predictor(
     if scheme := re.match(URL, text):
         _refuse_precision(precision, addresses.shown(text))
         return _connect(scheme[1].lower(), text, variant, (top, names, timeout))
-    kind, path = named.locate(text, PLACES)
+    kind, path = named.locate(text, PLACES, variant)
     if kind == run_folder.SAVED_MODEL:
         _refuse_variant(variant, model)
         _refuse_precision(precision, model)

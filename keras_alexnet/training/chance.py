@@ -136,8 +136,12 @@ class ChanceWatch:
                 "died, and do not come back."
             )
         clip = "" if self._recipe.clip_norm else ", with --clip_norm 1"
+        muon = ""
+        if self._recipe.optimizer == "muon":
+            muon = f" and --muon_rate (it is {self._recipe.muon_rate:g})"
         return (
             f"{said} If it stays so, start again with a lower --learning_rate (it is "
-            f"{self._recipe.scaled_learning_rate:g}){clip}, or with more --warmup_steps (there are "
-            f"{self._recipe.warmup_steps}) and --epochs, so that the rate rises more slowly."
+            f"{self._recipe.scaled_learning_rate:g}){muon}{clip}, or with more --warmup_steps "
+            f"(there are {self._recipe.warmup_steps}) and --epochs, so that the rate rises more "
+            "slowly."
         )

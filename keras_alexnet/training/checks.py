@@ -2,9 +2,10 @@
 
 from keras_alexnet.errors import UsageError
 from keras_alexnet.networks import variants
+from keras_alexnet.networks.options import check_image_size
 from keras_alexnet.training import layer_factors
 from keras_alexnet.training.config import TrainConfig
-from keras_alexnet.training.network_options import check_network
+from keras_alexnet.training.network_options import check_network, network_of
 from keras_alexnet.training.recipe import Recipe
 from keras_alexnet.training.tracking.names import check_installed
 
@@ -16,6 +17,8 @@ def check_settings(config: TrainConfig, recipe: Recipe, replicas: int) -> None:
         UsageError: for the first setting that cannot be used.
     """
     check_network(config)
+    size = variants.get(config.variant).image_plan_for(config.input_size).input_size
+    check_image_size(config.variant, network_of(config).layers, (size, size))
     check_installed(config.log)
     _check_freezing(config, recipe)
     if recipe.global_batch_size % replicas:

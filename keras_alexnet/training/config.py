@@ -35,7 +35,7 @@ class TrainConfig(DataSpec):
     """
 
     variant: str = setting(
-        None, f"Network to train; by default {DEFAULT_VARIANT}, or that of --weights imagenet."
+        None, f"Network to train; by default {DEFAULT_VARIANT}, or that of named --weights."
     )
     recipe: str = setting(
         "default", "Recipe: default, paper, fine_tune or, for some variants, document or fast."
@@ -182,7 +182,10 @@ class TrainConfig(DataSpec):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.variant is None:
-            known = variants.with_published(str(self.weights))
+            of_weights = str(self.weights)
+            known = variants.with_published(of_weights)
+            if of_weights in variants.list_variants():
+                known = [of_weights]
             object.__setattr__(self, "variant", known[0] if known else DEFAULT_VARIANT)
         fields = {field.name: field for field in OVERRIDABLE}
         overrides = {

@@ -149,5 +149,6 @@ def _few_images(config: TrainConfig, images: int, classes: int) -> str:
         return ""
     return (
         f"{images:,} training images of {classes:,} classes are few. Trained weights learn more "
-        "from them: pass --recipe fine_tune and --weights, such as imagenet for alexnet_owt."
+        "from them: pass --recipe fine_tune and --weights, such as cifar_v3, or imagenet for "
+        "alexnet_owt."
     )

@@ -2,6 +2,7 @@
 
 from keras_alexnet.errors import UsageError
 from keras_alexnet.networks import customize, variants
+from keras_alexnet.networks.spec import NetworkSpec
 from keras_alexnet.training.config import TrainConfig
 
 # `build` has arguments with these names.
@@ -13,6 +14,21 @@ NETWORK_OPTIONS = (
     "initial_weights",
     "pixel_std",
 )
+
+
+def network_of(config: TrainConfig) -> NetworkSpec:
+    """Returns the variant's network with the changes of a run; all but the activation.
+
+    Raises:
+        UsageError: for the first change that the network cannot take.
+
+    Example:
+        >>> spec = network_of(TrainConfig(variant="alexnet_half", dropout=0))
+        >>> [layer.name for layer in spec.layers if "drop" in layer.name]
+        []
+    """
+    changes = {name: getattr(config, name) for name in NETWORK_OPTIONS if name != "activation"}
+    return customize.customized(variants.get(config.variant), **changes)
 
 
 def check_network(config: TrainConfig) -> None:
@@ -28,8 +44,7 @@ def check_network(config: TrainConfig) -> None:
         keras_alexnet.errors.UsageError: cifar_v2 has no response normalization: leave lrn out. \
 Received: lrn=True.
     """
-    changes = {name: getattr(config, name) for name in NETWORK_OPTIONS if name != "activation"}
-    customize.customized(variants.get(config.variant), **changes)
+    network_of(config)
     if config.pixel_std is not None and config.weights is not None:
         raise UsageError(
             "pixel_std does not go with weights, which have a pixel scale of their own: omit one "

@@ -5,6 +5,7 @@ everywhere once `list_named` or a network's spec lists it.
 """
 
 import dataclasses
+import difflib
 import functools
 import os
 import pathlib
@@ -18,6 +19,8 @@ from keras_alexnet.utils.values import path_text
 from keras_alexnet.weights import hub, published, shipped_file
 
 NAMED = "named"  # the kind of these models, beside those of `run_folder`
+
+_NEAR = 0.7  # the share of a name that is typed as one of the known ones, to suggest that
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +52,9 @@ def list_named() -> list[NamedWeights]:
     return found
 
 
-def locate(model: str | os.PathLike, places: str = run_folder.MODELS) -> tuple[str, pathlib.Path]:
+def locate(
+    model: str | os.PathLike, places: str = run_folder.MODELS, variant: str | None = None
+) -> tuple[str, pathlib.Path]:
     """Finds the model at a path, or the one with named weights, by its network's name or theirs.
 
     A model of that name in the current folder is taken first, which is logged. With a folder before
@@ -60,6 +65,7 @@ def locate(model: str | os.PathLike, places: str = run_folder.MODELS) -> tuple[s
         model: as for `run_folder.locate`; or the name of a network, or of weights; or a
             `.safetensors` file with its card.
         places: what error messages say that a model can be.
+        variant: the network, for weights whose name several networks have.
 
     Returns:
         Its kind, one of those of `run_folder` or `NAMED`, and its file or folder.
@@ -75,16 +81,18 @@ def locate(model: str | os.PathLike, places: str = run_folder.MODELS) -> tuple[s
         ('named', 'cifar_v2-cifar10-jpeg.safetensors')
     """
     text = path_text("model", model)
-    if found := _of_network(text) or _of_name(text):
+    if found := _of_network(text) or _of_name(text, variant):
         return NAMED, _file_of(*found)
     text = str(hub.download(text)) if hub.is_address(text) else text
     path = pathlib.Path(text)
     if path.suffix == shipped_file.WEIGHTS and path.is_file():
         if path.with_suffix(shipped_file.CARD).is_file():
             return NAMED, path
-    return run_folder.locate(
-        text, f"{places}; or the name of weights: {in_words()}; or hf://user/name"
-    )
+    places = f"{places}; or the name of weights: {in_words()}; or hf://user/name"
+    names = {name for each in _all() for name in each}
+    if nearest := difflib.get_close_matches(text.lower(), names, n=1, cutoff=_NEAR):
+        places = f"{places} (did you mean {nearest[0]}?)"
+    return run_folder.locate(text, places)
 
 
 def find_weights(weights: str, variant: str) -> pathlib.Path | None:
@@ -95,7 +103,8 @@ def find_weights(weights: str, variant: str) -> pathlib.Path | None:
         variant: the network to load them into.
 
     Raises:
-        UsageError: there are weights of that name, but not for this network.
+        UsageError: there are weights of that name, but not for this network; or a network was
+            named that has other layers.
         UserError: there are no weights of that network; or the published weights cannot be had.
 
     Example:
@@ -104,6 +113,11 @@ def find_weights(weights: str, variant: str) -> pathlib.Path | None:
         >>> find_weights("mine.safetensors", "cifar_v2")
     """
     if found := _of_network(weights):
+        if _layers(found[0]) != _layers(variant):
+            raise UsageError(
+                f"The weights {weights} are for that network, and {variant} has other layers. "
+                f"Omit --variant (variant=), or pass the weights of {variant}."
+            )
         return _file_of(*found)
     if not check_name(weights, variant):
         return None
@@ -193,14 +207,23 @@ def _of_network(variant: str) -> tuple[str, str] | None:
     return None
 
 
-def _of_name(name: str) -> tuple[str, str] | None:
+def _layers(variant: str) -> list[tuple[str, int | None, int | None]]:
+    """The name and size of each layer: what weights depend on."""
+    return [
+        (layer.name, getattr(layer, "filters", None), getattr(layer, "units", None))
+        for layer in variants.get(variant).layers
+    ]
+
+
+def _of_name(name: str, variant: str | None) -> tuple[str, str] | None:
     """Returns the weights of a name, if there are some and no model has it."""
     found = [each for each in _all() if each[1] == name]
+    found = [each for each in found if each[0] == variant] or found
     if not found or _is_taken(name):
         return None
     if len(found) > 1:
         raise UsageError(
-            f"The weights {name} are known for several networks. Name one of them: "
+            f"The weights {name} are known for several networks. Name one of these in their place: "
             f"{', '.join(variant for variant, _ in found)}."
         )
     return found[0]

@@ -10,6 +10,7 @@ import pytest
 import keras_alexnet as ka
 from keras_alexnet.ablation import picture
 from keras_alexnet.ablation.child import CommandFailed
+from keras_alexnet.cli.main import main
 from keras_alexnet.errors import Interrupted, UsageError, UserError
 from keras_alexnet.utils import signals
 from support.fake_runs import FakeRuns
@@ -219,17 +220,54 @@ def test_a_run_that_fails_in_training_lets_the_others_go_on(study, tmp_path):
         return CommandFailed(1, "NaN", "log") if name == "tanh-seed0" else _accuracy(name)
 
     runs = FakeRuns(accuracy)
-    with pytest.raises(UserError, match="1 of 6 runs failed.*tanh-seed0: NaN"):
+    with pytest.raises(UserError, match="1 of 6 runs failed; the table.*tanh-seed0: NaN"):
         study(runs)
-    assert _trained(runs) == [
-        *("whole-seed0", "without_flip-seed0", "tanh-seed0", "whole-seed1", "without_flip-seed1")
-    ]
+    assert _trained(runs) == [f"{name}-seed{seed}" for seed in (0, 1) for name in FOLDERS.values()]
     found = json.loads((tmp_path / "study" / "ablation.json").read_text())
-    assert list(found["failed"]) == ["tanh-seed0"] and len(found["table"]) == 3
+    assert list(found["failed"]) == ["tanh-seed0"] and len(found["table"]) == 4
+    assert [row["seeds"] for row in found["table"]] == [2, 2, 1, 2]
     again = FakeRuns(_accuracy)
     study(again)
     assert again.commands[0] == ("train", "tanh-seed0", True)
-    assert _trained(again) == ["tanh-seed0", "tanh-seed1"]
+    assert _trained(again) == ["tanh-seed0"]
+
+
+def test_a_version_without_a_best_rate_is_named_with_its_runs(study, tmp_path):
+    def accuracy(name):
+        return CommandFailed(1, "NaN", "log") if name.startswith("tanh") else _accuracy(name)
+
+    runs = FakeRuns(accuracy)
+    rates = {"learning_rates": (0.1, 0.2), "best_rate_by": "training_error"}
+    with pytest.raises(UserError, match="tanh-seed1: none of its learning rates was tried to"):
+        study(runs, **rates)
+    assert "tanh-seed1" not in _trained(runs) and "whole-rate0.1-seed1" in _trained(runs)
+
+
+def test_a_study_in_which_all_runs_fail_speaks_of_no_table(study):
+    with pytest.raises(UserError, match="6 of 6 runs failed. whole-seed0"):
+        study(FakeRuns(lambda name: CommandFailed(1, "NaN", "log")))
+
+
+def test_the_rate_of_muon_goes_with_the_learning_rates_of_a_study(study):
+    runs = FakeRuns(_accuracy)
+    study(runs, learning_rates=(0.1,), seeds=1, without=(), best_rate_by="training_error")
+    assert {"--learning_rate=0.1", "--muon_rate=0.06"} <= set(runs.flags["whole-rate0.1-seed0"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"weights": "cifar10-jpg"}, "Version a: weights must be"),
+        ({"weights": "nothere.keras"}, "Version a: There are no weights at nothere.keras"),
+        ({"weights": "cifar_v3"}, "Version a: The weights cifar_v3 are for that network"),
+        ({"input_size": 8}, "Version a: cifar_v2 needs images of at least"),
+    ],
+)
+def test_a_version_that_cannot_be_trained_is_refused_before_the_first_run(study, changes, message):
+    runs = FakeRuns(_accuracy)
+    with pytest.raises(UserError, match=message):
+        study(runs, versions={"a": changes})
+    assert not runs.commands
 
 
 @pytest.mark.parametrize("code", [2, 143, -9])
@@ -238,6 +276,15 @@ def test_a_run_that_cannot_begin_or_is_killed_ends_the_study(study, code):
     with pytest.raises(UserError, match="Run whole-seed0: (why|it was killed by SIGKILL)"):
         study(runs)
     assert _trained(runs) == ["whole-seed0"]
+
+
+def test_the_command_prints_the_table_line_by_line(monkeypatch, tmp_path, capsys):
+    def write_table(config):
+        (tmp_path / ablate.TABLE_AS_TEXT).write_text("| version |\n| --- |\n", encoding="utf-8")
+
+    monkeypatch.setattr(ablate, "ablate", write_table)
+    main(["ablate", "--variant=cifar_v2", "--without=flip", f"--workdir={tmp_path}"])
+    assert capsys.readouterr().out.splitlines()[:2] == ["| version |", "| --- |"]
 
 
 def test_a_stopped_study_says_where_and_resumes_the_unfinished_run(study, tmp_path):

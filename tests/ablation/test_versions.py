@@ -84,6 +84,9 @@ def test_versions_change_what_their_names_say():
             {"versions": {"slow": {"learning_rate": 0.1}}, "learning_rates": (0.1, 0.2)},
             "Version slow has a learning_rate of its own",
         ),
+        ({"activation": "relu"}, "Version relu is the whole network once more"),
+        ({"versions": {"a": {"epochs": 20}}}, "Version a is the whole network .*: epochs=20"),
+        ({"versions": {"a": {"overlapping_pooling": False}}}, "Version a is the whole network"),
         (
             {"settings": {"validation_images": 0}, "learning_rates": (0.1, 0.2)},
             "learning_rates needs validation images",
@@ -127,6 +130,8 @@ def test_versions_are_typed_as_flags_of_train():
         ("a: --epochs many", "for version 'a': argument --epochs: must be a whole number"),
         ("a: --seed 3", "for version 'a': unknown arguments: --seed"),
         ("a: --augment 'crop", "for version 'a': No closing quotation"),
+        ("a: --learning_rat 3", "Did you mean --learning_rate?\n"),
+        ("a: --learning_rate x", "Received: 'x'.\n"),
     ],
 )
 def test_wrong_versions_end_with_code_2_and_a_message(typed, message, capsys):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from keras_alexnet.benchmarks import machine_report, overhead, timing
+from keras_alexnet.benchmarks import local_layers, machine_report, overhead, timing
 from keras_alexnet.benchmarks.catalog import BENCHMARKS, Settings
 from keras_alexnet.benchmarks.report import Report
 from keras_alexnet.cli.main import main
@@ -55,6 +55,18 @@ def test_the_defaults_of_a_benchmark_are_settings_that_its_flags_allow(name):
 def test_an_unknown_network_is_refused():
     with pytest.raises(UsageError, match="Did you mean 'cifar_v2'"):
         Settings(variants=("cifar_v22",))
+
+
+def test_what_is_named_twice_is_measured_once():
+    settings = Settings(variants=("cifar_v2", "cifar_v1", "cifar_v2"), batch_sizes=[4, 4])
+    assert (settings.variants, settings.batch_sizes) == (("cifar_v2", "cifar_v1"), (4,))
+
+
+def test_a_network_without_local_layers_is_refused_before_others_are_measured(monkeypatch):
+    monkeypatch.setattr(local_layers, "report_of", lambda *_: pytest.fail("measured"))
+    settings = Settings(variants=("cuda_convnet_11pct", "cifar_v2"))
+    with pytest.raises(UsageError, match="cifar_v2 has no locally .*--variants one of cuda_conv"):
+        local_layers.measure(settings)
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])

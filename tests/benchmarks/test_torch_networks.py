@@ -7,9 +7,10 @@ import pytest
 import tensorflow as tf
 
 import keras_alexnet
-from keras_alexnet.benchmarks.peers import torch_networks
+from keras_alexnet.benchmarks.peers import torch_inference, torch_networks
 from keras_alexnet.networks import spec as specs
 from keras_alexnet.networks import variants
+from keras_alexnet.utils import machine
 from support.fixed_weights import relative_error, set_fixed_weights
 from support.networks import registered
 
@@ -79,3 +80,20 @@ def test_dropout_of_the_2012_program_scales_outside_training():
     ones = torch.ones(1000)
     assert set(dropout.train()(ones).tolist()) == {0.0, 1.0}
     assert set(dropout.eval()(ones).tolist()) == {0.5}
+
+
+@pytest.mark.parametrize("name", ["cifar_v2", "cuda_convnet_11pct"])
+def test_all_ways_to_run_a_network_compute_it(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "has_bfloat16", lambda: True)
+    model = keras_alexnet.build(name)
+    set_fixed_weights(model)
+    tensors = torch_networks.tensors_of(model, variants.get(name))
+    np.savez(tmp_path / "weights.npz", **tensors)
+    images = pixels(32).astype("uint8")
+    expected = model(images).numpy()
+    found = torch_inference.ways(name, str(tmp_path / "weights.npz"), threads=1)
+    assert sum("bfloat16" in way for way in found) == 3 and len(found) == 6
+    for way, (prepare, logits) in found.items():
+        got = logits(prepare(images))
+        assert got.dtype == np.float32
+        assert relative_error(expected, got) < (0.05 if "bfloat16" in way else 1e-4), way

@@ -62,7 +62,7 @@ def test_a_loss_at_chance_is_said_once_after_a_fair_number_of_steps(caplog):
     # A fifth of 640 steps have passed, and the last five losses are at chance.
     assert watch.event["step"] == 140 and watch.event["loss"] > 2.3
     assert caplog.text.count("has not left chance") == 1
-    assert "lower --learning_rate (it is 0.05), with --clip_norm 1" in caplog.text
+    assert "(it is 0.05) and --muon_rate (it is 0.03), with --clip_norm 1" in caplog.text
 
 
 @pytest.mark.parametrize(

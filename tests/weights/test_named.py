@@ -8,7 +8,7 @@ import pytest
 
 import keras_alexnet as ka
 from keras_alexnet import UsageError, UserError, run_folder
-from keras_alexnet.weights import shipped_file
+from keras_alexnet.weights import named, shipped_file
 from support.shipped_weights import write_shipped
 
 LABELS = ["cat", "dog", "owl"]
@@ -80,11 +80,31 @@ def test_with_a_folder_before_it_a_name_is_a_path(shipped, small_variant):
             "toy of cifar_v2 are known, only of cifar_small",
         ),
         (lambda: ka.build("cifar_v2", weights="toys"), UsageError, r"toy \(for cifar_small\)"),
+        (lambda: ka.load("Cifar_smal"), UserError, r"did you mean cifar_small\?"),
+        (lambda: ka.load("./toy"), UserError, r"no model at \./toy\."),
+        (
+            lambda: ka.build("cifar_v3", weights="cifar_small"),
+            UsageError,
+            "weights cifar_small are for that network, and cifar_v3 has other layers",
+        ),
     ],
 )
 def test_a_name_without_weights_says_which_there_are(call, error, message, shipped):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_the_network_chooses_among_weights_of_one_name():
+    with pytest.raises(UsageError, match="known for several networks.*: cifar_v2, cifar_v3"):
+        named.locate("cifar10-jpeg")
+    kind, file = named.locate("cifar10-jpeg", variant="cifar_v3")
+    assert (kind, file.stem) == (named.NAMED, "cifar_v3-cifar10-jpeg")
+    assert ka.load("cifar10-jpeg", variant="cifar_v2").variant == "cifar_v2"
+
+
+def test_training_from_the_weights_of_a_network_trains_that_network():
+    assert ka.TrainConfig(weights="cifar_v2").variant == "cifar_v2"
+    assert ka.TrainConfig(weights="cifar_v2", variant="cifar_v3").variant == "cifar_v3"
 
 
 def _flip_a_bit(file):

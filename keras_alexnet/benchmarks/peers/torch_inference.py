@@ -48,10 +48,20 @@ def ways(variant: str, weights: str, threads: int) -> dict[str, tuple[Callable, 
         "optimized": (_pixels(torch.contiguous_format), _call(optimized)),
     }
     if machine.has_bfloat16():
-        found["bfloat16, channels last"] = (
-            _pixels(torch.channels_last),
-            _call(last, bfloat16=True),
-        )
+        # Autocast converts float32 weights in each call; a copy in bfloat16 has converted them.
+        half: Any = network(variant, weights).to(torch.bfloat16)
+        half = half.to(memory_format=torch.channels_last)
+        pixels = _pixels(torch.channels_last, torch.bfloat16)
+        with torch.inference_mode():
+            frozen = torch.jit.freeze(torch.jit.trace(half, example.to(torch.bfloat16)))
+        found |= {
+            "bfloat16 autocast, channels last": (
+                _pixels(torch.channels_last),
+                _call(last, autocast=True),
+            ),
+            "bfloat16 weights, channels last": (pixels, _call(half)),
+            "bfloat16 weights, frozen": (pixels, _call(frozen)),
+        }
     return found
 
 
@@ -71,21 +81,23 @@ def write_onnx(variant: str, weights: str | os.PathLike, path: str | os.PathLike
     )
 
 
-def _pixels(layout: "torch.memory_format") -> Callable[[np.ndarray], "torch.Tensor"]:
+def _pixels(
+    layout: "torch.memory_format", dtype: "torch.dtype | None" = None
+) -> Callable[[np.ndarray], "torch.Tensor"]:
     import torch
 
     def prepared(pixels: np.ndarray) -> "torch.Tensor":
-        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
+        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(dtype or torch.float32)
         return images.contiguous(memory_format=layout)
 
     return prepared
 
 
-def _call(module: "torch.nn.Module", bfloat16: bool = False) -> Callable[..., np.ndarray]:
+def _call(module: "torch.nn.Module", autocast: bool = False) -> Callable[..., np.ndarray]:
     import torch
 
     def logits(images: "torch.Tensor") -> np.ndarray:
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             return module(images).float().numpy()
 
     return logits
