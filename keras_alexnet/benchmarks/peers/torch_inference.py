@@ -49,8 +49,7 @@ def ways(variant: str, weights: str, threads: int) -> dict[str, tuple[Callable, 
     }
     if machine.has_bfloat16():
         # Autocast converts float32 weights in each call; a copy in bfloat16 has converted them.
-        half: Any = network(variant, weights).to(torch.bfloat16)
-        half = half.to(memory_format=torch.channels_last)
+        half: Any = _in_bfloat16(network(variant, weights)).to(memory_format=torch.channels_last)
         pixels = _pixels(torch.channels_last, torch.bfloat16)
         with torch.inference_mode():
             frozen = torch.jit.freeze(torch.jit.trace(half, example.to(torch.bfloat16)))
@@ -79,6 +78,23 @@ def write_onnx(variant: str, weights: str | os.PathLike, path: str | os.PathLike
         dynamic_axes={"image": {0: "N"}, "logits": {0: "N"}},
         dynamo=False,  # the new exporter needs another package
     )
+
+
+def _in_bfloat16(module: "torch.nn.Module") -> "torch.nn.Module":
+    """Converts a network, all but response normalization, which PyTorch has in float32 only."""
+    import torch
+
+    def to_float32(_: Any, inputs: tuple) -> tuple:
+        return tuple(each.float() for each in inputs)
+
+    def to_bfloat16(_: Any, inputs: tuple, outputs: "torch.Tensor") -> "torch.Tensor":
+        return outputs.to(torch.bfloat16)
+
+    for each in module.modules():
+        if isinstance(each, torch.nn.LocalResponseNorm):
+            each.register_forward_pre_hook(to_float32)
+            each.register_forward_hook(to_bfloat16)
+    return module.to(torch.bfloat16)
 
 
 def _pixels(
