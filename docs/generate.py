@@ -21,7 +21,7 @@ PARTS = {
     "paper-claims": ablation.claims,
     "study-augmentation": lambda: ablation.study(FIGURES / "ablation_augmentation.csv"),
     "study-lrn": lambda: ablation.study(FIGURES / "ablation_lrn.csv"),
-    "study-dropout": lambda: ablation.study(FIGURES / "ablation_dropout.csv"),
+    "study-cifar-v3": lambda: ablation.study(FIGURES / "ablation_cifar_v3.csv"),
     "networks-table": networks.overview,
     "networks": networks.sections,
     "documents": networks.documents,
