@@ -12,7 +12,7 @@ def _percent(share: str) -> str:
 
 
 def best(path: pathlib.Path) -> str:
-    """The best settings that each network was trained with; the mean, if there are several seeds."""
+    """The best settings that each network was trained with, by the mean over their seeds."""
     found: dict[str, list[dict[str, str]]] = {}
     for rows in _of_the_same_settings(path):
         so_far = found.get(rows[0]["variant"])

@@ -92,12 +92,14 @@ class Benchmark:
         module: its module in this package, whose `measure` takes `Settings` and returns a `Report`.
         flags: the fields of `Settings` that it takes → their defaults.
         choices: a field of texts → all values that it may have.
+        trains: whether it trains as `keras-alexnet train` does, in `Settings.precision`.
     """
 
     line: str
     module: str
     flags: Mapping[str, Any]
     choices: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    trains: bool = False
 
     def check(self, settings: Settings) -> None:
         """Checks that a list names something to measure.
@@ -134,6 +136,7 @@ BENCHMARKS = {
             "other_precisions": (),
         },
         {"peers": ("torch",)},
+        trains=True,
     ),
     "accuracy": Benchmark(
         "Seconds from a command to a test accuracy, against PyTorch with the document's recipe.",
@@ -149,6 +152,7 @@ BENCHMARKS = {
             "precision": precision_choice.AUTO,
         },
         {"variants": ("cifar_v2",), "peers": ("torch",)},
+        trains=True,
     ),
     "scale": Benchmark(
         "Memory and seconds over batch size, image size, classes, listed images and workers.",
@@ -166,6 +170,7 @@ BENCHMARKS = {
             "out": None,
         },
         {"only": _AXES},
+        trains=True,
     ),
     "overhead": Benchmark(
         "What the loop, strategy, checkpoints and workers cost beyond the arithmetic.",
@@ -179,6 +184,7 @@ BENCHMARKS = {
             "precision": precision_choice.AUTO,
         },
         {"only": _OVERHEADS},
+        trains=True,
     ),
     "layers": Benchmark(
         "Locally connected layers against convolutions with the same multiply-accumulates.",
@@ -231,6 +237,7 @@ BENCHMARKS = {
         "Seconds from a command to its first training step, against importing TensorFlow.",
         "start",
         {"variants": ("cifar_v2",), "rounds": 3, "data_dir": None},
+        trains=True,
     ),
     "profile": Benchmark(
         "Where the time of a training step goes: a table by layer.",
@@ -241,5 +248,6 @@ BENCHMARKS = {
             "steps": 40,
             "precision": precision_choice.AUTO,
         },
+        trains=True,
     ),
 }

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_alexnet.benchmarks.catalog import Settings
+from keras_alexnet.distributed import precision_choice
 from keras_alexnet.utils import machine, provenance
 
 _SIDE = 2048  # of the matrices whose product is timed: larger ones are no faster
@@ -23,6 +25,18 @@ def describe() -> dict[str, Any]:
         "gpus": [_name_of(gpu) for gpu in tf.config.list_physical_devices("GPU")],
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         **provenance.provenance(),
+    }
+
+
+def precisions(settings: Settings) -> dict[str, str]:
+    """Returns network → the precision in which it trains; what `auto` is on this machine.
+
+    Example:
+        >>> precisions(Settings(variants=("cifar_v2",), precision="float32"))
+        {'cifar_v2': 'float32'}
+    """
+    return {
+        name: precision_choice.choose(settings.precision, name).name for name in settings.variants
     }
 
 

@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
     if settings.out is not None:
         outputs.check_folder(settings.out, "out")
     load_tensorflow()
-    from keras_alexnet.benchmarks import machine_report
+    from keras_alexnet.benchmarks import machine_report, peers
     from keras_alexnet.utils import files
 
     module = importlib.import_module(f"keras_alexnet.benchmarks.{benchmark.module}")
@@ -64,6 +64,9 @@ def run(arguments: argparse.Namespace) -> None:
     print(report.as_text())
     if arguments.json is not None:
         given = {name: getattr(settings, name) for name in benchmark.flags}
+        conditions["packages"] = peers.versions(peers.TITLES)
+        if benchmark.trains:
+            conditions["precision"] = machine_report.precisions(settings)
         written = {"benchmark": arguments.benchmark, "settings": given, "conditions": conditions}
         files.write_json(arguments.json, written | report.as_dict())
     if report.failed:

@@ -175,7 +175,7 @@ def _draw(out: pathlib.Path, found: list[Curve], error: float) -> None:
     axes.axhline(error, color="black", ls="--", lw=1, label=f"{error:g} %")
     axes.set_title(wrapped(title, _WIDTH - 1, drawing.NORMAL, bold=True))
     axes.set(xlabel="epoch", ylabel="error, %", ylim=(0, None))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.grid()
     if inside:
         axes.legend(fontsize=drawing.SMALL)
@@ -191,7 +191,7 @@ def _plot(axes: Axes, curve: Curve, label: str) -> None:
         style: dict[str, Any] = {
             "color": line.get_color(),
             "ls": line.get_linestyle(),
-            "marker": "",
+            "marker": "" if len(curve.epochs) > 1 else line.get_marker(),
         }
         label += _VALIDATION
         axes.plot(curve.epochs, curve.validation, lw=1, alpha=0.6, label=label, **style)

@@ -2,9 +2,10 @@
 
 import json
 
+import numpy
 import pytest
 
-from keras_alexnet.benchmarks import local_layers, machine_report, overhead, timing
+from keras_alexnet.benchmarks import local_layers, machine_report, overhead, peers, timing
 from keras_alexnet.benchmarks.catalog import BENCHMARKS, Settings
 from keras_alexnet.benchmarks.report import Report
 from keras_alexnet.cli.main import main
@@ -52,6 +53,10 @@ def test_the_defaults_of_a_benchmark_are_settings_that_its_flags_allow(name):
         assert set(benchmark.flags[field]) <= set(choices)
 
 
+def test_versions_of_what_is_compared_with_are_written():
+    assert peers.versions(["numpy", "no_such_package"]) == {"numpy": numpy.__version__}
+
+
 def test_an_unknown_network_is_refused():
     with pytest.raises(UsageError, match="Did you mean 'cifar_v2'"):
         Settings(variants=("cifar_v22",))
@@ -91,6 +96,7 @@ def test_the_command_measures_what_is_named_and_writes_all_of_it(
     written = json.loads(path.read_text())
     assert written["settings"]["only"] == ["loop"]
     assert written["conditions"]["cores"] >= 1
+    assert written["conditions"]["precision"] == dict.fromkeys(("cifar_v1", "cifar_v2"), precision)
     found = written["found"][f"cifar_v1, batches of 8, {precision}"]
     assert found == {"loop": {"overhead": 0.25}}
 

@@ -1,5 +1,6 @@
 """What the benchmarks compare with: other programs, which need not be installed."""
 
+import importlib.metadata
 import importlib.util
 from collections.abc import Iterable
 
@@ -24,6 +25,16 @@ def divided(peers: Iterable[str]) -> tuple[list[str], list[str]]:
         [name for name, found in installed.items() if found],
         [name for name, found in installed.items() if not found],
     )
+
+
+def versions(peers: Iterable[str]) -> dict[str, str]:
+    """Returns the versions of those of the peers that are installed.
+
+    Example:
+        >>> versions(["no_such_package"])
+        {}
+    """
+    return {name: importlib.metadata.version(name) for name in divided(peers)[0]}
 
 
 def absence(absent: Iterable[str]) -> list[str]:

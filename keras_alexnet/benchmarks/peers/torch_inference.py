@@ -49,7 +49,8 @@ def ways(variant: str, weights: str, threads: int) -> dict[str, tuple[Callable, 
     }
     if machine.has_bfloat16():
         # Autocast converts float32 weights in each call; a copy in bfloat16 has converted them.
-        half: Any = _in_bfloat16(network(variant, weights)).to(memory_format=torch.channels_last)
+        half: Any = _in_bfloat16(network(variant, weights))
+        half = half.to(memory_format=torch.channels_last)
         pixels = _pixels(torch.channels_last, torch.bfloat16)
         with torch.inference_mode():
             frozen = torch.jit.freeze(torch.jit.trace(half, example.to(torch.bfloat16)))
