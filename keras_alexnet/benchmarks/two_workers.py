@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from concurrent import futures
 from typing import Any
 
 import numpy as np
@@ -71,14 +73,25 @@ def _rate(workload: Workload, cores: list[int], together: bool) -> float:
             _start_worker(workload, index, core, folder, addresses)
             for index, core in enumerate(cores)
         ]
-        try:
-            outputs = [process.communicate(timeout=_WORKER_SECONDS)[0] for process in processes]
-        finally:
-            for process in processes:
-                process.kill()
+        with futures.ThreadPoolExecutor() as pool:
+            try:
+                waiting = [
+                    pool.submit(process.communicate, None, _WORKER_SECONDS) for process in processes
+                ]
+                for _ in futures.as_completed(waiting):
+                    if any(process.poll() for process in processes):
+                        _kill(processes)  # a worker waits for one that has failed
+                outputs = [each.result()[0] for each in waiting]
+            finally:
+                _kill(processes)
     if any(process.returncode for process in processes):
         raise UserError(f"A worker failed: {outputs}")
     return sum(workload.batch_size / float(output.split()[-1]) for output in outputs)
+
+
+def _kill(processes: Sequence[subprocess.Popen]) -> None:
+    for process in processes:
+        process.kill()
 
 
 def _start_worker(

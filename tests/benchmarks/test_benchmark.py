@@ -1,11 +1,20 @@
 """The frame of `keras-alexnet benchmark`: turns, tables, the machine, JSON."""
 
 import json
+import subprocess
+import sys
 
 import numpy
 import pytest
 
-from keras_alexnet.benchmarks import local_layers, machine_report, overhead, peers, timing
+from keras_alexnet.benchmarks import (
+    local_layers,
+    machine_report,
+    overhead,
+    peers,
+    timing,
+    two_workers,
+)
 from keras_alexnet.benchmarks.catalog import BENCHMARKS, Settings
 from keras_alexnet.benchmarks.report import Report
 from keras_alexnet.cli.main import main
@@ -51,6 +60,18 @@ def test_the_defaults_of_a_benchmark_are_settings_that_its_flags_allow(name):
     Settings(**benchmark.flags)
     for field, choices in benchmark.choices.items():
         assert set(benchmark.flags[field]) <= set(choices)
+
+
+def test_a_worker_that_waits_for_one_that_failed_is_ended(monkeypatch):
+    programs = ["raise SystemExit(3)", "import time; time.sleep(600)"]
+
+    def started(workload, index, core, folder, addresses):
+        words = [sys.executable, "-c", programs[index]]
+        return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+
+    monkeypatch.setattr(two_workers, "_start_worker", started)
+    with pytest.raises(UserError, match="A worker failed"):
+        two_workers._rate(None, [0, 1], together=True)
 
 
 def test_versions_of_what_is_compared_with_are_written():

@@ -7,6 +7,7 @@ import pytest
 
 from keras_alexnet.benchmarks import input_pipeline, start
 from keras_alexnet.benchmarks.catalog import Settings
+from keras_alexnet.errors import UserError
 
 
 def test_each_side_has_a_row_with_its_rates(monkeypatch):
@@ -46,6 +47,19 @@ def test_photographs_stay_encoded_and_an_absent_peer_is_named(monkeypatch):
     encoded = input_pipeline.Encoded([b"one", b"two"], 5)
     assert [encoded.read(row) for row in range(3)] == [b"one", b"two", b"one"]
     assert encoded.in_memory(256) is None and len(encoded) == 5
+
+
+def test_a_network_that_cannot_start_is_named_and_the_others_are_measured(monkeypatch):
+    def run(words, cache, cpu=None):
+        if words[-1] == "cifar_v1":
+            raise UserError("no memory")
+        if cpu is not None:
+            cpu.append(0.5)
+        return 2.0
+
+    monkeypatch.setattr(start, "_run", run)
+    found = start.measure(Settings(variants=("cifar_v1", "cifar_v2"), rounds=1))
+    assert len(found.rows) == 2 and found.failed == {"cifar_v1": "no memory"}
 
 
 @pytest.mark.parametrize("data_dir", [None, "photos"])
