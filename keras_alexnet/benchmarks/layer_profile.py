@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_alexnet.benchmarks import machine_report
+from keras_alexnet.benchmarks import machine_report, random_data
 from keras_alexnet.benchmarks.catalog import Settings
 from keras_alexnet.benchmarks.report import Attempts, Report
 from keras_alexnet.benchmarks.timed_run import Clock, Workload
 from keras_alexnet.benchmarks.timing import WARM_UP_STEPS
 from keras_alexnet.distributed import precision_choice
 from keras_alexnet.errors import UsageError
+from keras_alexnet.networks import variants
 from keras_alexnet.networks.summary import LayerSummary, layer_table
 from keras_alexnet.training.step import UPDATE_SCOPE
 from keras_alexnet.utils import tensorflow_private
@@ -87,8 +88,11 @@ def measure(settings: Settings) -> Report:
 
 def _profile(workload: Workload, peak: float) -> list[dict[str, Any]]:
     layers = layer_table(workload.variant, workload.batch_size).layers
-    tracer = _Tracer(workload.steps)
-    workload.train(clock=tracer)
+    tracer, spec = _Tracer(workload.steps), variants.get(workload.variant)
+    images = workload.batch_size * (tracer.last + 1)  # in one epoch, at whose end nothing is saved
+    # As many classes as the table of layers has, or the logits would do less than is counted.
+    with random_data.registered(images, spec.image_plan.square_size, spec.num_classes):
+        workload.train(clock=tracer, dataset=random_data.NAME)
     names = [layer.name for layer in layers]
     times = shared_times(tracer.intervals(workload.variant, names))
     a_step = {part: seconds / workload.steps for part, seconds in times.items()}
