@@ -35,7 +35,9 @@ class TrainConfig(DataSpec):
     """
 
     variant: str = setting(
-        None, f"Network to train; by default {DEFAULT_VARIANT}, or that of named --weights."
+        None,
+        f"Network to train; by default {DEFAULT_VARIANT}, or that of --weights, if they are named "
+        "by a network or are imagenet.",
     )
     recipe: str = setting(
         "default", "Recipe: default, paper, fine_tune or, for some variants, document or fast."

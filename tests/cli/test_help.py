@@ -147,7 +147,8 @@ def test_train_groups_its_flags_and_says_defaults_and_choices():
     titles = ("network: --", "data: --", "devices: --", "run: --", "recipe: Each")
     places = [output.index(f" {title}") for title in titles]
     assert places == sorted(places)
-    assert "Network to train; by default cifar_v1, or that of --weights imagenet. Ch" in output
+    by_default = "by default cifar_v1, or that of --weights, if they are named by a network or are"
+    assert f"Network to train; {by_default} imagenet. Ch" in output
     assert "Choices: alexnet, " in output and "Default: relu." in output
     assert "--lrn, --no-lrn " in output and "--nolrn," not in output
     assert "--precision {auto,float32,mixed_bfloat16,mixed_float16,graph_bfloat16}" in output
