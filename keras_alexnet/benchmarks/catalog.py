@@ -8,6 +8,7 @@ from typing import Any
 from keras_alexnet.data.readers import list_datasets
 from keras_alexnet.distributed import precision_choice
 from keras_alexnet.errors import UsageError
+from keras_alexnet.exporting.formats.saved_model import PRECISIONS as EXPORT_PRECISIONS
 from keras_alexnet.networks.spec import LARGEST_SIDE
 from keras_alexnet.networks.variants import list_variants
 from keras_alexnet.utils import arguments
@@ -63,6 +64,9 @@ class Settings(arguments.Config):
         "Precisions in which our training takes turns, too, to be compared with the first one.",
         precision_choice.FOR_TRAINING,
     )
+    export_precisions: tuple[str, ...] = setting(
+        (), "Precisions of the SavedModel, which take turns.", EXPORT_PRECISIONS
+    )
     image_sizes: tuple[int, ...] = setting(
         (), "Heights and widths of images in pixels.", least=1, most=LARGEST_SIDE
     )
@@ -92,7 +96,7 @@ class Benchmark:
         module: its module in this package, whose `measure` takes `Settings` and returns a `Report`.
         flags: the fields of `Settings` that it takes → their defaults.
         choices: a field of texts → all values that it may have.
-        trains: whether it trains as `keras-alexnet train` does, in `Settings.precision`.
+        trains: whether it trains, in `Settings.precision`.
     """
 
     line: str
@@ -195,8 +199,10 @@ BENCHMARKS = {
             "steps": 40,
             "rounds": 5,
             "only": _LAYERS,
+            "precision": precision_choice.AUTO,
         },
         {"only": _LAYERS},
+        trains=True,
     ),
     "inference": Benchmark(
         "Exports of a network against PyTorch, ONNX Runtime and OpenVINO, at equal top-1.",
@@ -219,6 +225,7 @@ BENCHMARKS = {
         {
             "variants": ("cifar_v2",),
             "batch_sizes": (1, 32),
+            "export_precisions": ("float32",),
             "clients": (1, 16),
             "requests": 400,
             "threads": None,

@@ -13,6 +13,7 @@ from keras_alexnet.benchmarks.measures import report_of
 from keras_alexnet.benchmarks.report import Report
 from keras_alexnet.benchmarks.timed_run import Workload
 from keras_alexnet.benchmarks.timing import WARM_UP_STEPS, compare, seconds_a_call
+from keras_alexnet.distributed.precision import precision
 from keras_alexnet.errors import UsageError
 from keras_alexnet.networks import build, variants
 from keras_alexnet.networks.spec import ConvolutionSpec, LocallyConnectedSpec, NetworkSpec
@@ -36,21 +37,23 @@ def measure_layers(workload: Workload, rounds: int) -> dict[str, Any]:
         UsageError: the network has no locally connected layer.
     """
     network = _checked(workload.variant)
-    convolutions, local = _built(_with_convolutions(network)), _built(network)
     found: dict[str, Any] = {}
-    for spec in filter(_is_local, network.features):
-        pair = {
-            "convolution": convolutions.get_layer(spec.name),
-            "locally connected": local.get_layer(spec.name),
-        }
-        shape = pair["convolution"].input.shape[1:]
-        inputs = tf.random.stateless_normal([workload.batch_size, *shape], [0, 0])
-        found[spec.name] = {
-            way: _compare(
-                {name: make(layer, inputs) for name, layer in pair.items()}, workload.steps, rounds
-            )
-            for way, make in (("forward", _forward), ("gradients", _gradients))
-        }
+    with precision(workload.precision):
+        convolutions, local = _built(_with_convolutions(network)), _built(network)
+        for spec in filter(_is_local, network.features):
+            pair = {
+                "convolution": convolutions.get_layer(spec.name),
+                "locally connected": local.get_layer(spec.name),
+            }
+            inputs = _inputs(pair["convolution"], workload.batch_size)
+            found[spec.name] = {
+                way: _compare(
+                    {name: make(layer, inputs) for name, layer in pair.items()},
+                    workload.steps,
+                    rounds,
+                )
+                for way, make in (("forward", _forward), ("gradients", _gradients))
+            }
     words = [
         f"{name} {1 / ways['forward']['ratio']:.2f} forward and "
         f"{1 / ways['gradients']['ratio']:.2f} gradients"
@@ -67,11 +70,12 @@ def measure_network(workload: Workload, rounds: int) -> dict[str, Any]:
         UsageError: the network has no locally connected layer.
     """
     network = _checked(workload.variant)
-    sides = {
-        "convolution": _training_step(_built(_with_convolutions(network)), workload.batch_size),
-        "locally connected": _training_step(_built(network), workload.batch_size),
-    }
-    found = _compare(sides, workload.steps, rounds)
+    with precision(workload.precision):
+        sides = {
+            "convolution": _training_step(_built(_with_convolutions(network)), workload.batch_size),
+            "locally connected": _training_step(_built(network), workload.batch_size),
+        }
+        found = _compare(sides, workload.steps, rounds)
     seconds = found["seconds_a_step"]
     rates = {name: workload.batch_size / np.median(values) for name, values in seconds.items()}
     return found | {
@@ -120,6 +124,12 @@ def _built(network: NetworkSpec) -> keras.Model:
     return keras.Model(image, build.connect(image, network, network.layers, choices))
 
 
+def _inputs(layer: keras.layers.Layer, batch_size: int) -> tf.Tensor:
+    """Inputs as the layer before gives them, so that no conversion is timed."""
+    shape = [batch_size, *layer.input.shape[1:]]
+    return tf.cast(tf.random.stateless_normal(shape, [0, 0]), layer.compute_dtype)
+
+
 def _forward(layer: keras.layers.Layer, inputs: tf.Tensor) -> Callable[[], Any]:
     return tf.function(lambda: layer(inputs))
 
@@ -154,12 +164,7 @@ def _training_step(model: keras.Model, batch_size: int) -> Callable[[], Any]:
 
 
 def _compare(calls: dict[str, Callable[[], Any]], steps: int, rounds: int) -> dict[str, Any]:
-    def wait(outputs: Any) -> None:
-        tf.nest.map_structure(lambda tensor: tensor.numpy(), outputs)
-
     for call in calls.values():
-        seconds_a_call(call, WARM_UP_STEPS, wait)
-    sides = {
-        name: lambda call=call: seconds_a_call(call, steps, wait) for name, call in calls.items()
-    }
+        seconds_a_call(call, WARM_UP_STEPS)
+    sides = {name: lambda call=call: seconds_a_call(call, steps) for name, call in calls.items()}
     return compare(sides, rounds)

@@ -11,22 +11,19 @@ from keras_alexnet.distributed import precision_choice
 Measure = Callable[[Workload, int], dict[str, Any]]
 
 
-def report_of(
-    measures: Mapping[str, Measure], settings: Settings, precision: str = "float32"
-) -> Report:
+def report_of(measures: Mapping[str, Measure], settings: Settings) -> Report:
     """Runs the measures that `settings.only` names.
 
     Args:
         measures: their names → functions of a workload and a number of rounds, which return what
             they found, with a sentence under "in_words".
-        settings: what is measured.
-        precision: of the workloads; "auto" is that of each network.
+        settings: what is measured; a precision of "auto" is that of each network.
     """
     words: list[str] = []
     details: dict[str, dict[str, Any]] = {}
     attempts = Attempts()
     for variant in settings.variants:
-        chosen = precision_choice.choose(precision, variant).name
+        chosen = precision_choice.choose(settings.precision, variant).name
         for batch_size in settings.batch_sizes:
             workload = Workload(variant, batch_size, settings.steps, chosen)
             name = f"{variant}, batches of {batch_size}, {chosen}"

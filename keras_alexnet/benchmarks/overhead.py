@@ -27,7 +27,7 @@ CHECKPOINT_EVERY = 100  # steps over which the time of one save is spread
 
 def measure(settings: Settings) -> Report:
     """Measures each overhead of each network and batch size."""
-    return report_of(MEASURES, settings, settings.precision)
+    return report_of(MEASURES, settings)
 
 
 def measure_mirrored(workload: Workload, rounds: int) -> dict[str, Any]:

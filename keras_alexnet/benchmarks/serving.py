@@ -1,5 +1,6 @@
 """Serving of an exported SavedModel: requests a second, latency, with and without batching."""
 
+import contextlib
 import pathlib
 import tempfile
 from collections.abc import Sequence
@@ -47,22 +48,28 @@ def measure(settings: Settings) -> Report:
         with attempts.at(variant):
             found = _measured(variant, settings, threads)
             details[variant] = found
-            rows += rows_of(variant, [turn["found"] for turn in found["turns"]])
-            first, further = (
-                "unknown" if size is None else f"{size / 1e6:.0f} MB"
-                for size in found["memory"].values()
-            )
-            words.append(
-                f"{variant}: the first version and TensorFlow take {first}, another {further}."
-            )
+            for precision, served in found.items():
+                turns = [turn["found"] for turn in served["turns"]]
+                rows += rows_of(variant, precision, turns)
+                first, further = (
+                    "unknown" if size is None else f"{size / 1e6:.0f} MB"
+                    for size in served["memory"].values()
+                )
+                words.append(
+                    f"{variant} in {precision}: the first version and TensorFlow take {first}, "
+                    f"another {further}."
+                )
     return Report(rows, words, {"threads": threads, "found": details}, attempts.failed())
 
 
-def rows_of(variant: str, turns: Sequence[Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
+def rows_of(
+    variant: str, precision: str, turns: Sequence[Sequence[dict[str, Any]]]
+) -> list[dict[str, Any]]:
     """Returns a row for each server, input and number of clients.
 
     Args:
         variant: the network.
+        precision: that of its SavedModel.
         turns: what the server's process found in each turn.
     """
     rows = []
@@ -73,6 +80,7 @@ def rows_of(variant: str, turns: Sequence[Sequence[dict[str, Any]]]) -> list[dic
         rows.append(
             {
                 "network": variant,
+                "precision": precision,
                 **{name: same[0][name] for name in ("input", "server", "clients")},
                 "requests/s": float(np.median(rates)),
                 "median, ms": middle,
@@ -83,31 +91,47 @@ def rows_of(variant: str, turns: Sequence[Sequence[dict[str, Any]]]) -> list[dic
 
 
 def _measured(variant: str, settings: Settings, threads: int) -> dict[str, Any]:
+    """Returns what was found in each precision, whose servers take turns."""
     network = weighted_networks.of_package(variant) or TrainedNetwork.of_model(
         build(variant, seed=0), variant
     )
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as processes:
         folder = pathlib.Path(temporary)
-        saved_model.write(network, folder / "1")
-        servers = {}
-        for most in settings.batch_sizes:
-            served = folder / ("1" if most == 1 else f"batching-{most}")
-            if most > 1:
-                _write_batching(folder / "1", served, most, threads)
-            name = "no batching" if most == 1 else f"batches up to {most}"
-            servers[name] = {"folder": str(served), "tensors": _tensors(served)}
-        arguments = {
-            "folder": str(folder / "1"),
-            "servers": servers,
-            "inputs": _written_inputs(network, folder, settings),
-            "clients": list(settings.clients),
-            "requests": settings.requests,
-            "threads": threads,
+        inputs = _written_inputs(network, folder, settings)
+        sides = {}
+        for precision in settings.export_precisions:
+            saved_model.write(network, folder / precision / "1", precision=precision)
+            arguments = {
+                "folder": str(folder / precision / "1"),
+                "servers": _servers(folder / precision, settings, threads),
+                "inputs": inputs,
+                "clients": list(settings.clients),
+                "requests": settings.requests,
+                "threads": threads,
+            }
+            name = f"{variant}'s server in {precision}"
+            side = started(name, SIDE, arguments, tensorflow=False)
+            sides[precision] = processes.enter_context(side)
+            wait_for_all(sides[precision])
+        turns = [
+            {name: side.take() for name, side in sides.items()} for _ in range(settings.rounds)
+        ]
+        return {
+            name: {"memory": side.ready["memory"], "turns": [turn[name] for turn in turns]}
+            for name, side in sides.items()
         }
-        with started(f"{variant}'s server", SIDE, arguments, tensorflow=False) as side:
-            wait_for_all(side)
-            turns = [side.take() for _ in range(settings.rounds)]
-        return {"memory": side.ready["memory"], "turns": turns}
+
+
+def _servers(folder: pathlib.Path, settings: Settings, threads: int) -> dict[str, Any]:
+    """Returns by name the SavedModels in `folder`: the exported one, and those that batch."""
+    servers = {}
+    for most in settings.batch_sizes:
+        served = folder / ("1" if most == 1 else f"batching-{most}")
+        if most > 1:
+            _write_batching(folder / "1", served, most, threads)
+        name = "no batching" if most == 1 else f"batches up to {most}"
+        servers[name] = {"folder": str(served), "tensors": _tensors(served)}
+    return servers
 
 
 def _written_inputs(

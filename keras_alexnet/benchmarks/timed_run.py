@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_alexnet.benchmarks.timing import WARM_UP_STEPS
 from keras_alexnet.training.config import TrainConfig
@@ -92,6 +93,7 @@ class Clock(keras.callbacks.Callback):
             raise TimingDone
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        tf.test.experimental.sync_devices()  # a GPU may still compute the step
         self.ends.append(time.perf_counter())
 
     def seconds_a_step(self) -> float:

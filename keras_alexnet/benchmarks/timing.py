@@ -5,26 +5,23 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from absl import logging
 
 WARM_UP_STEPS = 3
 
 
-def seconds_a_call(
-    call: Callable[[], Any], calls: int, wait: Callable[[Any], Any] = lambda outputs: None
-) -> float:
-    """Returns the mean seconds of a call.
+def seconds_a_call(call: Callable[[], Any], calls: int) -> float:
+    """Returns the mean seconds of a call, until all devices have computed the last one.
 
     Args:
         call: what to time.
         calls: how often to call it.
-        wait: takes what the last call returned, and returns when it has been computed: calls
-            that return tensors do not wait for a GPU.
     """
     started = time.perf_counter()
     for _ in range(calls):
-        outputs = call()
-    wait(outputs)
+        call()
+    tf.test.experimental.sync_devices()
     return (time.perf_counter() - started) / calls
 
 

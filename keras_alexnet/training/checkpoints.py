@@ -41,7 +41,8 @@ class Checkpoints:
 
     A checkpoint is two files in `<workdir>/checkpoints`: `step-N.npz` with every variable, and
     `step-N.json` with the training state and the SHA-256 of both. The JSON file is written last:
-    without it there is no checkpoint.
+    without it there is no checkpoint. If the best weights are also the newest, `best-N.npz` and
+    `step-N.npz` are one file with two names, where the file system can do that.
 
     Of several workers, only the chief writes and reads files, and sends what it read to all others.
     So all resume from the same checkpoint, and only the chief's file system must keep it. All
@@ -65,7 +66,12 @@ class Checkpoints:
         self._ignored: set[pathlib.Path] = set()
 
     def save(
-        self, step: int, variables: dict[str, np.ndarray], state: dict, kind: str = "step"
+        self,
+        step: int,
+        variables: dict[str, np.ndarray],
+        state: dict,
+        kind: str = "step",
+        best: dict | None = None,
     ) -> None:
         """Writes a checkpoint, then removes the oldest ones if there are more than `keep`.
 
@@ -74,6 +80,8 @@ class Checkpoints:
             variables: name → value.
             state: the training state, which JSON must be able to hold.
             kind: "step" or "best".
+            best: the state of a checkpoint of kind "best" with the same variables, which is written
+                before that of kind "step".
 
         Raises:
             UserError: if the disk is full or broken.
@@ -82,7 +90,14 @@ class Checkpoints:
         def write() -> None:
             with disk_errors_explained(self.folder.parent):
                 arrays = self.folder / f"{kind}-{step:09d}.npz"
-                written = self._write(arrays, variables, {**state, "step": step})
+                if best is None:
+                    digest = _write_arrays(arrays, variables)
+                else:
+                    of_best = self.folder / f"best-{step:09d}.npz"
+                    digest = _write_arrays(of_best, variables)
+                    _write_manifest(of_best, digest, {**best, "step": step})
+                    files.link_or_copy(of_best, arrays)
+                written = _write_manifest(arrays, digest, {**state, "step": step})
                 if kind == "step":
                     self._remove_old(written)
                     (self.folder.parent / _NONE_YET).unlink(missing_ok=True)
@@ -135,19 +150,6 @@ class Checkpoints:
                 _remove(path for path in self._newest_first(kind) if is_removed(_step_of(path)))
 
         self._cluster.from_chief(remove)
-
-    def _write(
-        self, arrays: pathlib.Path, variables: dict[str, np.ndarray], state: dict
-    ) -> pathlib.Path:
-        arrays_by_name: dict[str, Any] = variables
-        with files.atomic_write(arrays) as temporary:
-            # If the disk is full, NumPy leaves a file open that it opened itself.
-            with open(temporary, "wb") as file:
-                np.savez(file, **arrays_by_name)
-            digest = files.sha256_of(temporary)
-        manifest = {"sha256": digest, "state_sha256": _digest(state), "state": state}
-        files.write_json(arrays.with_suffix(".json"), manifest)
-        return arrays.with_suffix(".json")
 
     def _remove_old(self, written: pathlib.Path) -> None:
         others = [path for path in self._newest_first("step") if path != written]
@@ -204,6 +206,22 @@ def disk_errors_explained(workdir: pathlib.Path) -> Iterator[None]:
             f"{error.filename or workdir} could not be written: {error.strerror}. {kept}. Free "
             f"some space. Resume with: keras-alexnet train --resume --workdir={workdir}"
         ) from error
+
+
+def _write_arrays(path: pathlib.Path, variables: dict[str, np.ndarray]) -> str:
+    """Returns the SHA-256 of what was written."""
+    arrays_by_name: dict[str, Any] = variables
+    with files.atomic_write(path) as temporary:
+        # If the disk is full, NumPy leaves a file open that it opened itself.
+        with open(temporary, "wb") as file:
+            np.savez(file, **arrays_by_name)
+        return files.sha256_of(temporary)
+
+
+def _write_manifest(arrays: pathlib.Path, digest: str, state: dict) -> pathlib.Path:
+    manifest = {"sha256": digest, "state_sha256": _digest(state), "state": state}
+    files.write_json(arrays.with_suffix(".json"), manifest)
+    return arrays.with_suffix(".json")
 
 
 def _remove(manifests: Iterable[pathlib.Path]) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -164,11 +163,15 @@ class TrainingLoop:
             state.save(variables)
         row = self._row_of_epoch()
         state.history.add(row)
-        self._follow(state.schedule.epoch_ended(state.epoch, row.get("val_top1")), variables)
+        advice = state.schedule.epoch_ended(state.epoch, row.get("val_top1"))
+        self._follow(advice)
         epoch, whole = state.epoch, state.epoch_is_whole
+        best = {"epoch": epoch + 1} if advice == "best" else None
+        if best and not whole:
+            state.checkpoints.save(state.steps_done, variables, best, kind="best")
         state.epoch, state.step_in_epoch, state.seconds_of_epoch = epoch + 1, 0, 0.0
         if whole:
-            state.save(variables)
+            state.save(variables, best)
         logs = {name: value for name, value in row.items() if name != "epoch"}
         self._callbacks.on_epoch_end(epoch, logs=logs)
 
@@ -189,14 +192,11 @@ class TrainingLoop:
             "seconds": state.seconds_of_epoch,
         }
 
-    def _follow(self, advice: str | None, variables: dict[str, np.ndarray]) -> None:
-        """Does what the schedule says at the end of an epoch."""
+    def _follow(self, advice: str | None) -> None:
+        """Lowers the rate or stops, as the schedule says at the end of an epoch."""
         state = self.state
         since = f"Validation top-1 has not improved since epoch {state.schedule.best_epoch + 1}"
-        if advice == "best":
-            kept = {"epoch": state.epoch + 1}
-            state.checkpoints.save(state.steps_done, variables, kept, kind="best")
-        elif advice == "drop":
+        if advice == "drop":
             rate = state.learning_rate(state.steps_done)
             logging.info("%s: learning rate lowered to %g.", since, rate)
         elif advice == "stop":

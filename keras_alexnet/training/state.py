@@ -222,8 +222,13 @@ class RunState:
             self.checkpoints.remove_all_but(self.steps_done)
         logging.info("Resuming from step %d (epoch %d).", self.steps_done, self.epoch + 1)
 
-    def save(self, variables: dict[str, np.ndarray]) -> None:
-        """Writes a checkpoint with `variables`, the variables of the step."""
+    def save(self, variables: dict[str, np.ndarray], best: dict | None = None) -> None:
+        """Writes a checkpoint with `variables`, the variables of the step.
+
+        Args:
+            variables: name → value.
+            best: the state of a checkpoint of the best weights, if these are the best.
+        """
         state = {
             "epoch": self.epoch,
             "step_in_epoch": self.step_in_epoch,
@@ -237,7 +242,7 @@ class RunState:
             "history": self.history.rows,
             **self.events(),
         }
-        self.checkpoints.save(self.steps_done, variables, state)
+        self.checkpoints.save(self.steps_done, variables, state, best=best)
         self._saved_at = (self.epoch, self.step_in_epoch)
 
     def save_unless_saved(self) -> None:

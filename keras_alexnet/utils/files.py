@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -73,6 +74,26 @@ def atomic_write(path: str | os.PathLike, *, synced: bool = True) -> Iterator[pa
         if error.filename is None:  # a full disk does not say which file it had no room for
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def link_or_copy(source: str | os.PathLike, path: str | os.PathLike) -> None:
+    """Gives a file a second name, or copies it where the file system has no hard links.
+
+    Args:
+        source: a file that nobody changes in place.
+        path: its other name, in a folder of the same file system; an existing file is replaced.
+
+    Example:
+        >>> _ = pathlib.Path("labels.txt").write_text("cat")
+        >>> link_or_copy("labels.txt", "same.txt")
+        >>> pathlib.Path("same.txt").read_text()
+        'cat'
+    """
+    with atomic_write(path) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
 
 
 @contextlib.contextmanager

@@ -4,20 +4,24 @@ import json
 import subprocess
 import sys
 
+import keras
 import numpy
 import pytest
+import tensorflow as tf
 
 from keras_alexnet.benchmarks import (
     local_layers,
     machine_report,
     overhead,
     peers,
+    timed_run,
     timing,
     two_workers,
 )
 from keras_alexnet.benchmarks.catalog import BENCHMARKS, Settings
 from keras_alexnet.benchmarks.report import Report
 from keras_alexnet.cli.main import main
+from keras_alexnet.distributed.precision import graph_is_rewritten
 from keras_alexnet.errors import Interrupted, UsageError, UserError
 
 
@@ -93,6 +97,44 @@ def test_a_network_without_local_layers_is_refused_before_others_are_measured(mo
     settings = Settings(variants=("cuda_convnet_11pct", "cifar_v2"))
     with pytest.raises(UsageError, match="cifar_v2 has no locally .*--variants one of cuda_conv"):
         local_layers.measure(settings)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "graph_bfloat16"])
+def test_locally_connected_layers_are_compared_in_the_precision_that_is_asked_for(
+    precision, monkeypatch
+):
+    seen = []
+
+    def compare(calls, steps, rounds):
+        seen.append((keras.config.dtype_policy().name, graph_is_rewritten()))
+        outputs = [tf.nest.flatten(call())[0] for call in calls.values()]
+        assert all(bool(tf.reduce_all(tf.math.is_finite(each))) for each in outputs)
+        seconds = {name: [1.0] for name in calls}
+        return {"ratio": 1.0, "seconds_a_step": seconds}
+
+    monkeypatch.setattr(local_layers, "_compare", compare)
+    settings = Settings(
+        variants=("cuda_convnet_13pct",),
+        batch_sizes=(2,),
+        only=("layers", "network"),
+        precision=precision,
+    )
+    report = local_layers.measure(settings)
+    rewritten = precision == "graph_bfloat16"
+    # Forward and backward of two layers, and the network.
+    assert seen == [("float32" if rewritten else precision, rewritten)] * 5
+    assert not report.failed
+    assert f"batches of 2, {precision}: " in report.as_text()
+
+
+def test_a_clock_waits_for_what_a_device_still_computes(monkeypatch):
+    waited = []
+    monkeypatch.setattr(tf.test.experimental, "sync_devices", lambda: waited.append(1))
+    clock = timed_run.Clock(steps=2)
+    clock.on_train_batch_end(0)
+    assert len(waited) == len(clock.ends) == 1
+    timing.seconds_a_call(lambda: None, 3)
+    assert len(waited) == 2
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])

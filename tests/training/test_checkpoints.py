@@ -1,5 +1,6 @@
 """Checkpoints on disk: kept, damaged, removed."""
 
+import errno
 import json
 import os
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from keras_alexnet.errors import UserError
+from keras_alexnet.training import checkpoints as checkpoints_module
 from keras_alexnet.training.checkpoints import Checkpoints
 from keras_alexnet.utils import files
 
@@ -44,6 +46,49 @@ def test_keeps_the_newest_and_the_best_apart(tmp_path):
         "step-000000003.npz",
     ]
     assert checkpoints.restore("best")[1]["step"] == 1
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no_links"])
+def test_newest_weights_that_are_the_best_are_written_once(links, tmp_path, monkeypatch):
+    written = []
+    if not links:  # as on exFAT
+
+        def refused(source, target):
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM), target)
+
+        monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(checkpoints_module.np, "savez", _noted(written, np.savez))
+    checkpoints = Checkpoints(tmp_path)
+    values = {"w": np.arange(1000.0)}
+    checkpoints.save(5, values, {"history": [1.0]}, best={"epoch": 3})
+    step, best = (checkpoints.folder / f"{kind}-000000005.npz" for kind in ("step", "best"))
+    assert len(written) == 1
+    assert step.samefile(best) is links
+    assert checkpoints.restore()[1] == {"history": [1.0], "step": 5}
+    restored, state = checkpoints.restore("best")
+    assert state == {"epoch": 3, "step": 5}
+    np.testing.assert_array_equal(restored["w"], values["w"])
+    # A signal in the validation had saved the step already: it is saved again, and then removed.
+    checkpoints.save(5, values, {"history": [2.0]}, best={"epoch": 3})
+    checkpoints.remove_all_but(6)
+    assert not list(checkpoints.folder.iterdir())
+
+
+def test_the_best_weights_are_there_before_the_step_that_counts_on_them(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+
+    def killed(source, path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files, "link_or_copy", killed)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.save(5, {"w": np.zeros(3)}, {}, best={"epoch": 3})
+    assert checkpoints.restore("best")[1]["epoch"] == 3
+    assert checkpoints.restore() is None
+
+
+def _noted(calls, function):
+    return lambda *args, **values: calls.append(args) or function(*args, **values)
 
 
 def _truncate(path):
