@@ -97,3 +97,16 @@ def test_all_ways_to_run_a_network_compute_it(name, tmp_path, monkeypatch):
         got = logits(prepare(images))
         assert got.dtype == np.float32
         assert relative_error(expected, got) < (0.05 if "bfloat16" in way else 1e-4), way
+
+
+@pytest.mark.parametrize("name", variants.list_variants())
+def test_every_network_can_be_converted_to_bfloat16(name):
+    torch.manual_seed(0)
+    network = torch_networks.build(narrow(name)).eval()
+    images = 255 * torch.rand(1, 3, *[variants.get(name).input_size] * 2)
+    with torch.inference_mode():
+        expected = network(images)
+        half = torch_inference._in_bfloat16(network)
+        got = half(images.to(torch.bfloat16))
+    assert got.dtype == torch.bfloat16
+    assert relative_error(expected.numpy(), got.float().numpy()) < 0.05

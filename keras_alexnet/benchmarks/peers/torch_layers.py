@@ -95,15 +95,14 @@ def _response_norm(layer: specs.LocalResponseNormSpec, shape: Shape) -> Modules:
     norm = torch.nn.LocalResponseNorm(channels, layer.alpha * channels, layer.beta, layer.bias)
     if layer.groups == 1:
         yield layer.name, norm
-    else:
-        yield (
-            layer.name,
-            _function(
-                lambda _, values: torch.cat(
-                    [norm(part) for part in values.chunk(layer.groups, 1)], 1
-                )
-            ),
-        )
+        return
+
+    def normalized(module: Any, values: "torch.Tensor") -> "torch.Tensor":
+        return torch.cat([module.norm(part) for part in values.chunk(layer.groups, 1)], 1)
+
+    of_groups = _function(normalized)
+    of_groups.register_module("norm", norm)
+    yield layer.name, of_groups
 
 
 def _same_map_norm(layer: specs.SameMapNormSpec, shape: Shape) -> Modules:
