@@ -96,9 +96,16 @@ class Recipe:
     schedule: str = setting(
         "constant",
         "Learning rate schedule. constant; drops: divided after given epochs; plateau: divided "
-        "when validation top-1 stops improving; one_cycle: rises linearly for a fifth of the "
-        "steps (see --warmup_steps), then falls linearly to 0.",
+        "when validation top-1 stops improving; one_cycle: rises linearly for a share of the "
+        "steps (see --one_cycle_rise and --warmup_steps), then falls linearly to 0.",
         ("constant", "drops", "plateau", "one_cycle"),
+    )
+    one_cycle_rise: float = setting(
+        0.2,
+        "Share of the steps in which the rate of one_cycle rises; with 0, it rises for "
+        "--warmup_steps, however long the run is.",
+        least=0,
+        below=1,
     )
     drop_epochs: tuple[float, ...] = setting(
         (),

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from keras_alexnet.errors import UsageError
 from keras_alexnet.training.recipe import Recipe
 
-ONE_CYCLE_RISE = 0.2  # share of the steps
-ONE_CYCLE_LONGEST_RISE = 0.5  # where `warmup_steps` is more than the share above
+ONE_CYCLE_LONGEST_RISE = 0.5  # share of the steps, where `warmup_steps` is more than it
 
 
 @dataclasses.dataclass
@@ -69,7 +68,8 @@ class Schedule:
         least = self.recipe.warmup_steps
         if self.recipe.schedule == "one_cycle":
             longest = round(ONE_CYCLE_LONGEST_RISE * self.total_steps)
-            return max(1, round(ONE_CYCLE_RISE * self.total_steps), min(least, longest))
+            share = round(self.recipe.one_cycle_rise * self.total_steps)
+            return max(1, share, min(least, longest))
         return max(round(self.recipe.warmup_epochs * self.steps_per_epoch), least)
 
     @property

@@ -12,6 +12,8 @@ from keras_alexnet.training import layer_factors, recipe, recipes
 from keras_alexnet.training.recipe import Recipe
 from keras_alexnet.training.schedule import Schedule
 
+WITHOUT_MUON = [name for name in list_variants() if recipes.get(name).optimizer != "muon"]
+
 CROP_FLIP = ("crop", "flip")
 
 
@@ -249,6 +251,24 @@ def test_a_short_one_cycle_rises_no_more_steeply_but_less_high(total, rise, peak
     rates = [schedule.learning_rate(step) for step in range(total + 1)]
     assert max(rates) <= schedule.peak and rates[-1] == 0
     assert all(later - earlier <= 1 / 150 for earlier, later in zip(rates, rates[1:], strict=False))
+
+
+@pytest.mark.parametrize("total", [100, 1000, 10**6])
+def test_a_one_cycle_without_a_share_begins_alike_however_long_it_is(total):
+    schedule = _schedule(total, schedule="one_cycle", one_cycle_rise=0.0, warmup_steps=20)
+    assert [schedule.learning_rate(step) for step in range(20)] == pytest.approx(
+        [(step + 1) / 21 for step in range(20)]
+    )
+    assert schedule.learning_rate(20) == schedule.peak == 1.0
+    assert schedule.learning_rate(total) == 0
+
+
+@pytest.mark.parametrize("variant", WITHOUT_MUON)
+def test_a_default_run_of_a_large_network_rises_for_so_many_steps(variant):
+    """With a fifth of 60 epochs, alexnet_owt was at chance after three epochs of shapes."""
+    default = recipes.get(variant)
+    schedule = Schedule(default, 60 * 71, steps_per_epoch=71, has_validation=True)
+    assert schedule.rise == default.warmup_steps <= 100
 
 
 def test_warmup_of_one_cycle_is_refused():
