@@ -9,9 +9,8 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from keras_alexnet.benchmarks.timing import WARM_UP_STEPS
+from keras_alexnet.benchmarks.timing import WARM_UP_STEPS, wait_for_devices
 from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.training.train import train
 
@@ -93,7 +92,7 @@ class Clock(keras.callbacks.Callback):
             raise TimingDone
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        tf.test.experimental.sync_devices()  # a GPU may still compute the step
+        wait_for_devices()  # a GPU may still compute the step
         self.ends.append(time.perf_counter())
 
     def seconds_a_step(self) -> float:
