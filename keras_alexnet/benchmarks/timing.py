@@ -14,10 +14,14 @@ WARM_UP_STEPS = 3
 def wait_for_devices() -> None:
     """Waits until the devices of this process have computed what they were given.
 
-    `tf.test.experimental.sync_devices` also asks for those of other workers, which fails.
+    A CPU has when a call returns, so that it is not asked: on `cifar_v2`, that took 4 % of a step.
+    `tf.test.experimental.sync_devices` also asks the devices of other workers, which fails.
     """
+    devices = [each for each in tf.config.list_logical_devices() if each.device_type != "CPU"]
+    if not devices:
+        return
     own = tf.DeviceSpec.from_string(tf.zeros(()).device)
-    for device in tf.config.list_logical_devices():
+    for device in devices:
         # Without a cluster, the name of a device has neither job nor task.
         spec = own.make_merged_spec(tf.DeviceSpec.from_string(device.name))
         if (spec.job, spec.task) == (own.job, own.task):

@@ -1,5 +1,6 @@
 """The frame of `keras-alexnet benchmark`: turns, tables, the machine, JSON."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -127,15 +128,25 @@ def test_locally_connected_layers_are_compared_in_the_precision_that_is_asked_fo
     assert f"batches of 2, {precision}: " in report.as_text()
 
 
-def test_a_clock_waits_for_what_a_device_still_computes(monkeypatch):
+def test_a_clock_waits_for_what_the_devices_of_this_worker_still_compute(monkeypatch):
+    names = {
+        "/device:CPU:0": False,  # has computed it when a call returns
+        "/device:GPU:0": True,
+        "/job:localhost/replica:0/task:0/device:GPU:1": True,
+        "/job:worker/replica:0/task:1/device:GPU:0": False,
+    }
+    devices = [tf.config.LogicalDevice(name, "GPU" if "GPU" in name else "CPU") for name in names]
     waited = []
-    monkeypatch.setattr(tf.raw_ops, "SyncDevice", lambda: waited.append(1))
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda: devices)
+    monkeypatch.setattr(tf, "device", lambda name: waited.append(name) or contextlib.nullcontext())
+    monkeypatch.setattr(tf.raw_ops, "SyncDevice", lambda: waited.append("synchronized"))
     clock = timed_run.Clock(steps=2)
     clock.on_train_batch_end(0)
-    devices = len(tf.config.list_logical_devices())
-    assert (len(waited), len(clock.ends)) == (devices, 1)
+    asked = [name for name, own in names.items() if own]
+    assert waited == [asked[0], "synchronized", asked[1], "synchronized"]
+    assert len(clock.ends) == 1
     timing.seconds_a_call(lambda: None, 3)
-    assert len(waited) == 2 * devices
+    assert len(waited) == 8
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
