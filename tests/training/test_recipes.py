@@ -9,7 +9,9 @@ from keras_alexnet import build
 from keras_alexnet.errors import UsageError
 from keras_alexnet.networks.variants import list_variants
 from keras_alexnet.training import layer_factors, recipe, recipes
+from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.training.recipe import Recipe
+from keras_alexnet.training.resume import new_run
 from keras_alexnet.training.schedule import Schedule
 
 WITHOUT_MUON = [name for name in list_variants() if recipes.get(name).optimizer != "muon"]
@@ -282,6 +284,47 @@ def test_drops_divide_after_their_epochs_whatever_the_state():
     assert rates == [1, 1, 1 / 4, 1 / 4, 1 / 16, 1 / 16]
     schedule = _schedule(schedule="drops", drop_epochs=(2,), warmup_epochs=1.0)
     assert schedule.learning_rate(0) == pytest.approx(1 / 11) and schedule.learning_rate(10) == 1
+
+
+_ONLY_SOMETIMES = {
+    "one_cycle_rise": ({"schedule": "one_cycle"}, {"schedule": "constant"}, 0.1),
+    "drop_factor": ({"schedule": "drops", "drop_epochs": (3,)}, {"schedule": "constant"}, 3.0),
+    "drops_divide": ({"schedule": "plateau"}, {"schedule": "one_cycle"}, "kernels"),
+    "plateau_patience": ({"schedule": "plateau"}, {"schedule": "one_cycle"}, 3),
+    "plateau_factor": ({"schedule": "plateau"}, {"schedule": "constant"}, 3.0),
+    "plateau_drops": ({"schedule": "plateau"}, {"schedule": "constant"}, 2),
+    "muon_rate": ({"optimizer": "muon"}, {"optimizer": "sgd"}, 0.02),
+    "momentum": ({"optimizer": "sgd"}, {"optimizer": "adam"}, 0.8),
+}
+
+
+@pytest.mark.parametrize("field", _ONLY_SOMETIMES)
+def test_what_would_have_no_effect_is_refused_in_a_new_run(field):
+    with_effect, without, value = _ONLY_SOMETIMES[field]
+    new_run(TrainConfig(variant="cifar_v2", overrides={**with_effect, field: value}))
+    with pytest.raises(UsageError, match=f"{field} has no effect unless .* Received: {field}="):
+        new_run(TrainConfig(variant="cifar_v2", overrides={**without, field: value}))
+
+
+def test_drops_of_single_layers_use_the_factor_whatever_the_schedule():
+    both = Recipe("mine", "", layer_drops={"conv1": (3,)}, drop_factor=3.0, drops_divide="kernels")
+    recipe.check_used(both, ["drop_factor", "drops_divide"])
+    with pytest.raises(UsageError, match="drop_factor has no effect"):
+        recipe.check_used(dataclasses.replace(both, layer_drops={}), ["drop_factor"])
+
+
+def test_the_least_number_of_steps_has_no_effect_beside_epochs():
+    for given in ("epochs", "min_steps"):
+        new_run(TrainConfig(variant="cifar_v2", overrides={given: 3}))
+    with pytest.raises(UsageError, match="min_steps has no effect if the number of epochs is"):
+        new_run(TrainConfig(variant="cifar_v2", overrides={"epochs": 3, "min_steps": 3}))
+
+
+@pytest.mark.parametrize(("field", "value"), [("step_backs", 7), ("step_back_factor", 3.0)])
+def test_step_backs_have_no_effect_in_a_run_that_stops(field, value):
+    new_run(TrainConfig(variant="cifar_v2", on_nonfinite="step_back", **{field: value}))
+    with pytest.raises(UsageError, match=f"{field} has no effect unless on_nonfinite is"):
+        new_run(TrainConfig(variant="cifar_v2", **{field: value}))
 
 
 @pytest.mark.parametrize(

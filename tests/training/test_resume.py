@@ -53,6 +53,12 @@ def test_what_is_named_is_allowed_and_the_rest_is_not():
     assert (request.recipe.learning_rate, request.recipe.epochs) == (0.5, 9)
 
 
+def test_a_run_that_was_begun_with_a_value_of_no_effect_resumes():
+    saved = _saved()
+    saved["config"]["overrides"]["drop_factor"] = saved["recipe"]["drop_factor"] = 3.0
+    assert _resumed(saved).recipe.drop_factor == 3.0
+
+
 def test_named_setting_can_go_back_to_its_default():
     assert _resumed(_saved()).config.seed == 3
     assert _resumed(_saved(), allow_change="seed").config.seed == 0
