@@ -24,22 +24,31 @@ if TYPE_CHECKING:
 class Crop(Augmentation):
     """Crops each square at a random place, after the plan's padding.
 
-    The padding is zeros; crop(reflect) mirrors the image at its border instead.
+    The padding is zeros; crop(reflect) mirrors the image at its border instead. crop(2) and
+    crop(reflect, 2) cut at most 2 pixels beside the center, or as far from it as there are pixels.
     """
 
     name, stage, stream = "crop", "squares", 2
 
     def __init__(self, parameter: str | None = None) -> None:
-        if parameter not in (None, "reflect"):
-            raise ValueError("its parameter must be reflect, or left out")
-        self.reflects = parameter == "reflect"
+        options = parameter.split(", ") if parameter else []
+        self.reflects = options[:1] == ["reflect"]
+        pixels = options[self.reflects :]
+        if len(pixels) > 1 or not all(each.isdecimal() and int(each) for each in pixels):
+            raise ValueError("its parameters must be reflect, a number of pixels, both, or none")
+        self.farthest = int(pixels[0]) if pixels else None
 
     def draw(self, key: tf.Tensor, images: int, plan: ImagePlan) -> tf.Tensor:
         """Draws top and left, int32 `[n, 2]`, so that the crop is inside the padded square."""
         import tensorflow as tf
 
         largest = plan.square_size + 2 * plan.crop_padding - plan.crop_size
-        return tf.random.stateless_uniform([images, 2], key, 0, largest + 1, tf.int32, alg="philox")
+        first, last = 0, largest
+        if self.farthest is not None:
+            first = max(first, largest // 2 - self.farthest)
+            last = min(last, -(-largest // 2) + self.farthest)
+        shape = [images, 2]
+        return tf.random.stateless_uniform(shape, key, first, last + 1, tf.int32, alg="philox")
 
     def apply(self, images: tf.Tensor, draws: tf.Tensor, context: Context) -> tf.Tensor:
         return self.cut(images, draws, context)

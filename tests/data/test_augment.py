@@ -239,6 +239,17 @@ def test_crops_reflect_the_border():
     assert not plain[:, :4].numpy().any()
 
 
+@pytest.mark.parametrize(
+    ("parameter", "square", "first", "last"),
+    [("2", 32, 2, 6), ("reflect, 2", 32, 2, 6), ("3", 33, 1, 8), ("9", 32, 0, 8), (None, 32, 0, 8)],
+)
+def test_crops_are_no_farther_from_the_center_than_asked(parameter, square, first, last):
+    plan = ImagePlan(square_size=square, crop_size=32, crop_padding=4, input_size=32)
+    corners = Crop(parameter).draw(augment.key_of(0, 0, 2), 20_000, plan).numpy()
+    assert np.array_equal(np.unique(corners), np.arange(first, last + 1))
+    assert len(np.unique(corners, axis=0)) == (last + 1 - first) ** 2
+
+
 def test_cutout_can_cover_every_pixel():
     centers = Cutout("8").draw(augment.key_of(0, 0, 4), 20_000, PLAN).numpy()
     assert np.array_equal(np.unique(centers), np.arange(32))
@@ -257,7 +268,10 @@ def test_order_is_a_permutation_that_changes_every_epoch():
         (["flop"], "Unknown augmentation 'flop'. Did you mean 'flip'.*Known: crop, flip, cutout"),
         (["flip("], r"a name, such as flip.*Received: 'flip\('"),
         (["flip(3)"], r"its parameter must be alternating, or left out. Received: flip\(3\)"),
-        (["crop(mirror)"], r"its parameter must be reflect, or left out"),
+        (["crop(mirror)"], "its parameters must be reflect, a number of pixels, both, or none"),
+        (["crop(0)"], r"reflect, a number of pixels, both, or none. Received: crop\(0\)"),
+        (["crop(2, reflect)"], "must be reflect, a number of pixels, both, or none"),
+        (["crop(reflect, 2, 3)"], "must be reflect, a number of pixels, both, or none"),
         (["cutout"], "its parameter must be the side of the square in pixels"),
         (["cutout(0)"], "its parameter must be the side of the square in pixels"),
         (["color_noise"], "its parameter must be paper or 2012. Received: color_noise"),
