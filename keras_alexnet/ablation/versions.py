@@ -18,6 +18,7 @@ from keras_alexnet.training import recipes
 from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.training.network_options import NETWORK_OPTIONS, check_network, network_of
 from keras_alexnet.training.recipe import OVERRIDABLE, Recipe
+from keras_alexnet.training.unused import check_used, unused
 from keras_alexnet.utils import values
 
 WHOLE = "whole"
@@ -58,16 +59,26 @@ class Version:
         return re.sub(r"[^\w.+-]+", "_", self.name)
 
     def applied_to(self, train: TrainConfig, **settings: Any) -> TrainConfig:
-        """Returns the settings of a run of this version; `settings` are applied last."""
+        """Returns the settings of a run of this version; `settings` are applied last.
+
+        What the study gives to all versions and has no effect in this one, such as the momentum for
+        a version with Adam, is left out.
+        """
         both = {**self.changes, **settings}
-        overrides = {name: value for name, value in both.items() if name in _RECIPE}
+        changed = {name: value for name, value in both.items() if name in _RECIPE}
         own = {name: value for name, value in both.items() if name not in _RECIPE}
-        return dataclasses.replace(train, **own, overrides={**train.overrides, **overrides})
+        config = dataclasses.replace(train, **own, overrides={**train.overrides, **changed})
+        idle = unused(_recipe_of(config), config.overrides).keys() - changed.keys()
+        overrides = {name: value for name, value in config.overrides.items() if name not in idle}
+        return dataclasses.replace(config, overrides=overrides)
 
     def recipe(self, train: TrainConfig) -> Recipe:
         """Returns the recipe of this version's runs."""
-        config = self.applied_to(train)
-        return recipes.get(config.variant, config.recipe, **config.overrides)
+        return _recipe_of(self.applied_to(train))
+
+
+def _recipe_of(train: TrainConfig) -> Recipe:
+    return recipes.get(train.variant, train.recipe, **train.overrides)
 
 
 def versions_of(config: AblateConfig) -> list[Version]:
@@ -99,8 +110,14 @@ def versions_of(config: AblateConfig) -> list[Version]:
             f"{_described(config.train)} has, and --without can leave out: {', '.join(parts)}."
         )
     _check_names(found)
+    if config.best_rate_by != "validation" and not config.learning_rates:
+        raise UsageError(
+            "best_rate_by chooses among learning_rates: give these, or omit it. Received: "
+            f"best_rate_by={config.best_rate_by} without learning_rates."
+        )
     for version in found:
         _check(version, config)
+    _check_all_used(found, config.train)
     return found
 
 
@@ -121,7 +138,7 @@ def removable_parts(train: TrainConfig) -> dict[str, dict[str, Any]]:
         parts["dropout"] = {"dropout": 0.0}
     if customize.overlapping(spec):
         parts["overlap"] = {"overlapping_pooling": False}
-    augment = recipes.get(train.variant, train.recipe, **train.overrides).augment
+    augment = _recipe_of(train).augment
     names = [each.augmentation.name for each in augment_list.parse(augment)]
     for part, name in _AUGMENTATIONS.items():
         if name in names:
@@ -179,6 +196,7 @@ def _check(version: Version, config: AblateConfig) -> None:
         run = version.applied_to(config.train)
         check_network(run)
         recipe = version.recipe(config.train)
+        check_used(run, recipe)
     except UsageError as error:
         raise UsageError(f"Version {version.name}: {error}") from error
     if version.name != WHOLE and _made_of(version, config) == _made_of(Version(WHOLE, {}), config):
@@ -199,3 +217,11 @@ def _check(version: Version, config: AblateConfig) -> None:
             f"The best of learning_rates needs validation images, which recipe {recipe.name} does "
             "not hold out: pass --validation_images, or --best_rate_by training_error."
         )
+
+
+def _check_all_used(found: list[Version], train: TrainConfig) -> None:
+    """Refuses what is given for all versions and has no effect in any of them."""
+    everywhere = [unused(version.recipe(train), train.overrides) for version in found]
+    for name, why in unused(_recipe_of(train), train.overrides).items():
+        if all(name in each for each in everywhere):
+            raise UsageError(why)

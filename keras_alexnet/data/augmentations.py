@@ -25,7 +25,7 @@ class Crop(Augmentation):
     """Crops each square at a random place, after the plan's padding.
 
     The padding is zeros; crop(reflect) mirrors the image at its border instead. crop(2) and
-    crop(reflect, 2) cut at most 2 pixels beside the center, or as far from it as there are pixels.
+    crop(reflect, 2) cut at most 2 pixels beside the center crop, and not outside the padding.
     """
 
     name, stage, stream = "crop", "squares", 2
@@ -45,8 +45,8 @@ class Crop(Augmentation):
         largest = plan.square_size + 2 * plan.crop_padding - plan.crop_size
         first, last = 0, largest
         if self.farthest is not None:
-            first = max(first, largest // 2 - self.farthest)
-            last = min(last, -(-largest // 2) + self.farthest)
+            center = largest // 2
+            first, last = max(0, center - self.farthest), min(largest, center + self.farthest)
         shape = [images, 2]
         return tf.random.stateless_uniform(shape, key, first, last + 1, tf.int32, alg="philox")
 

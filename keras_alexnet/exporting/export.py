@@ -1,6 +1,7 @@
 """`export`: writes models, compares them with Keras, and then publishes them."""
 
 import contextlib
+import dataclasses
 import errno
 import pathlib
 from collections.abc import Iterator
@@ -64,7 +65,7 @@ def export(config: ExportConfig, *, verbose: int = 1) -> dict:
         >>> config = ka.ExportConfig(model="runs/mine", out="saved_models/mine")
         >>> report = ka.export(config)  # doctest: +SKIP
     """
-    _check_page_settings(config)
+    _check_formats(config)
     _check_precision(config)
     if config.record is not None:  # what cannot take the rows fails now
         outputs.check_file(config.record, "record")
@@ -105,12 +106,22 @@ def export(config: ExportConfig, *, verbose: int = 1) -> dict:
     return Results(report)
 
 
-def _check_page_settings(config: ExportConfig) -> None:
-    for name in ("layers", "web_runtime"):
-        if getattr(config, name) and "web" not in config.formats:
+# Setting → what it is for, and the formats that have that.
+_ONLY_FOR = {
+    **dict.fromkeys(("layers", "web_runtime"), ("the page in the browser", ("web",))),
+    "quantization": ("TFLite files", ("tflite", "web")),
+    "version": ("the SavedModel", ("saved_model",)),
+}
+
+
+def _check_formats(config: ExportConfig) -> None:
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    for name, (what, having) in _ONLY_FOR.items():
+        given = getattr(config, name)
+        if given != defaults[name] and not set(having) & set(config.formats):
             raise UsageError(
-                f"{name} is for the page in the browser. Add web to the formats, or leave it out. "
-                f"Received: {', '.join(config.formats)}."
+                f"{name} is for {what}. Add {' or '.join(having)} to the formats, or leave it out. "
+                f"Received: {name}={given} with formats={','.join(config.formats)}."
             )
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from collections.abc import Collection
 
 from keras_alexnet.data import augment_list
 from keras_alexnet.errors import UsageError, unknown_name, whole_number
@@ -138,7 +137,7 @@ class Recipe:
     augment: tuple[str, ...] = setting(
         ("crop", "flip"),
         "Augmentations of the training images, separated by commas, such as crop, crop(reflect), "
-        "flip, flip(alternating), cutout(8), random_erasing(0.25), randaugment(2,9), "
+        "crop(2), flip, flip(alternating), cutout(8), random_erasing(0.25), randaugment(2,9), "
         "color_noise(paper) or color_noise(2012); an empty value applies none. "
         "color_noise(2012, until=68) ends after 68 epochs.",
     )
@@ -232,20 +231,6 @@ class Recipe:
         return self.learning_rate * self.global_batch_size / self.lr_reference_batch_size
 
 
-# Fields that are used only with some values of another one.
-_ONLY_WITH = {
-    "momentum": ("optimizer", ("sgd", "muon")),
-    "muon_rate": ("optimizer", ("muon",)),
-    "one_cycle_rise": ("schedule", ("one_cycle",)),
-    "drop_factor": ("schedule", ("drops",)),
-    "drops_divide": ("schedule", ("drops", "plateau")),
-    **dict.fromkeys(
-        ("plateau_patience", "plateau_factor", "plateau_drops"), ("schedule", ("plateau",))
-    ),
-}
-_OF_DROPS = ("drop_factor", "drops_divide")  # used by the drops of single layers, too
-
-
 OVERRIDABLE = tuple(f for f in dataclasses.fields(Recipe) if "help" in f.metadata)
 
 
@@ -272,34 +257,6 @@ def check(recipe: Recipe) -> None:
         )
     _check_drops(recipe)
     augment_list.parse(recipe.augment)
-
-
-def check_used(recipe: Recipe, given: Collection[str]) -> None:
-    """Refuses a value that somebody has given and that changes nothing in this recipe.
-
-    Args:
-        recipe: the recipe with the values.
-        given: names of the fields that were given.
-
-    Raises:
-        UsageError: for the first such field.
-
-    Example:
-        >>> check_used(Recipe("mine", note="", schedule="drops", drop_epochs=(3,)), ["drop_factor"])
-    """
-    for name, (setting_name, values) in _ONLY_WITH.items():
-        used = getattr(recipe, setting_name) in values
-        if name in given and not used and not (name in _OF_DROPS and recipe.layer_drops):
-            raise UsageError(
-                f"{name} has no effect unless {setting_name} is {' or '.join(values)}. Omit it, or "
-                f"change --{setting_name}. Received: {name}={getattr(recipe, name)} with "
-                f"{setting_name}={getattr(recipe, setting_name)}."
-            )
-    if "min_steps" in given and "epochs" in given:
-        raise UsageError(
-            "min_steps has no effect if the number of epochs is given. Omit one of them. Received: "
-            f"min_steps={recipe.min_steps} with epochs={recipe.epochs}."
-        )
 
 
 def _check_drops(recipe: Recipe) -> None:

@@ -11,7 +11,8 @@ from keras_alexnet.distributed.precision_choice import GIVEN
 from keras_alexnet.errors import UsageError, UserError, unknown_name
 from keras_alexnet.training import recipes, traces
 from keras_alexnet.training.config import TrainConfig
-from keras_alexnet.training.recipe import OVERRIDABLE, Recipe, check_used
+from keras_alexnet.training.recipe import OVERRIDABLE, Recipe
+from keras_alexnet.training.unused import check_used
 from keras_alexnet.utils import json_files, json_schema
 
 # Fields of a recipe that no flag overrides: tables, and defaults of settings of the run.
@@ -151,19 +152,8 @@ def new_run(config: TrainConfig) -> RunRequest:
     if config.allow_change is not None:
         raise UsageError("--allow_change is for a resumed run: pass --resume with it.")
     recipe = recipes.get(config.variant, config.recipe, **config.overrides)
-    check_used(recipe, config.overrides)
-    _check_step_backs(config)
+    check_used(config, recipe)
     return RunRequest(_with_settings_of(recipe, config), recipe, [], None)
-
-
-def _check_step_backs(config: TrainConfig) -> None:
-    for name in ("step_back_factor", "step_backs"):
-        given = getattr(config, name)
-        if config.on_nonfinite == "stop" and given != getattr(TrainConfig(), name):
-            raise UsageError(
-                f"{name} has no effect unless on_nonfinite is step_back. Omit it, or pass "
-                f"--on_nonfinite=step_back. Received: {name}={given} with on_nonfinite=stop."
-            )
 
 
 def resumed_run(saved: dict, config: TrainConfig) -> RunRequest:

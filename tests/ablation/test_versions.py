@@ -9,6 +9,7 @@ from keras_alexnet.ablation.versions import removable_parts, versions_of
 from keras_alexnet.cli import ablate, flags, train
 from keras_alexnet.cli.main import main
 from keras_alexnet.errors import UsageError
+from keras_alexnet.training.resume import new_run
 
 
 def _versions(*, variant="cifar_v1", settings=None, overrides=None, **given):
@@ -88,6 +89,10 @@ def test_versions_change_what_their_names_say():
         ({"versions": {"a": {"epochs": 20}}}, "Version a is the whole network .*: epochs=20"),
         ({"versions": {"a": {"overlapping_pooling": False}}}, "Version a is the whole network"),
         (
+            {"activation": "tanh", "best_rate_by": "training_error"},
+            "best_rate_by chooses among learning_rates",
+        ),
+        (
             {"settings": {"validation_images": 0}, "learning_rates": (0.1, 0.2)},
             "learning_rates needs validation images",
         ),
@@ -97,6 +102,43 @@ def test_wrong_versions(given, message):
     overrides = {"augment": ("crop", "flip")}
     with pytest.raises(UsageError, match=message):
         _versions(overrides=overrides, **given)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "changes", "left"),
+    [
+        ({"optimizer": "sgd", "momentum": 0.8}, {"optimizer": "adam"}, set()),
+        ({"optimizer": "muon", "muon_rate": 0.02}, {"optimizer": "sgd"}, set()),
+        ({"schedule": "one_cycle", "one_cycle_rise": 0.1}, {"schedule": "constant"}, set()),
+        ({"min_steps": 7}, {"epochs": 3}, set()),
+        ({"optimizer": "adam", "momentum": 0.8}, {"optimizer": "sgd"}, {"momentum"}),
+    ],
+)
+def test_a_version_leaves_out_what_has_no_effect_in_it(overrides, changes, left):
+    config = AblateConfig(
+        train=TrainConfig(variant="cifar_v1", overrides=overrides), versions={"a": changes}
+    )
+    whole, version = versions_of(config)
+    [given] = overrides.keys() - changes.keys()
+    for each in (whole, version):
+        new_run(each.applied_to(config.train))
+    assert (given in version.applied_to(config.train).overrides) == (given in left)
+    assert (given in whole.applied_to(config.train).overrides) == (given not in left)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "changes", "message"),
+    [
+        ({"drop_factor": 3.0}, {"epochs": 3}, "drop_factor has no effect unless schedule is drops"),
+        ({}, {"drop_factor": 3.0}, "Version a: drop_factor has no effect unless"),
+        ({"epochs": 3}, {"min_steps": 5}, "Version a: min_steps has no effect if"),
+        ({}, {"step_backs": 9}, "Version a: step_backs has no effect unless"),
+    ],
+)
+def test_what_has_no_effect_is_refused_before_the_first_run(overrides, changes, message):
+    train = TrainConfig(variant="cifar_v1", overrides=overrides)
+    with pytest.raises(UsageError, match=message):
+        versions_of(AblateConfig(train=train, versions={"a": changes}))
 
 
 def test_rates_need_no_validation_images_if_training_errors_are_compared():

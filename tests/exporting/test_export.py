@@ -377,6 +377,19 @@ def test_killed_export_shows_no_version_and_the_next_one_sweeps(animals_run, tmp
     assert sorted(os.listdir(out)) == ["1", "README.md"]
 
 
+@pytest.mark.parametrize(
+    ("setting", "formats", "message"),
+    [
+        ({"quantization": ["int8"]}, ["saved_model", "onnx"], "TFLite files. Add tflite or web"),
+        ({"version": 7}, ["tflite"], "the SavedModel. Add saved_model to the formats"),
+    ],
+)
+def test_settings_of_other_formats_are_refused(setting, formats, message, tmp_path):
+    config = ExportConfig(model="cifar_v2", out=tmp_path, formats=formats, **setting)
+    with pytest.raises(ka.UsageError, match=f"{[*setting][0]} is for {message}"):
+        ka.export(config)
+
+
 def test_bfloat16_is_for_saved_models(tmp_path):
     config = ExportConfig(model="cifar_v2", out=tmp_path, formats=["tflite"], precision="bfloat16")
     with pytest.raises(ka.UsageError, match="precision=bfloat16 is for a SavedModel: add saved_mo"):

@@ -13,6 +13,7 @@ from keras_alexnet.training.config import TrainConfig
 from keras_alexnet.training.recipe import Recipe
 from keras_alexnet.training.resume import new_run
 from keras_alexnet.training.schedule import Schedule
+from keras_alexnet.training.unused import unused
 
 WITHOUT_MUON = [name for name in list_variants() if recipes.get(name).optimizer != "muon"]
 
@@ -286,38 +287,53 @@ def test_drops_divide_after_their_epochs_whatever_the_state():
     assert schedule.learning_rate(0) == pytest.approx(1 / 11) and schedule.learning_rate(10) == 1
 
 
-_ONLY_SOMETIMES = {
-    "one_cycle_rise": ({"schedule": "one_cycle"}, {"schedule": "constant"}, 0.1),
-    "drop_factor": ({"schedule": "drops", "drop_epochs": (3,)}, {"schedule": "constant"}, 3.0),
-    "drops_divide": ({"schedule": "plateau"}, {"schedule": "one_cycle"}, "kernels"),
-    "plateau_patience": ({"schedule": "plateau"}, {"schedule": "one_cycle"}, 3),
-    "plateau_factor": ({"schedule": "plateau"}, {"schedule": "constant"}, 3.0),
-    "plateau_drops": ({"schedule": "plateau"}, {"schedule": "constant"}, 2),
-    "muon_rate": ({"optimizer": "muon"}, {"optimizer": "sgd"}, 0.02),
-    "momentum": ({"optimizer": "sgd"}, {"optimizer": "adam"}, 0.8),
+_CONSTANT, _PLATEAU = {"schedule": "constant"}, {"schedule": "plateau"}
+_CYCLE, _DROPS = {"schedule": "one_cycle"}, {"schedule": "drops", "drop_epochs": (3,)}
+_SGD, _MUON, _ADAM = ({"optimizer": name} for name in ("sgd", "muon", "adam"))
+_ONLY_SOMETIMES = {  # field: a value, where it has an effect, where it has none
+    "one_cycle_rise": (0.1, [_CYCLE], [_CONSTANT, _DROPS, _PLATEAU]),
+    "drop_factor": (3.0, [_DROPS], [_CONSTANT, _CYCLE, _PLATEAU]),
+    "drops_divide": ("kernels", [_DROPS, _PLATEAU], [_CONSTANT, _CYCLE]),
+    "plateau_patience": (3, [_PLATEAU], [_CONSTANT, _CYCLE, _DROPS]),
+    "plateau_factor": (3.0, [_PLATEAU], [_CONSTANT, _CYCLE, _DROPS]),
+    "plateau_drops": (2, [_PLATEAU], [_CONSTANT, _CYCLE, _DROPS]),
+    "muon_rate": (0.02, [_MUON], [_SGD, _ADAM]),
+    "momentum": (0.8, [_SGD, _MUON], [_ADAM]),
+    "min_steps": (3, [{}], [{"epochs": 3}]),
 }
 
 
 @pytest.mark.parametrize("field", _ONLY_SOMETIMES)
 def test_what_would_have_no_effect_is_refused_in_a_new_run(field):
-    with_effect, without, value = _ONLY_SOMETIMES[field]
-    new_run(TrainConfig(variant="cifar_v2", overrides={**with_effect, field: value}))
-    with pytest.raises(UsageError, match=f"{field} has no effect unless .* Received: {field}="):
-        new_run(TrainConfig(variant="cifar_v2", overrides={**without, field: value}))
+    value, with_effect, without = _ONLY_SOMETIMES[field]
+    for others in with_effect:
+        new_run(TrainConfig(variant="cifar_v2", overrides={**others, field: value}))
+    for others in without:
+        config = TrainConfig(variant="cifar_v2", overrides={**others, field: value})
+        with pytest.raises(UsageError, match=f"{field} has no effect .* Received: {field}="):
+            new_run(config)
 
 
 def test_drops_of_single_layers_use_the_factor_whatever_the_schedule():
     both = Recipe("mine", "", layer_drops={"conv1": (3,)}, drop_factor=3.0, drops_divide="kernels")
-    recipe.check_used(both, ["drop_factor", "drops_divide"])
-    with pytest.raises(UsageError, match="drop_factor has no effect"):
-        recipe.check_used(dataclasses.replace(both, layer_drops={}), ["drop_factor"])
+    assert not unused(both, ["drop_factor", "drops_divide"])
+    assert list(unused(dataclasses.replace(both, layer_drops={}), ["drop_factor"])) == [
+        "drop_factor"
+    ]
 
 
-def test_the_least_number_of_steps_has_no_effect_beside_epochs():
-    for given in ("epochs", "min_steps"):
-        new_run(TrainConfig(variant="cifar_v2", overrides={given: 3}))
-    with pytest.raises(UsageError, match="min_steps has no effect if the number of epochs is"):
-        new_run(TrainConfig(variant="cifar_v2", overrides={"epochs": 3, "min_steps": 3}))
+def test_no_least_number_of_steps_agrees_with_epochs():
+    new_run(TrainConfig(variant="cifar_v2", overrides={"epochs": 3, "min_steps": 0}))
+
+
+def test_a_share_to_hold_out_has_no_effect_beside_a_number():
+    for given in ({"validation_images": 5}, {"overrides": {"validation_fraction": 0.1}}):
+        new_run(TrainConfig(variant="cifar_v2", **given))
+    both = TrainConfig(
+        variant="cifar_v2", validation_images=5, overrides={"validation_fraction": 0.1}
+    )
+    with pytest.raises(UsageError, match="validation_fraction has no effect if validation_im"):
+        new_run(both)
 
 
 @pytest.mark.parametrize(("field", "value"), [("step_backs", 7), ("step_back_factor", 3.0)])
