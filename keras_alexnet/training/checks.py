@@ -31,7 +31,11 @@ def check_settings(config: TrainConfig, recipe: Recipe, replicas: int) -> None:
 def _check_freezing(config: TrainConfig, recipe: Recipe) -> None:
     if config.freeze_until:
         names = [layer.name for layer in variants.get(config.variant).layers]
-        layer_factors.layers_before(names, config.freeze_until)
+        if not layer_factors.layers_before(names, config.freeze_until):
+            raise UsageError(
+                "freeze_until freezes the layers before it, and there are none before the first: "
+                f"omit it, or name a later layer. Received: freeze_until={config.freeze_until}."
+            )
     elif recipe.freeze_from_epoch:
         raise UsageError(
             "freeze_from_epoch is the epoch in which freezing begins, but no layer is frozen. Pass "

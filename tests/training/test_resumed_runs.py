@@ -175,6 +175,7 @@ def test_two_stages_of_cuda_convnet_at_24_pixels_with_ten_views(config):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ({"freeze_until": "conv1"}, "none before the first: .* Received: freeze_until=conv1"),
         ({"freeze_until": "conv9"}, "freeze_until must be a layer of the network: conv1, pool1"),
         ({"overrides": {"freeze_from_epoch": 3}}, "--freeze_from_epoch=0"),
     ],
