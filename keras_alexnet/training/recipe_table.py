@@ -83,8 +83,12 @@ _STEEP_DEFAULT = dataclasses.replace(
     "gives 50 %, and 0.004 with clipping at 5 stays at a loss of 2.8 for an epoch. With 0.01, 0.2 "
     "times that at fc7 and 0.02 times at logits, two epochs of seed 0 end at a loss of 1.3, and "
     "those of seed 1 (biases at 0.01) were at 1.65 after 120 of 142 steps; with clipping at 5, two "
-    "seeds were at 2.5 after 100. So these two rates are lower for few classes.",
+    "seeds were at 2.5 after 100. So these two rates are lower for few classes. With a rise of 50 "
+    "steps, five seeds of alexnet_two_tower classify 33 to 49 % of the validation images after two "
+    "epochs; with 100, 15 to 48 %, of which the worst has 22 % with half the rate, and stays at "
+    "chance with clipping at 1.",
     learning_rate=0.01,
+    warmup_steps=50,
     layer_reference_classes={"fc7": 50, "logits": 500},
 )
 
