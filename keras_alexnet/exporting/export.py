@@ -119,9 +119,10 @@ def _check_formats(config: ExportConfig) -> None:
     for name, (what, having) in _ONLY_FOR.items():
         given = getattr(config, name)
         if given != defaults[name] and not set(having) & set(config.formats):
+            shown = ",".join(given) if isinstance(given, tuple) else given
             raise UsageError(
                 f"{name} is for {what}. Add {' or '.join(having)} to the formats, or leave it out. "
-                f"Received: {name}={given} with formats={','.join(config.formats)}."
+                f"Received: {name}={shown} with formats={','.join(config.formats)}."
             )
 
 

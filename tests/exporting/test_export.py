@@ -380,7 +380,11 @@ def test_killed_export_shows_no_version_and_the_next_one_sweeps(animals_run, tmp
 @pytest.mark.parametrize(
     ("setting", "formats", "message"),
     [
-        ({"quantization": ["int8"]}, ["saved_model", "onnx"], "TFLite files. Add tflite or web"),
+        (
+            {"quantization": ["int8"]},
+            ["saved_model", "onnx"],
+            "TFLite files. Add tflite or web .* quantization=int8 with formats=saved_model,onnx",
+        ),
         ({"version": 7}, ["tflite"], "the SavedModel. Add saved_model to the formats"),
     ],
 )
